@@ -1,0 +1,196 @@
+package vrrp
+
+import "time"
+
+// receive judges a datagram and hands a valid advert to the state it meets.
+func (m *instance) receive(now Time, d *Datagram, e []Effect) []Effect {
+	switch {
+	case len(d.Payload) < HeaderLen:
+		m.refused[TooShort]++
+		return m.complain(TooShort, d, e)
+	case m.state == Init || m.state == Fault || m.state == Stopped:
+		m.refused[Ignored]++
+		return e
+	}
+	msg, why, notes := m.p.judge(d)
+	m.refused[why]++ // [Accepted] counts those accepted
+	if why != Accepted {
+		return m.complain(why, d, e)
+	}
+	for _, note := range [...]Reason{NoteInterval, NoteAddrs} {
+		sameMaster := m.p.SkipCheckAddresses && note == NoteAddrs && m.state == Backup && d.Src == m.master.Addr
+		if notes&(1<<note) != 0 && !sameMaster {
+			e = m.complain(note, d, e)
+		}
+	}
+	if msg.priority == 0 {
+		m.zeroHeard++
+	}
+	advert := Heard{Addr: d.Src, Priority: msg.priority, At: now}
+	switch m.state {
+	case Backup:
+		return m.backupHears(now, advert, msg.interval, e)
+	case Claiming:
+		return m.claimantHears(now, advert, msg.interval, e)
+	default:
+		return m.masterHears(now, advert, msg.interval, e)
+	}
+}
+
+// complain reports a reason once until the state or the master changes.
+func (m *instance) complain(why Reason, d *Datagram, e []Effect) []Effect {
+	if m.complained&(1<<why) != 0 {
+		return e
+	}
+	m.complained |= 1 << why
+	return append(e, Effect{ID: m.id, Kind: Complain, Reason: why, Peer: d.Src})
+}
+
+func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Effect) []Effect {
+	if a.Priority == 0 { // RFC 9568 §6.4.2 (425)
+		m.resigned = true
+		m.lastAdvert = now
+		m.timer = now.Add(m.p.skew(m.effective(), m.masterInterval))
+		return e
+	}
+	if a.Priority >= m.effective() || !m.p.Preempt {
+		m.preemptAt = 0
+		m.accept(now, a, interval)
+		return e
+	}
+	// A living master that we may replace (RFC 9568 §6.4.2 (450): discard, let the timer run out).
+	m.rivalAt, m.rival, m.resigned = now, a, false
+	if m.p.PreemptDelay > 0 {
+		if m.preemptAt == 0 {
+			m.preemptAt = now.Add(m.p.PreemptDelay)
+		}
+		if now < m.preemptAt {
+			m.accept(now, a, interval)
+		}
+	}
+	return e
+}
+
+// accept follows a master: its advert restarts the timer.
+func (m *instance) accept(now Time, a Heard, interval time.Duration) {
+	if a.Addr != m.master.Addr {
+		m.complained = 0
+	}
+	if m.p.Version == 3 { // RFC 9568 §6.4.2 (455)
+		m.masterInterval = interval
+	}
+	m.master, m.lastAdvert, m.resigned, m.wantMaster = a, now, false, false
+	m.timer = now.Add(m.masterDown())
+}
+
+// masterDownExpired starts a claim, alone or with the sync group.
+func (m *instance) masterDownExpired(now Time, e []Effect) []Effect {
+	late := now.Sub(m.timer)
+	if m.demoted { // two owners: the rival is gone
+		m.demoted = false
+	}
+	if m.group != nil {
+		m.wantMaster = true
+		if !m.group.ready() {
+			m.timer = now.Add(m.masterDown())
+			return e
+		}
+		return m.group.claim(now, m, late, e)
+	}
+	return m.claim(now, m.claimReason(now), late, e)
+}
+
+func (m *instance) claimReason(now Time) Cause {
+	switch {
+	case m.resigned:
+		return CauseMasterResigned
+	case m.rivalAlive(now):
+		return CausePreempt
+	}
+	return CauseMasterDown
+}
+
+// rivalAlive reports whether a master of lower priority has been heard lately
+// enough that it still is one.
+func (m *instance) rivalAlive(now Time) bool {
+	return m.rivalAt >= 0 && !m.resigned && now < m.rivalAt.Add(m.masterDown())
+}
+
+// claim announces ourselves as master with the gate still closed, and listens
+// for a short while. If a living master is being replaced, or if we come so late
+// that one may have appeared meanwhile, the network is asked until nobody else
+// answers for the address, but no longer than a lease lasts.
+func (m *instance) claim(now Time, cause Cause, late time.Duration, e []Effect) []Effect {
+	if m.state != Claiming {
+		m.claimCause = cause
+	}
+	m.state = Claiming
+	m.claimedAt, m.claimLate = now, late
+	m.wantMaster, m.probed, m.answered = false, false, false
+	// An owner starts without having listened.
+	m.probing = m.rivalAlive(now) || late > m.p.Interval || cause == CauseOwner
+	m.probeLimit = now.Add(m.p.Interval)
+	if m.rivalAt >= 0 {
+		m.probeLimit = max(m.probeLimit, m.rivalAt.Add(m.masterDown()))
+	}
+	m.timer = now.Add(m.p.settle())
+	if m.probing {
+		m.timer = now.Add(m.p.quiet())
+	}
+	switch m.router.mutant {
+	case mutantNoProbe:
+		m.probing, m.timer = false, now.Add(m.p.settle())
+	case mutantNoSettle:
+		m.probing, m.timer = false, now
+	}
+	e = append(e, Effect{ID: m.id, Kind: PermitAdverts, Until: now.Add(m.p.Interval)})
+	return m.advertise(m.effective(), 0, e)
+}
+
+// claimantHears: someone else is master, or claims to be.
+func (m *instance) claimantHears(now Time, a Heard, interval time.Duration, e []Effect) []Effect {
+	switch {
+	case a.Priority == 0: // it lets go
+		m.rivalAt, m.resigned = -1, true
+		return e
+	case m.beats(a):
+		return m.yield(now, a, interval, e)
+	}
+	m.rivalAt, m.rival = now, a
+	if m.router.mutant == mutantNoProbe || m.router.mutant == mutantNoSettle {
+		return e
+	}
+	if !m.probing { // it has not heard us yet: repeat the claim, then watch it let go
+		m.probing = true
+		m.probeLimit = now.Add(m.masterDown())
+		m.timer = max(m.timer, now.Add(m.p.quiet()))
+		e = m.advertise(m.effective(), 0, e)
+	}
+	return e
+}
+
+// settled ends the settling time.
+func (m *instance) settled(now Time, e []Effect) []Effect {
+	late := now.Sub(m.timer)
+	if now >= m.claimedAt.Add(m.p.Interval) && (now < m.probeLimit || late > m.p.Interval) {
+		// Adverts of a claimant go out in time, too; and a claim that has grown old proves nothing.
+		return m.claim(now, m.claimCause, late, e)
+	}
+	if m.probing && now < m.probeLimit && (!m.probed || m.answered) {
+		m.probed, m.answered = true, false
+		m.timer = now.Add(m.p.quiet())
+		return append(e, Effect{ID: m.id, Kind: Probe})
+	}
+	if m.group != nil && !m.group.settled(m) {
+		// The others of the group are still being watched.
+		m.timer = now.Add(m.p.quiet())
+		return e
+	}
+	return m.becomeMaster(now, e)
+}
+
+// beats reports whether the sender of a is the better master (RFC 9568 §6.4.3 (725)).
+func (m *instance) beats(a Heard) bool {
+	mine := m.effective()
+	return a.Priority > mine || a.Priority == mine && m.p.Source.Less(a.Addr)
+}

@@ -1,0 +1,213 @@
+package vrrp
+
+import "time"
+
+// becomeMaster opens the gate for as long as the claim just sent binds the
+// others, and only then sets and announces the addresses.
+func (m *instance) becomeMaster(now Time, e []Effect) []Effect {
+	m.gateUntil = m.claimedAt.Add(m.hold())
+	m.gateBefore = m.gateUntil
+	if now >= m.gateUntil {
+		return m.claim(now, m.claimCause, now.Sub(m.timer), e)
+	}
+	e = append(e,
+		Effect{ID: m.id, Kind: OpenGate, Until: m.gateUntil},
+		Effect{ID: m.id, Kind: AddAddresses},
+		Effect{ID: m.id, Kind: Announce, Count: m.p.AnnounceRepeat})
+	c := Change{Cause: m.claimCause, Late: m.claimLate}
+	if m.claimCause == CausePreempt {
+		c.Peer, c.PeerPriority = m.rival.Addr, m.rival.Priority
+	} else if m.lastAdvert >= 0 {
+		c.Peer, c.PeerPriority = m.master.Addr, m.master.Priority
+	}
+	e = m.change(now, Master, c, e)
+	m.becomeNum++
+	m.losses = 0
+	m.timer = m.claimedAt.Add(m.p.Interval)
+	m.secondBurst(now, m.p.AnnounceDelay, m.p.AnnounceRepeat)
+	if m.p.Refresh > 0 {
+		m.refreshAt = now.Add(m.p.Refresh)
+	}
+	if m.group != nil {
+		e = m.group.pullUp(now, m, e)
+	}
+	return e
+}
+
+func (m *instance) secondBurst(now Time, delay time.Duration, count int) {
+	m.announceAt = Never
+	if delay > 0 {
+		m.announceAt, m.announceCount = now.Add(delay), count
+	}
+}
+
+func (m *instance) announceDue(now Time, e []Effect) []Effect {
+	if now >= m.announceAt {
+		m.announceAt = Never
+		e = append(e, Effect{ID: m.id, Kind: Announce, Count: m.announceCount})
+	}
+	if now >= m.refreshAt {
+		m.refreshAt = now.Add(m.p.Refresh)
+		e = append(e, Effect{ID: m.id, Kind: Announce, Count: m.p.RefreshRepeat})
+	}
+	return e
+}
+
+// advertDue sends the periodic advert. Adverts keep their beat: lateness of one
+// does not move the next, unless it is a whole interval.
+func (m *instance) advertDue(now Time, e []Effect) []Effect {
+	if m.expired(now) {
+		return m.loseLease(now, e)
+	}
+	m.timer = m.timer.Add(m.p.Interval)
+	if m.timer <= now {
+		m.timer = now.Add(m.p.Interval)
+	}
+	return m.renew(now, e)
+}
+
+// renew sends an advert that extends the lease.
+func (m *instance) renew(now Time, e []Effect) []Effect {
+	m.gateBefore, m.gateUntil = m.gateUntil, now.Add(m.hold())
+	return m.advertise(m.effective(), m.gateUntil, e)
+}
+
+// expired is the continuity rule: a lease that has run out is not renewed. The
+// others had the right to take over at that moment.
+func (m *instance) expired(now Time) bool {
+	return now >= m.gateUntil && m.router.mutant != mutantContinuity
+}
+
+// loseLease starts over as backup. No priority 0: another master may be at
+// work, and its backups would take our word for its own.
+func (m *instance) loseLease(now Time, e []Effect) []Effect {
+	late := now.Sub(m.gateUntil)
+	e = m.letGo(false, e)
+	e = m.toBackup(now, Change{Cause: CauseLease, Late: late}, e)
+	if m.group != nil {
+		e = m.group.pullDown(now, m, e)
+	}
+	return e
+}
+
+func (m *instance) advertFailed(now Time, e []Effect) []Effect {
+	switch m.state {
+	case Master:
+		m.gateUntil = m.gateBefore
+	case Claiming: // nobody heard us, so nobody will wait for us
+		e = m.letGo(false, e)
+		e = m.toBackup(now, Change{Cause: CauseSendFailed}, e)
+	}
+	return e
+}
+
+func (m *instance) masterHears(now Time, a Heard, interval time.Duration, e []Effect) []Effect {
+	if m.expired(now) { // a thaw: what follows is heard as a backup
+		e = m.loseLease(now, e)
+		return m.backupHears(now, a, interval, e)
+	}
+	if a.Priority == 0 { // RFC 9568 §6.4.3 (705)
+		m.timer = now.Add(m.p.Interval)
+		return m.renew(now, e)
+	}
+	if a.Priority == Owner && m.effective() == Owner {
+		return m.twoOwners(now, a, interval, e)
+	}
+	if m.beats(a) {
+		return m.yield(now, a, interval, e)
+	}
+	e = append(e, Effect{ID: m.id, Kind: RxLower, Peer: a.Addr, Priority: a.Priority})
+	if !m.p.LowerPrioNoAdvert {
+		m.timer = now.Add(m.p.Interval)
+		e = m.renew(now, e)
+	}
+	e = m.reclaim(now, e)
+	if m.group != nil {
+		for _, o := range m.group.members {
+			if o != m && o.state == Master {
+				e = o.reclaim(now, e)
+			}
+		}
+	}
+	return e
+}
+
+// reclaim announces the addresses again after someone else did.
+func (m *instance) reclaim(now Time, e []Effect) []Effect {
+	m.secondBurst(now, m.p.LowerPrioDelay, m.p.LowerPrioRepeat)
+	return append(e, Effect{ID: m.id, Kind: Announce, Count: m.p.LowerPrioRepeat})
+}
+
+// twoOwners settles what RFC 9568 leaves open: both have priority 255. The lower
+// address yields; the higher insists for 1.2 intervals and then goes on with 254
+// if the other is still there.
+func (m *instance) twoOwners(now Time, a Heard, interval time.Duration, e []Effect) []Effect {
+	switch {
+	case m.p.Source.Less(a.Addr):
+		return m.yield(now, a, interval, e)
+	case m.ownerCheckAt == 0 || now > m.ownerCheckAt.Add(m.hold()): // a new contest
+		m.ownerCheckAt = now.Add(m.p.Interval * 6 / 5)
+		e = m.renew(now, e)
+		return m.renew(now, e)
+	case now < m.ownerCheckAt:
+		return e
+	}
+	m.demoted = true
+	e = append(e, Effect{ID: m.id, Kind: PriorityChanged, Priority: m.effective()})
+	return m.yield(now, a, interval, e)
+}
+
+// yield gives way to a better master, whether we are one or still a claimant.
+func (m *instance) yield(now Time, a Heard, interval time.Duration, e []Effect) []Effect {
+	if m.state == Master && m.p.HigherPrioSendAdvert {
+		e = m.renew(now, e)
+	}
+	cause := CauseHigherPriority
+	if a.Priority == m.effective() {
+		cause = CauseHigherAddress
+	}
+	e = m.letGo(false, e)
+	m.lastAdvert = now // before the change, so that its line shows this advert
+	if m.p.Version == 3 {
+		m.masterInterval = interval
+	} else {
+		m.masterInterval = m.p.Interval
+	}
+	e = m.toBackup(now, Change{Cause: cause, Peer: a.Addr, PeerPriority: a.Priority}, e)
+	m.master = a
+	if m.group != nil {
+		e = m.group.pullDown(now, m, e)
+	}
+	return e
+}
+
+// Lost addresses are put back this often within lossWindow before we take the
+// hint and let another node try.
+const (
+	lossLimit  = 5
+	lossWindow = 10 * time.Second
+)
+
+// addressLost puts a removed address back at once.
+// Differs from Keepalived, which resigns and elects itself again (0.4 s without
+// the address): it yields only if the address is removed again and again.
+func (m *instance) addressLost(now Time, e []Effect) []Effect {
+	if m.state != Master {
+		return e
+	}
+	if m.losses == 0 || now > m.lossesAt.Add(lossWindow) {
+		m.losses, m.lossesAt = 0, now
+	}
+	m.losses++
+	if m.losses > lossLimit {
+		e = m.letGo(true, e)
+		e = m.toBackup(now, Change{Cause: CauseAddressLost}, e)
+		if m.group != nil {
+			e = m.group.pullDown(now, m, e)
+		}
+		return e
+	}
+	return append(e,
+		Effect{ID: m.id, Kind: RestoreAddresses},
+		Effect{ID: m.id, Kind: Announce, Count: m.p.AnnounceRepeat})
+}

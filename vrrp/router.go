@@ -1,0 +1,199 @@
+package vrrp
+
+import (
+	"slices"
+	"time"
+)
+
+// Router holds the instances and sync groups of one node. It is not safe for
+// concurrent use: one loop owns it.
+type Router struct {
+	instances []*instance // in order of Add
+	next      ID
+	mutant    mutant // rules of the gate left out by a test; always zero otherwise
+}
+
+// mutant names a rule of the lease gate that a test leaves out, to show that the
+// rule is needed.
+type mutant uint8
+
+const (
+	mutantNone       mutant = iota
+	mutantContinuity        // renew a lease that has already run out
+	mutantNoSettle          // open the gate before the claim was heard
+	mutantNoProbe           // take from a living master without looking whether it let go
+	mutantTickFirst         // (simulation) timers before waiting datagrams
+	mutantLateClock         // (simulation) count the lease from after the send
+	mutantOrder             // resign before the gate is closed
+)
+
+// NewRouter returns a Router without instances.
+func NewRouter() *Router { return new(Router) }
+
+// Add starts an instance. Until Tick or another input has been handled it is in
+// INIT; faults known at the start are passed by SetFaults in the same breath.
+func (r *Router) Add(now Time, p Params, effects []Effect) (ID, []Effect) {
+	m := &instance{router: r, id: r.next, p: p, state: Init, announceAt: Never, refreshAt: Never, lastAdvert: -1, rivalAt: -1}
+	m.masterInterval = p.Interval
+	m.startAt = now.Add(p.StartDelay)
+	m.timer = m.startAt
+	r.next++
+	r.instances = append(r.instances, m)
+	return m.id, effects
+}
+
+// Remove stops an instance and forgets it.
+func (r *Router) Remove(now Time, id ID, effects []Effect) []Effect {
+	effects = r.Stop(now, id, effects)
+	m := r.instance(id)
+	if m.group != nil {
+		m.group.members = slices.DeleteFunc(m.group.members, func(o *instance) bool { return o == m })
+	}
+	r.instances = slices.DeleteFunc(r.instances, func(o *instance) bool { return o == m })
+	return effects
+}
+
+// Group makes the given instances move together, in addition to earlier groups.
+// An instance belongs to at most one group: the last one it was put in.
+func (r *Router) Group(ids ...ID) {
+	g := &group{}
+	for _, id := range ids {
+		m := r.instance(id)
+		m.ungroup()
+		m.group = g
+		g.members = append(g.members, m)
+	}
+}
+
+// Ungroup dissolves every group; a reload builds them anew.
+func (r *Router) Ungroup() {
+	for _, m := range r.instances {
+		m.group = nil
+	}
+}
+
+// Tick handles every timer that is due. Datagrams that have already arrived
+// must have been handed to Receive before.
+func (r *Router) Tick(now Time, effects []Effect) []Effect {
+	for _, m := range r.instances {
+		effects = m.tick(now, effects)
+	}
+	return effects
+}
+
+// Deadline is when Tick must be called next, or Never.
+func (r *Router) Deadline() Time {
+	d := Never
+	for _, m := range r.instances {
+		d = min(d, m.deadline())
+	}
+	return d
+}
+
+// Receive judges a datagram addressed to the instance's virtual router and, if
+// it is a valid advert, handles it. The payload is at least HeaderLen long and
+// its VRID is the instance's; other datagrams are counted by the caller.
+func (r *Router) Receive(now Time, id ID, d *Datagram, effects []Effect) []Effect {
+	return r.instance(id).receive(now, d, effects)
+}
+
+// AdvertFailed reports that an Advertise could not be sent to anyone: the lease
+// it would have renewed is not.
+func (r *Router) AdvertFailed(now Time, id ID, effects []Effect) []Effect {
+	return r.instance(id).advertFailed(now, effects)
+}
+
+// ProbeAnswered reports that another host answered for one of the addresses.
+func (r *Router) ProbeAnswered(now Time, id ID) {
+	if m := r.instance(id); m.state == Claiming {
+		m.answered = true
+	}
+}
+
+// GateClosed reports that the gate refused to be extended because its deadline
+// had passed: only a new election may open it again.
+func (r *Router) GateClosed(now Time, id ID, effects []Effect) []Effect {
+	m := r.instance(id)
+	if m.state != Master {
+		return effects
+	}
+	return m.loseLease(now, effects)
+}
+
+// AddressLost reports that someone removed an address of a master.
+func (r *Router) AddressLost(now Time, id ID, effects []Effect) []Effect {
+	return r.instance(id).addressLost(now, effects)
+}
+
+// SetFaults tells the instance the set of its faults; an empty set ends FAULT.
+func (r *Router) SetFaults(now Time, id ID, faults Faults, effects []Effect) []Effect {
+	return r.instance(id).setFaults(now, faults, effects)
+}
+
+// SetWeight tells the instance the sum of its trackers' weights.
+func (r *Router) SetWeight(now Time, id ID, weight int, effects []Effect) []Effect {
+	m := r.instance(id)
+	before := m.effective()
+	m.weight = weight
+	return m.priorityMoved(now, before, effects)
+}
+
+// Reconfigure replaces the parameters of a running instance without moving an
+// address or pausing an advert. VRID, version and family must stay.
+func (r *Router) Reconfigure(now Time, id ID, p Params, effects []Effect) []Effect {
+	return r.instance(id).reconfigure(now, p, effects)
+}
+
+// Stop leaves the election for good, resigning if master.
+func (r *Router) Stop(now Time, id ID, effects []Effect) []Effect {
+	m := r.instance(id)
+	if m.state == Stopped {
+		return effects
+	}
+	return m.leave(now, Stopped, CauseStop, true, effects)
+}
+
+// Params returns the parameters in force. The pointer is valid until the next
+// Reconfigure and must not be written through.
+func (r *Router) Params(id ID) *Params { return &r.instance(id).p }
+
+// Status is a snapshot of an instance.
+type Status struct {
+	State      State
+	Since      Time
+	Last       Change // the last change of state
+	Effective  uint8
+	Master     Heard // the master a backup follows
+	GateUntil  Time  // lease of a master; 0 otherwise
+	Faults     Faults
+	Refused    [NumRefusals]uint64 // adverts by Reason; Accepted counts those accepted
+	Sent       uint64
+	ZeroSent   uint64
+	ZeroHeard  uint64
+	BecomeNum  uint64 // times master
+	ReleaseNum uint64 // times no longer master
+}
+
+// Status returns a snapshot of an instance.
+func (r *Router) Status(id ID) Status {
+	m := r.instance(id)
+	s := Status{State: m.state, Since: m.since, Last: m.last, Effective: m.effective(), Master: m.master,
+		Faults: m.faults, Refused: m.refused, Sent: m.sent, ZeroSent: m.zeroSent, ZeroHeard: m.zeroHeard,
+		BecomeNum: m.becomeNum, ReleaseNum: m.releaseNum}
+	if m.state == Master {
+		s.GateUntil = m.gateUntil
+	}
+	return s
+}
+
+func (r *Router) instance(id ID) *instance {
+	for _, m := range r.instances {
+		if m.id == id {
+			return m
+		}
+	}
+	panic("vrrp: unknown instance") // the caller's maps are wrong; going on would elect blindly
+}
+
+// hold is how long a lease lasts from the moment before its advert was sent.
+func (m *instance) hold() time.Duration { return m.p.Hold() }
