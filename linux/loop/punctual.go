@@ -1,0 +1,44 @@
+package loop
+
+import (
+	"fmt"
+
+	"golang.org/x/sys/unix"
+)
+
+// RealTime gives the calling OS thread the SCHED_FIFO policy at priority 1 (lowest) to 99,
+// so that ordinary load cannot delay it. Call it from a goroutine locked to its thread.
+// Children of the thread start as ordinary processes (SCHED_FLAG_RESET_ON_FORK).
+//
+// It needs CAP_SYS_NICE or a RLIMIT_RTPRIO of at least priority; the caller should treat
+// an error as a warning, for the thread works without it, only less punctually.
+//
+// The Go scheduler is a second source of delay: a thread that returns from a system call
+// needs a free processor slot, so a process with busy goroutines should run with a
+// GOMAXPROCS above the number of CPUs and leave the choice between threads to the kernel.
+func RealTime(priority int) error {
+	if priority < 1 || priority > 99 {
+		return fmt.Errorf("loop: real-time priority %d is not within 1-99", priority)
+	}
+	attr := &unix.SchedAttr{
+		Size:     unix.SizeofSchedAttr,
+		Policy:   unix.SCHED_FIFO,
+		Flags:    unix.SCHED_FLAG_RESET_ON_FORK,
+		Priority: uint32(priority),
+	}
+	if err := unix.SchedSetAttr(0, attr, 0); err != nil {
+		return fmt.Errorf("loop: real-time scheduling refused (it needs CAP_SYS_NICE or LimitRTPRIO=): %w", err)
+	}
+	return nil
+}
+
+// LockMemory keeps the pages this process has touched, and those it will touch, out of
+// swap (mlockall with MCL_ONFAULT, Linux 4.4, so untouched reservations of the Go runtime
+// cost nothing). It needs CAP_IPC_LOCK or a large RLIMIT_MEMLOCK; the caller should treat
+// an error as a warning.
+func LockMemory() error {
+	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
+		return fmt.Errorf("loop: locking memory refused (it needs CAP_IPC_LOCK or LimitMEMLOCK=infinity): %w", err)
+	}
+	return nil
+}
