@@ -51,12 +51,11 @@ func New() (*Poller, error) {
 		p.Close()
 		return nil, fmt.Errorf("loop: creating an event descriptor: %w", err)
 	}
-	if err := p.add(p.timer, tokenTimer); err == nil {
-		err = p.add(p.wake, tokenWake)
-	}
-	if err != nil {
-		p.Close()
-		return nil, err
+	for token, fd := range map[uint64]int{tokenTimer: p.timer, tokenWake: p.wake} {
+		if err := p.add(fd, token); err != nil {
+			p.Close()
+			return nil, err
+		}
 	}
 	return p, nil
 }

@@ -1,0 +1,70 @@
+package netns
+
+import (
+	"fmt"
+	"testing"
+
+	"github.com/vishvananda/netlink"
+)
+
+// Veth lays a cable between interface aName in a and bName in b and brings both ends up.
+// a and b may be the same namespace.
+func Veth(t testing.TB, a *NS, aName string, b *NS, bName string) {
+	t.Helper()
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = aName
+	cable := &netlink.Veth{LinkAttrs: attrs, PeerName: bName}
+	if a != b {
+		cable.PeerNamespace = netlink.NsFd(int(b.handle))
+	}
+	if err := a.links.LinkAdd(cable); err != nil {
+		t.Fatalf("laying a cable %s:%s to %s:%s: %v", a.Name, aName, b.Name, bName, err)
+	}
+	a.Up(aName)
+	b.Up(bName)
+}
+
+// A Switch is a learning bridge in a namespace of its own. Member i of the call to
+// [Bridge] hangs on port i.
+type Switch struct {
+	NS    *NS
+	ports []string
+}
+
+// Bridge connects the members to a new switch. Each gets one new interface, up and
+// without addresses: eth0, or the first free ethN.
+func Bridge(t testing.TB, members ...*NS) *Switch {
+	t.Helper()
+	s := &Switch{NS: New(t, "sw")}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "br0"
+	if err := s.NS.links.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
+		t.Fatalf("making a bridge: %v", err)
+	}
+	bridge := s.NS.Link("br0")
+	for i, member := range members {
+		port := fmt.Sprintf("p%d", i)
+		Veth(t, s.NS, port, member, member.freeName())
+		if err := s.NS.links.LinkSetMaster(s.NS.Link(port), bridge); err != nil {
+			t.Fatalf("plugging %s in: %v", port, err)
+		}
+		s.ports = append(s.ports, port)
+	}
+	s.NS.Up("br0")
+	return s
+}
+
+// Unplug pulls the cable of member i: both ends lose their carrier.
+func (s *Switch) Unplug(i int) { s.NS.Down(s.ports[i]) }
+
+// Plug puts the cable of member i back.
+func (s *Switch) Plug(i int) { s.NS.Up(s.ports[i]) }
+
+func (n *NS) freeName() string {
+	for i := 0; ; i++ {
+		name := fmt.Sprintf("eth%d", i)
+		if _, err := n.links.LinkByName(name); err != nil {
+			return name
+		}
+	}
+}
