@@ -1,6 +1,9 @@
 package vrrp
 
-import "time"
+import (
+	"net/netip"
+	"time"
+)
 
 // receive judges a datagram and hands a valid advert to the state it meets.
 func (m *instance) receive(now Time, d *Datagram, e []Effect) []Effect {
@@ -48,6 +51,9 @@ func (m *instance) complain(why Reason, d *Datagram, e []Effect) []Effect {
 
 func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Effect) []Effect {
 	if a.Priority == 0 { // RFC 9568 §6.4.2 (425)
+		if !m.mayRelease(now, a.Addr) {
+			return e
+		}
 		m.resigned = true
 		m.lastAdvert = now
 		m.timer = now.Add(m.p.skew(m.effective(), m.masterInterval))
@@ -69,6 +75,20 @@ func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Ef
 		}
 	}
 	return e
+}
+
+// mayRelease reports whether priority 0 from addr ends the wait for a master.
+// Differs from Keepalived, which believes anyone's priority 0: only who holds
+// the addresses can release them. A second master left over from a partition
+// that stops would otherwise end the wait for the first one's lease.
+func (m *instance) mayRelease(now Time, addr netip.Addr) bool {
+	switch {
+	case m.lastAdvert >= 0 && !m.resigned && now < m.lastAdvert.Add(m.masterDown()):
+		return addr == m.master.Addr
+	case m.rivalAlive(now):
+		return addr == m.rival.Addr
+	}
+	return true
 }
 
 // accept follows a master: its advert restarts the timer.
@@ -121,21 +141,21 @@ func (m *instance) rivalAlive(now Time) bool {
 // that one may have appeared meanwhile, the network is asked until nobody else
 // answers for the address, but no longer than a lease lasts.
 func (m *instance) claim(now Time, cause Cause, late time.Duration, e []Effect) []Effect {
-	if m.state != Claiming {
+	again := m.state == Claiming
+	if !again {
 		m.claimCause = cause
+		m.probeLimit = now.Add(m.masterDown())
 	}
 	m.state = Claiming
 	m.claimedAt, m.claimLate = now, late
 	m.wantMaster, m.probed, m.answered = false, false, false
 	// An owner starts without having listened.
-	m.probing = m.rivalAlive(now) || late > m.p.Interval || cause == CauseOwner
-	m.probeLimit = now.Add(m.p.Interval)
-	if m.rivalAt >= 0 {
-		m.probeLimit = max(m.probeLimit, m.rivalAt.Add(m.masterDown()))
-	}
+	m.probing = m.rivalAlive(now) || late > m.p.Interval || cause == CauseOwner ||
+		again && m.probing
 	m.timer = now.Add(m.p.settle())
+	m.watch = m.p.quiet()
 	if m.probing {
-		m.timer = now.Add(m.p.quiet())
+		m.timer = now.Add(m.watch)
 	}
 	switch m.router.mutant {
 	case mutantNoProbe:
@@ -157,12 +177,12 @@ func (m *instance) claimantHears(now Time, a Heard, interval time.Duration, e []
 		return m.yield(now, a, interval, e)
 	}
 	m.rivalAt, m.rival = now, a
+	m.probeLimit = max(m.probeLimit, now.Add(m.masterDown()))
 	if m.router.mutant == mutantNoProbe || m.router.mutant == mutantNoSettle {
 		return e
 	}
 	if !m.probing { // it has not heard us yet: repeat the claim, then watch it let go
 		m.probing = true
-		m.probeLimit = now.Add(m.masterDown())
 		m.timer = max(m.timer, now.Add(m.p.quiet()))
 		e = m.advertise(m.effective(), 0, e)
 	}
@@ -177,8 +197,11 @@ func (m *instance) settled(now Time, e []Effect) []Effect {
 		return m.claim(now, m.claimCause, late, e)
 	}
 	if m.probing && now < m.probeLimit && (!m.probed || m.answered) {
+		if m.answered { // it may take its time: look less and less often
+			m.watch = min(2*m.watch, max(m.p.quiet(), m.p.Interval/32))
+		}
 		m.probed, m.answered = true, false
-		m.timer = now.Add(m.p.quiet())
+		m.timer = now.Add(m.watch)
 		return append(e, Effect{ID: m.id, Kind: Probe})
 	}
 	if m.group != nil && !m.group.settled(m) {

@@ -10,16 +10,16 @@ type Faults uint16
 
 // Faults, as bits.
 const (
-	FaultInterface Faults = 1 << iota // its interface is down or absent
-	FaultNoSource                     // no address to send from
-	FaultTracker                      // a tracked interface or script of weight 0 fails
-	FaultPending                      // a script of weight 0 has not reported yet
-	FaultDuplicate                    // another instance has its VRID there
-	FaultGate                         // the lease gate cannot be built
-	faultGroup                        // another member of the sync group is in fault
-	faultGroupPending                 // another member's scripts have not reported yet
-	faultsOfGroup  = faultGroup | faultGroupPending
-	faultsPending  = FaultPending | faultGroupPending
+	FaultInterface    Faults = 1 << iota // its interface is down or absent
+	FaultNoSource                        // no address to send from
+	FaultTracker                         // a tracked interface or script of weight 0 fails
+	FaultPending                         // a script of weight 0 has not reported yet
+	FaultDuplicate                       // another instance has its VRID there
+	FaultGate                            // the lease gate cannot be built
+	faultGroup                           // another member of the sync group is in fault
+	faultGroupPending                    // another member's scripts have not reported yet
+	faultsOfGroup     = faultGroup | faultGroupPending
+	faultsPending     = FaultPending | faultGroupPending
 )
 
 // Heard is the last advert a backup accepted.
@@ -67,9 +67,10 @@ type instance struct {
 	claimedAt  Time // read before the claim was sent
 	claimLate  time.Duration
 	probing    bool
-	probed     bool // a probe is out
-	answered   bool // and someone else answered it
-	probeLimit Time // when a master that lets go by lease has let go
+	probed     bool          // a probe is out
+	answered   bool          // and someone else answered it
+	watch      time.Duration // pause until the next look
+	probeLimit Time          // when a master that lets go by lease has let go
 
 	// As master.
 	gateUntil, gateBefore Time // lease, and what it was before the last advert
@@ -199,7 +200,7 @@ func (m *instance) letGo(resign bool, e []Effect) []Effect {
 		e = append(e, Effect{ID: m.id, Kind: RemoveAddresses})
 		m.releaseNum++
 	}
-	if resign {
+	if resign && held { // a claimant holds nothing it could release: another may still
 		e = m.advertise(0, 0, e)
 	}
 	m.announceAt, m.refreshAt = Never, Never
