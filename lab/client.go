@@ -1,0 +1,152 @@
+package lab
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"slices"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/evenkeel/evenkeel/lab/measure"
+)
+
+const (
+	// requestEvery is the client's pace: one request, on a connection of its own, every 20 ms.
+	requestEvery = 20 * time.Millisecond
+	// requestLimit is how long a request may take. A lost SYN is sent again after one second,
+	// so a request whose first packet found nobody has failed.
+	requestLimit = time.Second
+	// slowRequest is what an answered request may take before it is called slow.
+	slowRequest = 100 * time.Millisecond
+	// sampleBatch is how often the client tells what it saw.
+	sampleBatch = 100 * time.Millisecond
+	// hungAfter is when a request without an answer is told of before it has ended.
+	hungAfter = 100 * time.Millisecond
+)
+
+// client asks for the address all the time, and never waits for one answer before the next
+// question: a hang must not stop the sampling.
+type client struct {
+	target string
+
+	mu      sync.Mutex
+	done    []measure.Sample
+	pending map[int64]struct{} // starts of requests on their way
+}
+
+// runClient asks until the launcher hangs up.
+func runClient(l *line, id int, c *hostConfig) error {
+	cl := &client{target: net.JoinHostPort(c.VIP.Addr().String(), "80"), pending: make(map[int64]struct{})}
+	if err := l.send(answer(id, nil)); err != nil {
+		return nil
+	}
+	go cl.tell(l)
+	go cl.ask(time.Duration(c.Every))
+	obey(l, func(a Action) error { return errors.New("a client cannot " + string(a)) })
+	return nil
+}
+
+// ask begins one request per tick.
+func (c *client) ask(every time.Duration) {
+	tick := time.NewTicker(every)
+	for range tick.C {
+		start := now()
+		c.mu.Lock()
+		for {
+			if _, taken := c.pending[start]; !taken {
+				break
+			}
+			start++ // the key must be unique; a nanosecond is below anything measured here
+		}
+		c.pending[start] = struct{}{}
+		c.mu.Unlock()
+		go func() {
+			s := measure.Sample{Start: start}
+			server, err := c.request()
+			s.Took = now() - start
+			s.Server = server
+			if err != nil {
+				s.Server, s.Error = "", reason(err)
+			}
+			c.mu.Lock()
+			delete(c.pending, start)
+			c.done = append(c.done, s)
+			c.mu.Unlock()
+		}()
+	}
+}
+
+// request asks for the page once and names the server that gave it.
+func (c *client) request() (server string, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), requestLimit)
+	defer cancel()
+	var d net.Dialer
+	conn, err := d.DialContext(ctx, "tcp4", c.target)
+	if err != nil {
+		return "", err
+	}
+	defer conn.Close()
+	deadline, _ := ctx.Deadline()
+	if err := conn.SetDeadline(deadline); err != nil {
+		return "", err
+	}
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+c.target+"\r\nConnection: close\r\n\r\n"); err != nil {
+		return "", err
+	}
+	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), nil)
+	if err != nil {
+		return "", err
+	}
+	defer resp.Body.Close()
+	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
+		return "", err
+	}
+	if resp.StatusCode != http.StatusOK || resp.Header.Get(serverHeader) == "" {
+		return "", errors.New("bad answer: " + resp.Status)
+	}
+	return resp.Header.Get(serverHeader), nil
+}
+
+// reason says in a word or two why a request failed.
+func reason(err error) string {
+	var ne net.Error
+	switch {
+	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+		return "no answer in 1 s"
+	case errors.Is(err, syscall.ECONNREFUSED):
+		return "refused"
+	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):
+		return "reset"
+	case errors.Is(err, syscall.EHOSTUNREACH), errors.Is(err, syscall.ENETUNREACH):
+		return "no route to host"
+	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
+		return "cut off"
+	}
+	return err.Error()
+}
+
+// tell sends the finished requests, and the starts of those that hang, ten times a second.
+func (c *client) tell(l *line) {
+	for range time.Tick(sampleBatch) {
+		at := now()
+		m := message{Kind: "samples", At: at}
+		c.mu.Lock()
+		m.Samples, c.done = c.done, nil
+		for start := range c.pending {
+			if at-start > int64(hungAfter) {
+				m.Hung = append(m.Hung, start)
+			}
+		}
+		c.mu.Unlock()
+		slices.Sort(m.Hung)
+		if l.send(m) != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,101 @@
+package lab
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// hostConfig is all a host needs to know to become what it is.
+type hostConfig struct {
+	Name      string            `json:"name"`
+	Role      string            `json:"role"` // node, client or observer
+	Interface string            `json:"interface"`
+	Address   netip.Prefix      `json:"address"`
+	VIP       netip.Prefix      `json:"vip"`
+	VRID      int               `json:"vrid"`
+	Files     map[string][]byte `json:"files,omitempty"` // node: /etc/keepalived
+	WebUnit   string            `json:"web_unit,omitempty"`
+	Director  string            `json:"director,omitempty"` // node: which director to run
+	Every     int64             `json:"every,omitempty"`    // client, observer: ns between requests or probes
+	Names     map[string]string `json:"names,omitempty"`    // /etc/hosts: name -> address
+}
+
+// runHost is the first process of a host. It waits to be told what it is, becomes it, and
+// obeys until the launcher hangs up.
+func runHost() error {
+	l, err := newLine(os.NewFile(firstLine, "control"))
+	if err != nil {
+		return err
+	}
+	m, err := l.receive()
+	if err != nil {
+		return nil // the launcher gave up before the site stood
+	}
+	if m.Kind != "configure" || m.Configure == nil {
+		return fmt.Errorf("expected the host's configuration, got %q", m.Kind)
+	}
+	c := m.Configure
+	if err := becomeHost(c); err != nil {
+		_ = l.send(answer(m.ID, err))
+		return err
+	}
+	switch c.Role {
+	case "node":
+		return runNode(l, m.ID, c)
+	case "client":
+		return runClient(l, m.ID, c)
+	case "observer":
+		return runObserver(l, m.ID, c)
+	}
+	return fmt.Errorf("unknown role %q", c.Role)
+}
+
+// becomeHost gives the namespaces their content: a name, a file system, a network.
+func becomeHost(c *hostConfig) error {
+	if err := unix.Sethostname([]byte(c.Name)); err != nil {
+		return fmt.Errorf("set host name: %w", err)
+	}
+	if err := buildRoot(c); err != nil {
+		return err
+	}
+	if err := linkUp("lo"); err != nil {
+		return err
+	}
+	if err := linkUp(c.Interface); err != nil {
+		return err
+	}
+	nic, err := netlink.LinkByName(c.Interface)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", c.Interface, err)
+	}
+	addr, err := netlink.ParseAddr(c.Address.String())
+	if err != nil {
+		return err
+	}
+	if err := netlink.AddrAdd(nic, addr); err != nil {
+		return fmt.Errorf("add address %s: %w", c.Address, err)
+	}
+	return nil
+}
+
+// obey receives the launcher's orders and answers each with what do returned. It comes back
+// when the launcher has hung up.
+func obey(l *line, do func(Action) error) {
+	for {
+		m, err := l.receive()
+		if err != nil {
+			return
+		}
+		if m.Kind != "do" {
+			_ = l.send(answer(m.ID, fmt.Errorf("unknown order %q", m.Kind)))
+			continue
+		}
+		// An order may take seconds (a director that stops in order), and the next one may be
+		// meant to end it.
+		go func() { _ = l.send(answer(m.ID, do(m.Action))) }()
+	}
+}

@@ -1,0 +1,257 @@
+package lab
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"time"
+)
+
+// Options say what to do with a site.
+type Options struct {
+	Site     string   // name of the site; empty: the first, nginx-pair
+	Faults   []string // play these faults without the page and end: names of FaultNames, or "all"
+	JSON     bool     // with Faults: the result as JSON
+	Listen   string   // address of the page; empty: 127.0.0.1:8080 or the next free port
+	Story    bool     // tell the story first
+	Director string   // evenkeel (also if empty), or keepalived for comparison
+
+	Stdout, Stderr *os.File // where to write; nil: the process's own
+}
+
+// lab is a standing site and everything that watches it.
+type lab struct {
+	site  *Site
+	opt   Options
+	rig   *rig
+	board *board
+	out   *terminal
+
+	mu     sync.Mutex
+	orders map[int]chan error // by message ID, waiting for their done
+	nextID int
+	ending bool
+	failed chan error // gets the reason when the site breaks down
+}
+
+// Run builds a site, does what the options say, and takes the site down again. It returns the
+// exit status for the process: 0, 1 if two nodes answered for the address at once or a fault
+// ended otherwise than it should, 2 if the lab itself failed, with the error.
+func Run(ctx context.Context, opt Options) (exit int, err error) {
+	if opt.Stdout == nil {
+		opt.Stdout = os.Stdout
+	}
+	if opt.Stderr == nil {
+		opt.Stderr = os.Stderr
+	}
+	site, err := siteByName(opt.Site)
+	if err != nil {
+		return 2, err
+	}
+	if _, err := directorByName(opt.Director); err != nil {
+		return 2, err
+	}
+	faults, err := faultsByName(site, opt.Faults)
+	if err != nil {
+		return 2, err
+	}
+	if opt.Director == "" {
+		opt.Director = "evenkeel"
+	}
+	l := &lab{
+		site: site, opt: opt, board: newBoard(site, opt.Director), out: newTerminal(opt),
+		orders: make(map[int]chan error), failed: make(chan error, 1),
+	}
+	if err := l.build(ctx); err != nil {
+		l.close()
+		if ctx.Err() != nil {
+			return 0, nil
+		}
+		return 2, err
+	}
+	defer l.close()
+	switch {
+	case len(faults) > 0:
+		return l.playFaults(ctx, faults)
+	default:
+		return l.show(ctx)
+	}
+}
+
+// build starts the hosts, tells each what it is, and starts the directors.
+func (l *lab) build(ctx context.Context) error {
+	began := time.Now()
+	l.out.progress("building %s: %s", l.site.Name, l.site.Title)
+	r, err := launch(l.site)
+	if err != nil {
+		return err
+	}
+	l.rig = r
+	l.board.rootless = r.userns
+	if r.userns {
+		l.out.progress("not root: working in a user namespace; the kernel refuses eBPF there, so the gate falls back")
+	}
+	for name := range r.lines {
+		go l.listen(name)
+	}
+	go func() {
+		<-r.died
+		l.breakdown(errors.New("lab: the site's first process has ended"))
+	}()
+	if err := l.order(ctx, "switch", message{Kind: "build", Ports: l.site.ports()}); err != nil {
+		return fmt.Errorf("lab: switch: %w", err)
+	}
+	l.out.progress("switch stands; wiring %s", l.hostNames())
+	for _, c := range l.hostConfigs() {
+		if err := l.order(ctx, c.Name, message{Kind: "configure", Configure: &c}); err != nil {
+			return fmt.Errorf("lab: %s: %w", c.Name, err)
+		}
+	}
+	l.out.progress("web servers, client and observer run; starting the directors (%s)", l.opt.Director)
+	for _, n := range l.site.Nodes {
+		if err := l.order(ctx, n.Name, message{Kind: "do", Action: DirectorStart}); err != nil {
+			return fmt.Errorf("lab: %s: %w", n.Name, err)
+		}
+	}
+	l.board.say("ready", "")
+	l.out.progress("site stands after %.1f s", time.Since(began).Seconds())
+	return nil
+}
+
+func (l *lab) hostNames() string {
+	names := ""
+	for i, p := range l.site.ports() {
+		if i > 0 {
+			names += ", "
+		}
+		names += p.Host
+	}
+	return names
+}
+
+// hostConfigs says what each host is.
+func (l *lab) hostConfigs() []hostConfig {
+	names := map[string]string{
+		"client": l.site.Client.Addr().String(), "observer": l.site.Observer.Addr().String(),
+		"vip": l.site.VIP.Addr().String(),
+	}
+	for _, n := range l.site.Nodes {
+		names[n.Name] = n.Address.Addr().String()
+	}
+	var all []hostConfig
+	for _, n := range l.site.Nodes {
+		files := map[string][]byte{"keepalived.conf": l.site.file(n.Config)}
+		if n.Scripts {
+			files[l.site.Check] = l.site.file(l.site.Check)
+		}
+		all = append(all, hostConfig{
+			Name: n.Name, Role: "node", Interface: l.site.Interface, Address: n.Address,
+			Files: files, WebUnit: l.site.WebUnit, Director: l.opt.Director,
+		})
+	}
+	all = append(all,
+		hostConfig{Name: "client", Role: "client", Interface: "eth0", Address: l.site.Client, Every: int64(requestEvery)},
+		hostConfig{Name: "observer", Role: "observer", Interface: "eth0", Address: l.site.Observer})
+	for i := range all {
+		all[i].VIP, all[i].VRID, all[i].Names = l.site.VIP, l.site.VRID, names
+	}
+	return all
+}
+
+// order sends a message to a host and waits until it was carried out.
+func (l *lab) order(ctx context.Context, host string, m message) error {
+	done := make(chan error, 1)
+	l.mu.Lock()
+	l.nextID++
+	m.ID = l.nextID
+	l.orders[m.ID] = done
+	l.mu.Unlock()
+	defer func() {
+		l.mu.Lock()
+		delete(l.orders, m.ID)
+		l.mu.Unlock()
+	}()
+	if err := l.rig.lines[host].send(m); err != nil {
+		return fmt.Errorf("%s is gone: %w", host, err)
+	}
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-l.rig.died:
+		return errors.New("the site has broken down")
+	case <-time.After(30 * time.Second):
+		return fmt.Errorf("%s did not answer within 30 s", host)
+	}
+}
+
+// listen takes what one host reports until its line ends.
+func (l *lab) listen(host string) {
+	for {
+		m, err := l.rig.lines[host].receive()
+		if err != nil {
+			l.breakdown(fmt.Errorf("lab: lost %s: %w", host, err))
+			return
+		}
+		switch m.Kind {
+		case "done":
+			l.mu.Lock()
+			if done, ok := l.orders[m.ID]; ok {
+				if m.Err != "" {
+					done <- errors.New(m.Err)
+				} else {
+					done <- nil
+				}
+			}
+			l.mu.Unlock()
+		case "gone", "failed":
+			l.breakdown(errors.New("lab: " + m.Err))
+		default:
+			l.board.take(host, m)
+		}
+	}
+}
+
+// breakdown reports that the site broke down by itself. Only the first reason counts.
+func (l *lab) breakdown(err error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ending {
+		return
+	}
+	select {
+	case l.failed <- err:
+	default:
+	}
+}
+
+// act does one thing to a node and records it.
+func (l *lab) act(ctx context.Context, node string, a Action) (*incident, error) {
+	if _, ok := l.site.node(node); !ok {
+		return nil, fmt.Errorf("no node %q", node)
+	}
+	in := l.board.act(now(), node, a)
+	switch a {
+	case CableOut, CableIn:
+		return in, l.order(ctx, "switch", message{Kind: "port", Host: node, Up: a == CableIn})
+	case BringBack:
+		if err := l.order(ctx, "switch", message{Kind: "port", Host: node, Up: true}); err != nil {
+			return in, err
+		}
+	}
+	return in, l.order(ctx, node, message{Kind: "do", Action: a})
+}
+
+// close takes the site down; when it returns nothing of it is left.
+func (l *lab) close() {
+	l.mu.Lock()
+	l.ending = true
+	l.mu.Unlock()
+	if l.rig != nil {
+		l.rig.close()
+	}
+	l.out.close()
+}

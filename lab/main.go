@@ -1,0 +1,40 @@
+package lab
+
+import (
+	"fmt"
+	"os"
+)
+
+// EntryPoint is the hidden first argument with which the lab starts its own executable again.
+// The command's main must hand everything behind it to Main before it looks at anything else.
+const EntryPoint = "lab-host"
+
+// Main runs one of the lab's inner processes and returns its exit status: switch and host are
+// the hosts' first processes, web is a node's web server, systemctl and ps stand in for those
+// programs inside a node.
+func Main(args []string) int {
+	if len(args) == 0 {
+		fmt.Fprintln(os.Stderr, "evenkeel: "+EntryPoint+" is started by `evenkeel lab`, not by hand")
+		return 2
+	}
+	var err error
+	switch args[0] {
+	case "switch":
+		err = runSwitch()
+	case "host":
+		err = runHost()
+	case "web":
+		err = runWeb(args[1:])
+	case "systemctl":
+		return standInSystemctl(args[1:])
+	case "ps":
+		return standInPs(args[1:])
+	default:
+		err = fmt.Errorf("unknown inner process %q", args[0])
+	}
+	if err != nil {
+		fmt.Fprintf(os.Stderr, "evenkeel lab: %s: %v\n", args[0], err)
+		return 1
+	}
+	return 0
+}

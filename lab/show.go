@@ -1,0 +1,227 @@
+package lab
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// storyFaults is what the story tells, in order. Each is followed by its undoing.
+var storyFaults = []string{"kill", "freeze", "cable", "web"}
+
+// show serves the page until ctx ends. With a story, the story comes first; where standard
+// output is no terminal, it is also the end.
+func (l *lab) show(ctx context.Context) (int, error) {
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	url, err := l.servePage(ctx)
+	if err != nil {
+		return 2, err
+	}
+	l.out.progress("page: %s", url)
+	if l.out.tty {
+		go l.keepLive(ctx, url)
+	} else {
+		go l.printEvents(ctx)
+	}
+	exit := 0
+	if l.opt.Story {
+		if exit, err = l.story(ctx); err != nil {
+			if ctx.Err() != nil {
+				return 0, nil
+			}
+			return 2, err
+		}
+		if !l.out.tty {
+			return exit, nil
+		}
+		l.out.line("")
+		l.out.line("The site stays up. Open " + url + " and pull the cables yourself; Ctrl-C ends it.")
+	}
+	select {
+	case <-ctx.Done():
+		return exit, nil
+	case err := <-l.failed:
+		return 2, err
+	}
+}
+
+// keepLive refreshes the live lines.
+func (l *lab) keepLive(ctx context.Context, url string) {
+	tick := time.NewTicker(400 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		l.out.refresh(liveLines(l.board.snapshot(), url))
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// printEvents writes every change as a line of its own.
+func (l *lab) printEvents(ctx context.Context) {
+	printed := int64(-1)
+	tick := time.NewTicker(200 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		for _, e := range l.board.eventsAfter(printed) {
+			l.out.line(fmt.Sprintf("%6.1f s    %s", float64(e.At)/1000, e.Text))
+			printed = e.At
+		}
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+	}
+}
+
+// eventsAfter returns the changes of state after an instant (ms).
+func (b *board) eventsAfter(ms int64) []Event {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	var news []Event
+	for _, e := range b.events {
+		if e.At > ms && e.Kind != "announce" {
+			news = append(news, e)
+		}
+	}
+	return news
+}
+
+// story plays the story's faults and closes with a table.
+func (l *lab) story(ctx context.Context) (int, error) {
+	l.board.say("story", "waiting until "+l.site.Nodes[0].Name+" is master")
+	if err := l.settle(ctx); err != nil {
+		return 0, err
+	}
+	l.out.progress("%s is master and serves the client; %s stands by", l.site.Nodes[0].Name, l.site.Nodes[1].Name)
+	faults, err := faultsByName(l.site, storyFaults)
+	if err != nil {
+		return 0, err
+	}
+	results, err := l.playAll(ctx, faults)
+	if err != nil {
+		return 0, err
+	}
+	l.board.say("ready", "")
+	for _, text := range table(results) {
+		l.out.line(text)
+	}
+	return verdict(results), nil
+}
+
+// playAll plays faults one after the other and says after each what it cost.
+func (l *lab) playAll(ctx context.Context, faults []fault) ([]Result, error) {
+	var results []Result
+	for _, f := range faults {
+		l.board.say("", f.title+" on "+f.node.Name)
+		res, err := l.play(ctx, f)
+		if err != nil {
+			return results, err
+		}
+		results = append(results, res)
+		l.out.progress("%s", res.sentence())
+	}
+	return results, nil
+}
+
+// sentence is the result in one line.
+func (r Result) sentence() string {
+	s := fmt.Sprintf("%s on %s: client without an answer for %.0f ms (%d requests failed), double master %.1f ms",
+		r.Title, r.Node, r.Outage, r.Failed, r.Double)
+	if r.Problem != "" {
+		s += "; " + r.Problem
+	}
+	return s
+}
+
+// table is the closing table.
+func table(results []Result) []string {
+	lines := []string{"", fmt.Sprintf("  %-24s %-7s %12s %10s %14s %14s  %s", "fault", "node", "outage", "failed", "expected", "double master", "then")}
+	for _, r := range results {
+		expected := fmt.Sprintf("%.0f ms", r.ExpectedOutage[1])
+		if r.ExpectedOutage[0] != r.ExpectedOutage[1] {
+			expected = fmt.Sprintf("%.0f-%.0f ms", r.ExpectedOutage[0], r.ExpectedOutage[1])
+		}
+		lines = append(lines, fmt.Sprintf("  %-24s %-7s %9.0f ms %10d %14s %11.1f ms  %s",
+			r.Title, r.Node, r.Outage, r.Failed, expected, r.Double, r.Master+" answered"))
+	}
+	return append(lines, "")
+}
+
+// verdict is the exit status of a series of faults.
+func verdict(results []Result) int {
+	for _, r := range results {
+		if !r.OK {
+			return 1
+		}
+	}
+	return 0
+}
+
+// Report is what --faults --json prints.
+type Report struct {
+	Site         string            `json:"site"`
+	Director     string            `json:"director"`
+	Rootless     bool              `json:"rootless"`
+	Gate         map[string]string `json:"gate"` // mode by node
+	RequestEvery float64           `json:"request_every_ms"`
+	ProbeEvery   float64           `json:"probe_every_ms"`
+	Faults       []Result          `json:"faults"`
+	Double       float64           `json:"double_master_ms"`
+	OK           bool              `json:"ok"`
+	Error        string            `json:"error,omitempty"` // why the series ended early
+}
+
+// playFaults plays the faults without the page and prints what they cost.
+func (l *lab) playFaults(ctx context.Context, faults []fault) (int, error) {
+	l.board.say("faults", "")
+	results, err := l.playAll(ctx, faults)
+	if ctx.Err() != nil {
+		return 130, nil
+	}
+	if !l.opt.JSON {
+		for _, text := range table(results) {
+			l.out.line(text)
+		}
+		return verdict(results), exitError(err)
+	}
+	st := l.board.snapshot()
+	rep := Report{
+		Site: st.Site, Director: st.Director, Rootless: st.Rootless, Gate: make(map[string]string),
+		RequestEvery: inMs(int64(requestEvery)), ProbeEvery: inMs(probeEvery),
+		Faults: results, OK: err == nil && verdict(results) == 0,
+	}
+	for _, n := range st.Nodes {
+		rep.Gate[n.Name] = n.VRRP.GateMode
+	}
+	for _, r := range results {
+		rep.Double += r.Double
+	}
+	if err != nil {
+		rep.Error = err.Error()
+	}
+	enc := json.NewEncoder(l.opt.Stdout)
+	enc.SetIndent("", "  ")
+	if encErr := enc.Encode(rep); encErr != nil {
+		return 2, encErr
+	}
+	if err != nil {
+		return 1, exitError(err)
+	}
+	return verdict(results), nil
+}
+
+// exitError keeps the error of a series that ended early; that the site did not settle is an
+// answer of the experiment, too, and is told like one.
+func exitError(err error) error {
+	if errors.Is(err, errNotSettled) {
+		return fmt.Errorf("%w (a fault could not be undone)", err)
+	}
+	return err
+}

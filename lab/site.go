@@ -1,0 +1,135 @@
+package lab
+
+import (
+	"embed"
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"time"
+)
+
+//go:embed sites
+var siteFiles embed.FS
+
+// Site is a textbook site the lab can build. Its configuration files are the textbook's own;
+// the figures here repeat what those files say, so that the lab can say what to expect
+// (TestSiteMatchesItsFiles holds the two together).
+type Site struct {
+	Name      string
+	Title     string       // one line for people
+	VIP       netip.Prefix // the shared address
+	VRID      int
+	Interface string        // the nodes' network interface
+	Advert    time.Duration // advert_int
+	Preempt   bool          // the first node takes the address back
+	// CheckEvery and CheckLimit are the check script's interval and time limit (its interval,
+	// as keepalived has it when no timeout is written).
+	CheckEvery, CheckLimit time.Duration
+	WebUnit                string // what the web server is called: its process name and its service
+	Check                  string // the check script's name under /etc/keepalived
+	Nodes                  []SiteNode
+	Client, Observer       netip.Prefix
+}
+
+// SiteNode is one of the nodes that share the address. The first node of a site is its master
+// while all is well.
+type SiteNode struct {
+	Name     string
+	Address  netip.Prefix
+	Priority int
+	Config   string // file below sites/<site>/
+	Scripts  bool   // its configuration runs the check script
+}
+
+var sites = []*Site{
+	{
+		Name:       "nginx-pair",
+		Title:      "two nginx servers share 192.168.229.100",
+		VIP:        netip.MustParsePrefix("192.168.229.100/24"),
+		VRID:       55,
+		Interface:  "ens33",
+		Advert:     time.Second,
+		Preempt:    true,
+		CheckEvery: 2 * time.Second,
+		CheckLimit: 2 * time.Second,
+		WebUnit:    "nginx",
+		Check:      "ck_ng.sh",
+		Nodes: []SiteNode{
+			{Name: "node1", Address: netip.MustParsePrefix("192.168.229.11/24"), Priority: 100, Config: "server1.keepalived.conf", Scripts: true},
+			{Name: "node2", Address: netip.MustParsePrefix("192.168.229.12/24"), Priority: 99, Config: "server2.keepalived.conf", Scripts: true},
+		},
+		Client:   netip.MustParsePrefix("192.168.229.50/24"),
+		Observer: netip.MustParsePrefix("192.168.229.60/24"),
+	},
+}
+
+// Sites lists the names of the sites that can be built.
+func Sites() []string {
+	names := make([]string, len(sites))
+	for i, s := range sites {
+		names[i] = s.Name
+	}
+	return names
+}
+
+// siteByName finds a site; the empty name is the first one.
+func siteByName(name string) (*Site, error) {
+	if name == "" {
+		return sites[0], nil
+	}
+	i := slices.IndexFunc(sites, func(s *Site) bool { return s.Name == name })
+	if i < 0 {
+		return nil, fmt.Errorf("lab: no site %q; there is: %s", name, strings.Join(Sites(), ", "))
+	}
+	return sites[i], nil
+}
+
+// node finds a node of the site by name.
+func (s *Site) node(name string) (SiteNode, bool) {
+	for _, n := range s.Nodes {
+		if n.Name == name {
+			return n, true
+		}
+	}
+	return SiteNode{}, false
+}
+
+// file reads one of the site's files. The files are part of the binary, so a missing one is a
+// mistake in the program.
+func (s *Site) file(name string) []byte {
+	b, err := siteFiles.ReadFile("sites/" + s.Name + "/" + name)
+	if err != nil {
+		panic(err)
+	}
+	return b
+}
+
+// skew is how much longer than the bare interval a node of this priority waits (RFC 3768 §6.1).
+func skew(priority int) time.Duration {
+	return time.Duration(256-priority) * time.Second / 256
+}
+
+// masterDown is how long a node of this priority waits after the last advert before it takes
+// over: three adverts and the skew (RFC 3768 §6.1).
+func (s *Site) masterDown(priority int) time.Duration {
+	return 3*s.Advert + skew(priority)
+}
+
+// mac is the hardware address of a host of the lab: locally administered, and readable in a
+// packet dump because it ends in the last byte of the host's address.
+func mac(a netip.Prefix) string {
+	b := a.Addr().As4()
+	return fmt.Sprintf("02:0e:5e:00:00:%02x", b[3])
+}
+
+// ports lists the switch's ports in the order in which the hosts are started.
+func (s *Site) ports() []port {
+	var all []port
+	for _, n := range s.Nodes {
+		all = append(all, port{Host: n.Name, Interface: s.Interface, MAC: mac(n.Address)})
+	}
+	return append(all,
+		port{Host: "client", Interface: "eth0", MAC: mac(s.Client)},
+		port{Host: "observer", Interface: "eth0", MAC: mac(s.Observer)})
+}

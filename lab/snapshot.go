@@ -1,0 +1,166 @@
+package lab
+
+import (
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/lab/measure"
+)
+
+// shownJournal is how many lines of each node's journal the page gets.
+const shownJournal = 60
+
+// snapshot is the state as of now.
+func (b *board) snapshot() State {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	at := now()
+	b.settleIncidents()
+	st := State{
+		Site: b.site.Name, Title: b.site.Title, Address: b.site.VIP.String(),
+		Director: b.director, Rootless: b.rootless, Phase: b.phase, Doing: b.doing,
+		Now: b.ms(at), Holders: b.holders(),
+		Watch: WatchState{Double: inMs(measure.Double(b.tenures, probeEvery, b.began, b.reach))},
+	}
+	for _, s := range b.blind {
+		st.Watch.Blind += inMs(s.To - s.From)
+	}
+	all := b.withHung()
+	outages := measure.Outages(all)
+	st.Client = b.clientState(at, outages)
+	for _, n := range b.nodes {
+		st.Nodes = append(st.Nodes, b.nodeState(n, at, slices.Contains(st.Holders, n.Name)))
+	}
+	st.Time = b.timeline(at, all, outages)
+	for _, in := range b.faults {
+		st.Faults = append(st.Faults, b.faultState(in, at))
+	}
+	return st
+}
+
+// inMs converts a length of time to milliseconds with one decimal.
+func inMs(ns int64) float64 { return float64((ns+50_000)/100_000) / 10 }
+
+// holders names who answers for the address. Callers hold b.mu.
+func (b *board) holders() []string {
+	held := []string{}
+	for _, t := range b.tenures {
+		if who := b.nodeByMAC(t.Who); t.Open && !slices.Contains(held, who) {
+			held = append(held, who)
+		}
+	}
+	return held
+}
+
+func (b *board) clientState(at int64, outages []measure.Outage) ClientState {
+	c := ClientState{
+		Every: requestEvery.Milliseconds(), Limit: requestLimit.Milliseconds(), SlowOver: slowRequest.Milliseconds(),
+		Answered: b.answered, Failed: b.failed, Slow: b.slow, Hanging: len(b.hung), Server: b.server,
+	}
+	if n := len(outages); n > 0 && outages[n-1].Open {
+		c.Down = (at - outages[n-1].From) / 1e6
+	}
+	return c
+}
+
+func (b *board) nodeState(n *nodeBoard, at int64, answers bool) NodeState {
+	s := NodeState{
+		Name: n.Name, Address: n.Address.Addr().String(), MAC: n.mac,
+		Director: n.director, Web: n.web, WebUnit: b.site.WebUnit, Cable: n.cable,
+		Answers: answers, VRRP: n.vrrp, Served: n.served, LastAdvert: -1,
+		Journal: slices.Clone(n.journal[max(0, len(n.journal)-shownJournal):]),
+	}
+	for i := len(b.adverts) - 1; i >= 0; i-- {
+		if b.adverts[i].Source == s.Address {
+			s.LastAdvert = (at - b.adverts[i].At) / 1e6
+			break
+		}
+	}
+	for _, a := range actions {
+		ok, why := a.possible(n.director, n.web, n.cable)
+		switch {
+		case b.phase == "building":
+			ok, why = false, "the site is being built"
+		case b.phase != "ready":
+			ok, why = false, "the lab is playing its story"
+		}
+		if ok {
+			why = ""
+		}
+		s.Actions = append(s.Actions, ActionState{Action: a, Enabled: ok, Why: why})
+	}
+	return s
+}
+
+func (b *board) timeline(at int64, all []measure.Sample, outages []measure.Outage) Timeline {
+	from := max(b.began, at-int64(timelineSpan))
+	tl := Timeline{
+		From: b.ms(from), To: b.ms(at), Bucket: bucketSpan.Milliseconds(),
+		Served: make(map[string][]int), Bad: []BadRequest{}, Held: []HeldSpell{}, Double: []HeldSpell{},
+		Outage: []HeldSpell{}, Events: []Event{},
+	}
+	// Buckets keep their place while time moves on, so that the picture does not flicker.
+	tl.From -= tl.From % tl.Bucket
+	buckets := int((tl.To-tl.From)/tl.Bucket) + 1
+	for _, n := range b.nodes {
+		tl.Served[n.Name] = make([]int, buckets)
+	}
+	hungFrom := int64(1) << 62
+	if len(b.hung) > 0 {
+		hungFrom = b.hung[0]
+	}
+	for _, s := range measure.Within(all, from, at+int64(time.Second)) {
+		start := b.ms(s.Start)
+		switch {
+		case s.Failed() && s.Start >= hungFrom && s.Error == "hanging":
+			tl.Bad = append(tl.Bad, BadRequest{start, s.Took / 1e6, 2})
+		case s.Failed():
+			tl.Bad = append(tl.Bad, BadRequest{start, s.Took / 1e6, 1})
+		case s.Took > int64(slowRequest):
+			tl.Bad = append(tl.Bad, BadRequest{start, s.Took / 1e6, 0})
+		}
+		if served, ok := tl.Served[s.Server]; ok {
+			if i := int((start - tl.From) / tl.Bucket); i >= 0 && i < buckets {
+				served[i]++
+			}
+		}
+	}
+	for i, t := range b.tenures {
+		if t.To < from && !t.Open {
+			continue
+		}
+		tl.Held = append(tl.Held, HeldSpell{Who: b.nodeByMAC(t.Who), From: b.ms(t.From), To: b.ms(t.To)})
+		for _, o := range b.tenures[i+1:] {
+			if f, e := max(t.From, o.From), min(t.To, o.To); t.Who != o.Who && f <= e {
+				tl.Double = append(tl.Double, HeldSpell{From: b.ms(f), To: b.ms(e)})
+			}
+		}
+	}
+	for _, o := range outages {
+		if o.To >= from {
+			tl.Outage = append(tl.Outage, HeldSpell{From: b.ms(o.From), To: b.ms(o.To)})
+		}
+	}
+	for _, e := range b.events {
+		if e.At >= tl.From {
+			tl.Events = append(tl.Events, e)
+		}
+	}
+	return tl
+}
+
+func (b *board) faultState(in *incident, at int64) FaultState {
+	f := in.final
+	if f == nil {
+		until := in.until
+		if until == 0 {
+			until = at
+		}
+		c := b.cost(in.at, until)
+		f = &c
+	}
+	return FaultState{
+		At: b.ms(in.at), Node: in.node, Action: in.action, Text: in.action.past(in.node),
+		Outage: inMs(f.outage), Failed: f.failed, Double: inMs(f.double), Over: in.final != nil,
+	}
+}

@@ -1,0 +1,168 @@
+package lab
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"syscall"
+
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// firstLine is the descriptor of a host's own line. The switch finds its hosts' lines behind
+// it, in the order of the ports.
+const firstLine = 3
+
+// bridgeName is the switch as its own namespace sees it.
+const bridgeName = "switch"
+
+// labSwitch is the first process of the lab: the bridge's namespace and the parent of the hosts.
+type labSwitch struct {
+	launcher *line
+	kids     *supervisor
+	hosts    map[string]child
+}
+
+// runSwitch builds the switch when told to, starts the hosts and moves cables until the
+// launcher hangs up. Its end is the end of the lab.
+func runSwitch() error {
+	l, err := newLine(os.NewFile(firstLine, "control"))
+	if err != nil {
+		return err
+	}
+	sw := &labSwitch{launcher: l, kids: newSupervisor(), hosts: make(map[string]child)}
+	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
+		return fmt.Errorf("make mounts private: %w", err)
+	}
+	if err := unix.Sethostname([]byte("switch")); err != nil {
+		return fmt.Errorf("set host name: %w", err)
+	}
+	for {
+		m, err := l.receive()
+		if errors.Is(err, io.EOF) || errors.Is(err, net.ErrClosed) || errors.Is(err, syscall.ECONNRESET) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		switch m.Kind {
+		case "build":
+			err = sw.build(m.Ports)
+		case "port":
+			err = setPort(m.Host, m.Up)
+		default:
+			err = fmt.Errorf("unknown order %q", m.Kind)
+		}
+		if err := l.send(answer(m.ID, err)); err != nil {
+			return nil // the launcher is gone
+		}
+	}
+}
+
+// answer is the done message for an order.
+func answer(id int, err error) message {
+	m := message{Kind: "done", ID: id}
+	if err != nil {
+		m.Err = err.Error()
+	}
+	return m
+}
+
+// build makes the bridge, starts every host and plugs it in.
+func (sw *labSwitch) build(ports []port) error {
+	if err := linkUp("lo"); err != nil {
+		return err
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = bridgeName
+	snooping := false // VRRP's group is flooded anyway; a querier would only add traffic
+	bridge := &netlink.Bridge{LinkAttrs: attrs, MulticastSnooping: &snooping}
+	if err := netlink.LinkAdd(bridge); err != nil {
+		return fmt.Errorf("add bridge: %w (the kernel needs CONFIG_BRIDGE)", err)
+	}
+	if err := netlink.LinkSetUp(bridge); err != nil {
+		return fmt.Errorf("bridge up: %w", err)
+	}
+	for i, p := range ports {
+		if err := sw.startHost(p, os.NewFile(uintptr(firstLine+1+i), p.Host)); err != nil {
+			return err
+		}
+		if err := sw.plug(bridge, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// startHost runs the host's first process in namespaces of its own and hands it its line.
+func (sw *labSwitch) startHost(p port, control *os.File) error {
+	defer control.Close()
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	host, err := sw.kids.start("/proc/self/exe", []string{"evenkeel", EntryPoint, "host"}, os.Environ(),
+		[]*os.File{null, null, os.Stderr, control},
+		&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS})
+	if err != nil {
+		return err
+	}
+	sw.hosts[p.Host] = host
+	go func() {
+		ws := <-host.exit
+		_ = sw.launcher.send(message{Kind: "gone", Host: p.Host, Err: fmt.Sprintf("host %s ended (status %d)", p.Host, ws)})
+	}()
+	return nil
+}
+
+// plug lays a cable from the switch's port, named like the host, to the host's interface.
+func (sw *labSwitch) plug(bridge *netlink.Bridge, p port) error {
+	hw, err := net.ParseMAC(p.MAC)
+	if err != nil {
+		return err
+	}
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = p.Host
+	attrs.MasterIndex = bridge.Attrs().Index
+	cable := &netlink.Veth{
+		LinkAttrs: attrs, PeerName: p.Interface, PeerHardwareAddr: hw,
+		PeerNamespace: netlink.NsPid(sw.hosts[p.Host].pid),
+	}
+	if err := netlink.LinkAdd(cable); err != nil {
+		return fmt.Errorf("add cable to %s: %w (the kernel needs CONFIG_VETH)", p.Host, err)
+	}
+	return setPort(p.Host, true)
+}
+
+// setPort plugs a host's cable in or out at the switch: the host sees its carrier come and go.
+func setPort(host string, up bool) error {
+	cable, err := netlink.LinkByName(host)
+	if err != nil {
+		return fmt.Errorf("port %s: %w", host, err)
+	}
+	if up {
+		err = netlink.LinkSetUp(cable)
+	} else {
+		err = netlink.LinkSetDown(cable)
+	}
+	if err != nil {
+		return fmt.Errorf("port %s: %w", host, err)
+	}
+	return nil
+}
+
+// linkUp brings up an interface of this namespace.
+func linkUp(name string) error {
+	l, err := netlink.LinkByName(name)
+	if err != nil {
+		return fmt.Errorf("interface %s: %w", name, err)
+	}
+	if err := netlink.LinkSetUp(l); err != nil {
+		return fmt.Errorf("interface %s up: %w", name, err)
+	}
+	return nil
+}
