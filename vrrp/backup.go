@@ -144,27 +144,40 @@ func (m *instance) claim(now Time, cause Cause, late time.Duration, e []Effect) 
 	again := m.state == Claiming
 	if !again {
 		m.claimCause = cause
+	}
+	if !again || late > m.p.Interval {
 		m.probeLimit = now.Add(m.masterDown())
 	}
 	m.state = Claiming
 	m.claimedAt, m.claimLate = now, late
-	m.wantMaster, m.probed, m.answered = false, false, false
+	m.wantMaster, m.probed, m.answered, m.opening = false, false, false, false
 	// An owner starts without having listened.
 	m.probing = m.rivalAlive(now) || late > m.p.Interval || cause == CauseOwner ||
 		again && m.probing
-	m.timer = now.Add(m.p.settle())
+	m.timer = Never // until it has been sent
 	m.watch = m.p.quiet()
-	if m.probing {
-		m.timer = now.Add(m.watch)
-	}
-	switch m.router.mutant {
-	case mutantNoProbe:
-		m.probing, m.timer = false, now.Add(m.p.settle())
-	case mutantNoSettle:
-		m.probing, m.timer = false, now
+	if m.router.mutant == mutantNoProbe || m.router.mutant == mutantNoSettle {
+		m.probing = false
 	}
 	e = append(e, Effect{ID: m.id, Kind: PermitAdverts, Until: now.Add(m.p.Interval)})
 	return m.advertise(m.effective(), 0, e)
+}
+
+// heardBy starts the time others are given to object, now that a claim or a
+// probe is on the wire: counted from the decision, a pause before the send would
+// leave them none.
+func (m *instance) heardBy(now Time) {
+	if now.Sub(m.claimedAt) > m.p.Interval { // paused for so long that another may have begun
+		m.probing, m.probeLimit = true, now.Add(m.masterDown())
+	}
+	switch {
+	case m.router.mutant == mutantNoSettle:
+		m.timer = now
+	case m.probing:
+		m.timer = now.Add(m.watch)
+	default:
+		m.timer = now.Add(m.p.settle())
+	}
 }
 
 // claimantHears: someone else is master, or claims to be.
@@ -182,8 +195,7 @@ func (m *instance) claimantHears(now Time, a Heard, interval time.Duration, e []
 		return e
 	}
 	if !m.probing { // it has not heard us yet: repeat the claim, then watch it let go
-		m.probing = true
-		m.timer = max(m.timer, now.Add(m.p.quiet()))
+		m.probing, m.timer = true, Never
 		e = m.advertise(m.effective(), 0, e)
 	}
 	return e
@@ -201,7 +213,7 @@ func (m *instance) settled(now Time, e []Effect) []Effect {
 			m.watch = min(2*m.watch, max(m.p.quiet(), m.p.Interval/32))
 		}
 		m.probed, m.answered = true, false
-		m.timer = now.Add(m.watch)
+		m.timer = Never // until it has been sent
 		return append(e, Effect{ID: m.id, Kind: Probe})
 	}
 	if m.group != nil && !m.group.settled(m) {
@@ -209,7 +221,7 @@ func (m *instance) settled(now Time, e []Effect) []Effect {
 		m.timer = now.Add(m.p.quiet())
 		return e
 	}
-	return m.becomeMaster(now, e)
+	return m.openGate(now, e)
 }
 
 // beats reports whether the sender of a is the better master (RFC 9568 §6.4.3 (725)).

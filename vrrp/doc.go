@@ -22,8 +22,9 @@
 //   - `now` is read before the call, so that the lease counted from it is never
 //     longer than what the peers will wait for;
 //   - datagrams that have arrived are handed in before Tick;
-//   - an Advertise that could not be sent is reported with AdvertFailed, and
-//     the Renew it carries is not applied.
+//   - Sent is called once an Advertise or a Probe is on the wire; an Advertise
+//     that could not be sent is reported with AdvertFailed instead, and the lease
+//     it carries is not applied.
 //
 // The package has no clock, socket, goroutine or randomness. It never knows
 // interfaces, kernel objects, scripts or files.

@@ -34,19 +34,22 @@ type Kind uint8
 // Kinds of effects. The order in which a Router appends them is the order that
 // keeps two masters apart:
 //
-//	up:   PermitAdverts, Advertise, (settle), OpenGate, AddAddresses, Announce, Changed
+//	up:   PermitAdverts, Advertise, (settle), OpenGate, AddAddresses, ConfirmGate, (Opened) Announce, Changed
 //	down: CloseGate, RemoveAddresses, Advertise with priority 0, Changed
 const (
 	// PermitAdverts lets our adverts pass the closed gate until Until.
 	PermitAdverts Kind = iota + 1
 	// Advertise sends an advert with Priority. If it was sent and Until is not
-	// zero, the gate is extended to Until; if not, AdvertFailed must be called.
+	// zero, the gate is extended to Until. Sent or AdvertFailed must be called.
 	Advertise
 	// Probe asks the network who answers for the addresses now; answers come
-	// back as ProbeAnswered.
+	// back as ProbeAnswered. Sent must be called.
 	Probe
-	// OpenGate lets the kernel answer for the addresses until Until.
+	// OpenGate lets the kernel answer for the addresses until Until, a moment away.
 	OpenGate
+	// ConfirmGate extends the open gate to Until, the whole lease, unless it has
+	// closed meanwhile. Opened must be called with the outcome.
+	ConfirmGate
 	// CloseGate stops it at once.
 	CloseGate
 	AddAddresses

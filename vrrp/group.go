@@ -52,11 +52,11 @@ func (g *group) settled(m *instance) bool {
 	return true
 }
 
-// pullUp makes the remaining claimants masters together with m.
-func (g *group) pullUp(now Time, m *instance, e []Effect) []Effect {
+// openAll opens the gates of the remaining claimants together with m's.
+func (g *group) openAll(now Time, m *instance, e []Effect) []Effect {
 	for _, o := range g.members {
-		if o != m && o.state == Claiming {
-			e = o.becomeMaster(now, e)
+		if o != m && o.state == Claiming && !o.opening {
+			e = o.openGate(now, e)
 		}
 	}
 	return e

@@ -64,11 +64,13 @@ type instance struct {
 
 	// As claimant.
 	claimCause Cause
+	holding    bool // the addresses are, or may be, set
 	claimedAt  Time // read before the claim was sent
 	claimLate  time.Duration
 	probing    bool
 	probed     bool          // a probe is out
 	answered   bool          // and someone else answered it
+	opening    bool          // OpenGate is on its way
 	watch      time.Duration // pause until the next look
 	probeLimit Time          // when a master that lets go by lease has let go
 
@@ -187,8 +189,8 @@ func (m *instance) leave(now Time, to State, cause Cause, resign bool, e []Effec
 // (RFC 9568 §6.4.3 has it the other way; the order here is what keeps a second
 // master from starting while we still answer).
 func (m *instance) letGo(resign bool, e []Effect) []Effect {
-	held := m.state == Master
-	if !held && m.state != Claiming {
+	master := m.state == Master
+	if !master && m.state != Claiming {
 		return e
 	}
 	if m.router.mutant == mutantOrder && resign {
@@ -196,11 +198,14 @@ func (m *instance) letGo(resign bool, e []Effect) []Effect {
 		resign = false
 	}
 	e = append(e, Effect{ID: m.id, Kind: CloseGate})
-	if held {
+	if m.holding {
 		e = append(e, Effect{ID: m.id, Kind: RemoveAddresses})
+		m.holding = false
+	}
+	if master {
 		m.releaseNum++
 	}
-	if resign && held { // a claimant holds nothing it could release: another may still
+	if resign && master { // a claimant holds nothing it could release: another may still
 		e = m.advertise(0, 0, e)
 	}
 	m.announceAt, m.refreshAt = Never, Never

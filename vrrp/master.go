@@ -2,18 +2,35 @@ package vrrp
 
 import "time"
 
-// becomeMaster opens the gate for as long as the claim just sent binds the
-// others, and only then sets and announces the addresses.
-func (m *instance) becomeMaster(now Time, e []Effect) []Effect {
+// openGate opens the gate for a moment counted from this decision, sets the
+// addresses, and asks for the whole lease, which the gate grants only while that
+// moment is not over. A pause anywhere in between thus leaves either a closed
+// gate or a node that others' probes can see.
+func (m *instance) openGate(now Time, e []Effect) []Effect {
 	m.gateUntil = m.claimedAt.Add(m.hold())
 	m.gateBefore = m.gateUntil
-	if now >= m.gateUntil {
-		return m.claim(now, m.claimCause, now.Sub(m.timer), e)
-	}
+	m.timer, m.opening, m.holding = Never, true, true // until Opened
 	e = append(e,
-		Effect{ID: m.id, Kind: OpenGate, Until: m.gateUntil},
+		Effect{ID: m.id, Kind: OpenGate, Until: now.Add(m.p.quiet() / 2)},
 		Effect{ID: m.id, Kind: AddAddresses},
-		Effect{ID: m.id, Kind: Announce, Count: m.p.AnnounceRepeat})
+		Effect{ID: m.id, Kind: ConfirmGate, Until: m.gateUntil})
+	if m.group != nil {
+		e = m.group.openAll(now, m, e)
+	}
+	return e
+}
+
+// opened makes a claimant master once its gate is open.
+func (m *instance) opened(now Time, ok bool, e []Effect) []Effect {
+	if m.state != Claiming || !m.opening {
+		return e
+	}
+	m.opening = false
+	if !ok || now >= m.gateUntil { // we were paused, or slow: look again
+		m.probing = true
+		return m.claim(now, m.claimCause, m.claimLate, e)
+	}
+	e = append(e, Effect{ID: m.id, Kind: Announce, Count: m.p.AnnounceRepeat})
 	c := Change{Cause: m.claimCause, Late: m.claimLate}
 	if m.claimCause == CausePreempt {
 		c.Peer, c.PeerPriority = m.rival.Addr, m.rival.Priority
@@ -27,9 +44,6 @@ func (m *instance) becomeMaster(now Time, e []Effect) []Effect {
 	m.secondBurst(now, m.p.AnnounceDelay, m.p.AnnounceRepeat)
 	if m.p.Refresh > 0 {
 		m.refreshAt = now.Add(m.p.Refresh)
-	}
-	if m.group != nil {
-		e = m.group.pullUp(now, m, e)
 	}
 	return e
 }

@@ -22,7 +22,6 @@ const (
 	mutantContinuity        // renew a lease that has already run out
 	mutantNoSettle          // open the gate before the claim was heard
 	mutantNoProbe           // take from a living master without looking whether it let go
-	mutantTickFirst         // (simulation) timers before waiting datagrams
 	mutantLateClock         // (simulation) count the lease from after the send
 	mutantOrder             // resign before the gate is closed
 )
@@ -72,13 +71,21 @@ func (r *Router) Ungroup() {
 	}
 }
 
-// Tick handles every timer that is due. Datagrams that have already arrived
-// must have been handed to Receive before.
+// Tick handles the timers of the instance that is due first, if one is. Carry
+// out its effects, hand in datagrams that have arrived meanwhile, and call it
+// again with a new time until Deadline lies ahead: so that no instance acts on
+// what was known before another's effects were carried out.
 func (r *Router) Tick(now Time, effects []Effect) []Effect {
+	var due *instance
 	for _, m := range r.instances {
-		effects = m.tick(now, effects)
+		if d := m.deadline(); d <= now && (due == nil || d < due.deadline()) {
+			due = m
+		}
 	}
-	return effects
+	if due == nil {
+		return effects
+	}
+	return due.tick(now, effects)
 }
 
 // Deadline is when Tick must be called next, or Never.
@@ -97,6 +104,14 @@ func (r *Router) Receive(now Time, id ID, d *Datagram, effects []Effect) []Effec
 	return r.instance(id).receive(now, d, effects)
 }
 
+// Sent reports, with a time read afterwards, that an Advertise or a Probe is on
+// the wire.
+func (r *Router) Sent(now Time, id ID) {
+	if m := r.instance(id); m.state == Claiming {
+		m.heardBy(now)
+	}
+}
+
 // AdvertFailed reports that an Advertise could not be sent to anyone: the lease
 // it would have renewed is not.
 func (r *Router) AdvertFailed(now Time, id ID, effects []Effect) []Effect {
@@ -110,6 +125,12 @@ func (r *Router) ProbeAnswered(now Time, id ID) {
 	}
 }
 
+// Opened reports how a ConfirmGate went: ok is false if the gate could not be
+// extended to the whole lease because the moment it was open for is over.
+func (r *Router) Opened(now Time, id ID, ok bool, effects []Effect) []Effect {
+	return r.instance(id).opened(now, ok, effects)
+}
+
 // GateClosed reports that the gate refused to be extended because its deadline
 // had passed: only a new election may open it again.
 func (r *Router) GateClosed(now Time, id ID, effects []Effect) []Effect {
@@ -117,6 +138,7 @@ func (r *Router) GateClosed(now Time, id ID, effects []Effect) []Effect {
 	if m.state != Master {
 		return effects
 	}
+	m.gateUntil = m.gateBefore // the renewal that was refused does not count
 	return m.loseLease(now, effects)
 }
 

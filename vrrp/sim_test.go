@@ -91,6 +91,7 @@ type sim struct {
 
 	delay time.Duration // of a message, at most
 	loss  float64
+	nasty float64 // chance of a pause between two effects
 	cut   map[[2]int]bool
 	// unheard[a][b] numbers the last message from a that was lost on the way to b,
 	// until b has worked on a later one; 0: none.
@@ -138,6 +139,8 @@ func (s *sim) start(n *simNode) {
 	n.alive, n.frozen, n.pending, n.read = true, 0, nil, false
 	if s.rules.bornClosed {
 		n.kernel.openUntil, n.kernel.advertUntil, n.kernel.addr = 0, 0, false
+	} else {
+		n.kernel.openUntil = s.now.Add(n.p.Hold())
 	}
 	n.kernel.queue = nil
 	n.r = NewRouter()
@@ -194,19 +197,22 @@ func (s *sim) step(n *simNode) {
 	next := s.now.Add(time.Duration(1+s.rng.IntN(20)) * time.Microsecond)
 	switch {
 	case len(n.pending) > 0:
+		if s.nasty > 0 && s.rng.Float64() < s.nasty { // paused at the worst of moments
+			s.freeze(n, time.Duration(s.rng.Int64N(int64(5*n.p.Interval))))
+			s.wake(n, n.frozen)
+			return
+		}
 		e := n.pending[0]
 		n.pending = n.pending[1:]
 		s.apply(n, e)
 		s.check()
 	case !n.read:
 		n.now, n.read = s.now, true
-	case len(n.kernel.queue) > 0 && s.mutant != mutantTickFirst:
+	case len(n.kernel.queue) > 0:
 		s.receive(n)
 	case n.r.Deadline() <= n.now:
 		n.read = false
 		n.pending = n.r.Tick(n.now, nil)
-	case len(n.kernel.queue) > 0:
-		s.receive(n)
 	default:
 		n.read = false
 		if d := n.r.Deadline(); d != Never {
@@ -232,6 +238,13 @@ func (s *sim) receive(n *simNode) {
 	n.pending = n.r.Receive(n.now, n.id, &d, nil)
 }
 
+// The steps after a send, as kinds of their own: the process can be paused between.
+const (
+	simSent   = Kind(200)
+	simExtend = Kind(201)
+	simOpened = Kind(202)
+)
+
 var simGroup = netip.MustParseAddr("224.0.0.18")
 
 func (n *simNode) open(now Time) bool { return now < n.kernel.openUntil }
@@ -253,25 +266,39 @@ func (s *sim) apply(n *simNode, e Effect) {
 		} else {
 			s.logf("node%d: advert %d dropped by the gate", n.index, e.Priority)
 		}
-		if e.Until != 0 {
-			if s.mutant == mutantLateClock { // the lease as a program would count it that reads the clock too late
-				e.Until = s.now.Add(n.p.Hold())
-			}
-			if s.now < k.openUntil || s.mutant == mutantContinuity {
-				k.openUntil = max(k.openUntil, e.Until)
-				k.advertUntil = k.openUntil
-			} else {
-				n.pending = append(n.pending, n.r.GateClosed(n.now, n.id, nil)...)
-			}
+		n.pending = append([]Effect{{Kind: simSent}}, n.pending...)
+		if e.Until != 0 { // another step: the process can be paused in between
+			n.pending = append([]Effect{{Kind: simExtend, Until: e.Until}}, n.pending...)
+		}
+	case simSent:
+		n.r.Sent(s.now, n.id)
+	case simExtend:
+		if s.mutant == mutantLateClock { // the lease as a program would count it that reads the clock too late
+			e.Until = s.now.Add(n.p.Hold())
+		}
+		if s.now < k.openUntil || s.mutant == mutantContinuity {
+			k.openUntil = max(k.openUntil, e.Until)
+			k.advertUntil = k.openUntil
+		} else {
+			n.pending = append(n.pending, n.r.GateClosed(n.now, n.id, nil)...)
 		}
 	case Probe:
 		s.logf("node%d probes", n.index)
 		for _, o := range s.nodes {
 			s.deliver(simMessage{from: n.index, to: o.index, probe: true})
 		}
+		n.pending = append([]Effect{{Kind: simSent}}, n.pending...)
 	case OpenGate:
 		s.logf("node%d opens until %.4f", n.index, float64(e.Until)/1e9)
 		k.openUntil, k.advertUntil = e.Until, e.Until
+	case ConfirmGate:
+		ok := s.now < k.openUntil
+		if ok {
+			k.openUntil, k.advertUntil = e.Until, e.Until
+		}
+		n.pending = append([]Effect{{Kind: simOpened, Count: map[bool]int{true: 1}[ok]}}, n.pending...)
+	case simOpened:
+		n.pending = append(n.r.Opened(s.now, n.id, e.Count == 1, nil), n.pending...)
 	case CloseGate:
 		s.logf("node%d closes", n.index)
 		k.openUntil, k.advertUntil = 0, 0

@@ -13,9 +13,8 @@ import (
 )
 
 var (
-	seeds    = flag.Int("seeds", 3000, "random sites to simulate (100 000 or more in a full run)")
-	oneSeed  = flag.Uint64("seed", 0, "replay this one seed and print what happened")
-	simStart = Time(0)
+	seeds   = flag.Int("seeds", 3000, "random sites to simulate (100 000 or more in a full run)")
+	oneSeed = flag.Uint64("seed", 0, "replay this one seed and print what happened")
 )
 
 // site builds a random LAN of 2-5 nodes with random faults in its first 30
@@ -34,6 +33,9 @@ func site(seed uint64, mut mutant, trace bool) *sim {
 	s.delay = min(base.settle(), base.quiet()/2) * 9 / 10
 	if rng.IntN(3) == 0 {
 		s.loss = rng.Float64() * 0.3
+	}
+	if rng.IntN(3) == 0 {
+		s.nasty = rng.Float64() * 0.02
 	}
 	count := 2 + rng.IntN(4)
 	for i := range count {
@@ -91,7 +93,7 @@ func site(seed uint64, mut mutant, trace bool) *sim {
 		}
 	}
 	s.after(40*base.Interval, func() {
-		s.loss = 0
+		s.loss, s.nasty = 0, 0
 		clear(s.cut)
 		for _, n := range s.nodes {
 			n.frozen = min(n.frozen, s.now)
@@ -165,19 +167,18 @@ func TestGateRulesAreNeeded(t *testing.T) {
 		{"a lease that ran out is renewed", mutantContinuity, nil},
 		{"gate opens before the claim was heard", mutantNoSettle, nil},
 		{"takes from a living master without looking", mutantNoProbe, nil},
-		{"timers before waiting datagrams", mutantTickFirst, nil},
 		{"clock read after the send", mutantLateClock, nil},
 		{"resigns before closing", mutantOrder, nil},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			for seed := uint64(1); seed <= 200_000; seed++ {
+			for seed := uint64(1); seed <= 100_000; seed++ {
 				if bad, s := simulate(seed, c.mut, false, c.rules); s.bad != "" {
 					t.Logf("seed %d: %s", seed, bad)
 					return
 				}
 			}
-			t.Error("the rule can go: 200 000 sites show no harm")
+			t.Error("the rule can go: 100 000 sites show no harm")
 		})
 	}
 }
