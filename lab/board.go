@@ -73,8 +73,8 @@ type figures struct {
 	failed, slow               int
 }
 
-func newBoard(s *Site, director string) *board {
-	b := &board{site: s, began: now(), director: director, phase: "building", changed: make(chan struct{})}
+func newBoard(s *Site, director string, at int64) *board {
+	b := &board{site: s, began: at, director: director, phase: "building", changed: make(chan struct{})}
 	for _, n := range s.Nodes {
 		b.nodes = append(b.nodes, &nodeBoard{SiteNode: n, mac: mac(n.Address), director: unitStopped, web: unitStopped, cable: true})
 	}
@@ -194,7 +194,7 @@ func (b *board) takeVRRP(host string, at int64, st *directorState) {
 	if n == nil || st == nil {
 		return
 	}
-	if st.State != n.vrrp.State && st.State != "" {
+	if st.State != n.vrrp.State && st.State != "" && st.State != "INIT" {
 		text := host + ": " + st.State
 		if st.Why != "" {
 			text += " (" + st.Why + ")"
@@ -229,16 +229,17 @@ func (b *board) takeSamples(m message) {
 	b.hung = slices.DeleteFunc(m.Hung, func(start int64) bool { return b.firstAnswer == 0 || start < b.firstAnswer })
 	old := measure.Within(b.samples, 0, m.At-int64(keepSamples))
 	if len(old) > 1000 {
-		b.settleIncidents()
+		b.settleIncidents(m.At)
 		b.samples = slices.Delete(b.samples, 0, len(old))
 	}
 }
 
-// firstAnswer is the earliest start of an answered request; 0: none.
+// firstAnswer is the earliest start of a request that was answered at once; 0: none. Those that
+// waited for the address to appear do not count.
 func firstAnswer(samples []measure.Sample) int64 {
 	var first int64
 	for _, s := range samples {
-		if !s.Failed() && (first == 0 || s.Start < first) {
+		if !s.Failed() && s.Took <= int64(slowRequest) && (first == 0 || s.Start < first) {
 			first = s.Start
 		}
 	}
@@ -272,7 +273,7 @@ func (b *board) act(at int64, node string, a Action) *incident {
 	}
 	in := &incident{at: at, node: node, action: a}
 	b.faults = append(b.faults, in)
-	b.settleIncidents()
+	b.settleIncidents(at)
 	if len(b.faults) > keepFaults {
 		b.faults = slices.Delete(b.faults, 0, 1)
 	}
@@ -290,8 +291,7 @@ func (b *board) act(at int64, node string, a Action) *incident {
 
 // settleIncidents fixes the figures of stretches that are over, before what they are computed
 // from is forgotten. Callers hold b.mu.
-func (b *board) settleIncidents() {
-	at := now()
+func (b *board) settleIncidents(at int64) {
 	for _, in := range b.faults {
 		if in.final != nil {
 			continue
@@ -301,16 +301,16 @@ func (b *board) settleIncidents() {
 		}
 		// Requests begun in the stretch may still be on their way for a while.
 		if in.until != 0 && at-in.until > int64(requestLimit+time.Second) {
-			f := b.cost(in.at, in.until)
+			f := b.cost(in.at, in.until, at)
 			in.final = &f
 		}
 	}
 }
 
-// cost computes the figures of the stretch [from, to). Callers hold b.mu.
-func (b *board) cost(from, to int64) figures {
+// cost computes the figures of the stretch [from, to) as known at the instant at. Callers hold b.mu.
+func (b *board) cost(from, to, at int64) figures {
 	var f figures
-	in := measure.Within(b.withHung(), from, to)
+	in := measure.Within(b.withHung(at), from, to)
 	for _, o := range measure.Outages(in) {
 		f.outage += o.Length()
 	}
@@ -331,12 +331,11 @@ func (b *board) cost(from, to int64) figures {
 
 // withHung returns the samples with those that still hang, as failures until they are known to
 // be anything else. Callers hold b.mu.
-func (b *board) withHung() []measure.Sample {
+func (b *board) withHung(at int64) []measure.Sample {
 	if len(b.hung) == 0 {
 		return b.samples
 	}
 	all := slices.Clone(b.samples)
-	at := now()
 	for _, start := range b.hung {
 		all = measure.Insert(all, measure.Sample{Start: start, Took: at - start, Error: "hanging"})
 	}

@@ -171,7 +171,7 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	broken := l.board.measure(in.at, now())
 	res.Outage, res.Failed, res.Slow = inMs(broken.outage), broken.failed, broken.slow
 	res.Gap = inMs(broken.gap)
-	res.Master = strings.Join(l.board.snapshotHolders(), " and ")
+	res.Master = strings.Join(l.board.holdersNow(), " and ")
 	res.Takeover = l.board.takeover(in.at)
 
 	repair, err := l.act(ctx, f.node.Name, f.undo)
@@ -181,7 +181,11 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	if err := l.settle(ctx); err != nil {
 		return res, err
 	}
+	// The observer tells what it saw a little later.
 	end := now()
+	if err := l.until(ctx, func() bool { return l.board.seenUntil() >= end }); err != nil {
+		return res, err
+	}
 	mended := l.board.measure(repair.at, end)
 	res.RepairOutage, res.RepairFailed = inMs(mended.outage), mended.failed
 	whole := l.board.measure(in.at, end)
@@ -303,17 +307,24 @@ func (b *board) heldByOtherThan(node string) bool {
 	return len(h) > 0 && h[0] != node || len(h) > 1
 }
 
-func (b *board) snapshotHolders() []string {
+func (b *board) holdersNow() []string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.holders()
+}
+
+// seenUntil is how far the observer's view reaches.
+func (b *board) seenUntil() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reach
 }
 
 // measure computes the figures of a stretch.
 func (b *board) measure(from, to int64) figures {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.cost(from, to)
+	return b.cost(from, to, now())
 }
 
 // takeover is the time from the last advert of the old master before the first announcement

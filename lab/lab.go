@@ -61,7 +61,7 @@ func Run(ctx context.Context, opt Options) (exit int, err error) {
 		opt.Director = "evenkeel"
 	}
 	l := &lab{
-		site: site, opt: opt, board: newBoard(site, opt.Director), out: newTerminal(opt),
+		site: site, opt: opt, board: newBoard(site, opt.Director, now()), out: newTerminal(opt),
 		orders: make(map[int]chan error), failed: make(chan error, 1),
 	}
 	if err := l.build(ctx); err != nil {

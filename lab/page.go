@@ -72,7 +72,7 @@ func (l *lab) pageHandler() http.Handler {
 	mux.HandleFunc("GET /state.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(l.board.snapshot())
+		_ = json.NewEncoder(w).Encode(l.board.snapshot(now()))
 	})
 	mux.HandleFunc("GET /events", l.events)
 	mux.HandleFunc("POST /fault", l.faultButton)
@@ -129,7 +129,7 @@ func (l *lab) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	for {
-		state, err := json.Marshal(l.board.snapshot())
+		state, err := json.Marshal(l.board.snapshot(now()))
 		if err != nil {
 			return
 		}
@@ -175,7 +175,7 @@ func (l *lab) faultButton(w http.ResponseWriter, r *http.Request) {
 
 // mayAct reports whether a button can be pressed now, and why not.
 func (b *board) mayAct(node string, a Action) (bool, string) {
-	for _, n := range b.snapshot().Nodes {
+	for _, n := range b.snapshot(now()).Nodes {
 		if n.Name != node {
 			continue
 		}

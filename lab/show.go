@@ -53,7 +53,7 @@ func (l *lab) keepLive(ctx context.Context, url string) {
 	tick := time.NewTicker(400 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		l.out.refresh(liveLines(l.board.snapshot(), url))
+		l.out.refresh(liveLines(l.board.snapshot(now()), url))
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
@@ -191,7 +191,7 @@ func (l *lab) playFaults(ctx context.Context, faults []fault) (int, error) {
 		}
 		return verdict(results), exitError(err)
 	}
-	st := l.board.snapshot()
+	st := l.board.snapshot(now())
 	rep := Report{
 		Site: st.Site, Director: st.Director, Rootless: st.Rootless, Gate: make(map[string]string),
 		RequestEvery: inMs(int64(requestEvery)), ProbeEvery: inMs(probeEvery),

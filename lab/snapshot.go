@@ -10,12 +10,11 @@ import (
 // shownJournal is how many lines of each node's journal the page gets.
 const shownJournal = 60
 
-// snapshot is the state as of now.
-func (b *board) snapshot() State {
+// snapshot is the state as of the instant at.
+func (b *board) snapshot(at int64) State {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	at := now()
-	b.settleIncidents()
+	b.settleIncidents(at)
 	st := State{
 		Site: b.site.Name, Title: b.site.Title, Address: b.site.VIP.String(),
 		Director: b.director, Rootless: b.rootless, Phase: b.phase, Doing: b.doing,
@@ -25,7 +24,7 @@ func (b *board) snapshot() State {
 	for _, s := range b.blind {
 		st.Watch.Blind += inMs(s.To - s.From)
 	}
-	all := b.withHung()
+	all := b.withHung(at)
 	outages := measure.Outages(all)
 	st.Client = b.clientState(at, outages)
 	for _, n := range b.nodes {
@@ -52,6 +51,7 @@ func (b *board) holders() []string {
 	return held
 }
 
+// clientState is the client's record. Callers hold b.mu, here and below.
 func (b *board) clientState(at int64, outages []measure.Outage) ClientState {
 	c := ClientState{
 		Every: requestEvery.Milliseconds(), Limit: requestLimit.Milliseconds(), SlowOver: slowRequest.Milliseconds(),
@@ -156,7 +156,7 @@ func (b *board) faultState(in *incident, at int64) FaultState {
 		if until == 0 {
 			until = at
 		}
-		c := b.cost(in.at, until)
+		c := b.cost(in.at, until, at)
 		f = &c
 	}
 	return FaultState{
