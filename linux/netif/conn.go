@@ -296,3 +296,30 @@ func (c *Conn) Links() ([]Link, error) {
 	})
 	return links, err
 }
+
+// Link returns one interface, without addresses. The error is [unix.ENODEV] for an interface
+// that is not there.
+func (c *Conn) Link(index int) (Link, error) {
+	c.seq++
+	c.req.buf = c.req.buf[:0]
+	c.req.begin(unix.RTM_GETLINK, 0, c.seq)
+	fixed := make([]byte, unix.SizeofIfInfomsg)
+	binary.NativeEndian.PutUint32(fixed[4:], uint32(index))
+	c.req.buf = append(c.req.buf, fixed...)
+	c.req.end()
+	if err := unix.Sendto(c.fd, c.req.buf, 0, &unix.SockaddrNetlink{Family: unix.AF_NETLINK}); err != nil {
+		return Link{}, fmt.Errorf("netif: asking for interface %d: %w", index, err)
+	}
+	var link Link
+	err := c.answers(1, func(m message) error {
+		if m.seq != c.seq {
+			return errSkip
+		}
+		if m.kind == unix.NLMSG_ERROR {
+			return fmt.Errorf("netif: interface %d: %w", index, unix.Errno(-int32(binary.NativeEndian.Uint32(m.data))))
+		}
+		link, _ = parseLink(m.data)
+		return nil
+	})
+	return link, err
+}

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -298,6 +299,13 @@ func TestLinks(t *testing.T) {
 	}
 	if !slices.Contains(eth.Addrs, netip.MustParsePrefix("fe80::1/64")) {
 		t.Errorf("addresses %v", eth.Addrs)
+	}
+	one, err := dial(t, a).Link(eth.Index)
+	if eth.Addrs = nil; err != nil || !reflect.DeepEqual(one, eth) {
+		t.Errorf("alone: %+v, %v\nin the list: %+v", one, err, eth)
+	}
+	if _, err := dial(t, a).Link(4711); !errors.Is(err, unix.ENODEV) {
+		t.Errorf("an interface that is not there: %v", err)
 	}
 	if links, err = dial(t, s.NS).Links(); err != nil {
 		t.Fatal(err)
