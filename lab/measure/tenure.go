@@ -89,15 +89,12 @@ func Double(tenures []Tenure, spacing, from, to int64) int64 {
 	return total(shared)
 }
 
-// Gap is the time within [from, to) in which nobody answered for the address, in ns. Silences
-// of at most one probe spacing between two answered probes are not gaps.
+// Gap is the time within [from, to) in which nobody answered for the address, in ns. A silence
+// of one machine that is no longer than its grace does not end its tenure, and so is no gap.
 func Gap(tenures []Tenure, spacing, from, to int64) int64 {
 	var held []span
 	for _, t := range tenures {
 		s := span{max(t.From, from), min(t.To+spacing, to)}
-		if t.Open {
-			s.to = to
-		}
 		if s.from < s.to {
 			held = append(held, s)
 		}

@@ -1,0 +1,78 @@
+package lab
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+)
+
+var update = flag.Bool("update", false, "rewrite golden files")
+
+// needNamespaces skips a test that builds a site where that is not possible. In CI it is.
+func needNamespaces(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 && os.Getenv("CI") != "true" {
+		t.Skip("builds a site in namespaces: run as root")
+	}
+	if testing.Short() {
+		t.Skip("builds a site in namespaces: takes half a minute")
+	}
+}
+
+// scratch holds what is built for all tests of this run.
+var scratch string
+
+// evenkeelBinary builds the command once.
+var evenkeelBinary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(scratch, "evenkeel")
+	cmd := exec.Command("go", "build", "-o", path, "github.com/evenkeel/evenkeel/cmd/evenkeel")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
+	}
+	return path, nil
+})
+
+func TestMain(m *testing.M) {
+	var err error
+	if scratch, err = os.MkdirTemp("", "evenkeel-lab-test"); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	os.RemoveAll(scratch)
+	os.Exit(code)
+}
+
+// runLab runs the real command and returns its report.
+func runLab(t *testing.T, limit time.Duration, args ...string) (Report, int) {
+	t.Helper()
+	bin, err := evenkeelBinary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	var out, progress bytes.Buffer
+	cmd := exec.CommandContext(ctx, bin, append([]string{"lab"}, args...)...)
+	cmd.Stdout, cmd.Stderr = &out, &progress
+	err = cmd.Run()
+	t.Logf("%s", progress.String())
+	var exit *exec.ExitError
+	if err != nil && !errors.As(err, &exit) {
+		t.Fatal(err)
+	}
+	var rep Report
+	if err := json.Unmarshal(out.Bytes(), &rep); err != nil {
+		t.Fatalf("report: %v\n%s", err, out.String())
+	}
+	return rep, cmd.ProcessState.ExitCode()
+}

@@ -1,0 +1,73 @@
+package lab
+
+import (
+	"encoding/hex"
+	"net/netip"
+	"strings"
+	"testing"
+
+	"github.com/evenkeel/evenkeel/lab/measure"
+)
+
+func unhex(t *testing.T, s string) []byte {
+	t.Helper()
+	b, err := hex.DecodeString(strings.ReplaceAll(s, " ", ""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestReadAdvert(t *testing.T) {
+	ip := "45c0 0028 0001 0000 ff70 0000 c0a8e50b e0000012 "
+	tests := []struct {
+		name, packet string
+		want         advert
+		ok           bool
+	}{
+		{"v2", ip + "2137 6401 0101 0000 c0a8e564 3132333435360000", advert{Source: "192.168.229.11", VRID: 55, Priority: 100}, true},
+		{"priority 0", ip + "2137 0001 0101 0000 c0a8e564", advert{Source: "192.168.229.11", VRID: 55}, true},
+		{"with IP options", "47c0 0030 0001 0000 ff70 0000 c0a8e50c e0000012 0101010101010101 2137 63 01", advert{Source: "192.168.229.12", VRID: 55, Priority: 99}, true},
+		{"not VRRP", "45c0 0028 0001 0000 ff11 0000 c0a8e50b e0000012 2137 6401", advert{}, false},
+		{"header only", ip, advert{}, false},
+		{"cut", "45c0 0028", advert{}, false},
+		{"bad header length", "41c0 0028 0001 0000 ff70 0000 c0a8e50b e0000012 2137 6401", advert{}, false},
+		{"empty", "", advert{}, false},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			got, ok := readAdvert(unhex(t, tt.packet))
+			if ok != tt.ok || got != tt.want {
+				t.Errorf("got %+v, %v; want %+v, %v", got, ok, tt.want, tt.ok)
+			}
+		})
+	}
+}
+
+func TestObserverJudgesByAnsweringMAC(t *testing.T) {
+	vip := netip.MustParsePrefix("192.168.229.100/24")
+	o := &observer{
+		vip: vip.Addr().As4(), source: firstProbeSource(vip), own: [6]byte{2, 14, 94, 0, 0, 60},
+		judge: measure.Judge{Grace: probeGrace}, names: make(map[[6]byte]string), announced: make(map[string]int64),
+	}
+	o.sent[3], o.sent[4] = 1000, 2000
+	const ether = "020e5e00003c 020e5e00000b 0806 "
+	for _, packet := range []string{
+		ether + "0001080006040002 020e5e00000b c0a8e564 020e5e00003c c0a8e5e3", // node1 answers the probe from .227
+		ether + "0001080006040002 020e5e00000c c0a8e564 020e5e00003c c0a8e5e4", // node2 the one from .228
+		ether + "0001080006040002 020e5e00000c c0a8e501 020e5e00003c c0a8e5e4", // another address
+		ether + "0001080006040002 020e5e00000c c0a8e564 020e5e000032 c0a8e532", // an answer to the client
+		ether + "0001080006040001 020e5e00003c c0a8e564 000000000000 c0a8e564", // our own
+		ether + "0001080006040001 020e5e00000c c0a8e564 ffffffffffff c0a8e564", // node2 announces
+		ether + "0001080006040001 020e5e00000c c0a8e564 ffffffffffff c0a8e564", // again, same burst
+	} {
+		o.heard(unhex(t, packet))
+	}
+	open := o.judge.Open()
+	if len(open) != 2 || open[0].Who != "02:0e:5e:00:00:0b" || open[0].From != 1000 || open[1].Who != "02:0e:5e:00:00:0c" || open[1].From != 2000 {
+		t.Errorf("tenures %+v", open)
+	}
+	if len(o.news) != 1 || o.news[0].MAC != "02:0e:5e:00:00:0c" {
+		t.Errorf("announcements %+v", o.news)
+	}
+}
