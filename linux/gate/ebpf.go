@@ -1,0 +1,299 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"golang.org/x/sys/unix"
+)
+
+// slot is struct slot of bpf/gate.c: one cache line shared with the kernel. User space alone
+// writes the instants, the program alone the counters.
+type slot struct {
+	openUntil   uint64
+	advertUntil uint64
+	dropped     [5]uint64
+	_           uint64
+}
+
+const slotSize = int(unsafe.Sizeof(slot{}))
+
+// closedSlot is never handed out and never opened: inherited addresses point to it.
+const closedSlot = 0
+
+// routerKey is struct router of bpf/gate.c.
+type routerKey struct {
+	ifindex uint32
+	family  uint8
+	vrid    uint8
+	unicast uint8
+	_       uint8
+}
+
+func (r router) key() routerKey {
+	k := routerKey{ifindex: r.ifindex, family: 4, vrid: r.vrid}
+	if r.ipv6 {
+		k.family = 6
+	}
+	if r.unicast {
+		k.unicast = 1
+	}
+	return k
+}
+
+// ebpfDriver keeps the gate in a program on the tc hooks of each interface. Program and maps
+// live as long as a filter refers to them, whether or not this process does.
+type ebpfDriver struct {
+	log   func(string)
+	objs  programObjects
+	tc    *tc
+	mem   []byte // the slots, mapped
+	used  []bool // by slot
+	taken map[netip.Addr]bool
+}
+
+func newEBPF(s *Set) (driver, error) {
+	d := &ebpfDriver{log: s.log, taken: map[netip.Addr]bool{}}
+	if err := d.load(); err != nil {
+		d.abandon()
+		return nil, explainLoad(err)
+	}
+	var err error
+	if d.tc, err = newTC(&d.objs.programPrograms); err != nil {
+		d.abandon()
+		return nil, err
+	}
+	links, err := s.links.Links()
+	if err != nil {
+		d.abandon()
+		return nil, err
+	}
+	if err := d.inherit(links); err != nil {
+		d.abandon()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *ebpfDriver) load() error {
+	// Before Linux 5.11 maps count against RLIMIT_MEMLOCK.
+	if err := rlimit.RemoveMemlock(); err != nil {
+		return err
+	}
+	if err := loadProgramObjects(&d.objs, nil); err != nil {
+		return err
+	}
+	slots := int(d.objs.GateSlots.MaxEntries())
+	mem, err := unix.Mmap(d.objs.GateSlots.FD(), 0, slots*slotSize, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_SHARED)
+	if err != nil {
+		return fmt.Errorf("mapping the deadlines: %w", err)
+	}
+	d.mem = mem
+	d.used = make([]bool, slots)
+	d.used[closedSlot] = true
+	return nil
+}
+
+// explainLoad says what to do about a refused program.
+func explainLoad(err error) error {
+	var verifier *ebpf.VerifierError
+	switch {
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !errors.As(err, &verifier):
+		return fmt.Errorf("gate: loading the eBPF program: %w (it needs CAP_BPF and CAP_NET_ADMIN in the initial user namespace; "+
+			"a container or user namespace usually lacks them)", err)
+	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.As(err, &verifier):
+		return fmt.Errorf("gate: loading the eBPF program: %w (it needs Linux 5.8 or later with CONFIG_BPF_SYSCALL)", err)
+	}
+	return fmt.Errorf("gate: loading the eBPF program: %w", err)
+}
+
+// inherit closes what an earlier run guarded, before its filters are replaced. Wherever its
+// filters hang they share the same maps, but a run that died while it started may have left
+// two generations, so every link is looked at.
+func (d *ebpfDriver) inherit(links []netif.Link) error {
+	seen := map[ebpf.MapID]bool{}
+	for _, l := range links {
+		ids, err := d.tc.programs(l.Index)
+		if err != nil {
+			return err
+		}
+		for _, id := range ids {
+			maps, err := mapsOf(id)
+			if err != nil {
+				return fmt.Errorf("gate: looking at the gate an earlier run left on %s: %w", l.Name, err)
+			}
+			for _, m := range maps {
+				if !seen[m] {
+					seen[m] = true
+					if err := d.inheritMap(m); err != nil {
+						return fmt.Errorf("gate: taking over from the gate an earlier run left on %s: %w", l.Name, err)
+					}
+				}
+			}
+		}
+	}
+	return nil
+}
+
+func mapsOf(id ebpf.ProgramID) ([]ebpf.MapID, error) {
+	p, err := ebpf.NewProgramFromID(id)
+	if err != nil {
+		return nil, err
+	}
+	defer p.Close()
+	info, err := p.Info()
+	if err != nil {
+		return nil, err
+	}
+	ids, _ := info.MapIDs()
+	return ids, nil
+}
+
+// inheritMap copies the addresses of an earlier run's address map; other maps are left alone.
+func (d *ebpfDriver) inheritMap(id ebpf.MapID) error {
+	m, err := ebpf.NewMapFromID(id)
+	if err != nil {
+		return err
+	}
+	defer m.Close()
+	info, err := m.Info()
+	if err != nil {
+		return err
+	}
+	if info.Name != programMapGateAddresses[:min(len(programMapGateAddresses), unix.BPF_OBJ_NAME_LEN-1)] || m.KeySize() != 16 || m.ValueSize() != 4 {
+		return nil
+	}
+	var key [16]byte
+	var value uint32
+	entries := m.Iterate()
+	for entries.Next(&key, &value) {
+		if err := d.objs.GateAddresses.Put(key, uint32(closedSlot)); err != nil {
+			return err
+		}
+		d.taken[netip.AddrFrom16(key).Unmap()] = true
+	}
+	return entries.Err()
+}
+
+func (d *ebpfDriver) slot(g *Gate) *slot {
+	return (*slot)(unsafe.Pointer(&d.mem[int(g.slot)*slotSize]))
+}
+
+func (d *ebpfDriver) register(g *Gate) error {
+	i := slices.Index(d.used, false)
+	if i < 0 {
+		return fmt.Errorf("there is room for %d gates only", len(d.used)-1)
+	}
+	d.used[i] = true
+	g.slot = uint32(i)
+	d.deadlines(g, 0, 0)
+	s := d.slot(g)
+	for i := range s.dropped {
+		atomic.StoreUint64(&s.dropped[i], 0)
+	}
+	return nil
+}
+
+func (d *ebpfDriver) addresses(g *Gate, add, remove []netip.Addr) error {
+	for _, a := range add {
+		if err := d.objs.GateAddresses.Put(a.As16(), g.slot); err != nil {
+			return err
+		}
+		delete(d.taken, a)
+	}
+	for _, a := range remove {
+		if err := d.objs.GateAddresses.Delete(a.As16()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (d *ebpfDriver) router(g *Gate, now router, old *router) error {
+	if err := d.objs.GateRouters.Put(now.key(), g.slot); err != nil {
+		return err
+	}
+	if old != nil {
+		return d.forgetRouter(*old)
+	}
+	return nil
+}
+
+func (d *ebpfDriver) forgetRouter(r router) error {
+	if err := d.objs.GateRouters.Delete(r.key()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	return nil
+}
+
+// deadlines is two stores into memory the program reads.
+func (d *ebpfDriver) deadlines(g *Gate, open, advert int64) {
+	s := d.slot(g)
+	atomic.StoreUint64(&s.openUntil, uint64(max(open, 0)))
+	atomic.StoreUint64(&s.advertUntil, uint64(max(advert, 0)))
+}
+
+func (d *ebpfDriver) drops(g *Gate) Drops {
+	s := d.slot(g)
+	return Drops{
+		Questions:     atomic.LoadUint64(&s.dropped[0]),
+		PacketsIn:     atomic.LoadUint64(&s.dropped[1]),
+		Announcements: atomic.LoadUint64(&s.dropped[2]),
+		PacketsOut:    atomic.LoadUint64(&s.dropped[3]),
+		Adverts:       atomic.LoadUint64(&s.dropped[4]),
+	}
+}
+
+func (d *ebpfDriver) remove(g *Gate) error {
+	err := errors.Join(d.addresses(g, nil, g.addrs), d.forgetRouter(g.key.router()))
+	if err == nil {
+		d.used[g.slot] = false // after a failure something may still point here
+	}
+	return err
+}
+
+func (d *ebpfDriver) cover(link netif.Link) error {
+	return d.tc.attach(link)
+}
+
+func (d *ebpfDriver) uncover(ifindex int) error { return d.tc.detach(ifindex) }
+
+func (d *ebpfDriver) inherited() []netip.Addr {
+	as := make([]netip.Addr, 0, len(d.taken))
+	for a := range d.taken {
+		as = append(as, a)
+	}
+	slices.SortFunc(as, netip.Addr.Compare)
+	return as
+}
+
+func (d *ebpfDriver) settle() error {
+	for a := range d.taken {
+		if err := d.objs.GateAddresses.Delete(a.As16()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+			return fmt.Errorf("gate: forgetting inherited address %s: %w", a, err)
+		}
+		delete(d.taken, a)
+	}
+	return nil
+}
+
+func (d *ebpfDriver) shutdown() error {
+	err := d.tc.detachAll()
+	d.abandon()
+	return err
+}
+
+func (d *ebpfDriver) abandon() {
+	if d.tc != nil {
+		d.tc.close()
+	}
+	// The mapping stays: counters may still be read.
+	d.objs.Close()
+}

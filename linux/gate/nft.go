@@ -1,0 +1,7 @@
+package gate
+
+import "errors"
+
+func newNFT(*Set) (driver, error) {
+	return nil, errors.New("gate: this build cannot use nftables yet")
+}

@@ -1,0 +1,279 @@
+package gate
+
+import (
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"golang.org/x/sys/unix"
+)
+
+// driver is one way to build the gate. Its methods are called by the Set's goroutine, except
+// drops.
+type driver interface {
+	// register gives g a closed place; g.addrs is still empty.
+	register(g *Gate) error
+	// addresses maps add to g and forgets remove.
+	addresses(g *Gate, add, remove []netip.Addr) error
+	// router maps g's adverts, instead of old unless that is nil.
+	router(g *Gate, now router, old *router) error
+	// deadlines tells the kernel both instants in nanoseconds since boot; 0 is closed.
+	deadlines(g *Gate, open, advert int64)
+	drops(g *Gate) Drops
+	// remove undoes register, addresses and router.
+	remove(g *Gate) error
+
+	// cover guards an interface; uncover stops. Both may be repeated.
+	cover(link netif.Link) error
+	uncover(ifindex int) error
+
+	// inherited are the closed addresses taken over from an earlier run; settle forgets those
+	// that no gate has claimed.
+	inherited() []netip.Addr
+	settle() error
+
+	// shutdown takes everything out of the kernel; abandon frees descriptors and leaves
+	// everything in the kernel as it is.
+	shutdown() error
+	abandon()
+}
+
+// Options are what New needs to know.
+type Options struct {
+	// Mode asks for one way of building the gate; GateAuto takes the best the kernel offers.
+	Mode config.GateMode
+	// Log receives warnings, one line each, about single interfaces. It may be nil.
+	Log func(string)
+}
+
+// A Set is all gates of one process in one network namespace. It belongs to one goroutine.
+type Set struct {
+	driver  driver
+	mode    config.GateMode
+	why     string
+	log     func(string)
+	links   *netif.Conn
+	covered map[int]bool // interfaces that are guarded
+
+	gates   map[*Gate]struct{}
+	owners  map[netip.Addr]*Gate
+	routers map[router]*Gate
+}
+
+// New builds an empty set in the network namespace of the calling thread and covers every
+// interface that is there now. What an earlier run left in the kernel is replaced at once, and
+// the addresses it guarded stay closed until a gate claims them or [Set.Settle] is called.
+//
+// With GateAuto, New falls back from eBPF to nft to lifetimes; [Set.Mode] and [Set.Why] say
+// where it ended and why. With another mode it fails if the kernel refuses that one. It also
+// fails without CAP_NET_ADMIN, which every way needs.
+func New(opts Options) (*Set, error) {
+	if !capable(unix.CAP_NET_ADMIN) {
+		return nil, errors.New("gate: this process lacks CAP_NET_ADMIN, without which it can neither set addresses nor guard them; " +
+			"run it as root or grant CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF")
+	}
+	s := &Set{
+		log:     opts.Log,
+		covered: map[int]bool{},
+		gates:   map[*Gate]struct{}{},
+		owners:  map[netip.Addr]*Gate{},
+		routers: map[router]*Gate{},
+	}
+	if s.log == nil {
+		s.log = func(string) {}
+	}
+	var err error
+	if s.links, err = netif.Dial(); err != nil {
+		return nil, err
+	}
+	if err := s.choose(opts.Mode); err != nil {
+		s.links.Close()
+		return nil, err
+	}
+	return s, nil
+}
+
+// choose builds the driver for mode and covers the interfaces with it.
+func (s *Set) choose(mode config.GateMode) error {
+	switch mode {
+	case config.GateEBPF:
+		return s.try(mode, newEBPF)
+	case config.GateNFT:
+		return s.try(mode, newNFT)
+	case config.GateLifetime, config.GateOff:
+		s.mode, s.driver = mode, memory{}
+		return nil
+	case config.GateAuto:
+	default:
+		return fmt.Errorf("gate: unknown mode %d", mode)
+	}
+	refused := s.try(config.GateEBPF, newEBPF)
+	if refused == nil {
+		return nil
+	}
+	nftRefused := s.try(config.GateNFT, newNFT)
+	if nftRefused == nil {
+		s.why = fmt.Sprintf("the lease gate uses nftables timeouts, which are coarser than eBPF, because eBPF was refused: %v", refused)
+		return nil
+	}
+	s.mode, s.driver = config.GateLifetime, memory{}
+	s.why = fmt.Sprintf("there is no lease gate in the kernel, only address lifetimes in whole seconds, "+
+		"because eBPF was refused: %v; and nftables was refused: %v", refused, nftRefused)
+	return nil
+}
+
+func (s *Set) try(mode config.GateMode, build func(*Set) (driver, error)) error {
+	d, err := build(s)
+	if err != nil {
+		return err
+	}
+	s.mode, s.driver = mode, d
+	if err := s.coverAll(); err != nil {
+		d.abandon()
+		s.driver = nil
+		return err
+	}
+	return nil
+}
+
+// coverAll fails if any interface cannot be covered: a gate with a hole is none.
+func (s *Set) coverAll() error {
+	clear(s.covered)
+	links, err := s.links.Links()
+	if err != nil {
+		return err
+	}
+	for _, l := range links {
+		err := s.cover(l)
+		if errors.Is(err, unix.ENODEV) {
+			continue // gone in the meantime
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Mode says how the gate is built: GateEBPF, GateNFT, GateLifetime or GateOff.
+func (s *Set) Mode() config.GateMode { return s.mode }
+
+// Why is the warning that belongs to the mode: which kernel feature was refused and which
+// kernel has it. Empty when the best way, or the one asked for, was taken.
+func (s *Set) Why() string { return s.why }
+
+// Gate makes a gate before addrs, closed. The key's adverts and the addresses must not belong
+// to another gate. With GateLifetime and GateOff a gate keeps its deadlines in memory only and
+// stops nothing; with GateLifetime the engine must give its addresses a lifetime.
+func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
+	g := &Gate{set: s, key: key}
+	if err := s.claimRouter(g, key); err != nil {
+		return nil, err
+	}
+	if err := s.driver.register(g); err != nil {
+		delete(s.routers, key.router())
+		return nil, fmt.Errorf("gate: making the gate of %s: %w", key.Name, err)
+	}
+	s.gates[g] = struct{}{}
+	err := g.SetAddresses(addrs)
+	if err == nil {
+		err = s.driver.router(g, key.router(), nil)
+	}
+	if err != nil {
+		g.Remove()
+		return nil, err
+	}
+	return g, nil
+}
+
+func (s *Set) claimRouter(g *Gate, key Key) error {
+	r := key.router()
+	if other, ok := s.routers[r]; ok && other != g {
+		where := "over unicast"
+		if !key.Unicast {
+			where = fmt.Sprintf("on interface %d", key.Ifindex)
+		}
+		return fmt.Errorf("gate: %s and %s both use virtual_router_id %d %s; give one of them another",
+			other.key.Name, key.Name, key.VRID, where)
+	}
+	s.routers[r] = g
+	return nil
+}
+
+// Inherited returns the addresses that an earlier run guarded and that New keeps closed.
+// A crashed run may have left them on this machine.
+func (s *Set) Inherited() []netip.Addr { return s.driver.inherited() }
+
+// Settle ends the guard over inherited addresses that no gate has claimed. Call it when the
+// left-over addresses have been removed and the configured gates made.
+func (s *Set) Settle() error { return s.driver.settle() }
+
+// Cover guards one more interface, or one that changed: call it for each new interface and
+// whenever one joins or leaves a bridge or bond. The loopback interface is left alone, and so
+// are members of bridges and bonds, for what reaches this machine through them passes the
+// bridge or bond itself, and what does not is none of our business. It may be repeated.
+func (s *Set) Cover(ifindex int) error {
+	link, err := s.links.Link(ifindex)
+	if err == nil {
+		err = s.cover(link)
+	}
+	if errors.Is(err, unix.ENODEV) {
+		return s.Uncover(ifindex)
+	}
+	return err
+}
+
+func (s *Set) cover(link netif.Link) error {
+	if link.Loopback || isMember(link) {
+		delete(s.covered, link.Index)
+		return s.driver.uncover(link.Index) // even if not covered: an earlier run may have been here
+	}
+	if s.covered[link.Index] {
+		return nil
+	}
+	if err := s.driver.cover(link); err != nil {
+		return fmt.Errorf("gate: guarding interface %s: %w", link.Name, err)
+	}
+	s.covered[link.Index] = true
+	return nil
+}
+
+// isMember: frames for this machine reach it through the interface's master, which has hooks
+// of its own. A VRF is no such master: its members receive for themselves.
+func isMember(l netif.Link) bool {
+	switch l.MasterKind {
+	case "bridge", "bond", "team", "openvswitch":
+		return true
+	}
+	return false
+}
+
+// Uncover forgets an interface: it is gone, or became a member of a bridge or bond. An
+// interface that is not covered is fine.
+func (s *Set) Uncover(ifindex int) error {
+	if !s.covered[ifindex] {
+		return nil
+	}
+	delete(s.covered, ifindex)
+	return s.driver.uncover(ifindex)
+}
+
+// Shutdown takes every gate out of the kernel. Call it only when all addresses are gone from
+// this machine: a process that dies without it leaves closed gates behind, which is the point.
+func (s *Set) Shutdown() error {
+	err := s.driver.shutdown()
+	s.links.Close()
+	return err
+}
+
+// Abandon closes the gates and frees what this process holds, but leaves them standing, closed,
+// for the next run to inherit: for an exit that could not remove its addresses.
+func (s *Set) Abandon() {
+	for g := range s.gates {
+		g.Close()
+	}
+	s.driver.abandon()
+	s.links.Close()
+}
