@@ -1,0 +1,69 @@
+// Command evenkeel keeps a service's address up: it reads keepalived.conf, takes
+// part in VRRP elections, and makes sure that two nodes never answer for one
+// address. `evenkeel help` lists its commands.
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"runtime/debug"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evenkeel/evenkeel/daemon"
+	"github.com/evenkeel/evenkeel/lab"
+)
+
+// version is set by the linker for releases.
+var version = ""
+
+// exitError ends the program with a status of its own; the reason has been printed.
+type exitError int
+
+func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
+
+func main() {
+	if len(os.Args) > 1 && os.Args[1] == lab.EntryPoint {
+		os.Exit(lab.Main(os.Args[2:]))
+	}
+	err := root().Execute()
+	var status exitError
+	switch {
+	case err == nil:
+	case errors.As(err, &status):
+		os.Exit(int(status))
+	default:
+		fmt.Fprintln(os.Stderr, "evenkeel:", err)
+		os.Exit(1)
+	}
+}
+
+func root() *cobra.Command {
+	c := &cobra.Command{
+		Use:           "evenkeel",
+		Short:         "Keep a service's address up and its load even",
+		SilenceUsage:  true,
+		SilenceErrors: true,
+	}
+	c.AddCommand(runCommand(), checkCommand(), reloadCommand(), showCommand(), purgeCommand(), labCommand(), versionCommand())
+	return c
+}
+
+// runtimeDirFlag is shared by everything that talks to a running director.
+func runtimeDirFlag(c *cobra.Command, dir *string) {
+	c.Flags().StringVar(dir, "runtime-dir", daemon.DefaultRuntimeDir, "directory of the control socket and the lock")
+}
+
+func versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Run: func(c *cobra.Command, _ []string) {
+			v := version
+			if info, ok := debug.ReadBuildInfo(); v == "" && ok {
+				v = info.Main.Version
+			}
+			fmt.Fprintln(c.OutOrStdout(), "evenkeel", v)
+		},
+	}
+}

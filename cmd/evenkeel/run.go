@@ -1,0 +1,101 @@
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/keepalived"
+	"github.com/evenkeel/evenkeel/daemon"
+	"github.com/evenkeel/evenkeel/failover"
+)
+
+func runCommand() *cobra.Command {
+	var file string
+	opts := daemon.Options{Log: os.Stderr}
+	c := &cobra.Command{
+		Use:   "run -f FILE",
+		Short: "Run the director: elections, addresses, lease gates, checks",
+		Long: `Run the director in the foreground. It needs root, or the capabilities
+CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF. SIGHUP reloads, SIGUSR1 writes the
+status to evenkeel.data in the runtime directory, SIGTERM and SIGINT stop.`,
+		Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error {
+			if daemon.NeedsInit() {
+				status, err := daemon.Init()
+				if err == nil && status != 0 {
+					err = exitError(status)
+				}
+				return err
+			}
+			opts.Load = func() (*config.Site, []config.Diagnostic) { return load(file) }
+			return daemon.Run(opts)
+		},
+	}
+	c.Flags().StringVarP(&file, "file", "f", "", "configuration file (keepalived.conf)")
+	c.MarkFlagRequired("file")
+	c.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "log debugging details as well")
+	runtimeDirFlag(c, &opts.RuntimeDir)
+	return c
+}
+
+// load reads a configuration for this machine: what check would only warn about,
+// a script that is not there or not safe, is looked at here as well.
+func load(file string) (*config.Site, []config.Diagnostic) {
+	site, diags := keepalived.Load(file, keepalived.Options{})
+	if site == nil {
+		return nil, diags
+	}
+	if site.Global.RouterID == "" {
+		site.Global.RouterID, _ = os.Hostname()
+	}
+	diags = append(diags, keepalived.CheckScripts(site)...)
+	return site, diags
+}
+
+func reloadCommand() *cobra.Command {
+	var dir string
+	c := &cobra.Command{
+		Use:   "reload",
+		Short: "Make the running director read its configuration again",
+		Long: `Make the running director read its configuration again. A configuration that
+does not load changes nothing: the reasons are printed and the status is 1.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			reply, err := daemon.Ask(dir, daemon.Request{Command: "reload"})
+			if err != nil {
+				return err
+			}
+			for _, d := range reply.Diagnostics {
+				c.PrintErrln(d)
+			}
+			if !reply.OK {
+				c.PrintErrln("evenkeel: reload refused:", reply.Error)
+				return exitError(1)
+			}
+			c.Println(reply.Summary)
+			return nil
+		},
+	}
+	runtimeDirFlag(c, &dir)
+	return c
+}
+
+func purgeCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:   "purge",
+		Short: "Remove the addresses and gates a dead director left behind",
+		Long: `Remove the addresses and lease gates that a director which did not end properly
+left in the kernel. The service manager runs it after the director has ended,
+however it ended (ExecStopPost); it must not be run beside a living director.`,
+		Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			removed, err := failover.Purge()
+			for _, a := range removed {
+				c.Println("removed", a)
+			}
+			return err
+		},
+	}
+}

@@ -1,0 +1,140 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/failover"
+)
+
+// DefaultRuntimeDir holds the control socket and the lock of a running director.
+const DefaultRuntimeDir = "/run/evenkeel"
+
+const (
+	socketName = "control.sock"
+	lockName   = "lock"
+	dumpName   = "evenkeel.data"
+)
+
+// Request is what a client asks over the control socket: one JSON object a line.
+type Request struct {
+	Command string `json:"command"` // status, reload
+}
+
+// Reply is the answer, one JSON object a line.
+type Reply struct {
+	OK          bool                `json:"ok"`
+	Error       string              `json:"error,omitempty"`
+	Summary     string              `json:"summary,omitempty"`
+	Diagnostics []config.Diagnostic `json:"diagnostics,omitempty"`
+	Status      *failover.Status    `json:"status,omitempty"`
+}
+
+// Ask sends one request to the director of a runtime directory.
+func Ask(dir string, req Request) (Reply, error) {
+	var reply Reply
+	conn, err := net.DialTimeout("unix", filepath.Join(dir, socketName), 5*time.Second)
+	if err != nil {
+		if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+			return reply, fmt.Errorf("no director runs with runtime directory %s", dir)
+		}
+		return reply, err
+	}
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	if err := json.NewEncoder(conn).Encode(req); err != nil {
+		return reply, err
+	}
+	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
+		return reply, fmt.Errorf("the director did not answer: %w", err)
+	}
+	return reply, nil
+}
+
+// lock makes sure that one director at a time uses a runtime directory. The
+// kernel lets go of it when the process ends, however it ends.
+func lock(dir string) (*os.File, error) {
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, err
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, err
+	}
+	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
+		f.Close()
+		return nil, fmt.Errorf("another director already runs with runtime directory %s (use --runtime-dir for a second one)", dir)
+	}
+	return f, nil
+}
+
+// listen opens the control socket, in the place of a dead director's.
+func listen(dir string) (net.Listener, error) {
+	path := filepath.Join(dir, socketName)
+	os.Remove(path) // ours by the lock
+	old := syscall.Umask(0o077)
+	defer syscall.Umask(old)
+	return net.Listen("unix", path)
+}
+
+// serve answers clients until the listener is closed.
+func (d *director) serve(l net.Listener) {
+	for {
+		conn, err := l.Accept()
+		if err != nil {
+			return
+		}
+		go d.answer(conn)
+	}
+}
+
+// maxRequest bounds what a client may send.
+const maxRequest = 1 << 16
+
+func (d *director) answer(conn net.Conn) {
+	defer conn.Close()
+	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	var req Request
+	if err := json.NewDecoder(&limited{conn, maxRequest}).Decode(&req); err != nil {
+		json.NewEncoder(conn).Encode(Reply{Error: "request is not JSON: " + err.Error()})
+		return
+	}
+	var reply Reply
+	switch req.Command {
+	case "status":
+		s, err := d.engine.Status()
+		if err != nil {
+			reply.Error = err.Error()
+			break
+		}
+		reply.OK, reply.Status = true, &s
+	case "reload":
+		reply = d.reload()
+	default:
+		reply.Error = fmt.Sprintf("unknown command %q; known: status, reload", req.Command)
+	}
+	json.NewEncoder(conn).Encode(reply)
+}
+
+// limited is io.LimitReader with an error of its own.
+type limited struct {
+	conn net.Conn
+	left int
+}
+
+func (l *limited) Read(b []byte) (int, error) {
+	if l.left <= 0 {
+		return 0, fmt.Errorf("longer than %d bytes", maxRequest)
+	}
+	n, err := l.conn.Read(b[:min(len(b), l.left)])
+	l.left -= n
+	return n, err
+}

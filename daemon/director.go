@@ -1,0 +1,232 @@
+package daemon
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"runtime"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	systemd "github.com/coreos/go-systemd/v22/daemon"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/failover"
+)
+
+// Options say what a director runs.
+type Options struct {
+	// Load reads the configuration; it is called at the start and at each reload.
+	// A nil Site comes with diagnostics that say why.
+	Load       func() (*config.Site, []config.Diagnostic)
+	RuntimeDir string
+	Gate       config.GateMode
+	Log        io.Writer
+	Verbose    bool
+}
+
+// ErrConfig says that the configuration does not load; the diagnostics have been logged.
+var ErrConfig = errors.New("the configuration does not load")
+
+// director is the running process.
+type director struct {
+	opts   Options
+	log    *logger
+	engine *failover.Engine
+	// reloading makes reloads wait for each other.
+	reloading sync.Mutex
+	changed   chan struct{}
+}
+
+// Run is the director's life: it returns after SIGTERM or SIGINT, or with the
+// reason why it cannot go on. It must be the only director of its process.
+func Run(opts Options) error {
+	// The router thread needs a processor slot of its own at once when it wakes.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+2))
+	debug.SetGCPercent(400) // a small heap: fewer collections beside the router thread
+	d := &director{opts: opts, log: newLogger(opts.Log, opts.Verbose), changed: make(chan struct{}, 1)}
+	defer d.log.close()
+	// Before anything else, so that a signal during the start is not lost.
+	signals := make(chan os.Signal, 16)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
+	defer signal.Stop(signals)
+
+	held, err := lock(opts.RuntimeDir)
+	if err != nil {
+		return err
+	}
+	defer held.Close()
+	site, diags := opts.Load()
+	d.report(diags)
+	if site == nil {
+		return ErrConfig
+	}
+	d.engine, err = failover.Start(site, failover.Options{Log: d.log.Log, Gate: opts.Gate, RealTime: true,
+		Changed: func() {
+			select {
+			case d.changed <- struct{}{}:
+			default:
+			}
+		}})
+	if err != nil {
+		return err
+	}
+	control, err := listen(opts.RuntimeDir)
+	if err != nil {
+		d.engine.Close()
+		return fmt.Errorf("control socket: %w", err)
+	}
+	go d.serve(control)
+	d.log.logf(failover.LevelInfo, "evenkeel is running: %d instances", len(site.Instances))
+	d.wait(signals)
+	control.Close()
+	systemd.SdNotify(false, systemd.SdNotifyStopping)
+	return d.engine.Close()
+}
+
+// readyLimit is how long READY may wait for check scripts that do not report.
+const readyLimit = 20 * time.Second
+
+// wait handles signals and the service manager until it is time to stop.
+func (d *director) wait(signals <-chan os.Signal) {
+	settled := d.engine.Settled()
+	limit := time.After(readyLimit)
+	watchdog := d.startWatchdog()
+	defer watchdog()
+	ready := false
+	becomeReady := func() {
+		if !ready {
+			ready = true
+			systemd.SdNotify(false, systemd.SdNotifyReady+"\n"+d.statusLine())
+		}
+	}
+	for {
+		select {
+		case <-settled:
+			settled = nil
+			becomeReady()
+		case <-limit:
+			becomeReady()
+		case <-d.changed:
+			systemd.SdNotify(false, d.statusLine())
+		case <-d.engine.Done():
+			d.log.logf(failover.LevelError, "the failover engine has ended")
+			return
+		case s := <-signals:
+			switch s {
+			case syscall.SIGHUP:
+				d.log.logf(failover.LevelInfo, "SIGHUP: reloading")
+				d.reload()
+			case syscall.SIGUSR1:
+				d.dump()
+			default:
+				d.log.logf(failover.LevelNotice, "%v: stopping", s)
+				return
+			}
+		}
+	}
+}
+
+// statusLine is what `systemctl status` shows.
+func (d *director) statusLine() string {
+	s, err := d.engine.Status()
+	if err != nil {
+		return "STATUS=stopped"
+	}
+	var parts []string
+	for _, i := range s.Instances {
+		parts = append(parts, i.Name+" "+i.State)
+	}
+	if len(parts) == 0 {
+		return "STATUS=no vrrp_instance configured"
+	}
+	return "STATUS=" + strings.Join(parts, ", ")
+}
+
+// startWatchdog tells the service manager that the router thread answers. A
+// thread that hangs is not told alive, and the service manager ends the process;
+// the lease gate has closed long before.
+func (d *director) startWatchdog() (stop func()) {
+	interval, err := systemd.SdWatchdogEnabled(false)
+	if err != nil || interval == 0 {
+		return func() {}
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	go func() {
+		tick := time.NewTicker(interval / 3)
+		defer tick.Stop()
+		for {
+			try, done := context.WithTimeout(ctx, interval/3)
+			if d.engine.Alive(try) == nil {
+				systemd.SdNotify(false, systemd.SdNotifyWatchdog)
+			}
+			done()
+			select {
+			case <-tick.C:
+			case <-ctx.Done():
+				return
+			}
+		}
+	}()
+	return cancel
+}
+
+// reload reads the configuration again and applies it; one that does not load
+// changes nothing.
+func (d *director) reload() Reply {
+	d.reloading.Lock()
+	defer d.reloading.Unlock()
+	systemd.SdNotify(false, systemd.SdNotifyReloading)
+	defer func() { systemd.SdNotify(false, systemd.SdNotifyReady+"\n"+d.statusLine()) }()
+	site, diags := d.opts.Load()
+	d.report(diags)
+	if site == nil {
+		d.log.logf(failover.LevelError, "reload refused: %v; everything goes on as before", ErrConfig)
+		return Reply{Error: ErrConfig.Error() + "; everything goes on as before", Diagnostics: diags}
+	}
+	applied, err := d.engine.Apply(site)
+	if err != nil {
+		return Reply{Error: err.Error()}
+	}
+	d.log.logf(failover.LevelNotice, "Reload complete: %v", applied)
+	return Reply{OK: true, Summary: applied.String(), Diagnostics: diags}
+}
+
+func (d *director) report(diags []config.Diagnostic) {
+	for _, g := range diags {
+		level := failover.LevelWarning
+		if g.Severity == config.Error {
+			level = failover.LevelError
+		}
+		d.log.Log(level, g.String())
+	}
+}
+
+// dump writes the status beside the control socket, readable for root only.
+func (d *director) dump() {
+	s, err := d.engine.Status()
+	if err != nil {
+		return
+	}
+	path := filepath.Join(d.opts.RuntimeDir, dumpName)
+	b, err := json.MarshalIndent(s, "", "  ")
+	if err == nil {
+		err = os.WriteFile(path+".new", append(b, '\n'), 0o600)
+	}
+	if err == nil {
+		err = os.Rename(path+".new", path)
+	}
+	if err != nil {
+		d.log.logf(failover.LevelError, "SIGUSR1: %v", err)
+		return
+	}
+	d.log.logf(failover.LevelInfo, "SIGUSR1: status written to %s", path)
+}

@@ -1,0 +1,159 @@
+package failover
+
+import (
+	"context"
+	"errors"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/gate"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/vrrp"
+)
+
+// Level grades a log line.
+type Level uint8
+
+// Levels, by their syslog meaning.
+const (
+	LevelError Level = iota
+	LevelWarning
+	LevelNotice // changes of state: the journal
+	LevelInfo
+	LevelDebug
+)
+
+// Options are the engine's surroundings.
+type Options struct {
+	// Log takes a finished line. It is called from the router thread and must not block.
+	Log func(Level, string)
+	// Changed, if set, is called on the router thread after any change of state and must not block.
+	Changed func()
+	// Gate is how lease gates are built for instances that do not say (normally GateAuto).
+	Gate config.GateMode
+	// RealTime asks for real-time scheduling and locked memory; refusal is only logged.
+	RealTime bool
+}
+
+// Engine is a running set of virtual routers.
+type Engine struct {
+	opts     Options
+	poller   *loop.Poller
+	commands chan func(now vrrp.Time)
+	done     chan struct{} // the thread has ended
+	settled  chan struct{} // every instance has left INIT once
+	notify   *notifier
+	router   *router // touched on its thread only
+	stopping sync.Once
+}
+
+// ErrStopped is returned by calls on an engine that has ended.
+var ErrStopped = errors.New("failover: stopped")
+
+// Start begins to take part in the elections of site. It returns once the lease
+// gates stand (closed) and addresses left by a run that did not end properly are
+// gone, or with the reason why that cannot be.
+func Start(site *config.Site, opts Options) (*Engine, error) {
+	poller, err := loop.New()
+	if err != nil {
+		return nil, err
+	}
+	e := &Engine{opts: opts, poller: poller, commands: make(chan func(vrrp.Time), 64),
+		done: make(chan struct{}), settled: make(chan struct{}), notify: newNotifier(opts.Log)}
+	up := make(chan error)
+	go func() {
+		// Never unlocked: a thread that was made real-time must not serve other goroutines.
+		runtime.LockOSThread()
+		defer close(e.done)
+		r, err := newRouter(e, site)
+		up <- err
+		if err != nil {
+			return
+		}
+		r.run()
+	}()
+	if err := <-up; err != nil {
+		poller.Close()
+		return nil, err
+	}
+	return e, nil
+}
+
+// post runs f on the router thread.
+func (e *Engine) post(f func(now vrrp.Time)) error {
+	select {
+	case e.commands <- f:
+		e.poller.Wake()
+		return nil
+	case <-e.done:
+		return ErrStopped
+	}
+}
+
+// call runs f on the router thread and waits for it.
+func (e *Engine) call(f func(now vrrp.Time)) error {
+	finished := make(chan struct{})
+	if err := e.post(func(now vrrp.Time) { defer close(finished); f(now) }); err != nil {
+		return err
+	}
+	select {
+	case <-finished:
+		return nil
+	case <-e.done:
+		select {
+		case <-finished:
+			return nil
+		default:
+			return ErrStopped
+		}
+	}
+}
+
+// Alive returns nil if the router thread answers before ctx ends.
+func (e *Engine) Alive(ctx context.Context) error {
+	answered := make(chan struct{})
+	if err := e.post(func(vrrp.Time) { close(answered) }); err != nil {
+		return err
+	}
+	select {
+	case <-answered:
+		return nil
+	case <-e.done:
+		return ErrStopped
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// Settled is closed once every instance has left INIT.
+func (e *Engine) Settled() <-chan struct{} { return e.settled }
+
+// Done is closed when the engine has ended.
+func (e *Engine) Done() <-chan struct{} { return e.done }
+
+// Stop resigns, removes the addresses and the gates, and waits for notify
+// scripts until ctx ends.
+func (e *Engine) Stop(ctx context.Context) error {
+	e.stopping.Do(func() {
+		e.post(nil) // nil ends the thread
+	})
+	<-e.done
+	return e.notify.wait(ctx)
+}
+
+// waitStop bounds how long a stop waits for the last notify scripts.
+const waitStop = 30 * time.Second
+
+// Close is Stop with a bounded wait.
+func (e *Engine) Close() error {
+	ctx, cancel := context.WithTimeout(context.Background(), waitStop)
+	defer cancel()
+	return e.Stop(ctx)
+}
+
+// gateOptions builds the gate package's options.
+func (e *Engine) gateOptions() gate.Options {
+	return gate.Options{Mode: e.opts.Gate, Log: func(s string) { e.opts.Log(LevelWarning, s) }}
+}

@@ -1,0 +1,238 @@
+package failover
+
+import (
+	"errors"
+	"net/netip"
+	"slices"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/gate"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/vrrp"
+)
+
+// instance is a virtual router with its hold on the machine.
+type instance struct {
+	id    vrrp.ID
+	cfg   *config.Instance
+	group *group
+
+	state     vrrp.State // as last reported
+	priority  uint8      // effective, as last reported
+	ifindex   int        // of its interface; 0: none now
+	port      *port
+	gate      *gate.Gate
+	source    netip.Addr
+	assigned  []netif.Assignment // addresses we have set
+	renewedAt vrrp.Time          // when lifetimes were last renewed (GateLifetime)
+	faults    []string           // in words, for people
+	sendError string             // last reported, so that it is reported once
+	burst     burst
+	probe     []*sock.Replies
+	changed   changeTime
+}
+
+// portKey names a socket: adverts of several instances come through one.
+type portKey struct {
+	ifindex int
+	ipv6    bool
+	addr    netip.Addr // multicast group, or our unicast source
+}
+
+// port is a raw VRRP socket and who listens on it.
+type port struct {
+	key       portKey
+	socket    *sock.VRRP
+	byVRID    map[uint8]*instance
+	strangers map[stranger]bool // unknown virtual routers already reported
+	malformed uint64
+	unknown   uint64
+}
+
+type stranger struct {
+	vrid uint8
+	from netip.Addr
+}
+
+// maxStrangers bounds what one port remembers of virtual routers not ours.
+const maxStrangers = 256
+
+// params translates the model into the machine's terms.
+func (r *router) params(m *instance) vrrp.Params {
+	c := m.cfg
+	p := vrrp.Params{
+		Name: c.Name, VRID: c.VRID, Version: c.Version, IPv6: c.IPv6, Priority: c.Priority,
+		Interval: c.AdvertInterval, DownAdverts: c.DownAdverts, Preempt: c.Preempt, PreemptDelay: c.PreemptDelay,
+		AuthPass: c.AuthPass, Source: m.source, CheckSource: c.CheckUnicastSource,
+		StartMaster: c.StartMaster, ChecksumAsV2: c.ChecksumAsV2, SkipCheckAddresses: c.SkipCheckAddresses,
+		LowerPrioNoAdvert: c.LowerPrioNoAdvert, HigherPrioSendAdvert: c.HigherPrioSendAdvert,
+		AnnounceRepeat: c.Announce.Repeat, AnnounceDelay: c.Announce.Delay,
+		Refresh: c.Announce.Refresh, RefreshRepeat: c.Announce.RefreshRepeat,
+		LowerPrioRepeat: c.Announce.LowerPrioRepeat, LowerPrioDelay: c.Announce.LowerPrioDelay,
+	}
+	if r.site != nil {
+		p.StartDelay = r.site.Global.StartupDelay
+	}
+	for _, a := range c.Addresses {
+		p.Addrs = append(p.Addrs, a.Prefix.Addr())
+	}
+	for _, peer := range c.Peers {
+		p.Peers = append(p.Peers, vrrp.Peer{Addr: peer.Addr, MinTTL: peer.MinTTL, MaxTTL: peer.MaxTTL})
+	}
+	return p
+}
+
+// device is the interface an address goes on.
+func device(c *config.Instance, a config.Address) string {
+	if a.Dev != "" {
+		return a.Dev
+	}
+	return c.Interface
+}
+
+// assignments lists the instance's addresses on the interfaces as they are now.
+// Addresses whose interface does not exist are left out and returned apart.
+func (r *router) assignments(m *instance) (as []netif.Assignment, homeless []config.Address) {
+	for _, list := range [2][]config.Address{m.cfg.Addresses, m.cfg.Excluded} {
+		for _, a := range list {
+			link, ok := r.link(device(m.cfg, a))
+			if !ok {
+				homeless = append(homeless, a)
+				continue
+			}
+			as = append(as, netif.Assignment{Ifindex: link.Index, Addr: a})
+		}
+	}
+	return as, homeless
+}
+
+// virtual returns every address of the instance, for the gate.
+func virtual(c *config.Instance) []netip.Addr {
+	var all []netip.Addr
+	for _, list := range [2][]config.Address{c.Addresses, c.Excluded} {
+		for _, a := range list {
+			all = append(all, a.Prefix.Addr())
+		}
+	}
+	return all
+}
+
+// listen makes sure the instance's socket is open on its interface.
+func (r *router) listen(m *instance, link netif.Link) error {
+	key := portKey{ifindex: link.Index, ipv6: m.cfg.IPv6, addr: m.cfg.McastGroup}
+	cfg := sock.VRRPConfig{Ifindex: link.Index, Ifname: link.Name, IPv6: m.cfg.IPv6, Group: m.cfg.McastGroup}
+	if len(m.cfg.Peers) > 0 {
+		key.addr, cfg.Group, cfg.Source = m.source, netip.Addr{}, m.source
+	}
+	if m.port != nil && m.port.key == key {
+		return nil
+	}
+	r.unlisten(m)
+	p := r.ports[key]
+	if p == nil {
+		s, err := sock.OpenVRRP(cfg)
+		if err != nil {
+			return err
+		}
+		p = &port{key: key, socket: s, byVRID: map[uint8]*instance{}, strangers: map[stranger]bool{}}
+		if err := r.watch(s.Fd(), func() { r.receive(p) }); err != nil {
+			s.Close()
+			return err
+		}
+		r.ports[key] = p
+	}
+	if other := p.byVRID[m.cfg.VRID]; other != nil && other != m {
+		return errors.New("instance " + other.cfg.Name + " has the same virtual_router_id there")
+	}
+	p.byVRID[m.cfg.VRID] = m
+	m.port = p
+	return nil
+}
+
+// unlisten lets go of the socket; the last one closes it.
+func (r *router) unlisten(m *instance) {
+	p := m.port
+	if p == nil {
+		return
+	}
+	m.port = nil
+	if p.byVRID[m.cfg.VRID] == m {
+		delete(p.byVRID, m.cfg.VRID)
+	}
+	if len(p.byVRID) == 0 {
+		r.unwatch(p.socket.Fd())
+		p.socket.Close()
+		delete(r.ports, p.key)
+	}
+}
+
+// receive reads everything that waits on a port.
+func (r *router) receive(p *port) {
+	for {
+		d, ok, err := p.socket.Receive(r.buf)
+		if err != nil {
+			r.logf(LevelWarning, "receiving adverts on interface %d: %v", p.key.ifindex, err)
+			return
+		}
+		if !ok {
+			return
+		}
+		if len(d.Payload) < vrrp.HeaderLen {
+			if p.malformed == 0 {
+				r.logf(LevelWarning, "VRRP packet of %d bytes from %v on %s: too short, ignored (counted from here on)", len(d.Payload), d.Src, r.links[p.key.ifindex].Name)
+			}
+			p.malformed++
+			continue
+		}
+		m := p.byVRID[d.Payload[1]]
+		if m == nil {
+			r.reportStranger(p, stranger{d.Payload[1], d.Src})
+			continue
+		}
+		in := vrrp.Datagram{Payload: d.Payload, Src: d.Src, Dst: d.Dst, TTL: d.TTL}
+		r.carry(r.machine.Receive(vrrp.Time(loop.Now()), m.id, &in, r.effects[:0]))
+		if m.port != p { // the advert's effects closed this socket
+			return
+		}
+	}
+}
+
+func (r *router) reportStranger(p *port, s stranger) {
+	p.unknown++
+	if p.strangers[s] || len(p.strangers) >= maxStrangers {
+		return
+	}
+	p.strangers[s] = true
+	r.logf(LevelInfo, "%v runs virtual router %d on %s, which is not configured here", s.from, s.vrid, r.links[p.key.ifindex].Name)
+}
+
+// sourceOf picks what the instance's adverts come from: as configured, else the
+// first address of the interface that is not a virtual one (IPv6: link-local).
+func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
+	if m.cfg.McastSource.IsValid() {
+		return m.cfg.McastSource
+	}
+	for _, prefix := range link.Addrs {
+		a := prefix.Addr()
+		if a.Is6() != m.cfg.IPv6 || m.cfg.IPv6 && len(m.cfg.Peers) == 0 && !a.IsLinkLocalUnicast() || r.isVirtual(a) {
+			continue
+		}
+		return a.WithZone("")
+	}
+	return netip.Addr{}
+}
+
+func (r *router) isVirtual(a netip.Addr) bool {
+	for _, m := range r.instances {
+		if slices.Contains(virtual(m.cfg), a) {
+			return true
+		}
+	}
+	return false
+}
+
+func has(prefixes []netip.Prefix, p netip.Prefix) bool {
+	return slices.ContainsFunc(prefixes, func(q netip.Prefix) bool { return q.Addr() == p.Addr() })
+}

@@ -1,0 +1,60 @@
+package failover
+
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/vrrp"
+)
+
+// changeTime is when a change of state was reported, by the wall clock, for people.
+type changeTime struct {
+	at     time.Time
+	change vrrp.Change
+}
+
+// report turns what the machine tells into journal lines and notifications.
+func (r *router) report(m *instance, e *vrrp.Effect) {
+	switch e.Kind {
+	case vrrp.Changed:
+		r.changed(m, e.Change)
+	case vrrp.RxLower:
+		r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again", m.cfg.Name, e.Priority, e.Peer)
+		r.tell("INSTANCE", m.cfg.Name, &m.cfg.Notify, "MASTER_RX_LOWER_PRI", m.priority)
+	case vrrp.Complain:
+		verb := "refused"
+		if e.Reason > vrrp.NumRefusals {
+			verb = "accepted"
+		}
+		r.logf(LevelWarning, "(%s) advert from %v %s: %v", m.cfg.Name, e.Peer, verb, e.Reason)
+	case vrrp.PriorityChanged:
+		r.logf(LevelNotice, "(%s) Changing effective priority from %d to %d", m.cfg.Name, m.priority, e.Priority)
+		m.priority = e.Priority
+	}
+}
+
+// changed writes the one line that says what happened and why.
+func (r *router) changed(m *instance, c vrrp.Change) {
+	m.state, m.priority = c.To, c.Priority
+	m.changed = changeTime{at: time.Now(), change: c}
+	why := c.String()
+	if c.To == vrrp.Fault && len(m.faults) > 0 {
+		why += "; " + m.faults[0]
+	}
+	r.logf(LevelNotice, "(%s) Entering %v STATE: %s", m.cfg.Name, c.To, why)
+	if m.probe != nil {
+		r.closeReplies(m)
+	}
+	r.tell("INSTANCE", m.cfg.Name, &m.cfg.Notify, c.To.String(), c.Priority)
+	if m.group != nil {
+		r.judge(m.group)
+	}
+	if r.engine.opts.Changed != nil {
+		r.engine.opts.Changed()
+	}
+}
+
+// ago translates an instant of the machine into wall-clock time.
+func ago(t vrrp.Time) time.Time {
+	return time.Now().Add(-vrrp.Time(loop.Now()).Sub(t))
+}

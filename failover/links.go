@@ -1,0 +1,269 @@
+package failover
+
+import (
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/gate"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/vrrp"
+)
+
+// setLinks replaces what is known of the interfaces.
+func (r *router) setLinks(links []netif.Link) {
+	clear(r.links)
+	clear(r.linkIndex)
+	for _, l := range links {
+		r.links[l.Index] = l
+		r.linkIndex[l.Name] = l.Index
+	}
+}
+
+func (r *router) link(name string) (netif.Link, bool) {
+	l, ok := r.links[r.linkIndex[name]]
+	return l, ok && l.Name == name
+}
+
+// linkEvents follows the kernel's news about interfaces and addresses.
+func (r *router) linkEvents() {
+	events, err := r.monitor.Read(r.events[:0])
+	if err != nil {
+		r.logf(LevelError, "watching interfaces: %v", err)
+	}
+	r.events = events
+	look := false
+	for i := range events {
+		ev := &events[i]
+		switch ev.Kind {
+		case netif.LinkChanged:
+			r.linkChanged(ev)
+			look = true
+		case netif.LinkGone:
+			r.linkGone(ev.Link)
+			look = true
+		case netif.AddressAdded:
+			look = r.addressOf(ev.Ifindex, ev.Prefix.Addr().Is6()) || look
+		case netif.AddressRemoved:
+			r.addressRemoved(*ev)
+			look = r.addressOf(ev.Ifindex, ev.Prefix.Addr().Is6()) || look
+		case netif.Resync:
+			r.logf(LevelWarning, "the kernel's news about interfaces were lost; looking again")
+			r.setLinks(ev.Links)
+			for _, l := range ev.Links {
+				r.cover(l)
+			}
+			r.checkAssigned()
+			look = true
+		}
+	}
+	if look {
+		r.refreshAddrs()
+		r.refreshAll()
+	}
+}
+
+// addressOf reports whether an instance without a configured source lives on the
+// interface, so that its addresses matter.
+func (r *router) addressOf(ifindex int, ipv6 bool) bool {
+	return slices.ContainsFunc(r.instances, func(m *instance) bool {
+		return m.ifindex == ifindex && m.cfg.IPv6 == ipv6 && !m.cfg.McastSource.IsValid()
+	})
+}
+
+func (r *router) linkChanged(ev *netif.Event) {
+	l := ev.Link
+	old, known := r.links[l.Index]
+	l.Addrs = old.Addrs
+	if ev.OldName != "" && ev.OldName != l.Name {
+		delete(r.linkIndex, ev.OldName)
+	}
+	r.links[l.Index] = l
+	r.linkIndex[l.Name] = l.Index
+	if !known || old.Master != l.Master {
+		r.cover(l)
+	}
+	if a := r.announcers[l.Index]; a != nil && len(l.HardwareAddr) == 6 && l.HardwareAddr.String() != old.HardwareAddr.String() {
+		a.SetHardwareAddr(l.HardwareAddr)
+	}
+	if known && old.Up == l.Up {
+		return
+	}
+	if r.concerns(l.Name) {
+		word := "down"
+		if l.Up {
+			word = "up"
+		}
+		r.logf(LevelInfo, "Netlink reports %s %s", l.Name, word)
+		r.lendAddresses(l.Index)
+	}
+}
+
+func (r *router) linkGone(l netif.Link) {
+	if r.concerns(l.Name) {
+		r.logf(LevelWarning, "interface %s is gone", l.Name)
+	}
+	delete(r.links, l.Index)
+	if r.linkIndex[l.Name] == l.Index {
+		delete(r.linkIndex, l.Name)
+	}
+	if a := r.announcers[l.Index]; a != nil {
+		a.Close()
+		delete(r.announcers, l.Index)
+	}
+	r.gates.Uncover(l.Index)
+}
+
+// cover puts the lease gate on an interface that has appeared: the kernel
+// answers for an address on every one.
+func (r *router) cover(l netif.Link) {
+	if l.Loopback {
+		return
+	}
+	if err := r.gates.Cover(l.Index); err != nil {
+		r.logf(LevelError, "lease gate on %s: %v", l.Name, err)
+	}
+}
+
+// lendAddresses sets a master's addresses on an interface that was absent when it
+// became master.
+func (r *router) lendAddresses(ifindex int) {
+	for _, m := range r.instances {
+		if m.state != vrrp.Master {
+			continue
+		}
+		as, _ := r.assignments(m)
+		if len(as) > len(m.assigned) {
+			r.addAddresses(m)
+			r.announce(m, m.cfg.Announce.Repeat)
+		}
+	}
+}
+
+// checkAssigned compares what masters have set with what is there.
+func (r *router) checkAssigned() {
+	for _, m := range r.instances {
+		if m.state != vrrp.Master {
+			continue
+		}
+		for _, a := range m.assigned {
+			if !a.Addr.NoTrack && !has(r.links[a.Ifindex].Addrs, a.Addr.Prefix) {
+				r.carry(r.machine.AddressLost(vrrp.Time(loop.Now()), m.id, nil))
+				break
+			}
+		}
+	}
+}
+
+// concerns reports whether an interface matters to anyone here.
+func (r *router) concerns(name string) bool {
+	for _, m := range r.instances {
+		if m.cfg.Interface == name {
+			return true
+		}
+		for _, t := range r.interfaceTrackers(m) {
+			if t.Name == name {
+				return true
+			}
+		}
+		for _, a := range m.cfg.Addresses {
+			if a.Dev == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// refreshAddrs reads the interfaces' addresses again: events carry none.
+func (r *router) refreshAddrs() {
+	links, err := r.conn.Links()
+	if err != nil {
+		r.logf(LevelError, "listing interfaces: %v", err)
+		return
+	}
+	r.setLinks(links)
+}
+
+// refreshAll brings every instance up to date with interfaces and trackers.
+func (r *router) refreshAll() {
+	for _, m := range r.instances {
+		r.refresh(m)
+	}
+}
+
+// refresh works out an instance's interface, source, faults and weight, and
+// tells the machine what has changed.
+func (r *router) refresh(m *instance) {
+	var faults vrrp.Faults
+	m.faults = m.faults[:0]
+	fault := func(f vrrp.Faults, format string, args ...any) {
+		faults |= f
+		m.faults = append(m.faults, fmt.Sprintf(format, args...))
+	}
+	link, present := r.link(m.cfg.Interface)
+	if !present && (m.cfg.Interface != "" || !m.cfg.McastSource.IsValid()) {
+		fault(vrrp.FaultInterface, "interface %s does not exist", m.cfg.Interface)
+		r.unlisten(m)
+		m.ifindex = 0
+	} else {
+		if m.ifindex != link.Index && m.gate != nil {
+			if err := m.gate.SetInterface(link.Index); err != nil {
+				fault(vrrp.FaultGate, "lease gate: %v", err)
+			}
+		}
+		m.ifindex = link.Index
+		if present && !link.Up && !m.cfg.DontTrackPrimary {
+			fault(vrrp.FaultInterface, "interface %s is down", m.cfg.Interface)
+		}
+		source := r.sourceOf(m, link)
+		if source != m.source {
+			m.source = source
+			r.reconfigure(m)
+		}
+		if !source.IsValid() {
+			fault(vrrp.FaultNoSource, "interface %s has no address to send from", m.cfg.Interface)
+		} else if err := r.listen(m, link); err != nil {
+			fault(vrrp.FaultDuplicate, "interface %s: %v", m.cfg.Interface, err)
+		}
+	}
+	if m.gate == nil && m.cfg.Gate != config.GateOff && r.gates.Mode() != config.GateOff {
+		fault(vrrp.FaultGate, "its lease gate cannot be built")
+	}
+	weight := r.trackers(m, fault)
+	now := vrrp.Time(loop.Now())
+	before := r.machine.Status(m.id).Faults
+	r.carry(r.machine.SetWeight(now, m.id, weight, nil))
+	if len(m.faults) > 0 && m.state != vrrp.Fault && faults&^vrrp.FaultPending != 0 && faults != before {
+		r.logf(LevelWarning, "(%s) %s", m.cfg.Name, strings.Join(m.faults, "; "))
+	}
+	r.carry(r.machine.SetFaults(now, m.id, faults, nil))
+}
+
+func (r *router) reconfigure(m *instance) {
+	r.carry(r.machine.Reconfigure(vrrp.Time(loop.Now()), m.id, r.params(m), nil))
+}
+
+// buildGate registers the instance's addresses with the gates, closed.
+func (r *router) buildGate(m *instance) {
+	if m.cfg.Gate == config.GateOff || r.gates.Mode() == config.GateOff {
+		return
+	}
+	key := gate.Key{Name: m.cfg.Name, Ifindex: m.ifindex, IPv6: m.cfg.IPv6, VRID: m.cfg.VRID, Unicast: len(m.cfg.Peers) > 0}
+	g, err := r.gates.Gate(key, virtual(m.cfg))
+	if err != nil {
+		r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
+		return
+	}
+	m.gate = g
+}
+
+// forwarding6 reports whether the interface forwards IPv6, which is what the
+// Router flag of its advertisements says (RFC 4861 §4.4).
+func forwarding6(name string) bool {
+	b, err := os.ReadFile("/proc/sys/net/ipv6/conf/" + name + "/forwarding")
+	return err == nil && len(b) > 0 && b[0] == '1'
+}

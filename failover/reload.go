@@ -1,0 +1,237 @@
+package failover
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/vrrp"
+)
+
+// Applied says in words what a reload did.
+type Applied struct {
+	Added, Removed, Restarted, Changed []string // instance names
+}
+
+// String is the summary for the log and the caller.
+func (a Applied) String() string {
+	var parts []string
+	for _, p := range []struct {
+		word  string
+		names []string
+	}{{"added", a.Added}, {"removed", a.Removed}, {"restarted", a.Restarted}, {"changed", a.Changed}} {
+		if len(p.names) > 0 {
+			parts = append(parts, p.word+" "+strings.Join(p.names, ", "))
+		}
+	}
+	if len(parts) == 0 {
+		return "nothing changed"
+	}
+	return strings.Join(parts, "; ")
+}
+
+// Apply makes the engine follow a new site without pausing an advert of, or
+// moving an address on, any instance that stays. site must be complete and
+// checked; it is not modified.
+func (e *Engine) Apply(site *config.Site) (Applied, error) {
+	var done Applied
+	err := e.call(func(vrrp.Time) {
+		if !e.router.stopped {
+			done = e.router.apply(site)
+		}
+	})
+	return done, err
+}
+
+// identity is what makes an instance another one if it changes.
+type identity struct {
+	iface   string
+	vrid    uint8
+	version uint8
+	ipv6    bool
+	unicast bool
+	gate    config.GateMode
+}
+
+func identityOf(c *config.Instance) identity {
+	return identity{c.Interface, c.VRID, c.Version, c.IPv6, len(c.Peers) > 0, c.Gate}
+}
+
+// apply brings the router from its present site, if any, to a new one.
+func (r *router) apply(site *config.Site) (done Applied) {
+	old := map[string]*instance{}
+	for _, m := range r.instances {
+		old[m.cfg.Name] = m
+	}
+	keep := map[string]bool{}
+	for _, c := range site.Instances {
+		if m := old[c.Name]; m != nil {
+			if identityOf(m.cfg) == identityOf(c) {
+				keep[c.Name] = true
+			} else {
+				done.Restarted = append(done.Restarted, c.Name)
+			}
+		}
+	}
+	for _, m := range slices.Clone(r.instances) { // leavers first: their VRIDs may be taken over
+		if !keep[m.cfg.Name] {
+			if !slices.Contains(done.Restarted, m.cfg.Name) {
+				done.Removed = append(done.Removed, m.cfg.Name)
+			}
+			r.drop(m)
+		}
+	}
+	r.site = site
+	r.applyScripts(site)
+	instances := make([]*instance, 0, len(site.Instances))
+	for _, c := range site.Instances {
+		if keep[c.Name] {
+			m := old[c.Name]
+			if r.update(m, c) {
+				done.Changed = append(done.Changed, c.Name)
+			}
+			instances = append(instances, m)
+			continue
+		}
+		if !slices.Contains(done.Restarted, c.Name) {
+			done.Added = append(done.Added, c.Name)
+		}
+		m := &instance{cfg: c, state: vrrp.Init, priority: c.Priority}
+		m.burst.stop()
+		instances = append(instances, m)
+		r.instances = append(r.instances, m)
+	}
+	r.instances = instances
+	r.applyGroups(site)
+	for _, m := range r.instances {
+		if !keep[m.cfg.Name] {
+			r.add(m)
+		}
+	}
+	r.machineGroups()
+	r.refreshAll()
+	return done
+}
+
+// add starts an instance in the machine, its gate closed.
+func (r *router) add(m *instance) {
+	if link, ok := r.link(m.cfg.Interface); ok {
+		m.ifindex = link.Index
+		m.source = r.sourceOf(m, link)
+	} else {
+		m.source = m.cfg.McastSource
+	}
+	r.buildGate(m)
+	var effects []vrrp.Effect
+	m.id, effects = r.machine.Add(vrrp.Time(loop.Now()), r.params(m), nil)
+	r.byID[m.id] = m
+	r.carry(effects)
+}
+
+// drop takes an instance out, resigning if it is master.
+func (r *router) drop(m *instance) {
+	r.carry(r.machine.Remove(vrrp.Time(loop.Now()), m.id, nil))
+	if m.gate != nil {
+		m.gate.Remove()
+	}
+	r.closeReplies(m)
+	r.unlisten(m)
+	delete(r.byID, m.id)
+	r.instances = slices.DeleteFunc(r.instances, func(o *instance) bool { return o == m })
+}
+
+// update gives a running instance its new configuration.
+func (r *router) update(m *instance, c *config.Instance) bool {
+	old := m.cfg
+	diff := changes(old, c)
+	m.cfg = c
+	if len(diff) == 0 {
+		return false
+	}
+	if m.gate != nil {
+		if err := m.gate.SetAddresses(virtual(c)); err != nil {
+			r.logf(LevelError, "(%s) lease gate: %v", c.Name, err)
+		}
+	}
+	if m.state == vrrp.Master {
+		r.moveAddresses(m)
+	}
+	r.reconfigure(m)
+	r.logf(LevelInfo, "(%s) changed: %s", c.Name, strings.Join(diff, ", "))
+	return true
+}
+
+// moveAddresses brings a master's addresses to what its configuration now says:
+// those that stay are not touched.
+func (r *router) moveAddresses(m *instance) {
+	want, _ := r.assignments(m)
+	in := func(list []netif.Assignment, a netif.Assignment) bool {
+		return slices.ContainsFunc(list, func(b netif.Assignment) bool { return a.Ifindex == b.Ifindex && a.Addr == b.Addr })
+	}
+	var gone, fresh []netif.Assignment
+	for _, a := range m.assigned {
+		if !in(want, a) {
+			gone = append(gone, a)
+		}
+	}
+	for _, a := range want {
+		if !in(m.assigned, a) {
+			a.Lifetime = r.lifetime(m)
+			fresh = append(fresh, a)
+		}
+	}
+	if err := r.conn.Remove(gone); err != nil {
+		r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
+	}
+	if err := r.conn.Add(fresh); err != nil {
+		r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
+	}
+	m.assigned = want
+	for range max(m.cfg.Announce.Repeat, 1) {
+		for _, a := range fresh {
+			r.announceOne(m, a.Ifindex, a.Addr.Prefix.Addr())
+		}
+	}
+}
+
+// applyGroups builds the sync groups as people see them.
+func (r *router) applyGroups(site *config.Site) {
+	before := map[string]*group{}
+	for _, g := range r.groups {
+		before[g.cfg.Name] = g
+	}
+	r.groups = nil
+	for _, m := range r.instances {
+		m.group = nil
+	}
+	for _, c := range site.Groups {
+		g := &group{cfg: c, state: vrrp.Init}
+		if o := before[c.Name]; o != nil {
+			g.state = o.state
+		}
+		for _, member := range c.Members {
+			i := slices.IndexFunc(r.instances, func(m *instance) bool { return m.cfg.Name == member.Name })
+			if i < 0 {
+				panic(fmt.Sprintf("failover: group %s has an unknown member %s", c.Name, member.Name)) // the reader resolves names
+			}
+			r.instances[i].group = g
+			g.members = append(g.members, r.instances[i])
+		}
+		r.groups = append(r.groups, g)
+	}
+}
+
+// machineGroups tells the machine.
+func (r *router) machineGroups() {
+	r.machine.Ungroup()
+	for _, g := range r.groups {
+		var ids []vrrp.ID
+		for _, m := range g.members {
+			ids = append(ids, m.id)
+		}
+		r.machine.Group(ids...)
+	}
+}

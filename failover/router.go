@@ -1,0 +1,259 @@
+package failover
+
+import (
+	"fmt"
+	"math"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/gate"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/vrrp"
+)
+
+// router is what the router thread owns. None of it is touched elsewhere.
+type router struct {
+	engine  *Engine
+	site    *config.Site
+	machine *vrrp.Router
+	conn    *netif.Conn
+	monitor *netif.Monitor
+	gates   *gate.Set
+
+	instances  []*instance // in the order of the configuration
+	byID       map[vrrp.ID]*instance
+	groups     []*group
+	scripts    map[string]*script
+	ports      map[portKey]*port
+	announcers map[int]*sock.Announcer
+	links      map[int]netif.Link
+	linkIndex  map[string]int
+
+	tokens    map[uint64]func() // what to do when a descriptor is readable
+	nextToken uint64
+	ready     []uint64
+	effects   []vrrp.Effect
+	events    []netif.Event
+	buf       []byte // received packets
+	advert    []byte // the advert being sent
+	settled   bool
+	stopped   bool
+	maxLate   time.Duration // how late the thread ever was for a timer
+}
+
+// realTimePriority is the lowest: above ordinary processes, below the kernel's own threads.
+const realTimePriority = 1
+
+func newRouter(e *Engine, site *config.Site) (*router, error) {
+	r := &router{engine: e, machine: vrrp.NewRouter(),
+		byID: map[vrrp.ID]*instance{}, scripts: map[string]*script{}, ports: map[portKey]*port{},
+		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{},
+		tokens: map[uint64]func(){}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
+		buf: make([]byte, 1<<16), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
+	if e.opts.RealTime {
+		if err := loop.RealTime(realTimePriority); err != nil {
+			r.logf(LevelWarning, "no real-time scheduling (%v): adverts may be late on a busy machine", err)
+		}
+		if err := loop.LockMemory(); err != nil {
+			r.logf(LevelWarning, "memory is not locked (%v): swapping may delay adverts", err)
+		}
+	}
+	if err := r.open(site); err != nil {
+		r.close()
+		return nil, err
+	}
+	e.router = r
+	r.apply(site)
+	if err := r.gates.Settle(); err != nil {
+		r.logf(LevelWarning, "lease gate: %v", err)
+	}
+	return r, nil
+}
+
+// open prepares what all instances share.
+func (r *router) open(site *config.Site) (err error) {
+	if r.monitor, err = netif.OpenMonitor(); err != nil { // before the first look, so that nothing is missed
+		return fmt.Errorf("watching interfaces: %w", err)
+	}
+	if r.conn, err = netif.Dial(); err != nil {
+		return fmt.Errorf("rtnetlink: %w", err)
+	}
+	links, err := r.conn.Links()
+	if err != nil {
+		return fmt.Errorf("listing interfaces: %w", err)
+	}
+	r.setLinks(links)
+	if r.gates, err = gate.New(r.engine.gateOptions()); err != nil {
+		return fmt.Errorf("lease gate: %w", err)
+	}
+	if err := r.reclaim(site); err != nil {
+		return err
+	}
+	if r.engine.opts.Gate != config.GateOff {
+		r.logf(LevelInfo, "lease gate: %s", gateName(r.gates.Mode()))
+	}
+	return r.watch(r.monitor.Fd(), r.linkEvents)
+}
+
+// reclaim removes addresses that a run which did not end properly has left: those
+// with our mark, those its gates guarded, and those the configuration calls
+// virtual. The gates keep them closed until they are gone.
+func (r *router) reclaim(site *config.Site) error {
+	left, err := leftovers(r.conn, r.gates)
+	if err != nil {
+		return fmt.Errorf("looking for left-over addresses: %w", err)
+	}
+	for _, c := range site.Instances {
+		for _, list := range [2][]config.Address{c.Addresses, c.Excluded} {
+			for _, a := range list {
+				if link, ok := r.link(device(c, a)); ok && has(link.Addrs, a.Prefix) {
+					left = append(left, netif.Assignment{Ifindex: link.Index, Addr: a})
+				}
+			}
+		}
+	}
+	if len(left) == 0 {
+		return nil
+	}
+	told := map[string]bool{}
+	for _, a := range left {
+		if !told[a.String()] {
+			told[a.String()] = true
+			r.logf(LevelNotice, "removing %v, left by an earlier run", a)
+		}
+	}
+	return r.conn.Remove(left)
+}
+
+// run is the thread's life.
+func (r *router) run() {
+	for !r.stopped {
+		ready, err := r.engine.poller.Wait(r.deadline(), r.ready)
+		if err != nil {
+			r.logf(LevelError, "waiting for events: %v", err)
+			time.Sleep(10 * time.Millisecond) // never spin on a broken poller
+		}
+		r.turn(ready)
+	}
+	r.close()
+}
+
+// turn handles what has happened: datagrams first, then orders, then at most one
+// timer, so that the next timer is judged after datagrams that came meanwhile.
+func (r *router) turn(ready []uint64) {
+	for _, token := range ready {
+		if f := r.tokens[token]; f != nil {
+			f()
+		}
+	}
+	for pending := true; pending && !r.stopped; {
+		select {
+		case f := <-r.engine.commands:
+			if f == nil {
+				r.stop()
+			} else {
+				f(vrrp.Time(loop.Now()))
+			}
+		default:
+			pending = false
+		}
+	}
+	now := vrrp.Time(loop.Now())
+	if due := r.machine.Deadline(); due <= now {
+		r.maxLate = max(r.maxLate, now.Sub(due))
+		r.carry(r.machine.Tick(now, r.effects[:0]))
+	}
+	r.spread(now)
+	r.checkSettled()
+}
+
+// deadline is when the thread must wake by itself.
+func (r *router) deadline() time.Duration {
+	d := r.machine.Deadline()
+	for _, m := range r.instances {
+		d = min(d, m.burst.next)
+	}
+	if d == vrrp.Never || d > math.MaxInt64/2 {
+		return -1
+	}
+	return time.Duration(d)
+}
+
+func (r *router) checkSettled() {
+	if r.settled {
+		return
+	}
+	for _, m := range r.instances {
+		if m.state == vrrp.Init {
+			return
+		}
+	}
+	r.settled = true
+	close(r.engine.settled)
+}
+
+// watch calls f on the thread whenever fd is readable.
+func (r *router) watch(fd int, f func()) error {
+	r.nextToken++
+	if err := r.engine.poller.Add(fd, r.nextToken); err != nil {
+		return err
+	}
+	r.tokens[r.nextToken] = f
+	return nil
+}
+
+// unwatch undoes watch. Tokens are few and small: a stale one costs nothing.
+func (r *router) unwatch(fd int) { r.engine.poller.Remove(fd) }
+
+// stop leaves every election.
+func (r *router) stop() {
+	for _, m := range r.instances {
+		r.carry(r.machine.Stop(vrrp.Time(loop.Now()), m.id, nil))
+	}
+	for _, s := range r.scripts {
+		s.stop()
+	}
+	r.stopped = true
+}
+
+// close frees what open took. Gates go last, and only when no address is left
+// that they would have to guard.
+func (r *router) close() {
+	for _, p := range r.ports {
+		p.socket.Close()
+	}
+	for _, a := range r.announcers {
+		a.Close()
+	}
+	if r.gates != nil {
+		if err := r.gates.Shutdown(); err != nil {
+			r.logf(LevelWarning, "lease gate: %v", err)
+		}
+	}
+	if r.conn != nil {
+		r.conn.Close()
+	}
+	if r.monitor != nil {
+		r.monitor.Close()
+	}
+}
+
+func (r *router) logf(level Level, format string, args ...any) {
+	r.engine.opts.Log(level, fmt.Sprintf(format, args...))
+}
+
+func gateName(m config.GateMode) string {
+	switch m {
+	case config.GateEBPF:
+		return "ebpf"
+	case config.GateNFT:
+		return "nft"
+	case config.GateLifetime:
+		return "lifetime"
+	case config.GateOff:
+		return "off"
+	}
+	return "auto"
+}
