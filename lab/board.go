@@ -43,8 +43,10 @@ type board struct {
 	adverts     []advert
 	announced   []announcement
 	events      []Event
-	faults      []*incident
-	changed     chan struct{} // closed and replaced at every change
+	// eventCount is the number of events ever.
+	eventCount int
+	faults     []*incident
+	changed    chan struct{} // closed and replaced at every change
 }
 
 type nodeBoard struct {
@@ -110,7 +112,8 @@ func (b *board) ms(at int64) int64 { return (at - b.began) / 1e6 }
 
 // event marks the timeline. Callers hold b.mu.
 func (b *board) event(at int64, node, kind, text string) {
-	b.events = append(b.events, Event{At: b.ms(at), Node: node, Kind: kind, Text: text})
+	b.eventCount++
+	b.events = append(b.events, Event{At: b.ms(at), Node: node, Kind: kind, Text: text, seq: b.eventCount})
 	if len(b.events) > keepEvents {
 		b.events = slices.Delete(b.events, 0, len(b.events)-keepEvents)
 	}

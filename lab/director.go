@@ -140,5 +140,6 @@ func (k *keepalived) learn(text string, st *directorState) bool {
 		return false
 	}
 	st.State, st.Why = m[1], k.cause
+	k.cause = ""
 	return true
 }

@@ -97,26 +97,40 @@ func newFault(s *Site, name string, n SiteNode) fault {
 		f.watch = down + 1500*time.Millisecond
 		f.formula = fmt.Sprintf("3 x %s + (256-%d)/256 s = %s after the last advert, which was sent up to %s before",
 			s.Advert, backup.Priority, rounded(down), s.Advert)
-	case "web":
-		f.title, f.action, f.undo = "stop the web server", WebStop, BringBack
-		f.moves = false // restarted by the check script, whatever the address does
-		f.outage = [2]time.Duration{0, s.CheckEvery + wait + slack}
-		f.watch = s.CheckEvery + s.CheckLimit + s.masterDown(n.Priority) + 1500*time.Millisecond
-		f.formula = fmt.Sprintf("the check looks every %s and restarts it at once; if the check itself takes longer than %s "+
-			"it fails, and the backup takes over after its skew %s", s.CheckEvery, s.CheckLimit, rounded(wait))
-	case "web-broken":
-		f.title, f.action, f.undo = "break the web server", WebBreak, BringBack
-		f.outage = [2]time.Duration{wait, s.CheckEvery + s.CheckLimit + wait + slack}
-		f.takeover, f.watch = wait, s.CheckEvery+s.CheckLimit+wait+1500*time.Millisecond
-		f.formula = fmt.Sprintf("the check looks every %s, fails within %s, and the backup takes over after its skew %s",
-			s.CheckEvery, s.CheckLimit, rounded(wait))
+	case "web", "web-broken":
+		f.expectCheck(s, name == "web-broken", wait, slack)
 	}
-	if !f.moves && name != "web" { // on the backup nothing should happen to the client
+	if f.node.Name != s.Nodes[0].Name { // on the backup nothing should happen to the client
 		f.outage, f.takeover, f.formula = [2]time.Duration{}, 0, "the address is elsewhere: nothing happens"
 	}
 	return f
 }
 
+// expectCheck computes what the site's check script makes of a web server that has ended.
+func (f *fault) expectCheck(s *Site, broken bool, wait, slack time.Duration) {
+	f.title, f.action, f.undo = "stop the web server", WebStop, BringBack
+	if broken {
+		f.title, f.action = "break the web server", WebBreak
+	}
+	switch {
+	case s.CheckStops:
+		f.outage = [2]time.Duration{wait, s.CheckEvery + wait + slack}
+		f.takeover, f.watch = wait, s.CheckEvery+wait+1500*time.Millisecond
+		f.formula = fmt.Sprintf("the check looks every %s and stops the director; the backup takes over after its skew %s",
+			s.CheckEvery, rounded(wait))
+	case broken:
+		f.outage = [2]time.Duration{wait, s.CheckEvery + s.CheckLimit + wait + slack}
+		f.takeover, f.watch = wait, s.CheckEvery+s.CheckLimit+wait+1500*time.Millisecond
+		f.formula = fmt.Sprintf("the check looks every %s, fails within %s, and the backup takes over after its skew %s",
+			s.CheckEvery, s.CheckLimit, rounded(wait))
+	default:
+		f.moves = false // restarted by the check script, whatever the address does
+		f.outage = [2]time.Duration{0, s.CheckEvery + wait + slack}
+		f.watch = s.CheckEvery + s.CheckLimit + s.masterDown(f.node.Priority) + 1500*time.Millisecond
+		f.formula = fmt.Sprintf("the check looks every %s and restarts it at once; if the check itself takes longer than %s "+
+			"it fails, and the backup takes over after its skew %s", s.CheckEvery, s.CheckLimit, rounded(wait))
+	}
+}
 func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
 
 // Result is what a fault cost.

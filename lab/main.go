@@ -10,8 +10,8 @@ import (
 const EntryPoint = "lab-host"
 
 // Main runs one of the lab's inner processes and returns its exit status: switch and host are
-// the hosts' first processes, web is a node's web server, systemctl and ps stand in for those
-// programs inside a node.
+// the hosts' first processes, web is a node's web server, systemctl, ps and curl stand in for
+// those programs inside a node.
 func Main(args []string) int {
 	if len(args) == 0 {
 		fmt.Fprintln(os.Stderr, "evenkeel: "+EntryPoint+" is started by `evenkeel lab`, not by hand")
@@ -29,6 +29,8 @@ func Main(args []string) int {
 		return standInSystemctl(args[1:])
 	case "ps":
 		return standInPs(args[1:])
+	case "curl":
+		return standInCurl(args[1:])
 	default:
 		err = fmt.Errorf("unknown inner process %q", args[0])
 	}

@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -180,10 +181,14 @@ func sameFile(path string, f *os.File) bool {
 func writeFiles(root string, c *hostConfig) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
 		mode := os.FileMode(0o644)
+		content := c.Files[name]
 		if strings.HasSuffix(name, ".sh") {
 			mode = 0o755
+			if !machineHas("curl") { // the stand-in is found by PATH
+				content = bytes.ReplaceAll(content, []byte("/usr/bin/curl "), []byte("curl "))
+			}
 		}
-		if err := os.WriteFile(filepath.Join(root, "etc/keepalived", name), c.Files[name], mode); err != nil {
+		if err := os.WriteFile(filepath.Join(root, "etc/keepalived", name), content, mode); err != nil {
 			return err
 		}
 	}
@@ -198,8 +203,10 @@ func writeFiles(root string, c *hostConfig) error {
 		return err
 	}
 	standIns := []string{"systemctl"}
-	if !machineHas("ps") {
-		standIns = append(standIns, "ps")
+	for _, name := range []string{"ps", "curl"} {
+		if !machineHas(name) {
+			standIns = append(standIns, name)
+		}
 	}
 	for _, name := range standIns {
 		script := fmt.Sprintf("#!/bin/sh\nexec %s %s %s \"$@\"\n", labSelf, EntryPoint, name)

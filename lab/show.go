@@ -21,9 +21,10 @@ func (l *lab) show(ctx context.Context) (int, error) {
 		return 2, err
 	}
 	l.out.progress("page: %s", url)
-	if l.out.tty {
+	switch {
+	case l.out.tty:
 		go l.keepLive(ctx, url)
-	} else {
+	case !l.opt.Story: // the story has its own lines
 		go l.printEvents(ctx)
 	}
 	exit := 0
@@ -64,13 +65,13 @@ func (l *lab) keepLive(ctx context.Context, url string) {
 
 // printEvents writes every change as a line of its own.
 func (l *lab) printEvents(ctx context.Context) {
-	printed := int64(-1)
+	printed := 0
 	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		for _, e := range l.board.eventsAfter(printed) {
 			l.out.line(fmt.Sprintf("%6.1f s    %s", float64(e.At)/1000, e.Text))
-			printed = e.At
+			printed = e.seq
 		}
 		select {
 		case <-tick.C:
@@ -80,13 +81,13 @@ func (l *lab) printEvents(ctx context.Context) {
 	}
 }
 
-// eventsAfter returns the changes of state after an instant (ms).
-func (b *board) eventsAfter(ms int64) []Event {
+// eventsAfter returns the actions and changes of state after the event numbered seq.
+func (b *board) eventsAfter(seq int) []Event {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var news []Event
 	for _, e := range b.events {
-		if e.At > ms && e.Kind != "announce" {
+		if e.seq > seq && e.Kind != "announce" {
 			news = append(news, e)
 		}
 	}
@@ -126,6 +127,9 @@ func (l *lab) playAll(ctx context.Context, faults []fault) ([]Result, error) {
 		}
 		results = append(results, res)
 		l.out.progress("%s", res.sentence())
+		if l.opt.Story {
+			l.out.progress("  and back: client without an answer for %.0f ms", res.RepairOutage)
+		}
 	}
 	return results, nil
 }

@@ -22,14 +22,16 @@ type Site struct {
 	VRID      int
 	Interface string        // the nodes' network interface
 	Advert    time.Duration // advert_int
-	Preempt   bool          // the first node takes the address back
 	// CheckEvery and CheckLimit are the check script's interval and time limit (its interval,
 	// as keepalived has it when no timeout is written).
 	CheckEvery, CheckLimit time.Duration
-	WebUnit                string // what the web server is called: its process name and its service
-	Check                  string // the check script's name under /etc/keepalived
-	Nodes                  []SiteNode
-	Client, Observer       netip.Prefix
+	// CheckStops: a failed check stops the director itself; else it restarts the web server, and
+	// the node goes into FAULT when that does not help.
+	CheckStops       bool
+	WebUnit          string // what the web server is called: its process name and its service
+	Check            string // the check script's name under /etc/keepalived
+	Nodes            []SiteNode
+	Client, Observer netip.Prefix
 }
 
 // SiteNode is one of the nodes that share the address. The first node of a site is its master
@@ -50,7 +52,6 @@ var sites = []*Site{
 		VRID:       55,
 		Interface:  "ens33",
 		Advert:     time.Second,
-		Preempt:    true,
 		CheckEvery: 2 * time.Second,
 		CheckLimit: 2 * time.Second,
 		WebUnit:    "nginx",
@@ -61,6 +62,25 @@ var sites = []*Site{
 		},
 		Client:   netip.MustParsePrefix("192.168.229.50/24"),
 		Observer: netip.MustParsePrefix("192.168.229.60/24"),
+	},
+	{
+		Name:       "haproxy-pair",
+		Title:      "two proxies share 192.168.13.144 (a small web server stands for haproxy)",
+		VIP:        netip.MustParsePrefix("192.168.13.144/24"),
+		VRID:       80,
+		Interface:  "ens33",
+		Advert:     time.Second,
+		CheckEvery: 5 * time.Second,
+		CheckLimit: 5 * time.Second,
+		CheckStops: true,
+		WebUnit:    "haproxy",
+		Check:      "check_haproxy_status.sh",
+		Nodes: []SiteNode{
+			{Name: "node1", Address: netip.MustParsePrefix("192.168.13.141/24"), Priority: 100, Config: "master.keepalived.conf", Scripts: true},
+			{Name: "node2", Address: netip.MustParsePrefix("192.168.13.142/24"), Priority: 50, Config: "backup.keepalived.conf"},
+		},
+		Client:   netip.MustParsePrefix("192.168.13.50/24"),
+		Observer: netip.MustParsePrefix("192.168.13.60/24"),
 	},
 }
 

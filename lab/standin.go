@@ -3,7 +3,9 @@ package lab
 import (
 	"bufio"
 	"fmt"
+	"io"
 	"net"
+	"net/http"
 	"os"
 	"path/filepath"
 	"strconv"
@@ -81,4 +83,45 @@ func standInPs(args []string) int {
 		found = 0
 	}
 	return found
+}
+
+// standInCurl is `curl [-I] URL` for machines without curl: it asks once and prints the head
+// of the answer, or with a plain URL the body. Like curl's, its exit status is 0 for any answer.
+func standInCurl(args []string) int {
+	method, url := http.MethodGet, ""
+	for _, a := range args {
+		switch {
+		case a == "-I" || a == "--head":
+			method = http.MethodHead
+		case a == "-s" || a == "--silent":
+		case strings.HasPrefix(a, "-"):
+			fmt.Fprintf(os.Stderr, "curl (lab): unknown option %s; it knows -I and -s (install curl for more)\n", a)
+			return 2
+		default:
+			url = a
+		}
+	}
+	if !strings.Contains(url, "://") {
+		url = "http://" + url
+	}
+	req, err := http.NewRequest(method, url, nil)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "curl (lab):", err)
+		return 3
+	}
+	resp, err := http.DefaultTransport.RoundTrip(req)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "curl (lab):", err)
+		return 7
+	}
+	defer resp.Body.Close()
+	if method == http.MethodHead {
+		fmt.Printf("%s %s\n", resp.Proto, resp.Status)
+		_ = resp.Header.Write(os.Stdout)
+		return 0
+	}
+	if _, err := io.Copy(os.Stdout, resp.Body); err != nil {
+		return 18
+	}
+	return 0
 }

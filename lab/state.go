@@ -103,6 +103,8 @@ type Event struct {
 	Node string `json:"node"`
 	Kind string `json:"kind"` // fault, repair, state, announce
 	Text string `json:"text"`
+
+	seq int // position among all events
 }
 
 // FaultState is what one fault cost, from the moment it was made until the next action on the
