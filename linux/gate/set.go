@@ -206,9 +206,38 @@ func (s *Set) claimRouter(g *Gate, key Key) error {
 // A crashed run may have left them on this machine.
 func (s *Set) Inherited() []netip.Addr { return s.driver.inherited() }
 
-// Settle ends the guard over inherited addresses that no gate has claimed. Call it when the
-// left-over addresses have been removed and the configured gates made.
-func (s *Set) Settle() error { return s.driver.settle() }
+// Settle ends the guard over inherited addresses that no gate has claimed, and removes what an
+// earlier run built in another mode. Call it when the left-over addresses have been removed
+// and the configured gates made.
+func (s *Set) Settle() error {
+	err := s.driver.settle()
+	if s.mode != config.GateEBPF {
+		err = errors.Join(err, s.removeFilters())
+	}
+	if s.mode != config.GateNFT {
+		err = errors.Join(err, removeTable())
+	}
+	return err
+}
+
+// removeFilters takes the filters of an earlier run off every interface.
+func (s *Set) removeFilters() error {
+	links, err := s.links.Links()
+	if err != nil {
+		return err
+	}
+	t, err := newTC(nil)
+	if err != nil {
+		return err
+	}
+	defer t.close()
+	for _, l := range links {
+		if _, err := t.programs(l.Index); err != nil {
+			return fmt.Errorf("gate: looking for filters of an earlier run on %s: %w", l.Name, err)
+		}
+	}
+	return t.detachAll()
+}
 
 // Cover guards one more interface, or one that changed: call it for each new interface and
 // whenever one joins or leaves a bridge or bond. The loopback interface is left alone, and so
