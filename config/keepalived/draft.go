@@ -1,0 +1,148 @@
+package keepalived
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// opt is a setting that may have been given, and where.
+type opt[T any] struct {
+	val T
+	tok token
+	set bool
+}
+
+func given[T any](v T, tok token) opt[T] { return opt[T]{v, tok, true} }
+
+func (o opt[T]) or(def T) T {
+	if o.set {
+		return o.val
+	}
+	return def
+}
+
+// builder collects what the words say, as drafts. Names are resolved and defaults
+// filled in only when all files are read, so that order does not matter.
+// Differs from Keepalived: a script or group may be defined after its user.
+type builder struct {
+	report *report
+	current
+
+	global    globalDraft
+	instances []*instanceDraft
+	groups    []*groupDraft
+	scripts   []*scriptDraft
+	// lost holds names of definitions that could not be read, whose users are blameless.
+	lost map[string]bool
+}
+
+// current is the definition being read; at most one is set.
+type current struct {
+	instance *instanceDraft
+	group    *groupDraft
+	script   *scriptDraft
+}
+
+type globalDraft struct {
+	routerID       opt[string]
+	scriptUser     opt[config.Owner]
+	scriptSecurity bool
+	version        opt[int]
+	group4, group6 opt[netip.Addr]
+	skipCheck      bool
+	checkUnicast   bool
+	checksum       bool
+	lowerNoAdvert  bool
+	higherAdvert   bool
+	downAdverts    opt[int]
+	iface          opt[string]
+	logUnknown     bool
+	startupDelay   time.Duration
+	announce       announceDraft
+	minGARP        bool
+	gate           config.GateMode
+}
+
+// announceDraft holds the garp words of global_defs or of one instance.
+type announceDraft struct {
+	delay, refresh, lowerDelay, interval, gnaInterval opt[time.Duration]
+	repeat, refreshRepeat, lowerRepeat                opt[int]
+}
+
+type instanceDraft struct {
+	config.Instance
+	name          token
+	iface         opt[string]
+	vrid          opt[int]
+	version       opt[int]
+	priority      opt[int]
+	state         opt[bool] // master
+	advert        opt[time.Duration]
+	downAdverts   opt[int]
+	nopreempt     opt[bool]
+	preemptDelay  opt[time.Duration]
+	auth          opt[string] // kind
+	authAt        opt[bool]
+	pass          opt[string]
+	addresses     []addressDraft
+	excluded      []addressDraft
+	peers         []peerDraft
+	unicastSource opt[netip.Addr]
+	mcastSource   opt[netip.Addr]
+	group         opt[netip.Addr]
+	unicastTTL    opt[int]
+	checkUnicast  opt[bool]
+	checksum      opt[bool]
+	lowerNoAdvert opt[bool]
+	higherAdvert  opt[bool]
+	skipCheck     opt[bool]
+	announce      announceDraft
+	trackers      trackerDraft
+	gate          opt[config.GateMode]
+	memberOf      *groupDraft
+	// broken: something essential was wrong and reported, so do not ask for it again.
+	brokenVRID, brokenInterface, brokenAddress bool
+}
+
+type addressDraft struct {
+	config.Address
+	tok token
+}
+
+type peerDraft struct {
+	config.Peer
+	tok token
+}
+
+// trackerDraft holds the track_ blocks of an instance or a group.
+type trackerDraft struct {
+	interfaces []interfaceRef
+	scripts    []scriptRef
+}
+
+type interfaceRef struct {
+	config.TrackInterface
+	tok token
+}
+
+type scriptRef struct {
+	name    token
+	weight  opt[int]
+	reverse bool
+}
+
+type groupDraft struct {
+	config.SyncGroup
+	name     token
+	members  []token
+	trackers trackerDraft
+}
+
+type scriptDraft struct {
+	config.Script
+	name    token
+	timeout opt[time.Duration]
+	used    bool
+}

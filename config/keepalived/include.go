@@ -1,0 +1,135 @@
+package keepalived
+
+import (
+	"fmt"
+	"io/fs"
+	"path"
+	"slices"
+	"strings"
+)
+
+// maxFiles bounds how many files one configuration may include.
+const maxFiles = 10000
+
+// isInclude reports whether word is one of the words that read further files.
+// The longer forms ask Keepalived to check that something matched, which we always do.
+func isInclude(word string) bool {
+	switch word {
+	case "include", "includea", "includeb", "includem", "includer", "includew":
+		return true
+	}
+	return false
+}
+
+// include reads the files one include line stands for, in the order of their names.
+func (l *loader) include(file string, tokens []token) []*statement {
+	word := tokens[0]
+	if word.text != "include" {
+		l.report.strictOnly(word.pos, "newer-word", q(word.text)+" is newer than keepalived 2.2.7", "")
+	}
+	if len(tokens) != 2 || tokens[1].kind != wordToken || tokens[1].text == "" {
+		l.report.bad(word.pos, "missing-value", q(word.text)+" needs one file name or pattern", "")
+		return nil
+	}
+	arg := tokens[1]
+	pattern := arg.text
+	if !path.IsAbs(pattern) {
+		pattern = path.Join(path.Dir(file), pattern)
+	}
+	var names []string
+	for _, p := range expandBraces(pattern) {
+		found, err := l.opts.Glob(p)
+		if err != nil {
+			l.report.bad(arg.pos, "include", fmt.Sprintf("include %s: %v", q(arg.text), err), "")
+			return nil
+		}
+		names = append(names, found...)
+	}
+	if len(names) == 0 {
+		// Differs from Keepalived: 2.2.7 passes over a missing include in silence, and
+		// the instances in it are then not there either.
+		if hasWildcard(arg.text) {
+			l.report.warn(arg.pos, "include-empty", fmt.Sprintf("no file matches %s", q(arg.text)), "")
+		} else {
+			l.report.refuse(arg.pos, "include-missing", fmt.Sprintf("included file %s does not exist", q(pattern)), "")
+		}
+		return nil
+	}
+	var list []*statement
+	for _, name := range names {
+		list = append(list, l.includeFile(arg, name)...)
+	}
+	return list
+}
+
+func (l *loader) includeFile(arg token, name string) []*statement {
+	if slices.Contains(l.chain, name) {
+		l.report.bad(arg.pos, "include-circle", fmt.Sprintf("%s includes itself: %s", q(name),
+			strings.Join(append(slices.Clone(l.chain), name), " -> ")), "")
+		return nil
+	}
+	if l.read++; l.read > maxFiles || len(l.chain) > maxDepth {
+		if l.read <= maxFiles+1 {
+			l.report.bad(arg.pos, "include-limit", fmt.Sprintf("more than %d files or %d levels are included", maxFiles, maxDepth), "")
+		}
+		return nil
+	}
+	data, err := l.opts.ReadFile(name)
+	if err != nil {
+		l.report.bad(arg.pos, "include", fmt.Sprintf("included file %s: %v", q(name), reason(err)), "")
+		return nil
+	}
+	return l.tree(name, data)
+}
+
+// reason drops the path from a file error: the message has it already.
+func reason(err error) error {
+	if pe, ok := err.(*fs.PathError); ok {
+		return pe.Err
+	}
+	return err
+}
+
+func hasWildcard(pattern string) bool { return strings.ContainsAny(pattern, "*?[{") }
+
+// maxPatterns bounds what {a,b}{c,d}… may grow to.
+const maxPatterns = 1024
+
+// expandBraces gives the patterns that {a,b} stands for, outermost first.
+func expandBraces(pattern string) []string {
+	open := strings.IndexByte(pattern, '{')
+	if open < 0 {
+		return []string{pattern}
+	}
+	depth, from, end := 0, open+1, -1
+	var parts []string
+	for i := open; i < len(pattern) && end < 0; i++ {
+		switch pattern[i] {
+		case '{':
+			depth++
+		case ',':
+			if depth == 1 {
+				parts = append(parts, pattern[from:i])
+				from = i + 1
+			}
+		case '}':
+			if depth--; depth == 0 {
+				parts = append(parts, pattern[from:i])
+				end = i
+			}
+		}
+	}
+	if end < 0 || len(parts) < 2 {
+		return []string{pattern}
+	}
+	var all []string
+	for _, part := range parts {
+		for _, p := range expandBraces(pattern[:open] + part + pattern[end+1:]) {
+			if len(all) == maxPatterns {
+				return all
+			}
+			all = append(all, p)
+		}
+	}
+	return all
+}

@@ -1,0 +1,122 @@
+package keepalived
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// Options say how files are read. The zero value reads from disk, by our own verdict.
+type Options struct {
+	// Strict judges as keepalived -t 2.2.7 would, on this or any machine: what it
+	// complains about is an error, what only we do not support is a warning. A Site
+	// still comes back only if both verdicts are good.
+	Strict bool
+	// ID is compared with the id of @id lines (keepalived -i). Its default is the
+	// host name up to the first dot.
+	ID string
+	// ReadFile reads a file by the name it has in messages. Its default takes
+	// regular files of at most 16 MiB.
+	ReadFile func(name string) ([]byte, error)
+	// Glob gives the files an include stands for, sorted. Its default is filepath.Glob.
+	Glob func(pattern string) ([]string, error)
+}
+
+func (o Options) withDefaults() Options {
+	if o.ReadFile == nil {
+		o.ReadFile = readRegular
+	}
+	if o.Glob == nil {
+		o.Glob = filepath.Glob
+	}
+	if o.ID == "" {
+		host, _ := os.Hostname()
+		for i := range host {
+			if host[i] == '.' {
+				host = host[:i]
+				break
+			}
+		}
+		o.ID = host
+	}
+	return o
+}
+
+// maxFile bounds a configuration file. The largest known one has 37,000 servers in 9 MB.
+const maxFile = 16 << 20
+
+// readRegular reads a whole file unless it is a device, a pipe or too large.
+func readRegular(name string) ([]byte, error) {
+	info, err := os.Stat(name)
+	if err != nil {
+		return nil, err
+	}
+	if info.IsDir() {
+		return nil, errors.New("is a directory")
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("is not a regular file")
+	}
+	f, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(data) > maxFile {
+		err = fmt.Errorf("has more than %d MiB", maxFile>>20)
+	}
+	return data, err
+}
+
+// Load reads the file at path and those it includes. See Parse.
+func Load(path string, opts Options) (*config.Site, []config.Diagnostic) {
+	opts = opts.withDefaults()
+	data, err := opts.ReadFile(path)
+	if err != nil {
+		return nil, []config.Diagnostic{unreadable(path, err)}
+	}
+	return Parse(path, data, opts)
+}
+
+// unreadable is the diagnostic of a file that cannot be read.
+func unreadable(path string, err error) config.Diagnostic {
+	return config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable", Message: reason(err).Error()}
+}
+
+// Parse reads the text of one file, named name in messages; a relative include is
+// looked for beside it. It gives back everything there is to say, in order of
+// position, and a Site if none of it is an error.
+func Parse(name string, data []byte, opts Options) (*config.Site, []config.Diagnostic) {
+	opts = opts.withDefaults()
+	r := &report{}
+	l := &loader{opts: opts, report: r}
+	b := &builder{report: r, lost: make(map[string]bool)}
+	w := &walker{builder: b}
+	w.block(topLevel, l.tree(name, data))
+	site := b.site()
+	diags := r.diagnostics(opts.Strict)
+	if r.errors > 0 || config.HasErrors(diags) {
+		return nil, diags
+	}
+	return site, diags
+}
+
+// Recognise reports whether a file is of this dialect, by its content: one of the
+// words that open a block at the top level begins a line, or an include does.
+func Recognise(data []byte) bool {
+	for _, tokens := range lex("", data, &report{}) {
+		word := tokens[0].text
+		if k, ok := lookup(topLevel, word); ok && (k.block != "" || k.entries) {
+			return true
+		}
+		if isInclude(word) {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,80 @@
+package keepalived
+
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// finding is a diagnostic with two verdicts: ours, in its Severity, and the
+// reference program's, in refused.
+type finding struct {
+	config.Diagnostic
+	// refused: keepalived -t 2.2.7 complains too.
+	refused bool
+	// silent: we have nothing to say about it; only a strict check does.
+	silent bool
+}
+
+// report collects findings in the order they are made. The four ways to add one
+// are the four combinations of the two verdicts, and strictOnly.
+type report struct {
+	findings []finding
+	errors   int
+}
+
+func (r *report) add(f finding) {
+	if f.Severity == config.Error {
+		r.errors++
+	}
+	r.findings = append(r.findings, f)
+}
+
+// bad: neither we nor the reference take it.
+func (r *report) bad(pos config.Position, code, message, hint string) {
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Severity: config.Error, Code: code, Message: message, Hint: hint}, refused: true})
+}
+
+// refuse: we do not take it, the reference does.
+func (r *report) refuse(pos config.Position, code, message, hint string) {
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Severity: config.Error, Code: code, Message: message, Hint: hint}})
+}
+
+// tolerate: we take it with a warning, the reference complains.
+func (r *report) tolerate(pos config.Position, code, message, hint string) {
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Code: code, Message: message, Hint: hint}, refused: true})
+}
+
+// warn: both take it; ours is a word of advice.
+func (r *report) warn(pos config.Position, code, message, hint string) {
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Code: code, Message: message, Hint: hint}})
+}
+
+// strictOnly: we take it without a word, the reference complains.
+func (r *report) strictOnly(pos config.Position, code, message, hint string) {
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Code: code, Message: message, Hint: hint}, refused: true, silent: true})
+}
+
+// diagnostics gives the collected findings in order of position. With strict, the
+// severity is the reference's verdict.
+func (r *report) diagnostics(strict bool) []config.Diagnostic {
+	var list []config.Diagnostic
+	for _, f := range r.findings {
+		if f.silent && !strict {
+			continue
+		}
+		d := f.Diagnostic
+		if strict {
+			d.Severity = config.Warning
+			if f.refused {
+				d.Severity = config.Error
+			}
+		}
+		list = append(list, d)
+	}
+	config.SortDiagnostics(list)
+	return list
+}
+
+// q quotes a word of the file for a message, so that odd bytes cannot hurt a terminal.
+func q(s string) string { return fmt.Sprintf("%q", s) }

@@ -1,0 +1,149 @@
+package keepalived
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// finishGroup finds the members of a group and settles its trackers and theirs.
+func (b *builder) finishGroup(d *groupDraft) {
+	for _, name := range d.members {
+		b.addGroupMember(d, name)
+	}
+	d.TrackInterfaces = b.trackedInterfaces(&d.trackers, nil)
+	d.TrackScripts = b.trackedScripts(&d.trackers, nil)
+	switch {
+	case len(d.members) == 0:
+		b.report.bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_sync_group %s has no members", q(d.Name)), "add a block: group { INSTANCE INSTANCE }, one on each line")
+	case len(d.members) == 1:
+		b.report.tolerate(d.Pos, "one-member", fmt.Sprintf("vrrp_sync_group %s has only one member", q(d.Name)), "it needs two or more to keep together")
+	}
+}
+
+func (b *builder) addGroupMember(d *groupDraft, name token) {
+	i := slices.IndexFunc(b.instances, func(o *instanceDraft) bool { return o.Name == name.text })
+	switch {
+	case i < 0 && b.lost[name.text]:
+	case i < 0:
+		b.report.bad(name.pos, "unknown-name", fmt.Sprintf("vrrp_sync_group %s: there is no vrrp_instance %s", q(d.Name), q(name.text)), nearestName(name.text, b.instanceNames()))
+	case b.instances[i].memberOf != nil:
+		b.report.bad(name.pos, "two-groups", fmt.Sprintf("vrrp_instance %s is in vrrp_sync_group %s already", q(name.text), q(b.instances[i].memberOf.Name)), "")
+	default:
+		b.instances[i].memberOf = d
+		b.dropWeights(d, b.instances[i])
+		d.Members = append(d.Members, &b.instances[i].Instance)
+	}
+}
+
+// dropWeights takes the weights off a member's trackers: members of a group share
+// one fate, and priorities that move apart would pull it in two directions.
+func (b *builder) dropWeights(d *groupDraft, member *instanceDraft) {
+	if d.TrackingWeight {
+		return
+	}
+	say := func(tok token, what string, weight int) {
+		b.report.tolerate(tok.pos, "group-weight", fmt.Sprintf("weight %d of %s %s is not used: vrrp_instance %s is in a sync group", weight, what, q(tok.text), q(member.Name)),
+			"track it in the group, or add sync_group_tracking_weight to it")
+	}
+	for i := range member.TrackInterfaces {
+		if t := &member.TrackInterfaces[i]; t.Weight != 0 {
+			at := slices.IndexFunc(member.trackers.interfaces, func(r interfaceRef) bool { return r.Name == t.Name })
+			say(member.trackers.interfaces[at].tok, "interface", t.Weight)
+			t.Weight = 0
+		}
+	}
+	for i := range member.TrackScripts {
+		if t := &member.TrackScripts[i]; t.Weight != 0 {
+			at := slices.IndexFunc(member.trackers.scripts, func(r scriptRef) bool { return r.name.text == t.Script.Name })
+			say(member.trackers.scripts[at].name, "script", t.Weight)
+			t.Weight = 0
+		}
+	}
+}
+
+// trackedInterfaces checks the interfaces of d, or of a group if d is nil.
+func (b *builder) trackedInterfaces(t *trackerDraft, d *instanceDraft) []config.TrackInterface {
+	var list []config.TrackInterface
+	for _, r := range t.interfaces {
+		if d != nil && r.Name == d.Interface && !d.DontTrackPrimary {
+			b.report.tolerate(r.tok.pos, "own-interface", fmt.Sprintf("interface %s is the instance's own, which is always tracked", q(r.Name)), "leave it out")
+			continue
+		}
+		if d != nil && r.Weight != 0 && d.Priority == ownerPriority {
+			b.report.tolerate(r.tok.pos, "owner-weight", fmt.Sprintf("weight %d of interface %s is not used: priority 255 does not change", r.Weight, q(r.Name)), "")
+			continue
+		}
+		list = append(list, r.TrackInterface)
+	}
+	return list
+}
+
+// trackedScripts finds the scripts of d, or of a group if d is nil.
+func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.TrackScript {
+	var list []config.TrackScript
+	for _, r := range t.scripts {
+		i := slices.IndexFunc(b.scripts, func(o *scriptDraft) bool { return o.Name == r.name.text })
+		if i < 0 {
+			// Differs from Keepalived: there the check is dropped and the instance goes on
+			// unchecked.
+			if !b.lost[r.name.text] {
+				b.report.bad(r.name.pos, "unknown-name", fmt.Sprintf("there is no vrrp_script %s", q(r.name.text)), nearestName(r.name.text, b.scriptNames()))
+			}
+			continue
+		}
+		script := b.scripts[i]
+		script.used = true
+		tracked := config.TrackScript{Script: &script.Script, Weight: script.Weight, Reverse: script.Reverse}
+		if r.weight.set {
+			tracked.Weight, tracked.Reverse = r.weight.val, r.reverse
+		} else if r.reverse {
+			tracked.Reverse = true
+		}
+		if d != nil && tracked.Weight != 0 && d.Priority == ownerPriority {
+			b.report.tolerate(r.name.pos, "owner-weight", fmt.Sprintf("script %s with weight %d is not used: priority 255 does not change", q(r.name.text), tracked.Weight), "")
+			continue
+		}
+		list = append(list, tracked)
+		b.forwardReference(r.name, script)
+	}
+	return list
+}
+
+// forwardReference notes for the strict verdict that a script is defined too late.
+func (b *builder) forwardReference(use token, script *scriptDraft) {
+	if use.pos.File == script.name.pos.File && config.ComparePositions(use.pos, script.name.pos) < 0 {
+		b.report.strictOnly(use.pos, "forward-reference", fmt.Sprintf("vrrp_script %s is defined after its user: keepalived ignores it here", q(use.text)), "move the vrrp_script up")
+	}
+}
+
+func (b *builder) instanceNames() []string {
+	var names []string
+	for _, d := range b.instances {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+func (b *builder) scriptNames() []string {
+	var names []string
+	for _, d := range b.scripts {
+		names = append(names, d.Name)
+	}
+	return names
+}
+
+// nearestName suggests a defined name.
+func nearestName(name string, defined []string) string {
+	near, best := "", allowance(name)+1
+	for _, other := range defined {
+		if d := distance(name, other, best); d < best {
+			near, best = other, d
+		}
+	}
+	if near == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %s?", q(near))
+}

@@ -1,0 +1,194 @@
+package keepalived
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// Machine answers the questions CheckScripts has. Its zero value asks the machine
+// it runs on.
+type Machine struct {
+	// Stat is os.Stat: it follows symbolic links.
+	Stat func(path string) (fs.FileInfo, error)
+	// Path holds the directories searched for a program without slash, as in $PATH.
+	Path string
+	// EvalSymlinks is filepath.EvalSymlinks.
+	EvalSymlinks func(path string) (string, error)
+}
+
+func (m Machine) withDefaults() Machine {
+	if m.Stat == nil {
+		m.Stat = os.Stat
+	}
+	if m.EvalSymlinks == nil {
+		m.EvalSymlinks = filepath.EvalSymlinks
+	}
+	if m.Path == "" {
+		m.Path = scriptPath
+	}
+	return m
+}
+
+// scriptPath is where programs named without a slash are looked for.
+const scriptPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+// CheckScripts looks for every script of a site on this machine and warns, at the
+// line that names it, of one that is missing or cannot be executed and, with
+// enable_script_security, of one that someone other than root could change. They
+// are warnings because a file is often checked on another machine than the one it
+// is for; a director that cannot run a check script must hold its instances in
+// fault and say so, never drop the check.
+// Differs from Keepalived: there a missing script is removed from tracking, and the
+// node stays master unchecked.
+func CheckScripts(site *config.Site, m Machine) []config.Diagnostic {
+	m = m.withDefaults()
+	c := scriptChecker{machine: m, secure: site.Global.ScriptSecurity}
+	for _, s := range site.Scripts {
+		c.check(s.Pos, "script", s.Command)
+	}
+	for _, i := range site.Instances {
+		c.notify(i.Pos, "vrrp_instance "+q(i.Name), i.Notify)
+	}
+	for _, g := range site.Groups {
+		c.notify(g.Pos, "vrrp_sync_group "+q(g.Name), g.Notify)
+	}
+	config.SortDiagnostics(c.found)
+	return c.found
+}
+
+type scriptChecker struct {
+	machine Machine
+	secure  bool
+	found   []config.Diagnostic
+}
+
+func (c *scriptChecker) notify(pos config.Position, who string, n config.Notify) {
+	for _, e := range []struct {
+		word    string
+		command config.Command
+	}{{"notify_master", n.Master}, {"notify_backup", n.Backup}, {"notify_fault", n.Fault}, {"notify_stop", n.Stop},
+		{"notify", n.Any}, {"notify_master_rx_lower_pri", n.MasterRxLowerPri}} {
+		if e.command.Defined() {
+			c.check(pos, e.word+" of "+who, e.command)
+		}
+	}
+}
+
+func (c *scriptChecker) warn(pos config.Position, code, message, hint string) {
+	c.found = append(c.found, config.Diagnostic{Pos: pos, Severity: config.Warning, Code: code, Message: message, Hint: hint})
+}
+
+func (c *scriptChecker) check(pos config.Position, word string, command config.Command) {
+	problem, hint := FindScript(command.Argv[0], c.machine, c.secure)
+	if problem != "" {
+		c.warn(pos, "script", word+": "+problem, hint)
+	}
+}
+
+// FindScript says what is wrong with a program, and the cure, or nothing if it could
+// be run. With secure, every directory on its way and the file itself must belong
+// to root and be writable by root alone.
+func FindScript(program string, m Machine, secure bool) (problem, hint string) {
+	m = m.withDefaults()
+	path := program
+	if !strings.Contains(program, "/") {
+		found := ""
+		for _, dir := range filepath.SplitList(m.Path) {
+			if info, err := m.Stat(filepath.Join(dir, program)); err == nil && runnable(info) {
+				found = filepath.Join(dir, program)
+				break
+			}
+		}
+		if found == "" {
+			return fmt.Sprintf("there is no program %s in %s", q(program), m.Path), "write its whole path; shell text needs sh -c '…'"
+		}
+		path = found
+	}
+	if !filepath.IsAbs(path) {
+		return fmt.Sprintf("script %s is not an absolute path", q(path)), ""
+	}
+	info, err := m.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Sprintf("script %s does not exist", path), missingPart(path, m)
+	case err != nil:
+		return fmt.Sprintf("script %s: %v", path, reason(err)), ""
+	case info.IsDir():
+		return fmt.Sprintf("script %s is a directory", path), ""
+	case !info.Mode().IsRegular():
+		return fmt.Sprintf("script %s is not a regular file", path), ""
+	case !runnable(info):
+		return fmt.Sprintf("script %s is not executable (mode %v)", path, info.Mode().Perm()), "chmod +x " + path
+	case secure:
+		return insecurePart(path, m)
+	}
+	return "", ""
+}
+
+func runnable(info fs.FileInfo) bool { return info.Mode().IsRegular() && info.Mode().Perm()&0o111 != 0 }
+
+// missingPart names the first directory on the way to path that is not there.
+func missingPart(path string, m Machine) string {
+	missing := ""
+	for dir := filepath.Dir(path); dir != "/" && dir != "."; dir = filepath.Dir(dir) {
+		if _, err := m.Stat(dir); errors.Is(err, fs.ErrNotExist) {
+			missing = dir
+		}
+	}
+	if missing == "" {
+		return ""
+	}
+	return "there is no directory " + missing
+}
+
+// insecurePart finds the first part of a path that someone other than root could
+// change, starting at the root, links resolved.
+func insecurePart(path string, m Machine) (problem, hint string) {
+	real, err := m.EvalSymlinks(path)
+	if err != nil {
+		return fmt.Sprintf("script %s: %v", path, reason(err)), ""
+	}
+	parts := []string{real}
+	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
+		parts = append([]string{dir}, parts...)
+		if dir == "/" || dir == "." {
+			break
+		}
+	}
+	for _, part := range parts {
+		info, err := m.Stat(part)
+		if err != nil {
+			return fmt.Sprintf("script %s: %s: %v", path, part, reason(err)), ""
+		}
+		if who, cure := changeableBy(part, info); who != "" {
+			return fmt.Sprintf("script %s is not secure: %s is writable by %s", path, part, who), cure
+		}
+	}
+	return "", ""
+}
+
+// changeableBy says who other than root could change a file or what is in a directory.
+func changeableBy(part string, info fs.FileInfo) (who, cure string) {
+	uid, gid := uint32(0), uint32(0)
+	if st, ok := info.Sys().(*syscall.Stat_t); ok {
+		uid, gid = st.Uid, st.Gid
+	}
+	mode := info.Mode()
+	sticky := info.IsDir() && mode&fs.ModeSticky != 0 // others' entries are safe in it
+	switch {
+	case uid != 0:
+		return fmt.Sprintf("its owner, user %d", uid), "chown root " + part
+	case mode.Perm()&0o002 != 0 && !sticky:
+		return fmt.Sprintf("everyone (mode %v)", mode.Perm()), "chmod o-w " + part
+	case mode.Perm()&0o020 != 0 && gid != 0 && !sticky:
+		return fmt.Sprintf("group %d (mode %v)", gid, mode.Perm()), "chmod g-w " + part
+	}
+	return "", ""
+}

@@ -1,0 +1,264 @@
+package keepalived
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// walker goes through the statements of a file with the table in hand: it names
+// what is unknown, checks arguments, and applies what is right to the builder.
+type walker struct {
+	*builder
+	// quiet: inside a block that is refused as a whole; only unknown words are named.
+	quiet bool
+}
+
+// block walks the statements of one place.
+func (w *walker) block(p place, body []*statement) {
+	given := make(map[string]token)
+	for _, s := range body {
+		if s.word.kind != wordToken {
+			continue // a nameless block, reported when it was nested
+		}
+		k, ok := lookup(p, s.word.text)
+		if !ok {
+			w.unknown(p, s)
+			continue
+		}
+		if first, again := given[k.word]; again && !k.multi && !w.quiet {
+			w.report.warn(s.word.pos, "repeated", fmt.Sprintf("%s is given again; the last one counts", q(k.word)),
+				"the first is on line "+fmt.Sprint(first.pos.Line))
+		}
+		given[k.word] = s.word
+		w.statement(k, s)
+	}
+}
+
+// statement checks one known word and applies it.
+func (w *walker) statement(k keyword, s *statement) {
+	if !w.quiet && !w.announce(k, s) {
+		w.inside(k, s)
+		return
+	}
+	if !w.shape(k, s) {
+		w.inside(k, s)
+		return
+	}
+	if w.quiet || k.state != done {
+		w.inside(k, s)
+		return
+	}
+	values, ok := w.arguments(k, s)
+	if ok && k.set != nil {
+		k.set(w.builder, s, values)
+	}
+	w.inside(k, s)
+	if k.end != nil {
+		k.end(w.builder, s)
+	}
+}
+
+// inside walks the block of a word.
+func (w *walker) inside(k keyword, s *statement) {
+	switch {
+	case k.block != "":
+		inner := walker{builder: w.builder, quiet: w.quiet || k.state != done}
+		inner.block(k.block, s.body)
+	case k.entries && k.entry != nil && !w.quiet && k.state == done:
+		for _, e := range s.body {
+			if e.word.kind == wordToken {
+				k.entry(w.builder, e)
+			}
+		}
+	}
+}
+
+// announce says what is to be said about the word itself, before its arguments.
+// It reports false if there is nothing more to do with it.
+func (w *walker) announce(k keyword, s *statement) bool {
+	switch {
+	case k.instead != "":
+		w.report.strictOnly(s.word.pos, "deprecated", q(k.word)+" is deprecated in keepalived", "today's word is "+k.instead)
+	case k.own:
+		w.report.strictOnly(s.word.pos, "own-word", q(k.word)+" is a word of evenkeel; keepalived does not know it", "")
+	case k.newer:
+		w.report.strictOnly(s.word.pos, "newer-word", q(k.word)+" is newer than keepalived 2.2.7", "")
+	}
+	switch k.state {
+	case harmless:
+		message := q(k.word) + " is known, but has no effect here"
+		hint := k.why
+		if k.instead != "" {
+			hint += "; today's word is " + k.instead
+		}
+		w.report.warn(s.word.pos, "no-effect", message, hint)
+	case refused:
+		if switchedOff(k, s) {
+			return false
+		}
+		w.report.refuse(s.word.pos, "not-supported", q(k.word)+" is known, but not supported yet", k.why)
+	}
+	return true
+}
+
+// switchedOff reports whether a flag is given as off, which asks for nothing.
+func switchedOff(k keyword, s *statement) bool {
+	if len(k.args) != 1 || k.args[0].kind != aFlag || len(s.args) != 1 {
+		return false
+	}
+	on, ok := readFlag(s.args[0].text)
+	return ok && !on
+}
+
+// shape checks that a block is where one belongs and nowhere else.
+func (w *walker) shape(k keyword, s *statement) bool {
+	wants := k.block != "" || k.entries
+	switch {
+	case wants && !s.block:
+		w.report.bad(s.word.pos, "missing-brace", fmt.Sprintf(`%s needs a block: "{" is missing`, q(k.word)), "")
+		return false
+	case !wants && s.block:
+		w.report.bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(k.word)), "")
+		return false
+	}
+	return true
+}
+
+// foreign are words at the start of a line that betray what the file really is.
+var foreign = map[string]string{
+	"frontend": "is a word of haproxy.cfg", "backend": "is a word of haproxy.cfg", "listen": "is a word of haproxy.cfg", "defaults": "is a word of haproxy.cfg",
+	"global": "is a word of haproxy.cfg; keepalived's is global_defs",
+	"server": "is a word of haproxy.cfg or nginx", "bind": "is a word of haproxy.cfg", "upstream": "is a word of nginx", "location": "is a word of nginx",
+	"<<<<<<<": "is the mark of a merge that was not finished", "=======": "is the mark of a merge that was not finished", ">>>>>>>": "is the mark of a merge that was not finished",
+}
+
+// unknown names a word that may not stand in p, once for it and its whole block.
+func (w *walker) unknown(p place, s *statement) {
+	text := s.word.text
+	message := fmt.Sprintf("unknown word %s", q(text))
+	if p == topLevel {
+		message += " at the top level"
+	} else {
+		message += " in " + string(p)
+	}
+	if why, ok := foreign[text]; ok {
+		w.report.bad(s.word.pos, "unknown-word", message, "it "+why)
+		return
+	}
+	if k, ok := lookup(topLevel, text); ok && p != topLevel && (k.block != "" || k.entries) && s.block {
+		// Most likely a "}" was lost above. Reading on at the top level finds what else
+		// is wrong without a landslide of unknown words.
+		w.report.bad(s.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(text), p),
+			fmt.Sprintf(`a "}" is missing before it; %s belongs at the top level`, text))
+		if !w.quiet {
+			w.recover(k, s)
+		}
+		return
+	}
+	w.report.bad(s.word.pos, "unknown-word", message, hint(p, text))
+	if p == topLevel && s.block {
+		w.skipped(s)
+	}
+}
+
+// skipped keeps the name of a misspelt definition, so that its users are not
+// reported as well.
+func (w *walker) skipped(s *statement) {
+	if len(s.args) == 1 {
+		w.builder.lost[s.args[0].text] = true
+	}
+}
+
+// recover reads a top-level block that stands inside another.
+func (w *walker) recover(k keyword, s *statement) {
+	saved := w.builder.current
+	w.builder.current = current{}
+	w.statement(k, s)
+	w.builder.current = saved
+}
+
+// hint gives the nearest word that is known: in this place first, then in any.
+func hint(p place, text string) string {
+	var near string
+	best := allowance(text) + 1
+	for _, k := range table[p] {
+		if d := distance(text, k.word, best); d < best {
+			near, best = k.word, d
+		}
+	}
+	if near != "" {
+		return fmt.Sprintf("did you mean %s?", q(near))
+	}
+	if homes := homesOf(text); len(homes) > 0 {
+		return fmt.Sprintf("%s belongs in %s", q(text), strings.Join(homes, " or "))
+	}
+	var home place
+	for _, other := range places {
+		for _, k := range table[other] {
+			if d := distance(text, k.word, best); d < best {
+				near, home, best = k.word, other, d
+			}
+		}
+	}
+	if near != "" {
+		return fmt.Sprintf("did you mean %s? it belongs in %s", q(near), home)
+	}
+	return ""
+}
+
+// homesOf lists the places that know a word, at most three.
+func homesOf(text string) []string {
+	var homes []string
+	for _, p := range places {
+		if _, ok := lookup(p, text); ok && len(homes) < 3 {
+			homes = append(homes, string(p))
+		}
+	}
+	return homes
+}
+
+// allowance is how many slips of the finger a word of this length may hold.
+func allowance(text string) int { return min(1+len(text)/5, 4) }
+
+// distance counts the slips between two words (letter lost, added, wrong, or two
+// exchanged), or gives limit if there are at least that many. Case is half a slip.
+func distance(a, b string, limit int) int {
+	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > 64 {
+		return limit
+	}
+	if strings.EqualFold(a, b) {
+		return 0
+	}
+	var before []int
+	prev, row := make([]int, len(b)+1), make([]int, len(b)+1)
+	for j := range prev {
+		prev[j] = j
+	}
+	for i := 1; i <= len(a); i++ {
+		row[0] = i
+		for j := 1; j <= len(b); j++ {
+			cost := 1
+			if a[i-1] == b[j-1] {
+				cost = 0
+			}
+			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
+			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
+				row[j] = min(row[j], before[j-2]+1)
+			}
+		}
+		before, prev, row = prev, row, make([]int, len(b)+1)
+	}
+	return min(prev[len(b)], limit)
+}
+
+// extraWords warns of words that nothing reads.
+func (w *walker) extraWords(k keyword, tok token) {
+	w.report.warn(tok.pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(tok.text), q(k.word)), "")
+}
+
+// missing reports an argument that is not there.
+func (w *walker) missing(k keyword, pos config.Position, a arg) {
+	w.report.bad(pos, "missing-value", fmt.Sprintf("%s needs a value", q(k.word)), "write "+k.word+" "+a.String())
+}
