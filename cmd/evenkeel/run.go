@@ -50,7 +50,7 @@ func load(file string) (*config.Site, []config.Diagnostic) {
 	if site.Global.RouterID == "" {
 		site.Global.RouterID, _ = os.Hostname()
 	}
-	diags = append(diags, keepalived.CheckScripts(site)...)
+	diags = append(diags, keepalived.CheckScripts(site, keepalived.Machine{})...)
 	return site, diags
 }
 

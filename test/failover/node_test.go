@@ -1,0 +1,212 @@
+package failover
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/test/netns"
+)
+
+// programFile is the program under test, built once.
+var programFile string
+
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "evenkeel-test-")
+	if err != nil {
+		panic(err)
+	}
+	programFile = filepath.Join(dir, "evenkeel")
+	build := exec.Command("go", "build", "-o", programFile, "../../cmd/evenkeel")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building evenkeel: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// programs that can run on a node.
+const (
+	ours = "evenkeel"
+	ref  = "keepalived"
+)
+
+// needReference skips where Debian's keepalived is not installed; in CI it must be.
+func needReference(t testing.TB) string {
+	path, err := exec.LookPath("keepalived")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("keepalived is not installed; `make test` installs it")
+		}
+		t.Skip("needs Debian's keepalived (apt-get install keepalived)")
+	}
+	return path
+}
+
+// node is a machine with one of the programs on it.
+type node struct {
+	t       testing.TB
+	ns      *netns.NS
+	program string
+	dir     string
+	conf    string
+	cmd     *exec.Cmd
+	log     *logBuffer
+	env     []string
+}
+
+// logBuffer collects what a program prints, with all its runs one after the other.
+type logBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *logBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *logBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+func newNode(t testing.TB, ns *netns.NS, program, conf string) *node {
+	n := &node{t: t, ns: ns, program: program, dir: t.TempDir(), conf: conf, log: &logBuffer{}}
+	t.Cleanup(func() {
+		n.signal(syscall.SIGCONT)
+		n.kill()
+		if t.Failed() {
+			t.Logf("%s on %s:\n%s", n.program, n.ns.Name, n.log)
+		}
+	})
+	return n
+}
+
+func (n *node) confFile() string { return filepath.Join(n.dir, "keepalived.conf") }
+
+// start begins a run with the node's configuration.
+func (n *node) start() {
+	n.t.Helper()
+	n.write(n.conf)
+	switch n.program {
+	case ours:
+		n.cmd = exec.Command(programFile, "run", "-f", n.confFile(), "--runtime-dir", n.dir)
+	case ref:
+		n.cmd = exec.Command(needReference(n.t), "-n", "-l", "-P", "-f", n.confFile(),
+			"-p", filepath.Join(n.dir, "p.pid"), "-r", filepath.Join(n.dir, "v.pid"))
+	}
+	n.cmd.Env = append(os.Environ(), n.env...)
+	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	n.ns.Start(n.cmd)
+}
+
+func (n *node) write(conf string) {
+	n.t.Helper()
+	n.conf = conf
+	if err := os.WriteFile(n.confFile(), []byte(conf), 0o644); err != nil {
+		n.t.Fatal(err)
+	}
+}
+
+// signal reaches every process of the program.
+func (n *node) signal(s syscall.Signal) {
+	if n.cmd != nil && n.cmd.Process != nil {
+		syscall.Kill(-n.cmd.Process.Pid, s)
+	}
+}
+
+// kill ends the program without a chance to clean up.
+func (n *node) kill() {
+	if n.cmd == nil {
+		return
+	}
+	n.signal(syscall.SIGKILL)
+	n.cmd.Wait()
+	n.cmd = nil
+}
+
+// stop ends it in order.
+func (n *node) stop() {
+	n.t.Helper()
+	if n.cmd == nil {
+		return
+	}
+	syscall.Kill(n.cmd.Process.Pid, syscall.SIGTERM)
+	done := make(chan error, 1)
+	go func() { done <- n.cmd.Wait() }()
+	select {
+	case <-done:
+	case <-time.After(20 * time.Second):
+		n.t.Fatalf("%s on %s does not stop", n.program, n.ns.Name)
+	}
+	n.cmd = nil
+}
+
+// evenkeel runs one of our commands on the node.
+func (n *node) evenkeel(args ...string) (string, error) {
+	cmd := exec.Command(programFile, append(args, "--runtime-dir", n.dir)...)
+	var out []byte
+	var err error
+	n.ns.Do(func() { out, err = cmd.CombinedOutput() })
+	return string(out), err
+}
+
+// status asks a running director.
+func (n *node) status() failover.Status {
+	n.t.Helper()
+	out, err := n.evenkeel("show", "vrrp", "--json")
+	if err != nil {
+		n.t.Fatalf("show vrrp: %v\n%s", err, out)
+	}
+	var s failover.Status
+	if err := json.Unmarshal([]byte(out), &s); err != nil {
+		n.t.Fatalf("show vrrp --json: %v\n%s", err, out)
+	}
+	return s
+}
+
+// eventually waits for a condition; what says what is waited for.
+func eventually(t testing.TB, limit time.Duration, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not: %s", limit, what)
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+}
+
+// logged waits for a line of the program's log.
+func (n *node) logged(limit time.Duration, text string) {
+	n.t.Helper()
+	eventually(n.t, limit, fmt.Sprintf("%q in the log of %s", text, n.ns.Name), func() bool {
+		return strings.Contains(n.log.String(), text)
+	})
+}
+
+// has reports whether an address is set on the node.
+func (n *node) has(ip string) bool {
+	var found bool
+	n.ns.Do(func() {
+		out, err := exec.Command("ip", "-o", "addr").Output()
+		found = err == nil && strings.Contains(string(out), " "+ip+"/")
+	})
+	return found
+}

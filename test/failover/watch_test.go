@@ -1,0 +1,117 @@
+package failover
+
+import (
+	"net/netip"
+	"runtime"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/lab/measure"
+	"github.com/evenkeel/evenkeel/test/netns"
+)
+
+// watch asks by ARP, every half millisecond and from a machine of its own, who
+// answers for an address. It is the only judge of "two masters".
+type watch struct {
+	mu      sync.Mutex
+	judge   measure.Judge
+	tenures []measure.Tenure
+	maxGap  time.Duration // longest pause between two of our own questions
+}
+
+const (
+	watchEvery = 500 * time.Microsecond
+	watchGrace = 20 * time.Millisecond
+)
+
+// newWatch asks from interface eth0 of ns. Each question comes from one of 16
+// sender addresses, so that an answer names the question it belongs to.
+func newWatch(t testing.TB, ns *netns.NS, vip, base netip.Addr) *watch {
+	w := &watch{judge: measure.Judge{Grace: int64(watchGrace)}}
+	var fd int
+	var err error
+	ns.Do(func() {
+		fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_ARP)))
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	mac := ns.Link("eth0").Attrs().HardwareAddr
+	to := &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ARP), Ifindex: ns.Index("eth0"), Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+	if err := unix.Bind(fd, to); err != nil {
+		t.Fatal(err)
+	}
+	stop, done := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(done)
+		runtime.LockOSThread()
+		w.ask(fd, to, mac, vip.As4(), base.As4(), stop)
+	}()
+	t.Cleanup(func() {
+		close(stop)
+		<-done
+		unix.Close(fd)
+	})
+	return w
+}
+
+func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, stop <-chan struct{}) {
+	var sent [16]int64
+	question := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac...)
+	question = append(question, 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1)
+	question = append(question, mac...)
+	question = append(question, base[:]...)
+	question = append(question, 0, 0, 0, 0, 0, 0)
+	question = append(question, vip[:]...)
+	buf := make([]byte, 256)
+	last := now()
+	for next, i := last, 0; ; i++ {
+		select {
+		case <-stop:
+			return
+		default:
+		}
+		question[31] = base[3] + byte(i%16)
+		at := now()
+		w.mu.Lock()
+		w.maxGap = max(w.maxGap, time.Duration(at-last))
+		w.judge.Probe(at)
+		w.tenures = w.judge.Ended(w.tenures)
+		w.mu.Unlock()
+		sent[i%16], last = at, at
+		unix.Sendto(fd, question, 0, to)
+		next = max(next+int64(watchEvery), at)
+		for {
+			wait := unix.NsecToTimespec(max(next-now(), 0))
+			if n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &wait, nil); n <= 0 || err != nil {
+				break
+			}
+			n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
+			if err != nil || n < 42 || buf[21] != 2 || [4]byte(buf[28:32]) != vip {
+				continue
+			}
+			w.mu.Lock()
+			w.judge.Answer(sent[(buf[41]-base[3])%16], string(buf[22:28]))
+			w.mu.Unlock()
+		}
+	}
+}
+
+// now is the monotonic clock the watch records with.
+func now() int64 {
+	var ts unix.Timespec
+	unix.ClockGettime(unix.CLOCK_MONOTONIC, &ts)
+	return ts.Nano()
+}
+
+// verdict returns for how long two machines answered, and for how long nobody
+// did, between two instants.
+func (w *watch) verdict(from, to int64) (double, gap time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	all := append(append([]measure.Tenure(nil), w.tenures...), w.judge.Open()...)
+	return time.Duration(measure.Double(all, int64(watchEvery), from, to)), time.Duration(measure.Gap(all, int64(watchEvery), from, to))
+}
