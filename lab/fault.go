@@ -186,7 +186,7 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	res.Outage, res.Failed, res.Slow = inMs(broken.outage), broken.failed, broken.slow
 	res.Gap = inMs(broken.gap)
 	res.Master = strings.Join(l.board.holdersNow(), " and ")
-	res.Takeover = l.board.takeover(in.at)
+	res.Takeover = l.board.takeover(in.at, f.node)
 
 	repair, err := l.act(ctx, f.node.Name, f.undo)
 	if err != nil {
@@ -341,21 +341,17 @@ func (b *board) measure(from, to int64) figures {
 	return b.cost(from, to, now())
 }
 
-// takeover is the time from the last advert of the old master before the first announcement
-// since from, to that announcement; nil when nobody announced the address since.
-func (b *board) takeover(from int64) *float64 {
+// takeover is the time from old's last advert to the announcement by which another node took
+// the address over since the instant from; nil when none did.
+func (b *board) takeover(from int64, old SiteNode) *float64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, a := range b.announced {
-		if a.At < from {
-			continue
-		}
-		who := b.node(b.nodeByMAC(a.MAC))
-		if who == nil {
+		if a.At < from || a.MAC == mac(old.Address) {
 			continue
 		}
 		for i := len(b.adverts) - 1; i >= 0; i-- {
-			if v := b.adverts[i]; v.At < a.At && v.Source != who.Address.Addr().String() {
+			if v := b.adverts[i]; v.At < a.At && v.Source == old.Address.Addr().String() {
 				ms := inMs(a.At - v.At)
 				return &ms
 			}

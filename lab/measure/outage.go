@@ -19,7 +19,7 @@ func (s Sample) End() int64 { return s.Start + s.Took }
 // Outage is a stretch of time in which the client was not served.
 type Outage struct {
 	From   int64 // start of the first failed request, ns
-	To     int64 // end of the first answered request begun after it; for an open outage the last thing known, ns
+	To     int64 // when the first answer to a request begun after it came; for an open outage the last thing known, ns
 	Failed int   // requests of the run that failed
 	Open   bool  // no later request has been answered yet
 }
@@ -30,16 +30,21 @@ func (o Outage) Length() int64 { return o.To - o.From }
 // Outages finds what the client went through. Samples must be ordered by Start.
 //
 // An outage is a maximal run of failed requests, in the order in which they were begun. It
-// lasts from the start of the first request of the run to the end of the first answered
-// request after the run. With one request every p, the true loss of service began at most p
-// before From and ended at most p before that last request began, so the error is within
-// -p to +p (plus the latency of one good answer) and zero on average. A slow request that was
-// answered in the end is not an outage; it is counted by Slow.
+// lasts from the start of the first request of the run to the first answer that any request
+// begun after the run got; runs without an answer between them are one outage. With one request every p, the true loss of service began at most p
+// before From and ended at most p before the request that got that answer began, so the error
+// is within -p to +p (plus the latency of one good answer) and zero on average. A slow request
+// that was answered in the end is not an outage; it is counted by Slow.
 func Outages(samples []Sample) []Outage {
 	var found []Outage
 	var open *Outage
-	for _, s := range samples {
+	for i, s := range samples {
 		switch {
+		case s.Failed() && open == nil && len(found) > 0 && s.Start < found[len(found)-1].To:
+			// Nobody was answered between the two runs, only a request of the gap later on.
+			open = &found[len(found)-1]
+			open.Failed++
+			open.To, open.Open = max(open.To, s.End()), true
 		case s.Failed() && open == nil:
 			found = append(found, Outage{From: s.Start, To: s.End(), Failed: 1, Open: true})
 			open = &found[len(found)-1]
@@ -47,12 +52,27 @@ func Outages(samples []Sample) []Outage {
 			open.Failed++
 			open.To = max(open.To, s.End())
 		case open != nil:
-			open.To = s.End()
+			open.To = firstAnswer(samples[i:])
 			open.Open = false
 			open = nil
 		}
 	}
 	return found
+}
+
+// firstAnswer is when the first answer came to any of the samples, the first of which was
+// answered. A request begun later may have been answered earlier.
+func firstAnswer(samples []Sample) int64 {
+	first := samples[0].End()
+	for _, s := range samples[1:] {
+		if s.Start >= first {
+			break
+		}
+		if !s.Failed() {
+			first = min(first, s.End())
+		}
+	}
+	return first
 }
 
 // Within returns the samples begun in [from, to), which must be ordered by Start.
