@@ -2,6 +2,7 @@ package lab
 
 import (
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -199,7 +200,10 @@ func (b *board) takeVRRP(host string, at int64, st *directorState) {
 	}
 	if st.State != n.vrrp.State && st.State != "" && st.State != "INIT" {
 		text := host + ": " + st.State
-		if st.Why != "" {
+		switch {
+		case len(st.Faults) > 0:
+			text += " (" + strings.Join(st.Faults, ", ") + ")"
+		case st.Why != "":
 			text += " (" + st.Why + ")"
 		}
 		b.event(at, host, "state", text)

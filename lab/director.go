@@ -102,7 +102,9 @@ func (evenkeel) parse(out []byte) (directorState, error) {
 	}, nil
 }
 
-func (evenkeel) clean(text string) string          { return text }
+var evenkeelStamp = regexp.MustCompile(`^\d{4}-\d\d-\d\dT\S+ `)
+
+func (evenkeel) clean(text string) string          { return evenkeelStamp.ReplaceAllString(text, "") }
 func (evenkeel) learn(string, *directorState) bool { return false }
 
 // keepalived is Debian's keepalived, for comparison. It has no state to ask for, so its

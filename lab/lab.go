@@ -5,8 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"os/signal"
 	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // Options say what to do with a site.
@@ -36,8 +39,8 @@ type lab struct {
 	failed chan error // gets the reason when the site breaks down
 }
 
-// Run builds a site, does what the options say, and takes the site down again. It returns the
-// exit status for the process: 0, 1 if two nodes answered for the address at once or a fault
+// Run builds a site, does what the options say, and takes the site down again; SIGINT and
+// SIGTERM end it like ctx does. It returns the exit status for the process: 0, 1 if two nodes answered for the address at once or a fault
 // ended otherwise than it should, 2 if the lab itself failed, with the error.
 func Run(ctx context.Context, opt Options) (exit int, err error) {
 	if opt.Stdout == nil {
@@ -60,6 +63,8 @@ func Run(ctx context.Context, opt Options) (exit int, err error) {
 	if opt.Director == "" {
 		opt.Director = "evenkeel"
 	}
+	ctx, stop := signal.NotifyContext(ctx, unix.SIGINT, unix.SIGTERM)
+	defer stop()
 	l := &lab{
 		site: site, opt: opt, board: newBoard(site, opt.Director, now()), out: newTerminal(opt),
 		orders: make(map[int]chan error), failed: make(chan error, 1),

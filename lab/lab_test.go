@@ -47,7 +47,7 @@ func TestFaultNames(t *testing.T) {
 // observer saw against the timers of the site's files.
 func TestKillMeasured(t *testing.T) {
 	needNamespaces(t)
-	rep, code := runLab(t, 3*time.Minute, "nginx-pair", "--faults", "kill", "--json")
+	rep, code := runLab(t, nil, 3*time.Minute, "nginx-pair", "--faults", "kill", "--json")
 	if code != 0 || !rep.OK || rep.Error != "" {
 		t.Errorf("exit status %d, report %+v", code, rep)
 	}
@@ -67,6 +67,47 @@ func TestKillMeasured(t *testing.T) {
 	}
 	if r.Outage < 100 || r.Outage > 2500 || r.Failed == 0 {
 		t.Errorf("outage %.1f ms with %d failed requests, expected %v", r.Outage, r.Failed, r.ExpectedOutage)
+	}
+}
+
+// TestWithoutRoot builds the site in a user namespace, where the kernel refuses eBPF: the gate
+// must say that it fell back, and close all the same.
+func TestWithoutRoot(t *testing.T) {
+	needNamespaces(t)
+	if os.Geteuid() != 0 {
+		t.Skip("becomes nobody: run as root")
+	}
+	if b, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); os.Getenv("CI") != "true" && (err != nil || strings.TrimSpace(string(b)) == "0") {
+		t.Skip("user namespaces are switched off here")
+	}
+	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
+	rep, code := runLab(t, nobody, 3*time.Minute, "nginx-pair", "--faults", "kill", "--json")
+	if code != 0 || !rep.OK || !rep.Rootless {
+		t.Errorf("exit status %d, report %+v", code, rep)
+	}
+	for node, mode := range rep.Gate {
+		if mode == "ebpf" || mode == "" {
+			t.Errorf("%s's gate is %q without root", node, mode)
+		}
+	}
+	for _, r := range rep.Faults {
+		if r.Double != 0 || r.Master != "node2" {
+			t.Errorf("%+v", r)
+		}
+	}
+}
+
+// TestPsStandIn: it finds a process by its name and fails when there is none.
+func TestPsStandIn(t *testing.T) {
+	comm := strings.TrimSpace(readFile(t, "/proc/self/comm"))
+	if code := standInPs([]string{"-C", comm, "--no-heading"}); code != 0 {
+		t.Errorf("ps -C %s: status %d", comm, code)
+	}
+	if code := standInPs([]string{"-C", "no-such-name"}); code != 1 {
+		t.Errorf("ps -C no-such-name: status %d", code)
+	}
+	if code := standInPs([]string{"aux"}); code != 1 {
+		t.Errorf("ps aux: status %d", code)
 	}
 }
 

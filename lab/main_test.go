@@ -11,6 +11,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -47,13 +48,16 @@ func TestMain(m *testing.M) {
 	if scratch, err = os.MkdirTemp("", "evenkeel-lab-test"); err != nil {
 		panic(err)
 	}
+	if err = os.Chmod(scratch, 0o755); err != nil { // a test runs the command as nobody
+		panic(err)
+	}
 	code := m.Run()
 	os.RemoveAll(scratch)
 	os.Exit(code)
 }
 
-// runLab runs the real command and returns its report.
-func runLab(t *testing.T, limit time.Duration, args ...string) (Report, int) {
+// runLab runs the real command, as somebody else if told so, and returns its report.
+func runLab(t *testing.T, as *syscall.Credential, limit time.Duration, args ...string) (Report, int) {
 	t.Helper()
 	bin, err := evenkeelBinary()
 	if err != nil {
@@ -64,6 +68,9 @@ func runLab(t *testing.T, limit time.Duration, args ...string) (Report, int) {
 	var out, progress bytes.Buffer
 	cmd := exec.CommandContext(ctx, bin, append([]string{"lab"}, args...)...)
 	cmd.Stdout, cmd.Stderr = &out, &progress
+	if as != nil {
+		cmd.Dir, cmd.SysProcAttr = "/", &syscall.SysProcAttr{Credential: as}
+	}
 	err = cmd.Run()
 	t.Logf("%s", progress.String())
 	var exit *exec.ExitError

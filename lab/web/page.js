@@ -162,7 +162,9 @@ function drawNode(st, n, i) {
   if (alive && v.effective_priority && v.effective_priority !== v.priority) why += ` (priority ${v.effective_priority} of ${v.priority})`;
   set(c.why, why || '…'); attr(c.why, 'title', why);
   const mode = gateNames[v.gate_mode] || v.gate_mode || '…';
-  set(c.gate, (v.gate ? (alive ? v.gate : 'closes by itself') + ' · ' : '') + mode);
+  // A director that does not run cannot say how its gate is; the observer's answers do.
+  const gate = alive || v.gate !== 'open' ? v.gate : (n.answers ? 'open until its deadline' : 'closed by itself');
+  set(c.gate, (gate ? gate + ' · ' : '') + mode);
   const fallback = v.gate_why || '';
   set(c.note, fallback); attr(c.note, 'class', 'note' + (fallback && v.gate_mode !== 'ebpf' ? ' warn' : '')); attr(c.note, 'title', fallback);
   c.note.style.display = st.nodes.some((x) => x.vrrp.gate_why) ? '' : 'none';
@@ -344,6 +346,7 @@ function draw(st) {
   document.body.classList.add('live');
   const [kind, text] = verdict(st);
   attr($('verdict'), 'data-kind', kind); set($('verdict').lastChild, text);
+  set($('say'), text.replace(/ for [\d.]+ s$/, ''));
   set($('title'), `${st.site}: ${st.title} · director ${st.director}` + (st.rootless ? ' · without root' : ''));
   if (st.doing) set($('doing'), 'Now: ' + st.doing); else if ($('doing').textContent.startsWith('Now:')) set($('doing'), '\u00a0');
   drawMap(st);
