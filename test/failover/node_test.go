@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -107,6 +108,7 @@ func (n *node) start() {
 	case ours:
 		n.cmd = exec.Command(programFile, "run", "-f", n.confFile(), "--runtime-dir", n.dir)
 	case ref:
+		os.Remove(filepath.Join(n.dir, "v.pid")) // of a run that was killed
 		n.cmd = exec.Command(needReference(n.t), "-n", "-l", "-P", "-f", n.confFile(),
 			"-p", filepath.Join(n.dir, "p.pid"), "-r", filepath.Join(n.dir, "v.pid"))
 	}
@@ -126,9 +128,29 @@ func (n *node) write(conf string) {
 
 // signal reaches every process of the program.
 func (n *node) signal(s syscall.Signal) {
-	if n.cmd != nil && n.cmd.Process != nil {
-		syscall.Kill(-n.cmd.Process.Pid, s)
+	if n.cmd == nil || n.cmd.Process == nil {
+		return
 	}
+	if child := n.child(); child > 0 { // keepalived's child is in a group of its own
+		syscall.Kill(child, s)
+	}
+	syscall.Kill(-n.cmd.Process.Pid, s)
+}
+
+// child is the process of keepalived that speaks VRRP.
+func (n *node) child() int {
+	if n.program != ref {
+		return 0
+	}
+	b, err := os.ReadFile(filepath.Join(n.dir, "v.pid"))
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(b)))
+	if err != nil {
+		return 0
+	}
+	return pid
 }
 
 // kill ends the program without a chance to clean up.
