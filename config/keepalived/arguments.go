@@ -64,7 +64,7 @@ func (w *walker) arguments(k keyword, s *statement) ([]value, bool) {
 func (w *walker) argument(k keyword, a arg, tok token) (value, bool) {
 	v := value{tok: tok, given: true}
 	wrong := func(wanted string) (value, bool) {
-		w.report.bad(tok.pos, "bad-value", fmt.Sprintf("%s %s: %s", q(k.word), q(tok.text), wanted), "")
+		w.wrong(k, tok, "bad-value", fmt.Sprintf("%s %s: %s", q(k.word), q(tok.text), wanted))
 		return v, false
 	}
 	switch a.kind {
@@ -86,8 +86,18 @@ func (w *walker) argument(k keyword, a arg, tok token) (value, bool) {
 			return wrong("must be on or off (or yes, no, true, false)")
 		}
 		v.on = on
+	case aSwitch:
+		on, ok := readFlag(tok.text)
+		switch {
+		case !ok:
+			w.extraWords(k, tok)
+			return value{tok: tok}, true
+		case !on:
+			w.unreadOff(k, tok)
+		}
+		v.on = on
 	case anAddr:
-		addr, err := netip.ParseAddr(tok.text)
+		addr, err := netip.ParseAddr(w.withoutMask(tok))
 		if err != nil || addr.Zone() != "" {
 			return wrong("is not an IP address")
 		}
@@ -103,6 +113,15 @@ func (w *walker) argument(k keyword, a arg, tok token) (value, bool) {
 	return v, true
 }
 
+// wrong reports a value that cannot be used; of a word without effect only in passing.
+func (w *walker) wrong(k keyword, tok token, code, message string) {
+	if k.state == harmless {
+		w.report.tolerate(tok.pos, code, message, "")
+		return
+	}
+	w.report.bad(tok.pos, code, message, "")
+}
+
 // ranged reads a number and holds it to its range.
 func (w *walker) ranged(k keyword, a arg, tok token) (float64, bool) {
 	f, err := strconv.ParseFloat(tok.text, 64)
@@ -113,7 +132,7 @@ func (w *walker) ranged(k keyword, a arg, tok token) (float64, bool) {
 		wanted = "a number of seconds"
 	}
 	if !plain || a.kind == anInt && !whole {
-		w.report.bad(tok.pos, "bad-number", fmt.Sprintf("%s %s: must be %s from %s to %s", q(k.word), q(tok.text), wanted, number(a.min), number(a.max)), "")
+		w.wrong(k, tok, "bad-number", fmt.Sprintf("%s %s: must be %s from %s to %s", q(k.word), q(tok.text), wanted, number(a.min), number(a.max)))
 		return 0, false
 	}
 	if f < a.min || f > a.max {
@@ -123,11 +142,12 @@ func (w *walker) ranged(k keyword, a arg, tok token) (float64, bool) {
 				fmt.Sprintf("it must be from %s to %s", number(a.min), number(a.max)))
 			return clamped, true
 		}
-		w.report.bad(tok.pos, "out-of-range", fmt.Sprintf("%s %s: must be from %s to %s", q(k.word), q(tok.text), number(a.min), number(a.max)), "")
+		w.wrong(k, tok, "out-of-range", fmt.Sprintf("%s %s: must be from %s to %s", q(k.word), q(tok.text), number(a.min), number(a.max)))
 		return 0, false
 	}
 	if a.whole && !whole {
-		// Differs from Keepalived: 2.2.7 takes whole seconds only here; later ones take fractions.
+		// Differs from Keepalived: every number of seconds may have a fraction. 2.2.7 takes
+		// whole ones in many places.
 		w.report.strictOnly(tok.pos, "fraction", fmt.Sprintf("%s %s: keepalived 2.2.7 takes whole seconds only", q(k.word), q(tok.text)), "")
 	}
 	return f, true
@@ -135,7 +155,7 @@ func (w *walker) ranged(k keyword, a arg, tok token) (float64, bool) {
 
 // readFlag reads on and off in all their spellings.
 func readFlag(text string) (on, ok bool) {
-	switch strings.ToLower(text) {
+	switch text {
 	case "on", "true", "yes":
 		return true, true
 	case "off", "false", "no":

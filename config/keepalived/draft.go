@@ -25,7 +25,8 @@ func (o opt[T]) or(def T) T {
 
 // builder collects what the words say, as drafts. Names are resolved and defaults
 // filled in only when all files are read, so that order does not matter.
-// Differs from Keepalived: a script or group may be defined after its user.
+// Differs from Keepalived: a script may be defined after its user. There such a check
+// is dropped.
 type builder struct {
 	report *report
 	current
@@ -89,6 +90,7 @@ type instanceDraft struct {
 	addresses     []addressDraft
 	excluded      []addressDraft
 	peers         []peerDraft
+	peersAt       opt[bool]
 	unicastSource opt[netip.Addr]
 	mcastSource   opt[netip.Addr]
 	group         opt[netip.Addr]

@@ -24,9 +24,6 @@ func isInclude(word string) bool {
 // include reads the files one include line stands for, in the order of their names.
 func (l *loader) include(file string, tokens []token) []*statement {
 	word := tokens[0]
-	if word.text != "include" {
-		l.report.strictOnly(word.pos, "newer-word", q(word.text)+" is newer than keepalived 2.2.7", "")
-	}
 	if len(tokens) != 2 || tokens[1].kind != wordToken || tokens[1].text == "" {
 		l.report.bad(word.pos, "missing-value", q(word.text)+" needs one file name or pattern", "")
 		return nil
@@ -46,8 +43,8 @@ func (l *loader) include(file string, tokens []token) []*statement {
 		names = append(names, found...)
 	}
 	if len(names) == 0 {
-		// Differs from Keepalived: 2.2.7 passes over a missing include in silence, and
-		// the instances in it are then not there either.
+		// Differs from Keepalived: an included file that is not there is an error. There
+		// it is passed over, and the instances in it are then missing too.
 		if hasWildcard(arg.text) {
 			l.report.warn(arg.pos, "include-empty", fmt.Sprintf("no file matches %s", q(arg.text)), "")
 		} else {

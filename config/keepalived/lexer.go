@@ -43,8 +43,8 @@ func lex(file string, data []byte, r *report) [][]token {
 		data = rest
 		s := lineScanner{text: string(bytes.TrimSuffix(text, []byte{'\r'})), pos: config.Position{File: file, Line: n, Col: 1}, report: r}
 		if n == 1 && strings.HasPrefix(s.text, byteOrderMark) {
-			// Differs from Keepalived: a byte order mark is skipped. There it becomes
-			// part of the first word, which is then unknown.
+			// Differs from Keepalived: a byte order mark at the start of a file is skipped.
+			// There it becomes part of the first word, which is then unknown.
 			r.tolerate(s.pos, "byte-order-mark", "the file starts with a UTF-8 byte order mark",
 				"save it without one; keepalived does not know the first word then")
 			s.at = len(byteOrderMark)
@@ -86,10 +86,11 @@ func (s *lineScanner) scan() []token {
 		tokens = append(tokens, t)
 		s.wholeLine = isInclude(tokens[0].text)
 	}
-	if len(tokens) > 0 && len(s.text) >= longLine {
-		// Differs from Keepalived: a line may have any length. There it is cut.
+	if text := strings.TrimRight(s.text, " \t"); len(tokens) > 0 && len(text) >= longLine {
+		// Differs from Keepalived: a line may have any length. There it is cut after 1023
+		// bytes, and the rest is read as another.
 		s.report.tolerate(s.pos, "long-line",
-			fmt.Sprintf("the line has %d bytes; keepalived cuts it after %d", len(s.text), longLine-1), "")
+			fmt.Sprintf("the line has %d bytes; keepalived cuts it after %d", len(text), longLine-1), "")
 	}
 	return tokens
 }
@@ -142,7 +143,8 @@ func (s *lineScanner) word(start int) token {
 			s.quote(c, &text)
 		case c == '\\' && s.at+1 < len(s.text):
 			if s.text[s.at+1] == '#' || s.text[s.at+1] == '!' {
-				// Differs from Keepalived: \# is a literal # as in 2.4; 2.2.7 starts a comment here.
+				// Differs from Keepalived: \# and \! are literal, as in 2.4. In 2.2.7 they
+				// start a comment in spite of the backslash.
 				s.report.strictOnly(s.place(s.at), "escape", "keepalived 2.2.7 starts a comment here in spite of the backslash", "put the word in quotes")
 				s.at++
 			} else {
@@ -176,7 +178,8 @@ func (s *lineScanner) variable() int {
 // singleQuote reports whether the ' at s.at opens a quoted piece: it begins the word
 // or touches another piece, and is closed on this line. Any other is an apostrophe,
 // as in the password it's.
-// Differs from Keepalived: 2.2.7 knows single quotes in commands only.
+// Differs from Keepalived: single quotes hold a word together everywhere, as in 2.4.
+// In 2.2.7 they do so in commands only.
 func (s *lineScanner) singleQuote(start int) bool {
 	if s.at > start && s.text[s.at-1] != '"' && s.text[s.at-1] != '\'' {
 		return false

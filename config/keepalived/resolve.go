@@ -120,8 +120,6 @@ func (b *builder) resolvePriority(d *instanceDraft) {
 		b.report.tolerate(d.nopreempt.tok.pos, "nopreempt", "nopreempt has no effect on priority 255, the owner", "")
 		d.Preempt = true
 	case !d.Preempt && d.StartMaster:
-		// Differs from Keepalived: this is a message there too, and nopreempt is
-		// cleared just the same; the two nodes then take over from each other.
 		b.report.tolerate(d.nopreempt.tok.pos, "nopreempt", "nopreempt has no effect with state MASTER",
 			"write state BACKUP on both nodes; the higher priority still wins at the start")
 		d.Preempt = true
@@ -229,6 +227,7 @@ func (b *builder) unicastWithoutPeers(d *instanceDraft) {
 		say string
 	}{
 		{d.unicastSource.set, d.unicastSource.tok, "unicast_src_ip without unicast_peer: adverts go to the multicast group, from this address"},
+		{d.peersAt.set, d.peersAt.tok, "unicast_peer is empty: adverts go to the multicast group"},
 		{d.unicastTTL.set, d.unicastTTL.tok, "unicast_ttl without unicast_peer has no effect"},
 		{d.checkUnicast.set && d.checkUnicast.val, d.checkUnicast.tok, "check_unicast_src without unicast_peer has no effect"},
 	} {

@@ -41,7 +41,8 @@ func (b *builder) resolveAddresses(d *instanceDraft) {
 		}
 	}
 	if len(d.addresses) == 0 && !d.brokenAddress {
-		// Differs from Keepalived: with VRRPv2 it only says that an address would be sensible.
+		// Differs from Keepalived: an instance without virtual_ipaddress is an error. There
+		// VRRPv2 only says that one would be sensible.
 		b.report.bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no virtual_ipaddress", q(d.Name)), "add a block: virtual_ipaddress { ADDRESS }")
 	}
 	if d.IPv6 && d.Version == 3 && len(d.Addresses) > 0 && !d.Addresses[0].Prefix.Addr().IsLinkLocalUnicast() {

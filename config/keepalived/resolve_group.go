@@ -14,6 +14,7 @@ func (b *builder) finishGroup(d *groupDraft) {
 	}
 	d.TrackInterfaces = b.trackedInterfaces(&d.trackers, nil)
 	d.TrackScripts = b.trackedScripts(&d.trackers, nil)
+	b.trackedTwice(d)
 	switch {
 	case len(d.members) == 0:
 		b.report.bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_sync_group %s has no members", q(d.Name)), "add a block: group { INSTANCE INSTANCE }, one on each line")
@@ -34,6 +35,18 @@ func (b *builder) addGroupMember(d *groupDraft, name token) {
 		b.instances[i].memberOf = d
 		b.dropWeights(d, b.instances[i])
 		d.Members = append(d.Members, &b.instances[i].Instance)
+	}
+}
+
+// trackedTwice notes interfaces that the group and a member both track.
+func (b *builder) trackedTwice(d *groupDraft) {
+	for _, r := range d.trackers.interfaces {
+		for _, m := range d.Members {
+			if m.Interface == r.Name || slices.ContainsFunc(m.TrackInterfaces, func(t config.TrackInterface) bool { return t.Name == r.Name }) {
+				b.report.tolerate(r.tok.pos, "repeated", fmt.Sprintf("interface %s is tracked by vrrp_instance %s too", q(r.Name), q(m.Name)), "once is enough: leave one of them out")
+				break
+			}
+		}
 	}
 }
 
@@ -67,7 +80,7 @@ func (b *builder) dropWeights(d *groupDraft, member *instanceDraft) {
 func (b *builder) trackedInterfaces(t *trackerDraft, d *instanceDraft) []config.TrackInterface {
 	var list []config.TrackInterface
 	for _, r := range t.interfaces {
-		if d != nil && r.Name == d.Interface && !d.DontTrackPrimary {
+		if d != nil && r.Name == d.Interface {
 			b.report.tolerate(r.tok.pos, "own-interface", fmt.Sprintf("interface %s is the instance's own, which is always tracked", q(r.Name)), "leave it out")
 			continue
 		}
@@ -86,8 +99,8 @@ func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.Tra
 	for _, r := range t.scripts {
 		i := slices.IndexFunc(b.scripts, func(o *scriptDraft) bool { return o.Name == r.name.text })
 		if i < 0 {
-			// Differs from Keepalived: there the check is dropped and the instance goes on
-			// unchecked.
+			// Differs from Keepalived: a track_script that does not exist is an error. There
+			// the check is dropped and the instance goes on unchecked.
 			if !b.lost[r.name.text] {
 				b.report.bad(r.name.pos, "unknown-name", fmt.Sprintf("there is no vrrp_script %s", q(r.name.text)), nearestName(r.name.text, b.scriptNames()))
 			}

@@ -45,8 +45,8 @@ const scriptPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 // are warnings because a file is often checked on another machine than the one it
 // is for; a director that cannot run a check script must hold its instances in
 // fault and say so, never drop the check.
-// Differs from Keepalived: there a missing script is removed from tracking, and the
-// node stays master unchecked.
+// Differs from Keepalived: a check whose script is missing or not secure is never
+// dropped. There it is removed from tracking, and the node stays master unchecked.
 func CheckScripts(site *config.Site, m Machine) []config.Diagnostic {
 	m = m.withDefaults()
 	c := scriptChecker{machine: m, secure: site.Global.ScriptSecurity}

@@ -25,12 +25,22 @@ func (b *builder) addExcluded(s *statement) {
 
 // address reads an IP address without prefix length.
 func (b *builder) address(tok token, what string) (netip.Addr, bool) {
-	addr, err := netip.ParseAddr(tok.text)
+	addr, err := netip.ParseAddr(b.withoutMask(tok))
 	if err != nil || addr.Zone() != "" {
 		b.report.bad(tok.pos, "bad-address", fmt.Sprintf("%s: %s is not an IP address", what, q(tok.text)), "")
 		return netip.Addr{}, false
 	}
 	return addr.Unmap(), true
+}
+
+// withoutMask takes off a prefix length where an address has none, as Keepalived
+// does, but says so.
+func (b *builder) withoutMask(tok token) string {
+	host, length, found := strings.Cut(tok.text, "/")
+	if found {
+		b.report.warn(tok.pos, "prefix-length", fmt.Sprintf("the prefix length /%s of %s is not read: this is the address of one host", length, q(tok.text)), "")
+	}
+	return host
 }
 
 // prefix reads ADDRESS[/LENGTH]; without length it is one host.
@@ -45,6 +55,9 @@ func (b *builder) prefix(tok token) (netip.Prefix, bool) {
 	switch {
 	case addr.IsUnspecified(), addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
 		b.report.refuse(tok.pos, "bad-address", fmt.Sprintf("%s cannot be the address of a host", addr), "")
+		return netip.Prefix{}, false
+	case given && length == "":
+		b.report.refuse(tok.pos, "prefix-length", fmt.Sprintf("%s: the prefix length is missing", q(tok.text)), "")
 		return netip.Prefix{}, false
 	case !given:
 		return netip.PrefixFrom(addr, addr.BitLen()), true
@@ -148,7 +161,7 @@ func (b *builder) setLabel(a *addressDraft, val token) bool {
 		return false
 	}
 	if a.Prefix.Addr().Is6() {
-		b.report.warn(val.pos, "label", "an IPv6 address has no label: it is left out", "")
+		b.report.tolerate(val.pos, "label", "an IPv6 address has no label: it is left out", "")
 		return true
 	}
 	a.Label = val.text
@@ -156,15 +169,18 @@ func (b *builder) setLabel(a *addressDraft, val token) bool {
 }
 
 // scopes by the names of iproute2's rt_scopes.
-var scopes = map[string]config.Scope{"global": config.ScopeGlobal, "site": config.ScopeSite, "link": config.ScopeLink, "host": config.ScopeHost}
+var scopes = map[string]config.Scope{"global": config.ScopeGlobal, "site": config.ScopeSite, "link": config.ScopeLink, "host": config.ScopeHost, "nowhere": scopeNowhere}
+
+// scopeNowhere is RT_SCOPE_NOWHERE.
+const scopeNowhere config.Scope = 255
 
 func (b *builder) setScope(a *addressDraft, val token) bool {
 	scope, ok := scopes[val.text]
-	if n, number := wholeNumber(val.text); !ok && number && n >= 0 && n <= 254 {
+	if n, number := wholeNumber(val.text); !ok && number && n >= 0 && n <= 255 {
 		scope, ok = config.Scope(n), true
 	}
 	if !ok {
-		b.report.bad(val.pos, "scope", fmt.Sprintf("scope %s: must be global, site, link, host or a number from 0 to 254", q(val.text)), "")
+		b.report.bad(val.pos, "scope", fmt.Sprintf("scope %s: must be global, site, link, host or a number from 0 to 255", q(val.text)), "")
 	}
 	a.Scope = scope
 	return ok

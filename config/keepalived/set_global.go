@@ -78,7 +78,7 @@ func (b *builder) setLogUnknown(_ *statement, v []value) { b.global.logUnknown =
 
 func (b *builder) setStartupDelay(_ *statement, v []value) {
 	if v[0].d == 0 {
-		// Differs from Keepalived: 0 means none, as it says.
+		// Differs from Keepalived: vrrp_startup_delay 0 means none. There it is invalid.
 		b.report.strictOnly(v[0].tok.pos, "out-of-range", q("vrrp_startup_delay")+" 0: keepalived wants more than 0", "leave it out")
 	}
 	b.global.startupDelay = v[0].d
@@ -118,8 +118,8 @@ func setGNAInterval(a *announceDraft, v value)   { a.gnaInterval = given(v.d, v.
 func globalAnnounce(set announceSetter) func(*builder, *statement, []value) {
 	return func(b *builder, s *statement, v []value) {
 		if (s.word.text == "vrrp_garp_interval" || s.word.text == "vrrp_gna_interval") && v[0].d == 0 {
-			// Differs from Keepalived: 0 is the default it looks like. There it is
-			// reported as invalid, and then 0 is used.
+			// Differs from Keepalived: vrrp_garp_interval 0 is the default, as it looks.
+			// There it is reported as invalid, and then 0 is used.
 			b.report.tolerate(v[0].tok.pos, "out-of-range", q(s.word.text)+" 0 is the default",
 				"leave the line out: keepalived calls it invalid")
 		}

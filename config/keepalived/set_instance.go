@@ -154,6 +154,8 @@ func (b *builder) setDontTrackPrimary(_ *statement, v []value) {
 
 func (b *builder) setGate(s *statement, v []value) { b.instance.gate = given(gateMode(v[0]), s.word) }
 
+func (b *builder) openPeers(s *statement, _ []value) { b.instance.peersAt = given(true, s.word) }
+
 // addPeer reads one line of unicast_peer: ADDRESS [min_ttl N] [max_ttl N].
 func (b *builder) addPeer(s *statement) {
 	addr, ok := b.address(s.word, "unicast_peer")

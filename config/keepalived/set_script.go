@@ -14,7 +14,8 @@ func (b *builder) openScript(s *statement, v []value) {
 	d.Name, d.Pos, d.Rise, d.Fall = name.text, s.word.pos, 1, 1
 	b.script = d
 	if i := slices.IndexFunc(b.scripts, func(o *scriptDraft) bool { return o.Name == d.Name }); i >= 0 {
-		// Differs from Keepalived: there the first of the name counts, in silence.
+		// Differs from Keepalived: two vrrp_scripts of one name are an error. There the first
+		// counts, in silence.
 		b.report.refuse(name.pos, "duplicate-name", fmt.Sprintf("vrrp_script %s is defined twice", q(name.text)), "first at "+b.scripts[i].Pos.String())
 		return
 	}
@@ -39,8 +40,8 @@ func (b *builder) setScript(s *statement, _ []value) {
 	b.script.Command = command
 	b.script.Pos = s.word.pos
 	if len(s.args) > 1 {
-		// Differs from Keepalived: words after the first are arguments, as they look.
-		// There they are dropped in silence.
+		// Differs from Keepalived: in vrrp_script, words after the command are its
+		// arguments, as they look. There they are dropped in silence.
 		b.report.warn(s.args[1].pos, "script-arguments", "keepalived runs this script without its arguments",
 			`put the whole command in quotes: script "`+strings.ReplaceAll(rawWords(s.args), `"`, `'`)+`"`)
 		for _, arg := range s.args[1:] {

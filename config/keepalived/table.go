@@ -66,8 +66,9 @@ type keyword struct {
 	why  string // for harmless and refused words
 	// multi: it may be given more than once.
 	multi bool
-	// newer: Keepalived 2.2.7 does not know it. own: no Keepalived does.
-	newer, own bool
+	// absent says why Keepalived 2.2.7 does not know it; own: no Keepalived does.
+	absent string
+	own    bool
 	// instead is today's word for one that Keepalived calls deprecated.
 	instead string
 
@@ -79,6 +80,13 @@ type keyword struct {
 	end func(*builder, *statement)
 }
 
+// Why Keepalived 2.2.7 does not know a word.
+const (
+	newer    = "is newer than keepalived 2.2.7"
+	gone     = "is gone from keepalived since 2.0 or earlier"
+	notBuilt = "is not built into Debian's keepalived"
+)
+
 // argKind is the type of one argument.
 type argKind uint8
 
@@ -87,6 +95,7 @@ const (
 	anInt
 	aDuration // decimal seconds
 	aFlag
+	aSwitch
 	anAddr
 	aChoice
 	theRest // one or more words, not looked into
@@ -131,6 +140,10 @@ func address() arg { return arg{kind: anAddr, name: "ADDRESS"} }
 
 // onOff is the optional on/off of a switch.
 func onOff() arg { return arg{kind: aFlag, name: "on|off", optional: true} }
+
+// alone is the value of a switch that is on by being there. Keepalived 2.2.7 does
+// not read one.
+func alone() arg { return arg{kind: aSwitch, name: "on|off", optional: true} }
 
 func rest(name string) arg { return arg{kind: theRest, name: name} }
 

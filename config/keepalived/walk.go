@@ -38,35 +38,36 @@ func (w *walker) block(p place, body []*statement) {
 
 // statement checks one known word and applies it.
 func (w *walker) statement(k keyword, s *statement) {
-	if !w.quiet && !w.announce(k, s) {
-		w.inside(k, s)
+	if w.quiet {
+		if w.shape(k, s) && len(k.args) > 0 && k.args[0].kind == aChoice && len(s.args) > 0 {
+			w.argument(k, k.args[0], s.args[0])
+		}
+		w.inside(k, s, false)
 		return
 	}
-	if !w.shape(k, s) {
-		w.inside(k, s)
-		return
+	apply := w.announce(k, s) && w.shape(k, s) && k.state != refused
+	var values []value
+	if apply {
+		values, apply = w.arguments(k, s)
 	}
-	if w.quiet || k.state != done {
-		w.inside(k, s)
-		return
-	}
-	values, ok := w.arguments(k, s)
-	if ok && k.set != nil {
+	apply = apply && k.state == done
+	if apply && k.set != nil {
 		k.set(w.builder, s, values)
 	}
-	w.inside(k, s)
-	if k.end != nil {
+	w.inside(k, s, apply)
+	if apply && k.end != nil {
 		k.end(w.builder, s)
 	}
 }
 
-// inside walks the block of a word.
-func (w *walker) inside(k keyword, s *statement) {
+// inside walks the block of a word. If the word itself was not applied, there is
+// nothing to apply its block to, and only unknown words in it are named.
+func (w *walker) inside(k keyword, s *statement, apply bool) {
 	switch {
 	case k.block != "":
-		inner := walker{builder: w.builder, quiet: w.quiet || k.state != done}
+		inner := walker{builder: w.builder, quiet: !apply}
 		inner.block(k.block, s.body)
-	case k.entries && k.entry != nil && !w.quiet && k.state == done:
+	case apply && k.entry != nil:
 		for _, e := range s.body {
 			if e.word.kind == wordToken {
 				k.entry(w.builder, e)
@@ -83,8 +84,8 @@ func (w *walker) announce(k keyword, s *statement) bool {
 		w.report.strictOnly(s.word.pos, "deprecated", q(k.word)+" is deprecated in keepalived", "today's word is "+k.instead)
 	case k.own:
 		w.report.strictOnly(s.word.pos, "own-word", q(k.word)+" is a word of evenkeel; keepalived does not know it", "")
-	case k.newer:
-		w.report.strictOnly(s.word.pos, "newer-word", q(k.word)+" is newer than keepalived 2.2.7", "")
+	case k.absent != "":
+		w.report.strictOnly(s.word.pos, "absent-word", q(k.word)+" "+k.absent, "")
 	}
 	switch k.state {
 	case harmless:
@@ -95,7 +96,7 @@ func (w *walker) announce(k keyword, s *statement) bool {
 		}
 		w.report.warn(s.word.pos, "no-effect", message, hint)
 	case refused:
-		if switchedOff(k, s) {
+		if w.switchedOff(k, s) {
 			return false
 		}
 		w.report.refuse(s.word.pos, "not-supported", q(k.word)+" is known, but not supported yet", k.why)
@@ -104,12 +105,22 @@ func (w *walker) announce(k keyword, s *statement) bool {
 }
 
 // switchedOff reports whether a flag is given as off, which asks for nothing.
-func switchedOff(k keyword, s *statement) bool {
-	if len(k.args) != 1 || k.args[0].kind != aFlag || len(s.args) != 1 {
+func (w *walker) switchedOff(k keyword, s *statement) bool {
+	if len(k.args) != 1 || len(s.args) != 1 || k.args[0].kind != aFlag && k.args[0].kind != aSwitch {
 		return false
 	}
 	on, ok := readFlag(s.args[0].text)
+	if ok && !on && k.args[0].kind == aSwitch {
+		w.unreadOff(k, s.args[0])
+	}
 	return ok && !on
+}
+
+// unreadOff warns of a switch that Keepalived takes as on whatever follows it.
+// Differs from Keepalived: off means off after every switch. 2.2.7 does not read what
+// follows many of them, and no_accept off is on.
+func (w *walker) unreadOff(k keyword, tok token) {
+	w.report.warn(tok.pos, "switch-off", fmt.Sprintf("%s %s: keepalived 2.2.7 does not read the %s and switches it on", q(k.word), tok.text, q(tok.text)), "leave the line out")
 }
 
 // shape checks that a block is where one belongs and nowhere else.

@@ -10,25 +10,25 @@ var instanceWords = []keyword{
 	{word: "version", args: []arg{integer(2, 3)}, def: "vrrp_version", help: "version of the protocol", set: (*builder).setVersion},
 	{word: "virtual_ipaddress", entries: true, multi: true, help: "the addresses, advertised", entry: (*builder).addVirtual},
 	{word: "virtual_ipaddress_excluded", entries: true, multi: true, help: "more addresses, not advertised; of either family", entry: (*builder).addExcluded},
-	{word: "no_virtual_ipaddress", args: []arg{onOff()}, newer: true, state: refused, help: "an instance without addresses"},
+	{word: "no_virtual_ipaddress", args: []arg{onOff()}, absent: newer, state: refused, help: "an instance without addresses"},
 	{word: "virtual_routes", entries: true, multi: true, state: refused, help: "routes that move with mastership"},
 	{word: "virtual_rules", entries: true, multi: true, state: refused, help: "routing rules that move with mastership"},
-	{word: "promote_secondaries", args: []arg{onOff()}, state: refused, help: "keep secondary addresses when a primary goes"},
+	{word: "promote_secondaries", args: []arg{alone()}, state: refused, help: "keep secondary addresses when a primary goes"},
 	{word: "authentication", block: inAuth, help: "simple password of VRRPv2", set: (*builder).openAuth},
-	{word: "auth_hmac", block: inAuthHMAC, state: refused, newer: true, help: "signed adverts"},
+	{word: "auth_hmac", block: inAuthHMAC, state: refused, absent: newer, help: "signed adverts"},
 
 	// Where adverts go.
-	{word: "unicast_peer", entries: true, multi: true, help: "send to these addresses instead of a group", entry: (*builder).addPeer},
+	{word: "unicast_peer", entries: true, multi: true, help: "send to these addresses instead of a group", set: (*builder).openPeers, entry: (*builder).addPeer},
 	{word: "unicast_src_ip", args: []arg{address()}, def: "first address of the interface", help: "source of adverts", set: (*builder).setUnicastSource},
 	{word: "mcast_src_ip", args: []arg{address()}, def: "first address of the interface", help: "source of adverts", set: (*builder).setMulticastSource},
-	{word: "track_src_ip", args: []arg{onOff()}, state: refused, help: "fault while the source address is missing"},
+	{word: "track_src_ip", args: []arg{alone()}, state: refused, help: "fault while the source address is missing"},
 	{word: "mcast_dst_ip", args: []arg{address()}, def: "vrrp_mcast_group4/6", help: "group of adverts", set: (*builder).setMulticastGroup},
 	{word: "unicast_ttl", args: []arg{integer(0, 255)}, def: "255", help: "TTL of unicast adverts", set: (*builder).setUnicastTTL},
-	{word: "check_unicast_src", args: []arg{onOff()}, def: "vrrp_check_unicast_src", help: "drop unicast adverts of strangers", set: (*builder).setCheckUnicast},
-	{word: "unicast_fault_no_peer", args: []arg{onOff()}, state: refused, help: "fault without peers"},
-	{word: "vrf", args: []arg{word("NAME")}, state: refused, newer: true, help: "VRF of an instance without interface"},
+	{word: "check_unicast_src", args: []arg{alone()}, def: "vrrp_check_unicast_src", help: "drop unicast adverts of strangers", set: (*builder).setCheckUnicast},
+	{word: "unicast_fault_no_peer", args: []arg{alone()}, state: refused, help: "fault without peers"},
+	{word: "vrf", args: []arg{word("NAME")}, state: refused, help: "VRF of an instance without interface"},
 	{word: "old_unicast_checksum", args: []arg{choice("never").opt()}, state: refused, help: "unicast checksum of old versions"},
-	{word: "v3_checksum_as_v2", args: []arg{onOff()}, def: "v3_checksum_as_v2 in global_defs", newer: true, help: "send IPv4 checksums of VRRPv3 without pseudo-header", set: (*builder).setChecksum},
+	{word: "v3_checksum_as_v2", args: []arg{onOff()}, def: "v3_checksum_as_v2 in global_defs", absent: newer, help: "send IPv4 checksums of VRRPv3 without pseudo-header", set: (*builder).setChecksum},
 
 	// Election.
 	{word: "nopreempt", help: "do not take over from a lower master", set: (*builder).setNoPreempt},
@@ -37,14 +37,14 @@ var instanceWords = []keyword{
 	{word: "lower_prio_no_advert", args: []arg{onOff()}, def: "vrrp_lower_prio_no_advert", help: "a master does not answer lower-priority adverts", set: (*builder).setLowerPrioNoAdvert},
 	{word: "higher_prio_send_advert", args: []arg{onOff()}, def: "vrrp_higher_prio_send_advert", help: "a master sends one more advert before it yields", set: (*builder).setHigherPrioSendAdvert},
 	{word: "down_timer_adverts", args: []arg{integer(1, 100)}, def: "vrrp_down_timer_adverts", help: "adverts missed before takeover", set: (*builder).setDownAdverts},
-	{word: "timer_expired_backup", args: []arg{integer(1, 254).opt()}, state: refused, newer: true, help: "step down when late"},
-	{word: "thread_timer_expired", args: []arg{integer(1, 254).opt()}, state: refused, newer: true, help: "other name of timer_expired_backup"},
-	{word: "owner_ignore_adverts", args: []arg{onOff()}, state: refused, newer: true, help: "priority 255 does not listen"},
+	{word: "timer_expired_backup", args: []arg{integer(1, 254).opt()}, state: refused, absent: newer, help: "step down when late"},
+	{word: "thread_timer_expired", args: []arg{integer(1, 254).opt()}, state: refused, absent: newer, help: "other name of timer_expired_backup"},
+	{word: "owner_ignore_adverts", args: []arg{onOff()}, state: refused, absent: newer, help: "priority 255 does not listen"},
 	{word: "skip_check_adv_addr", args: []arg{onOff()}, def: "vrrp_skip_check_adv_addr", help: "compare advertised addresses only when the master changes", set: (*builder).setSkipCheck},
 	{word: "strict_mode", args: []arg{onOff()}, state: refused, help: "hold it to the letter of the RFC",
 		why: "leave it out: it forbids passwords, unicast and preempt_delay, and drops packets to the address"},
-	{word: "accept", args: []arg{onOff()}, def: "on", help: "take packets to the address (always so)", set: (*builder).setAccept},
-	{word: "no_accept", args: []arg{onOff()}, state: refused, help: "drop packets to the address"},
+	{word: "accept", args: []arg{alone()}, def: "on", help: "take packets to the address (always so)", set: (*builder).setAccept},
+	{word: "no_accept", args: []arg{alone()}, state: refused, help: "drop packets to the address"},
 
 	// Tracking.
 	{word: "track_interface", entries: true, multi: true, help: "interfaces whose state counts", entry: (*builder).addTrackInterface},
@@ -52,8 +52,8 @@ var instanceWords = []keyword{
 	{word: "track_file", entries: true, multi: true, state: refused, help: "files whose number counts"},
 	{word: "track_process", entries: true, multi: true, state: refused, help: "processes that must run", why: "use a vrrp_script with pidof or pgrep"},
 	{word: "track_bfd", entries: true, multi: true, state: refused, help: "BFD sessions that must be up"},
-	{word: "dont_track_primary", args: []arg{onOff()}, def: "off", help: "ignore the state of the own interface", set: (*builder).setDontTrackPrimary},
-	{word: "linkbeat_use_polling", state: harmless, help: "poll the interface for carrier", why: "the kernel reports carrier by itself"},
+	{word: "dont_track_primary", args: []arg{alone()}, def: "off", help: "ignore the state of the own interface", set: (*builder).setDontTrackPrimary},
+	{word: "linkbeat_use_polling", state: harmless, instead: "linkbeat_interfaces", help: "poll the interface for carrier", why: "the kernel reports carrier by itself"},
 
 	// Announcements.
 	{word: "garp_master_delay", args: []arg{wholeSeconds(0, 86400)}, def: "vrrp_garp_master_delay", help: "time to the second burst of announcements; 0: none", set: instanceAnnounce(setDelay)},
@@ -78,8 +78,8 @@ var instanceWords = []keyword{
 
 	// Virtual MACs.
 	{word: "use_vmac", args: []arg{restOrNone()}, state: refused, help: "the RFC's MAC address for the virtual address"},
-	{word: "use_vmac_addr", args: []arg{onOff()}, state: refused, help: "the same for addresses on other interfaces"},
-	{word: "vmac_xmit_base", args: []arg{onOff()}, state: harmless, help: "send adverts from the parent interface", why: "adverts always leave from the interface itself"},
+	{word: "use_vmac_addr", args: []arg{alone()}, state: refused, help: "the same for addresses on other interfaces"},
+	{word: "vmac_xmit_base", args: []arg{alone()}, state: harmless, help: "send adverts from the parent interface", why: "adverts always leave from the interface itself"},
 	{word: "use_ipvlan", args: []arg{restOrNone()}, state: refused, help: "ipvlan instead of a virtual MAC"},
 
 	// Tuning and old words.
@@ -100,7 +100,7 @@ var groupWords = []keyword{
 	{word: "track_file", entries: true, multi: true, state: refused, help: "files whose number counts"},
 	{word: "track_process", entries: true, multi: true, state: refused, help: "processes that must run", why: "use a vrrp_script with pidof or pgrep"},
 	{word: "track_bfd", entries: true, multi: true, state: refused, help: "BFD sessions that must be up"},
-	{word: "sync_group_tracking_weight", args: []arg{onOff()}, def: "off", help: "weights of members' trackers count", set: (*builder).setTrackingWeight},
+	{word: "sync_group_tracking_weight", args: []arg{alone()}, def: "off", help: "weights of members' trackers count", set: (*builder).setTrackingWeight},
 	{word: "global_tracking", args: []arg{onOff()}, state: harmless, instead: "track_interface and track_script in the group", help: "trackers of one member count for all",
 		why: "a fault of one member moves the whole group"},
 	{word: "notify_master", args: []arg{rest("COMMAND [USER [GROUP]]")}, help: "runs when the group becomes master", set: (*builder).setNotify},

@@ -53,14 +53,17 @@ var serverDefaults = []keyword{
 	lvs("virtualhost", "Host header of checks", word("NAME")),
 	lvs("smtp_alert", "mail on changes", onOff()),
 	lvs("snmp_name", "name in SNMP", word("NAME")),
-	lvs("lvs_method", "how packets are forwarded", rest("METHOD")),
+	lvs("lvs_method", "how packets are forwarded", choice("NAT", "DR", "TUN"), restOrNone()),
 }
 
+// schedulers of the kernel.
+var schedulers = []string{"rr", "wrr", "lc", "wlc", "lblc", "lblcr", "sh", "mh", "dh", "fo", "ovf", "sed", "nq", "twos"}
+
 var virtualWords = append([]keyword{
-	lvs("lb_algo", "how connections are spread", word("ALGORITHM")),
-	lvs("lvs_sched", "how connections are spread", word("ALGORITHM")),
-	lvs("lb_kind", "how packets are forwarded", rest("METHOD")),
-	lvs("protocol", "TCP, UDP or SCTP", word("PROTOCOL")),
+	lvs("lb_algo", "how connections are spread", choice(schedulers...)),
+	lvs("lvs_sched", "how connections are spread", choice(schedulers...)),
+	lvs("lb_kind", "how packets are forwarded", choice("NAT", "DR", "TUN"), restOrNone()),
+	lvs("protocol", "of the service", choice("TCP", "UDP", "SCTP")),
 	lvs("ip_family", "family of a fwmark service", word("FAMILY")),
 	lvs("persistence_timeout", "how long a client stays with a server", seconds(0, 4294).opt()),
 	lvs("persistence_granularity", "how much of the client's address counts", word("MASK")),
@@ -79,7 +82,7 @@ var virtualWords = append([]keyword{
 	lvs("sorry_server", "server of last resort", rest("ADDRESS PORT")),
 	lvs("sorry_server_inhibit", "weight 0 instead of removal", onOff()),
 	lvs("sorry_server_lvs_method", "how packets reach it", rest("METHOD")),
-	lvs("nat_mask", "old word without use", word("MASK")),
+	{word: "nat_mask", args: []arg{word("MASK")}, state: refused, absent: gone, help: "old word without use"},
 	lvsBlock("real_server", inReal, "a server behind the service", rest("ADDRESS PORT")),
 }, serverDefaults...)
 
@@ -115,8 +118,8 @@ var httpWords = []keyword{
 
 var sslGetWords = []keyword{
 	lvs("enable_sni", "name the host in the handshake", onOff()),
-	{word: "sni_name", args: []arg{word("NAME")}, state: refused, newer: true, help: "the name it names"},
-	{word: "tls_compliant", args: []arg{onOff()}, state: refused, newer: true, help: "a missing end of TLS is an error"},
+	{word: "sni_name", args: []arg{word("NAME")}, state: refused, absent: newer, help: "the name it names"},
+	{word: "tls_compliant", args: []arg{onOff()}, state: refused, absent: newer, help: "a missing end of TLS is an error"},
 }
 
 var urlWords = []keyword{
@@ -125,7 +128,7 @@ var urlWords = []keyword{
 	lvs("regex_no_match", "the page must not match", onOff()), lvs("regex_options", "of the pattern", rest("OPTION")),
 	lvs("regex_min_offset", "first byte searched", integer(0, 4294967295)), lvs("regex_max_offset", "last byte searched", integer(0, 4294967295)),
 	lvs("regex_stack", "memory of the pattern", rest("START MAX")),
-	{word: "tls_compliant", args: []arg{onOff()}, state: refused, newer: true, help: "a missing end of TLS is an error"},
+	{word: "tls_compliant", args: []arg{onOff()}, state: refused, absent: newer, help: "a missing end of TLS is an error"},
 }
 
 var miscWords = []keyword{
@@ -149,7 +152,7 @@ var udpWords = []keyword{
 
 var fileCheckWords = []keyword{
 	lvs("track_file", "the file", word("NAME")), lvs("weight", "what its number is multiplied with", integer(-2147483647, 2147483647), restOrNone()),
-	lvs("dynamic", "its number is the weight", onOff()),
+	{word: "dynamic", args: []arg{onOff()}, state: refused, absent: newer, help: "its number is the weight"},
 }
 
 var bfdCheckWords = []keyword{

@@ -28,7 +28,7 @@ var table = map[place][]keyword{
 	inDNSCheck:   withConnection(dnsWords...),
 	inUDPCheck:   withConnection(udpWords...),
 	inPingCheck:  withConnection(),
-	inFileCheck:  withTiming(fileCheckWords...),
+	inFileCheck:  fileCheckWords,
 	inBFDCheck:   bfdCheckWords,
 }
 
@@ -67,7 +67,7 @@ var topWords = []keyword{
 		why: "use a vrrp_script with pidof or pgrep"},
 	{word: "track_file", args: []arg{word("NAME")}, block: inTrackFile, multi: true, state: refused, help: "a number in a file that moves priorities",
 		why: "use a vrrp_script that reads the file"},
-	{word: "vrrp_track_file", args: []arg{word("NAME")}, block: inTrackFile, multi: true, state: refused, instead: "track_file", help: "old name of track_file"},
+	{word: "vrrp_track_file", args: []arg{word("NAME")}, block: inTrackFile, multi: true, state: refused, help: "old name of track_file"},
 	{word: "bfd_instance", args: []arg{word("NAME")}, block: inBFD, multi: true, state: refused, help: "a BFD session with a neighbour"},
 	{word: "virtual_server", args: []arg{rest("ADDRESS PORT")}, block: inVirtual, multi: true, state: refused, help: "a service balanced over real servers by the kernel"},
 	{word: "virtual_server_group", args: []arg{word("NAME")}, entries: true, multi: true, state: refused, help: "addresses that share one virtual_server"},
@@ -77,14 +77,14 @@ var topWords = []keyword{
 	{word: "static_rules", entries: true, multi: true, state: refused, help: "routing rules that stay whoever is master"},
 	{word: "track_group", args: []arg{word("NAME")}, block: inTrackGroup, multi: true, state: refused, help: "instances that fail with a static address or route"},
 	{word: "garp_group", block: inGARPGroup, multi: true, state: refused, help: "a rate limit for announcements on several interfaces"},
-	{word: "interface_up_down_delays", entries: true, multi: true, state: refused, newer: true, help: "how long an interface must be up or down to count"},
+	{word: "interface_up_down_delays", entries: true, multi: true, state: refused, help: "how long an interface must be up or down to count"},
 	{word: "linkbeat_interfaces", entries: true, state: harmless, help: "interfaces to poll for carrier", why: "the kernel reports carrier by itself"},
 	{word: "linkbeat_use_polling", state: harmless, help: "poll interfaces for carrier", why: "the kernel reports carrier by itself"},
 	{word: "net_namespace", args: []arg{word("NAME")}, state: refused, help: "run in this network namespace", why: "start evenkeel in it: ip netns exec NAME"},
 	{word: "net_namespace_ipvs", args: []arg{word("NAME")}, state: harmless, help: "network namespace of the kernel's virtual servers", why: noLVS},
-	{word: "namespace_with_ipsets", args: []arg{onOff()}, state: harmless, help: "allow ipsets with a namespace", why: "no ipsets are used"},
+	{word: "namespace_with_ipsets", args: []arg{alone()}, state: harmless, help: "allow ipsets with a namespace", why: "no ipsets are used"},
 	{word: "instance", args: []arg{word("NAME")}, state: harmless, help: "name of this process among several", why: "it only names pid files there"},
-	{word: "use_pid_dir", args: []arg{onOff()}, state: harmless, help: "where pid files go", why: "there are no pid files"},
+	{word: "use_pid_dir", args: []arg{alone()}, state: harmless, help: "where pid files go", why: "there are no pid files"},
 	{word: "child_wait_time", args: []arg{seconds(0, 4294)}, state: harmless, def: "5", help: "how long a stop waits for processes", why: process},
 }
 
@@ -94,11 +94,11 @@ var authWords = []keyword{
 }
 
 var hmacWords = []keyword{
-	{word: "key", args: []arg{rest("ID KEY")}, state: refused, multi: true, help: "a key and its number"},
-	{word: "active_key", args: []arg{integer(1, 255)}, state: refused, help: "the key that signs"},
-	{word: "mode", args: []arg{word("MODE")}, state: refused, def: "enforce", help: "what happens to unsigned adverts"},
-	{word: "anti_replay", args: []arg{word("MODE")}, state: refused, def: "time", help: "how repeated adverts are seen"},
-	{word: "time_window", args: []arg{seconds(1, 300)}, state: refused, help: "how far clocks may differ"},
+	{word: "key", args: []arg{rest("ID KEY")}, state: refused, absent: newer, multi: true, help: "a key and its number"},
+	{word: "active_key", args: []arg{integer(1, 255)}, state: refused, absent: newer, help: "the key that signs"},
+	{word: "mode", args: []arg{word("MODE")}, state: refused, absent: newer, def: "enforce", help: "what happens to unsigned adverts"},
+	{word: "anti_replay", args: []arg{word("MODE")}, state: refused, absent: newer, def: "time", help: "how repeated adverts are seen"},
+	{word: "time_window", args: []arg{seconds(1, 300)}, state: refused, absent: newer, help: "how far clocks may differ"},
 }
 
 var trackFileWords = []keyword{
@@ -110,7 +110,7 @@ var trackFileWords = []keyword{
 var processWords = []keyword{
 	{word: "process", args: []arg{rest("NAME")}, state: refused, help: "the process to look for"},
 	{word: "param_match", args: []arg{word("MODE")}, state: refused, help: "how parameters are compared"},
-	{word: "full_command", args: []arg{onOff()}, state: refused, help: "compare the whole command line"},
+	{word: "full_command", args: []arg{alone()}, state: refused, help: "compare the whole command line"},
 	{word: "weight", args: []arg{integer(-254, 254), restOrNone()}, state: refused, def: "0", help: "change of priority"},
 	{word: "quorum", args: []arg{integer(1, 65535)}, state: refused, def: "1", help: "how many must run"},
 	{word: "quorum_max", args: []arg{integer(0, 65535)}, state: refused, help: "how many may run"},
@@ -138,12 +138,12 @@ var bfdWords = []keyword{
 	{word: "min_tx", args: []arg{integer(1, 4294)}, state: refused, def: "10", help: "shortest interval we send, ms"},
 	{word: "idle_tx", args: []arg{integer(1000, 10000)}, state: refused, def: "1000", help: "interval while down, ms"},
 	{word: "multiplier", args: []arg{integer(1, 255)}, state: refused, def: "5", help: "packets missed before down"},
-	{word: "passive", args: []arg{onOff()}, state: refused, help: "wait for the neighbour to begin"},
+	{word: "passive", args: []arg{alone()}, state: refused, help: "wait for the neighbour to begin"},
 	{word: "ttl", args: []arg{integer(1, 255)}, state: refused, def: "255", help: "TTL sent"},
 	{word: "hoplimit", args: []arg{integer(1, 255)}, state: refused, def: "64", help: "hop limit sent"},
 	{word: "max_hops", args: []arg{integer(-1, 255)}, state: refused, def: "0", help: "routers allowed between"},
-	{word: "multihop", args: []arg{onOff()}, state: refused, newer: true, help: "use the multihop port"},
+	{word: "multihop", args: []arg{onOff()}, state: refused, absent: newer, help: "use the multihop port"},
 	{word: "weight", args: []arg{integer(-253, 253), restOrNone()}, state: refused, def: "0", help: "change of priority"},
-	{word: "vrrp", args: []arg{onOff()}, state: refused, help: "only instances use it"},
-	{word: "checker", args: []arg{onOff()}, state: refused, help: "only real servers use it"},
+	{word: "vrrp", args: []arg{alone()}, state: refused, help: "only instances use it"},
+	{word: "checker", args: []arg{alone()}, state: refused, help: "only real servers use it"},
 }
