@@ -1,0 +1,59 @@
+# Evenkeel. `make demo` shows it, `make test` proves it; the rest is for developers.
+
+GO      ?= go
+BIN     := bin/evenkeel
+export CGO_ENABLED = 0
+
+.PHONY: demo test check build peers unit simulate system race bench-failover bench-gate fuzz generate clean
+
+## What a newcomer needs
+
+demo: build ## build, then let the lab tell its story and stand until Ctrl-C
+	./$(BIN) lab nginx-pair --story
+
+test: peers check simulate system ## install the peers, run every test
+	@echo "make test: all passed"
+
+## The developer's inner loop
+
+build:
+	$(GO) build -trimpath -o $(BIN) ./cmd/evenkeel
+
+check: ## vet, staticcheck, house rules, unit tests with the race detector
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+	$(GO) vet ./...
+	$(GO) tool staticcheck ./...
+	CGO_ENABLED=1 $(GO) test -race -short ./...
+
+## The parts of `make test` that take longer
+
+peers: ## Debian's packages of the programs the tests compare with
+	./test/install-peers
+
+simulate: ## the election, 100 000 random sites
+	$(GO) test -timeout 15m -run 'Simulation|GateRules' ./vrrp -seeds 100000
+
+system: ## everything against real kernels and peers, one package at a time
+	$(GO) test -timeout 30m -p 1 -parallel 8 -count 1 ./...
+
+## Measurements: each prints its ratios against the reference in one run
+
+bench-failover: peers ## takeover times, ours and keepalived's pairs in turns
+	$(GO) test -run '^$$' -bench Takeover -benchtime 1x -timeout 30m ./test/failover
+
+bench-gate: ## what the lease gate costs a packet
+	$(GO) test -run '^$$' -bench . ./linux/gate
+
+FUZZTIME ?= 60s
+fuzz: ## every fuzz target for FUZZTIME
+	@for pkg in $$($(GO) list ./...); do \
+		for f in $$($(GO) test -list '^Fuzz' $$pkg | grep '^Fuzz'); do \
+			echo "$$pkg $$f"; $(GO) test -run '^$$' -fuzz "^$$f$$" -fuzztime $(FUZZTIME) $$pkg || exit 1; \
+		done; \
+	done
+
+generate: ## eBPF objects and generated documents
+	$(GO) generate ./...
+
+clean:
+	rm -rf bin

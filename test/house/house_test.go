@@ -1,0 +1,197 @@
+// Package house tests the rules of the house: who may import whom, how long a
+// file may be, which names are not used.
+package house
+
+import (
+	"bytes"
+	"encoding/json"
+	"go/parser"
+	"go/token"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/evenkeel/evenkeel"
+
+// A floor is a set of packages with what they may import.
+type floor struct {
+	name     string
+	packages []string // below the module, whole path or prefix ending in /
+	ours     []string // of ours, besides themselves
+	std      bool     // nothing but the standard library otherwise
+}
+
+// The floors, from the ground (ARCHITECTURE.md). A package may import packages of
+// its own entry's list only.
+var floors = []floor{
+	{name: "machine", packages: []string{"vrrp"}, std: true},
+	{name: "model", packages: []string{"config"}, ours: []string{"vrrp"}, std: true},
+	{name: "dialect", packages: []string{"config/keepalived"}, ours: []string{"config"}, std: true},
+	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate"}, ours: []string{"config", "linux/"}},
+	{name: "engine", packages: []string{"failover"}, ours: []string{"vrrp", "config", "linux/"}},
+	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "config"}},
+	{name: "lab figures", packages: []string{"lab/measure"}, std: true},
+	{name: "lab", packages: []string{"lab"}, ours: []string{"lab/"}},
+	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover"}},
+	{name: "tests", packages: []string{"test/"}, ours: []string{"", "/"}},
+}
+
+// kernel are the modules through which the kernel is reached; only the edges, the
+// lab (which builds networks) and tests may use them.
+var kernel = []string{"golang.org/x/sys/unix", "github.com/vishvananda/netlink", "github.com/cilium/ebpf",
+	"github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/genetlink", "golang.org/x/net/bpf"}
+
+var mayUseKernel = map[string]bool{"edge": true, "lab": true, "tests": true}
+
+type pkg struct {
+	ImportPath   string
+	Dir          string
+	Imports      []string
+	GoFiles      []string
+	TestGoFiles  []string
+	XTestGoFiles []string
+	Doc          string
+}
+
+func list(t *testing.T) []pkg {
+	t.Helper()
+	cmd := exec.Command("go", "list", "-json", "./...")
+	cmd.Dir = root(t)
+	cmd.Stderr = os.Stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []pkg
+	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
+		var p pkg
+		if err := dec.Decode(&p); err == io.EOF {
+			return all
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, p)
+	}
+}
+
+func root(t *testing.T) string {
+	t.Helper()
+	dir, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
+func floorOf(path string) (floor, bool) {
+	for _, f := range floors {
+		for _, p := range f.packages {
+			if path == p || strings.HasSuffix(p, "/") && strings.HasPrefix(path, p) {
+				return f, true
+			}
+		}
+	}
+	return floor{}, false
+}
+
+func allowed(f floor, path string) bool {
+	for _, o := range f.ours {
+		if path == o || o == "/" || strings.HasSuffix(o, "/") && strings.HasPrefix(path, o) {
+			return true
+		}
+	}
+	return false
+}
+
+// TestFloors fails when an import breaks a floor.
+func TestFloors(t *testing.T) {
+	for _, p := range list(t) {
+		path := strings.TrimPrefix(strings.TrimPrefix(p.ImportPath, module), "/")
+		f, ok := floorOf(path)
+		if !ok {
+			t.Errorf("%s stands on no floor: add it to floors, where ARCHITECTURE.md puts it", path)
+			continue
+		}
+		for _, imp := range p.Imports {
+			own, ours := strings.CutPrefix(imp, module+"/")
+			switch {
+			case ours && !allowed(f, own):
+				t.Errorf("%s (%s) must not import %s", path, f.name, own)
+			case !ours && f.std && strings.Contains(strings.Split(imp, "/")[0], "."):
+				t.Errorf("%s (%s) must import nothing but the standard library: %s", path, f.name, imp)
+			}
+			for _, k := range kernel {
+				if (imp == k || strings.HasPrefix(imp, k+"/")) && !mayUseKernel[f.name] {
+					t.Errorf("%s (%s) must not reach for the kernel by itself: %s", path, f.name, imp)
+				}
+			}
+		}
+	}
+}
+
+// TestMachinesArePure: machines have no clock, no process, no goroutine.
+func TestMachinesArePure(t *testing.T) {
+	for _, name := range []string{"vrrp", "lab/measure"} {
+		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s: %v", name, err)
+		}
+		for _, file := range files {
+			if strings.HasSuffix(file, "_test.go") {
+				continue
+			}
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			parsed, err := parser.ParseFile(token.NewFileSet(), file, text, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, imp := range parsed.Imports {
+				switch path, _ := strconv.Unquote(imp.Path.Value); path {
+				case "os", "net", "sync", "context", "math/rand", "math/rand/v2", "syscall", "runtime":
+					t.Errorf("%s imports %s", file, path)
+				}
+			}
+			for _, word := range []string{"time.Now", "time.After", "time.Sleep", "time.NewTimer", "\tgo ", "time.Since"} {
+				if bytes.Contains(text, []byte(word)) {
+					t.Errorf("%s uses %q", file, strings.TrimSpace(word))
+				}
+			}
+		}
+	}
+}
+
+// maxLines is how long a file may be; longer ones want to be two.
+const maxLines = 600
+
+// TestFiles checks lengths, names and package comments.
+func TestFiles(t *testing.T) {
+	drawers := map[string]bool{"util": true, "utils": true, "common": true, "helper": true, "helpers": true, "misc": true}
+	for _, p := range list(t) {
+		if drawers[filepath.Base(p.Dir)] {
+			t.Errorf("%s is a drawer, not a noun", p.ImportPath)
+		}
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+		for _, name := range p.GoFiles {
+			if drawers[strings.TrimSuffix(name, ".go")] {
+				t.Errorf("%s/%s is a drawer", p.ImportPath, name)
+			}
+			text, err := os.ReadFile(filepath.Join(p.Dir, name))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := bytes.Count(text, []byte("\n")); n > maxLines {
+				t.Errorf("%s/%s has %d lines, more than %d", p.ImportPath, name, n, maxLines)
+			}
+		}
+	}
+}
