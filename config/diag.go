@@ -28,6 +28,19 @@ func (s Severity) String() string {
 // MarshalText makes a Severity a word in JSON.
 func (s Severity) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
 
+// UnmarshalText reads the word MarshalText writes.
+func (s *Severity) UnmarshalText(text []byte) error {
+	switch string(text) {
+	case Warning.String():
+		*s = Warning
+	case Error.String():
+		*s = Error
+	default:
+		return fmt.Errorf("config: unknown severity %q", text)
+	}
+	return nil
+}
+
 // String gives file:line:col, leaving out what is not known. Col counts bytes
 // from 1, as compilers do, so that editors find the place.
 func (p Position) String() string {
