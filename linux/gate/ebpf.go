@@ -66,7 +66,7 @@ func newEBPF(s *Set) (driver, error) {
 		return nil, explainLoad(err)
 	}
 	var err error
-	if d.tc, err = newTC(&d.objs.programPrograms); err != nil {
+	if d.tc, err = newTC(&d.objs.programPrograms, s.log); err != nil {
 		d.abandon()
 		return nil, err
 	}
@@ -75,7 +75,15 @@ func newEBPF(s *Set) (driver, error) {
 		d.abandon()
 		return nil, err
 	}
-	if err := d.inherit(links); err != nil {
+	err = d.inherit(links)
+	if errors.Is(err, unix.EPERM) {
+		d.log(fmt.Sprintf("%v (it needs CAP_SYS_ADMIN); addresses left by it are guarded if they carry its mark, which needs Linux 5.18", err))
+		err = nil
+	}
+	if err == nil {
+		err = d.close(s.leftovers)
+	}
+	if err != nil {
 		d.abandon()
 		return nil, err
 	}
@@ -83,10 +91,8 @@ func newEBPF(s *Set) (driver, error) {
 }
 
 func (d *ebpfDriver) load() error {
-	// Before Linux 5.11 maps count against RLIMIT_MEMLOCK.
-	if err := rlimit.RemoveMemlock(); err != nil {
-		return err
-	}
+	// Before Linux 5.11 maps count against RLIMIT_MEMLOCK. If it cannot be raised, loading says so.
+	rlimit.RemoveMemlock()
 	if err := loadProgramObjects(&d.objs, nil); err != nil {
 		return err
 	}
@@ -106,8 +112,9 @@ func explainLoad(err error) error {
 	var verifier *ebpf.VerifierError
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !errors.As(err, &verifier):
-		return fmt.Errorf("gate: loading the eBPF program: %w (it needs CAP_BPF and CAP_NET_ADMIN in the initial user namespace; "+
-			"a container or user namespace usually lacks them)", err)
+		// The library's own text would speak of memory limits.
+		return fmt.Errorf("gate: loading the eBPF program: %w; it needs CAP_BPF and CAP_NET_ADMIN in the initial user namespace, "+
+			"which containers and user namespaces usually lack (and before Linux 5.11 a large RLIMIT_MEMLOCK)", unix.EPERM)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.As(err, &verifier):
 		return fmt.Errorf("gate: loading the eBPF program: %w (it needs Linux 5.8 or later with CONFIG_BPF_SYSCALL)", err)
 	}
@@ -174,12 +181,22 @@ func (d *ebpfDriver) inheritMap(id ebpf.MapID) error {
 	var value uint32
 	entries := m.Iterate()
 	for entries.Next(&key, &value) {
-		if err := d.objs.GateAddresses.Put(key, uint32(closedSlot)); err != nil {
+		if err := d.close([]netip.Addr{netip.AddrFrom16(key).Unmap()}); err != nil {
 			return err
 		}
-		d.taken[netip.AddrFrom16(key).Unmap()] = true
 	}
 	return entries.Err()
+}
+
+// close keeps addresses closed that no gate owns yet.
+func (d *ebpfDriver) close(as []netip.Addr) error {
+	for _, a := range as {
+		if err := d.objs.GateAddresses.Put(a.As16(), uint32(closedSlot)); err != nil {
+			return fmt.Errorf("gate: closing left-over address %s: %w", a, err)
+		}
+		d.taken[a] = true
+	}
+	return nil
 }
 
 func (d *ebpfDriver) slot(g *Gate) *slot {

@@ -107,21 +107,24 @@ func (g *Gate) Key() Key { return g.key }
 // address can belong to one gate only. On error some of the change may have been made; calling
 // it again completes it.
 func (g *Gate) SetAddresses(addrs []netip.Addr) error {
-	addrs = slices.Clone(addrs)
-	for i, a := range addrs {
-		addrs[i] = a.Unmap().WithZone("")
-		if owner, ok := g.set.owners[addrs[i]]; ok && owner != g {
+	var now []netip.Addr
+	for _, a := range addrs {
+		a = a.Unmap().WithZone("")
+		if owner, ok := g.set.owners[a]; ok && owner != g {
 			return fmt.Errorf("gate: address %s of %s already belongs to %s", a, g.key.Name, owner.key.Name)
+		}
+		if !slices.Contains(now, a) {
+			now = append(now, a)
 		}
 	}
 	var add, remove []netip.Addr
-	for _, a := range addrs {
-		if !slices.Contains(g.addrs, a) && !slices.Contains(add, a) {
+	for _, a := range now {
+		if !slices.Contains(g.addrs, a) {
 			add = append(add, a)
 		}
 	}
 	for _, a := range g.addrs {
-		if !slices.Contains(addrs, a) {
+		if !slices.Contains(now, a) {
 			remove = append(remove, a)
 		}
 	}
@@ -134,7 +137,7 @@ func (g *Gate) SetAddresses(addrs []netip.Addr) error {
 	for _, a := range add {
 		g.set.owners[a] = g
 	}
-	g.addrs = addrs
+	g.addrs = now
 	return nil
 }
 

@@ -66,7 +66,7 @@ func newNFT(s *Set) (driver, error) {
 	}
 	links, err := s.links.Links()
 	if err == nil {
-		err = d.start(links)
+		err = d.start(links, s.leftovers)
 	}
 	if err != nil {
 		d.abandon()
@@ -101,8 +101,8 @@ func jiffy() time.Duration {
 }
 
 // start replaces the table of an earlier run in one transaction: the new one knows every
-// address the old one knew, and none is open.
-func (d *nftDriver) start(links []netif.Link) error {
+// address the old one knew and every left-over one, and none is open.
+func (d *nftDriver) start(links []netif.Link, leftovers []netip.Addr) error {
 	old, err := d.oldAddresses()
 	if err != nil {
 		return err
@@ -117,7 +117,10 @@ func (d *nftDriver) start(links []netif.Link) error {
 			d.rules.cover(d.conn, l)
 		}
 	}
-	for _, a := range old {
+	for _, a := range append(old, leftovers...) {
+		if d.taken[a] {
+			continue
+		}
 		if err := d.rules.mapAddress(d.conn, a, closedSlot); err != nil {
 			return err
 		}

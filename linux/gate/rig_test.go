@@ -1,12 +1,8 @@
 package gate
 
 import (
-	"encoding/hex"
-	"fmt"
 	"net"
 	"net/netip"
-	"os"
-	"strings"
 	"testing"
 	"time"
 
@@ -304,19 +300,3 @@ func (r *rig) ping(dst netip.Addr) []byte {
 	}
 	return ipFrame(mac(r.peer), mac(r.node), ip(src, dst, proto, 64, echo))
 }
-
-func unhex(s string) []byte {
-	b, err := hex.DecodeString(strings.Map(func(r rune) rune {
-		if r == ' ' {
-			return -1
-		}
-		return r
-	}, s))
-	if err != nil {
-		panic(fmt.Sprint(s, err))
-	}
-	return b
-}
-
-// inCI: nothing may be skipped.
-func inCI() bool { return os.Getenv("CI") == "true" }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/netif"
@@ -56,6 +57,8 @@ type Set struct {
 	log     func(string)
 	links   *netif.Conn
 	covered map[int]bool // interfaces that are guarded
+	// leftovers carry the mark of an earlier run (package netif).
+	leftovers []netip.Addr
 
 	gates   map[*Gate]struct{}
 	owners  map[netip.Addr]*Gate
@@ -63,8 +66,9 @@ type Set struct {
 }
 
 // New builds an empty set in the network namespace of the calling thread and covers every
-// interface that is there now. What an earlier run left in the kernel is replaced at once, and
-// the addresses it guarded stay closed until a gate claims them or [Set.Settle] is called.
+// interface that is there now. What an earlier run left in the kernel is replaced at once; the
+// addresses it guarded, and those that carry its mark, stay closed until a gate claims them or
+// [Set.Settle] is called.
 //
 // With GateAuto, New falls back from eBPF to nft to lifetimes; [Set.Mode] and [Set.Why] say
 // where it ended and why. With another mode it fails if the kernel refuses that one. It also
@@ -87,6 +91,14 @@ func New(opts Options) (*Set, error) {
 	var err error
 	if s.links, err = netif.Dial(); err != nil {
 		return nil, err
+	}
+	left, err := s.links.Leftovers()
+	if err != nil {
+		s.links.Close()
+		return nil, err
+	}
+	for _, l := range left {
+		s.leftovers = append(s.leftovers, l.Addr.Prefix.Addr())
 	}
 	if err := s.choose(opts.Mode); err != nil {
 		s.links.Close()
@@ -115,14 +127,17 @@ func (s *Set) choose(mode config.GateMode) error {
 	}
 	nftRefused := s.try(config.GateNFT, newNFT)
 	if nftRefused == nil {
-		s.why = fmt.Sprintf("the lease gate uses nftables timeouts, which are coarser than eBPF, because eBPF was refused: %v", refused)
+		s.why = fmt.Sprintf("the lease gate uses nftables timeouts, which are coarser than eBPF, because the kernel refuses eBPF: %s", bare(refused))
 		return nil
 	}
 	s.mode, s.driver = config.GateLifetime, memory{}
 	s.why = fmt.Sprintf("there is no lease gate in the kernel, only address lifetimes in whole seconds, "+
-		"because eBPF was refused: %v; and nftables was refused: %v", refused, nftRefused)
+		"because the kernel refuses eBPF: %s; and nftables: %s", bare(refused), bare(nftRefused))
 	return nil
 }
+
+// bare takes the package name off a message that is quoted in another.
+func bare(err error) string { return strings.TrimPrefix(err.Error(), "gate: ") }
 
 func (s *Set) try(mode config.GateMode, build func(*Set) (driver, error)) error {
 	d, err := build(s)
@@ -202,8 +217,8 @@ func (s *Set) claimRouter(g *Gate, key Key) error {
 	return nil
 }
 
-// Inherited returns the addresses that an earlier run guarded and that New keeps closed.
-// A crashed run may have left them on this machine.
+// Inherited returns the addresses that an earlier run guarded or left behind, which New keeps
+// closed and no gate has claimed since.
 func (s *Set) Inherited() []netip.Addr { return s.driver.inherited() }
 
 // Settle ends the guard over inherited addresses that no gate has claimed, and removes what an
@@ -226,7 +241,7 @@ func (s *Set) removeFilters() error {
 	if err != nil {
 		return err
 	}
-	t, err := newTC(nil)
+	t, err := newTC(nil, s.log)
 	if err != nil {
 		return err
 	}

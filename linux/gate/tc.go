@@ -33,17 +33,18 @@ var hooks = [2]struct {
 // queueing discipline. docs/adr/0002-lease-gate-attach.md says why this way.
 type tc struct {
 	progs  *programPrograms
+	log    func(string)
 	links  *netlink.Handle
 	clsact map[int]bool      // interfaces whose clsact is ours to remove
 	at     map[int][2]uint16 // priorities of our filters by hook; 0: none
 }
 
-func newTC(progs *programPrograms) (*tc, error) {
+func newTC(progs *programPrograms, log func(string)) (*tc, error) {
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
 		return nil, fmt.Errorf("gate: opening an rtnetlink socket: %w", err)
 	}
-	return &tc{progs: progs, links: h, clsact: map[int]bool{}, at: map[int][2]uint16{}}, nil
+	return &tc{progs: progs, log: log, links: h, clsact: map[int]bool{}, at: map[int][2]uint16{}}, nil
 }
 
 func (t *tc) close() { t.links.Close() }
@@ -75,6 +76,10 @@ func (t *tc) attach(link netif.Link) error {
 		found = found || old != nil
 		if at[i], err = t.put(link.Index, hooks[i].parent, progs[i], old); err != nil {
 			return fmt.Errorf("attaching to %s: %w", hooks[i].name, err)
+		}
+		if at[i] > 1 && old == nil {
+			t.log(fmt.Sprintf("filters of others run before the lease gate on %s (%s); what they accept at once, the gate cannot stop (tc filter show dev %s %s)",
+				link.Name, hooks[i].name, link.Name, hooks[i].name))
 		}
 	}
 	t.at[link.Index] = at

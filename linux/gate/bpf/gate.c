@@ -107,14 +107,17 @@ static __always_inline int load(const struct frame *f, __u32 off, void *to, __u3
 	return bpf_skb_load_bytes(f->skb, off, to, len);
 }
 
-// load_fixed is load for a constant offset: quick when the bytes lie in the linear part.
-static __always_inline int load_fixed(const struct frame *f, __u32 off, void *to, __u32 len)
+// load_near is load for what stands near the frame's start, and reads the packet
+// directly where it can; only at a constant offset, because a variable one would
+// need CAP_PERFMON besides CAP_BPF. (In a buffer that begins two bytes past a word, everything
+// behind the Ethernet header is aligned.)
+static __always_inline int load_near(const struct frame *f, __u32 off, void *to, __u32 len)
 {
 	void *data = (void *)(long)f->skb->data;
 	void *end = (void *)(long)f->skb->data_end;
 
-	if (f->ethernet && data + off + len <= end) {
-		__builtin_memcpy(to, data + off, len);
+	if (f->ethernet && off == ETH_HLEN && data + ETH_HLEN + len <= end) {
+		__builtin_memcpy(to, __builtin_assume_aligned(data + ETH_HLEN, 4), len);
 		return 0;
 	}
 	return load(f, off, to, len);
@@ -219,7 +222,7 @@ static __always_inline int ipv4(struct frame *f, __u32 off)
 		__be32 src, dst;
 	} ip;
 
-	if (load_fixed(f, off, &ip, sizeof(ip)) || ip.version_ihl >> 4 != 4)
+	if (load_near(f, off, &ip, sizeof(ip)) || ip.version_ihl >> 4 != 4)
 		return PASS;
 	if (f->egress && (ip.proto == PROTO_VRRP || ip.proto == PROTO_AH) &&
 	    !(ip.frag & bpf_htons(0x1fff))) { // a later fragment has no header to read
@@ -266,7 +269,7 @@ static __always_inline int ipv6(struct frame *f, __u32 off)
 	__u8 next, ext[2];
 	int i;
 
-	if (load_fixed(f, off, &ip, sizeof(ip)) || (ip.head & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
+	if (load_near(f, off, &ip, sizeof(ip)) || (ip.head & bpf_htonl(0xf0000000)) != bpf_htonl(0x60000000))
 		return PASS;
 	next = ip.next;
 	// Extension headers are rare; six are more than any sane packet has.
@@ -312,7 +315,7 @@ static __always_inline int arp(struct frame *f, __u32 off)
 		__be16 op;
 	} head;
 
-	if (load_fixed(f, off, &head, sizeof(head)))
+	if (load_near(f, off, &head, sizeof(head)))
 		return PASS;
 	if (head.protocol != bpf_htons(ETH_P_IP) || head.plen != 4)
 		return PASS;
@@ -346,15 +349,19 @@ static __always_inline int judge(struct __sk_buff *skb, int egress, int ethernet
 	if (skb->vlan_present && (skb->vlan_tci & 0xfff))
 		return PASS;
 	if (ethernet) {
-		off = ETH_HLEN;
-		if (load_fixed(&f, ETH_HLEN - 2, &proto, sizeof(proto)))
+		struct ethhdr *eth = (void *)(long)skb->data;
+
+		if ((void *)(eth + 1) <= (void *)(long)skb->data_end)
+			proto = eth->h_proto;
+		else if (load(&f, ETH_HLEN - 2, &proto, sizeof(proto)))
 			return PASS;
+		off = ETH_HLEN;
 		if (proto == bpf_htons(ETH_P_8021Q) || proto == bpf_htons(ETH_P_8021AD)) {
 			struct {
 				__be16 tci, proto;
 			} tag;
 
-			if (load_fixed(&f, ETH_HLEN, &tag, sizeof(tag)) || (tag.tci & bpf_htons(0xfff)))
+			if (load_near(&f, ETH_HLEN, &tag, sizeof(tag)) || (tag.tci & bpf_htons(0xfff)))
 				return PASS;
 			proto = tag.proto;
 			off += sizeof(tag);

@@ -1,0 +1,104 @@
+package gate
+
+import (
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
+)
+
+// TestUserNamespace: in a user namespace the kernel refuses eBPF even to its root; the gate
+// falls back to nft, says so, and works.
+func TestUserNamespace(t *testing.T) {
+	cmd := child(t, nil, "userns", config.GateAuto)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWNET,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	out, err := cmd.Output()
+	if err != nil && len(out) == 0 && !inCI() {
+		t.Skipf("no user namespaces here: %v", err)
+	}
+	if err != nil || !strings.HasSuffix(string(out), "done\n") {
+		t.Fatalf("%v: %s", err, out)
+	}
+	t.Logf("%s", out)
+}
+
+func inCI() bool { return os.Getenv("CI") == "true" }
+
+// childUserNS asks across a veth pair inside its own namespace.
+func childUserNS() {
+	attrs := netlink.NewLinkAttrs()
+	attrs.Name = "inner"
+	childFatal(netlink.LinkAdd(&netlink.Veth{LinkAttrs: attrs, PeerName: "outer"}))
+	inner, err := netlink.LinkByName("inner")
+	childFatal(err)
+	outer, err := netlink.LinkByName("outer")
+	childFatal(err)
+	for _, a := range []string{"10.9.0.1/24", "10.9.0.100/32"} {
+		addr, _ := netlink.ParseAddr(a)
+		childFatal(netlink.AddrAdd(inner, addr))
+	}
+	childFatal(netlink.LinkSetUp(inner))
+	childFatal(netlink.LinkSetUp(outer))
+	wire, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK, int(htons(unix.ETH_P_ARP)))
+	childFatal(err)
+	index := outer.Attrs().Index
+	childFatal(unix.Bind(wire, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ARP), Ifindex: index}))
+
+	s, err := New(Options{Mode: config.GateAuto})
+	childFatal(err)
+	if s.Mode() != config.GateNFT || !strings.Contains(s.Why(), "CAP_BPF") {
+		childFatal(fmt.Errorf("mode %d: %s", s.Mode(), s.Why()))
+	}
+	fmt.Println(s.Why())
+	g, err := s.Gate(Key{Name: "VI_1", Ifindex: inner.Attrs().Index, VRID: 51}, []netip.Addr{vip4})
+	childFatal(err)
+	answered := func(ip netip.Addr) bool {
+		src := net.HardwareAddr{2, 0, 0, 0, 0, 7}
+		sa := &unix.SockaddrLinklayer{Ifindex: index, Halen: 6, Addr: [8]byte{255, 255, 255, 255, 255, 255}}
+		buf := make([]byte, 256)
+		for range 20 {
+			childFatal(unix.Sendto(wire, arpFrame(1, src, peer4, nil, ip), 0, sa))
+			for limit := time.Now().Add(vain); time.Now().Before(limit); {
+				unix.Poll([]unix.PollFd{{Fd: int32(wire), Events: unix.POLLIN}}, 10)
+				if n, _, err := unix.Recvfrom(wire, buf, 0); err == nil && isARPFrom(ip)(buf[:n]) {
+					return true
+				}
+			}
+			if ip != own4 {
+				break
+			}
+		}
+		return false
+	}
+	expect := func(want bool, when string) {
+		if !answered(own4) {
+			childFatal(fmt.Errorf("%s: the node's own address is not answered", when))
+		}
+		if answered(vip4) != want {
+			childFatal(fmt.Errorf("%s: answered %v, want %v", when, !want, want))
+		}
+	}
+	expect(false, "created")
+	g.PermitAdverts(loop.Now() + time.Second)
+	if !g.Open(loop.Now() + time.Hour) {
+		childFatal(fmt.Errorf("does not open"))
+	}
+	expect(true, "open")
+	g.Close()
+	expect(false, "closed")
+	childFatal(s.Shutdown())
+	fmt.Println("done")
+}
