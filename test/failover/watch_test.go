@@ -19,8 +19,11 @@ type watch struct {
 	mu      sync.Mutex
 	judge   measure.Judge
 	tenures []measure.Tenure
-	maxGap  time.Duration // longest pause between two of our own questions
+	blind   []spell // when we did not ask in time, and so know nothing
 }
+
+// spell is a stretch of time.
+type spell struct{ from, to int64 }
 
 const (
 	watchEvery = 500 * time.Microsecond
@@ -77,7 +80,9 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 		question[31] = base[3] + byte(i%16)
 		at := now()
 		w.mu.Lock()
-		w.maxGap = max(w.maxGap, time.Duration(at-last))
+		if at-last > int64(watchGrace)/2 {
+			w.blind = append(w.blind, spell{last, at})
+		}
 		w.judge.Probe(at)
 		w.tenures = w.judge.Ended(w.tenures)
 		w.mu.Unlock()
@@ -108,10 +113,15 @@ func now() int64 {
 }
 
 // verdict returns for how long two machines answered, and for how long nobody
-// did, between two instants.
+// did, between two instants. Time in which we did not ask is not held against
+// anybody.
 func (w *watch) verdict(from, to int64) (double, gap time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := append(append([]measure.Tenure(nil), w.tenures...), w.judge.Open()...)
-	return time.Duration(measure.Double(all, int64(watchEvery), from, to)), time.Duration(measure.Gap(all, int64(watchEvery), from, to))
+	silent := measure.Gap(all, int64(watchEvery), from, to)
+	for _, b := range w.blind {
+		silent -= max(min(b.to, to)-max(b.from, from), 0)
+	}
+	return time.Duration(measure.Double(all, int64(watchEvery), from, to)), time.Duration(max(silent, 0))
 }
