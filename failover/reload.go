@@ -46,33 +46,33 @@ func (e *Engine) Apply(site *config.Site) (Applied, error) {
 	return done, err
 }
 
-// identity is what makes an instance another one if it changes.
-type identity struct {
-	iface   string
-	vrid    uint8
-	version uint8
-	ipv6    bool
-	unicast bool
-	gate    config.GateMode
-}
-
-func identityOf(c *config.Instance) identity {
-	return identity{c.Interface, c.VRID, c.Version, c.IPv6, len(c.Peers) > 0, c.Gate}
+// restarts reports whether a change cannot be made to a running instance: what
+// peers or the kernel know it by, or how its gate is built.
+func restarts(c config.InstanceChange) bool {
+	return c.Restart() || c.Aspects.Has(config.Gate) || c.Old != nil && c.New != nil && (len(c.Old.Peers) > 0) != (len(c.New.Peers) > 0)
 }
 
 // apply brings the router from its present site, if any, to a new one.
 func (r *router) apply(site *config.Site) (done Applied) {
+	before := r.site
+	if before == nil {
+		before = new(config.Site)
+	}
+	changes := map[string]config.InstanceChange{}
+	for _, c := range config.Diff(before, site).Instances {
+		changes[c.Name] = c
+	}
 	old := map[string]*instance{}
 	for _, m := range r.instances {
 		old[m.cfg.Name] = m
 	}
 	keep := map[string]bool{}
 	for _, c := range site.Instances {
-		if m := old[c.Name]; m != nil {
-			if identityOf(m.cfg) == identityOf(c) {
-				keep[c.Name] = true
-			} else {
+		if old[c.Name] != nil {
+			if restarts(changes[c.Name]) {
 				done.Restarted = append(done.Restarted, c.Name)
+			} else {
+				keep[c.Name] = true
 			}
 		}
 	}
@@ -90,7 +90,9 @@ func (r *router) apply(site *config.Site) (done Applied) {
 	for _, c := range site.Instances {
 		if keep[c.Name] {
 			m := old[c.Name]
-			if r.update(m, c) {
+			m.cfg = c
+			if change, ok := changes[c.Name]; ok {
+				r.update(m, change)
 				done.Changed = append(done.Changed, c.Name)
 			}
 			instances = append(instances, m)
@@ -143,25 +145,18 @@ func (r *router) drop(m *instance) {
 	r.instances = slices.DeleteFunc(r.instances, func(o *instance) bool { return o == m })
 }
 
-// update gives a running instance its new configuration.
-func (r *router) update(m *instance, c *config.Instance) bool {
-	old := m.cfg
-	diff := changes(old, c)
-	m.cfg = c
-	if len(diff) == 0 {
-		return false
-	}
+// update makes a running instance follow its new configuration, m.cfg.
+func (r *router) update(m *instance, change config.InstanceChange) {
 	if m.gate != nil {
-		if err := m.gate.SetAddresses(virtual(c)); err != nil {
-			r.logf(LevelError, "(%s) lease gate: %v", c.Name, err)
+		if err := m.gate.SetAddresses(virtual(m.cfg)); err != nil {
+			r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
 		}
 	}
 	if m.state == vrrp.Master {
 		r.moveAddresses(m)
 	}
 	r.reconfigure(m)
-	r.logf(LevelInfo, "(%s) changed: %s", c.Name, strings.Join(diff, ", "))
-	return true
+	r.logf(LevelInfo, "(%s) changed: %v", m.cfg.Name, change.Aspects)
 }
 
 // moveAddresses brings a master's addresses to what its configuration now says:

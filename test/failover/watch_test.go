@@ -33,7 +33,7 @@ const (
 // newWatch asks from interface eth0 of ns. Each question comes from one of 16
 // sender addresses, so that an answer names the question it belongs to.
 func newWatch(t testing.TB, ns *netns.NS, vip, base netip.Addr) *watch {
-	w := &watch{judge: measure.Judge{Grace: int64(watchGrace)}}
+	w := &watch{judge: measure.Judge{Grace: int(watchGrace / watchEvery)}}
 	var fd int
 	var err error
 	ns.Do(func() {
@@ -83,7 +83,7 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 		if at-last > int64(watchGrace)/2 {
 			w.blind = append(w.blind, spell{last, at})
 		}
-		w.judge.Probe(at)
+		w.judge.Probe()
 		w.tenures = w.judge.Ended(w.tenures)
 		w.mu.Unlock()
 		sent[i%16], last = at, at
