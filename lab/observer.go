@@ -20,9 +20,9 @@ import (
 const (
 	// probeEvery is the spacing of the observer's ARP requests, and so its resolution.
 	probeEvery = 500_000 // ns
-	// probeGrace is how long a machine may leave probes unanswered before its tenure is over.
-	// Shorter silences of one and the same machine are not seen as gaps.
-	probeGrace = 20_000_000 // ns
+	// probeGrace is how many probes in a row a machine may leave unanswered before its tenure
+	// is over: 20 ms. Shorter silences of one and the same machine are not seen as gaps.
+	probeGrace = 40
 	// blindAfter is how far apart two probes may be before the observer calls itself blind.
 	blindAfter = 5_000_000 // ns
 	// probeTell is how often the observer tells what it saw.
@@ -131,7 +131,7 @@ func (o *observer) probe(l *line) error {
 		next += probeEvery
 		at := sleepUntil(next)
 		o.drain()
-		o.judge.Probe(at)
+		o.judge.Probe()
 		if at-last > blindAfter {
 			o.mu.Lock()
 			o.blind = append(o.blind, blindSpell{From: last, To: at})

@@ -128,7 +128,7 @@ func (l *lab) playAll(ctx context.Context, faults []fault) ([]Result, error) {
 		results = append(results, res)
 		l.out.progress("%s", res.sentence())
 		if l.opt.Story {
-			l.out.progress("  and back: client without an answer for %.0f ms", res.RepairOutage)
+			l.out.progress("  %s: client without an answer for %.0f ms", f.undo.past(f.node.Name), res.RepairOutage)
 		}
 	}
 	return results, nil

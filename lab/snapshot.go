@@ -18,7 +18,7 @@ func (b *board) snapshot(at int64) State {
 	st := State{
 		Site: b.site.Name, Title: b.site.Title, Address: b.site.VIP.String(),
 		Director: b.director, Rootless: b.rootless, Phase: b.phase, Doing: b.doing,
-		Now: b.ms(at), Holders: b.holders(),
+		Now: b.ms(at), Holders: b.holders(), Faults: []FaultState{},
 		Watch: WatchState{Double: inMs(measure.Double(b.tenures, probeEvery, b.began, b.reach))},
 	}
 	for _, s := range b.blind {
@@ -68,7 +68,7 @@ func (b *board) nodeState(n *nodeBoard, at int64, answers bool) NodeState {
 		Name: n.Name, Address: n.Address.Addr().String(), MAC: n.mac,
 		Director: n.director, Web: n.web, WebUnit: b.site.WebUnit, Cable: n.cable,
 		Answers: answers, VRRP: n.vrrp, Served: n.served, LastAdvert: -1,
-		Journal: slices.Clone(n.journal[max(0, len(n.journal)-shownJournal):]),
+		Journal: append([]Entry{}, n.journal[max(0, len(n.journal)-shownJournal):]...),
 	}
 	for i := len(b.adverts) - 1; i >= 0; i-- {
 		if b.adverts[i].Source == s.Address {

@@ -81,6 +81,17 @@ func TestStateGolden(t *testing.T) {
 	}
 }
 
+// TestStateListsAreNeverNull: a reader in any language may walk every list of an empty state.
+func TestStateListsAreNeverNull(t *testing.T) {
+	b, err := json.Marshal(newBoard(sites[0], "evenkeel", 0).snapshot(second))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if i := strings.Index(string(b), "null"); i >= 0 {
+		t.Errorf("null in state.json: …%s…", b[max(0, i-40):i+4])
+	}
+}
+
 func TestFiguresOfKilledMaster(t *testing.T) {
 	b := killedMaster()
 	f := b.faults[0]

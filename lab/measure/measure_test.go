@@ -88,7 +88,7 @@ const half = ms / 2
 // probed plays a recording to a judge and returns the tenures it found. Each string is one
 // machine: a rune per probe, # where it answered.
 func probed(rows map[string]string) []Tenure {
-	j := Judge{Grace: 20 * ms}
+	j := Judge{Grace: 40}
 	longest := 0
 	for _, row := range rows {
 		longest = max(longest, len(row))
@@ -100,7 +100,7 @@ func probed(rows map[string]string) []Tenure {
 	slices.Sort(names)
 	for i := range longest {
 		at := int64(i) * half
-		j.Probe(at)
+		j.Probe()
 		for _, name := range names {
 			if row := rows[name]; i < len(row) && row[i] == '#' {
 				j.Answer(at, name)
@@ -141,16 +141,16 @@ func TestDoubleAndGap(t *testing.T) {
 }
 
 func TestJudgeEndsTenureAfterGrace(t *testing.T) {
-	j := Judge{Grace: 20 * ms}
-	j.Probe(0)
+	j := Judge{Grace: 3}
+	j.Probe()
 	j.Answer(0, "a")
-	for at := int64(half); at <= 20*ms; at += half {
-		j.Probe(at)
+	for range 4 { // three unanswered, the fourth just sent
+		j.Probe()
 	}
 	if len(j.Open()) != 1 {
 		t.Fatalf("ended within its grace: %+v", j.Ended(nil))
 	}
-	j.Probe(20*ms + half)
+	j.Probe()
 	ended := j.Ended(nil)
 	if len(ended) != 1 || ended[0].Open || ended[0].To != 0 || len(j.Open()) != 0 {
 		t.Fatalf("ended %+v, open %+v", ended, j.Open())
@@ -162,14 +162,25 @@ func TestJudgeEndsTenureAfterGrace(t *testing.T) {
 	}
 }
 
+func TestBlindObserverEndsNoTenure(t *testing.T) {
+	j := Judge{Grace: 3}
+	j.Probe()
+	j.Answer(0, "a")
+	j.Probe() // the observer did not run for a second
+	j.Answer(1000*ms, "a")
+	if open := j.Open(); len(open) != 1 || open[0].From != 0 || open[0].To != 1000*ms {
+		t.Errorf("open %+v", open)
+	}
+}
+
 func TestLateAnswerCountsForItsProbe(t *testing.T) {
 	// a's answer to the probe at 1 ms arrives after b has answered the probe at 2 ms. That is a
 	// handover, not two masters.
-	j := Judge{Grace: 20 * ms}
-	j.Probe(0)
+	j := Judge{Grace: 40}
+	j.Probe()
 	j.Answer(0, "a")
-	j.Probe(1 * ms)
-	j.Probe(2 * ms)
+	j.Probe()
+	j.Probe()
 	j.Answer(2*ms, "b")
 	j.Answer(1*ms, "a")
 	if d := Double(j.Open(), half, 0, 10*ms); d != 0 {

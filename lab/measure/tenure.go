@@ -16,33 +16,36 @@ type Tenure struct {
 // an answer names the probe it belongs to, however late it arrives.
 //
 // A machine's tenure runs from the first to the last probe it answered; it ends when the
-// machine has left every probe of the last Grace unanswered.
+// machine has left Grace probes in a row unanswered. Grace counts probes, not time: while the
+// observer itself does not get to run, no probe is sent and no tenure ends.
 type Judge struct {
-	Grace int64 // ns a machine may be silent before its tenure counts as over
+	Grace int // probes a machine may leave unanswered in a row
 
 	next int
 	open []Tenure
+	late []int // by open tenure: probes since the last answer
 	done []Tenure
 }
 
 // Answer records that who answered the probe sent at the instant probe.
 func (j *Judge) Answer(probe int64, who string) {
 	for i := range j.open {
-		t := &j.open[i]
-		if t.Who == who && probe-t.To <= j.Grace {
+		if t := &j.open[i]; t.Who == who {
 			t.To = max(t.To, probe)
 			t.From = min(t.From, probe)
+			j.late[i] = 0
 			return
 		}
 	}
 	j.next++
 	j.open = append(j.open, Tenure{ID: j.next, Who: who, From: probe, To: probe, Open: true})
+	j.late = append(j.late, 0)
 }
 
-// Probe records that a probe was sent at the instant at, and ends the tenures whose grace is over.
-func (j *Judge) Probe(at int64) {
+// Probe records that a probe was sent, and ends the tenures whose grace is over.
+func (j *Judge) Probe() {
 	for i := 0; i < len(j.open); {
-		if at-j.open[i].To <= j.Grace {
+		if j.late[i]++; j.late[i] <= j.Grace+1 { // this one is not unanswered yet
 			i++
 			continue
 		}
@@ -50,6 +53,7 @@ func (j *Judge) Probe(at int64) {
 		t.Open = false
 		j.done = append(j.done, t)
 		j.open = slices.Delete(j.open, i, i+1)
+		j.late = slices.Delete(j.late, i, i+1)
 	}
 }
 

@@ -56,6 +56,10 @@ function nodeChip(n) {
 
 function drawMap(st) {
   const served = st.client.down === 0 && st.client.server;
+  // Drawing again would start the moving dashes anew, so that happens at changes only.
+  const key = JSON.stringify([slim.matches, served, st.client.down > 0, st.holders, st.nodes.map((n) => [n.director, n.vrrp.state, n.web, n.cable, n.answers])]);
+  if (drawMap.key === key) return;
+  drawMap.key = key;
   const place = slim.matches ? slimMap : wideMap, half = place.half;
   attr($('map'), 'viewBox', place.box);
   const links = [], boxes = [], badges = [];
@@ -208,7 +212,7 @@ function drawTime(st) {
   const g = canvas.getContext('2d');
   g.setTransform(dpr, 0, 0, dpr, 0, 0);
   g.clearRect(0, 0, W, H);
-  const narrow = W < 520, left = narrow ? 52 : 92, right = W - 8, span = Math.min(120000, Math.max(60000, t.to + 5000));
+  const narrow = W < 520, left = narrow ? 52 : 102, right = W - 8, span = Math.min(120000, Math.max(60000, t.to + 5000));
   const from = Math.max(0, t.to - span), x = (ms) => left + (ms - from) / span * (right - left);
   const ink = color('ink'), quiet = color('quiet'), line = color('line'), bad = color('bad'), slowInk = color('slow');
   const top = narrow ? 16 : 44;
@@ -270,19 +274,20 @@ function drawTime(st) {
   }
   g.globalAlpha = 1;
   // marks
-  let rows = [-1e9, -1e9, -1e9];
-  for (const e of t.events) {
-    if (e.kind === 'announce') continue;
-    const ex = x(e.at), c = e.kind === 'fault' ? bad : e.kind === 'repair' ? color('good') : quiet;
-    g.strokeStyle = c; g.fillStyle = c; g.lineWidth = e.kind === 'state' ? 1 : 1.6;
-    g.globalAlpha = e.kind === 'state' ? 0.5 : 1;
-    g.setLineDash(e.kind === 'state' ? [2, 3] : []);
+  const rows = [[], [], []]; // taken stretches of each row of labels
+  const marks = t.events.filter((e) => e.kind !== 'announce');
+  // What was done gets its label before what came of it.
+  for (const e of [...marks.filter((e) => e.kind !== 'state'), ...marks.filter((e) => e.kind === 'state')]) {
+    const ex = x(e.at), state = e.kind === 'state', c = state ? quiet : color(e.kind === 'fault' ? 'bad' : 'good');
+    g.strokeStyle = c; g.fillStyle = c; g.lineWidth = state ? 1 : 1.6;
+    g.globalAlpha = state ? 0.5 : 1;
+    g.setLineDash(state ? [2, 3] : []);
     g.beginPath(); g.moveTo(ex, lanes.marks[1]); g.lineTo(ex, H - 24); g.stroke();
     g.setLineDash([]); g.globalAlpha = 1;
-    const text = e.text.replace(/ \(.*$/s, '').replace(/: director /, ' ').replace(/: web server /, ' web ').replace(/: cable /, ' ').replace(': everything ', ' ');
-    const w = g.measureText(text).width + 10;
-    const row = rows.findIndex((end) => end < ex);
-    if (!narrow && row >= 0 && ex + w < right) { g.fillText(text, ex + 2, lanes.marks[0] + 5 + row * 14); rows[row] = ex + w; } else {
+    const text = e.text.replace(/ \(.*$/s, '').replace(/: director /, ' ').replace(/: web server /, ' web ').replace(/: cable /, ' ').replace(': everything ', ' ').replace(/, cannot restart/, '');
+    const end = ex + g.measureText(text).width + 8;
+    const row = narrow || end > right ? -1 : rows.findIndex((taken) => taken.every(([a, b]) => end < a || ex > b));
+    if (row >= 0) { g.fillText(text, ex + 2, lanes.marks[0] + 5 + row * 14); rows[row].push([ex, end]); } else {
       g.beginPath(); g.moveTo(ex - 4, lanes.marks[1] - 6); g.lineTo(ex + 4, lanes.marks[1] - 6); g.lineTo(ex, lanes.marks[1]); g.fill();
     }
   }
