@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 
@@ -301,6 +302,13 @@ func TestVerdicts(t *testing.T) {
 		// The addresses are here, as after a crash.
 		c.node.Address("eth0", vip4.String()+"/24")
 		c.node.Address("eth0", vip6.String()+"/128")
+		// An IPv6 address belongs to the machine once its route is there, a moment later.
+		for limit := time.Now().Add(patient); !strings.Contains(c.node.Run("ip", "-6", "route", "show", "table", "local"), "local "+vip6.String()+" "); {
+			if time.Now().After(limit) {
+				t.Fatalf("%s is not usable", vip6)
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
 		s := newSet(t, c.node, mode)
 		t.Cleanup(func() { c.node.Do(func() { s.Shutdown() }) })
 		index := c.node.Index("eth0")

@@ -156,6 +156,44 @@ func TestVRRPWire(t *testing.T) {
 	}
 }
 
+// TestVRRPReportsLocalDrops: an advert that never left must not look sent.
+func TestVRRPReportsLocalDrops(t *testing.T) {
+	a, _ := pair(t)
+	v4, v6 := openVRRP(t, a, VRRPConfig{Group: group4}), openVRRP(t, a, VRRPConfig{IPv6: true, Group: group6})
+	send := func() [2]error {
+		return [2]error{
+			v4.Send([]byte("advert"), netip.MustParseAddr("10.9.0.1"), group4, 255),
+			v6.Send([]byte("advert"), netip.MustParseAddr("fe80::1"), group6, 255),
+		}
+	}
+	if err := send(); err != [2]error{} {
+		t.Fatal(err)
+	}
+	a.Run("nft", "add table netdev t; add chain netdev t c { type filter hook egress device eth0 priority 0; policy drop; }")
+	if err := send(); err != [2]error{unix.ENOBUFS, unix.ENOBUFS} {
+		t.Errorf("dropped on the way out: %v", err)
+	}
+	a.Run("nft", "flush ruleset")
+	if err := send(); err != [2]error{} {
+		t.Errorf("the error sticks: %v", err)
+	}
+}
+
+// TestVRRPForgetsUnreachablePeers: a peer that refuses the protocol must not spoil later sends.
+func TestVRRPForgetsUnreachablePeers(t *testing.T) {
+	a, _ := pair(t)
+	src, dst := netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("10.9.0.2")
+	v := openVRRP(t, a, VRRPConfig{Source: src})
+	tp := capture(t, a)
+	for range 5 {
+		if err := v.Send([]byte("advert"), src, dst, 255); err != nil {
+			t.Fatal(err)
+		}
+		// The peer has no VRRP socket and says so.
+		tp.next(t, func(f []byte) bool { return f[12] == 8 && f[23] == 1 && f[34] == 3 })
+	}
+}
+
 func TestVRRPHearsOnlyItsGroup(t *testing.T) {
 	a, b := pair(t)
 	other := netip.MustParseAddr("224.0.0.19")

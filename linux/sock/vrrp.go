@@ -154,6 +154,13 @@ func (v *VRRP) openSend(cfg VRRPConfig) (err error) {
 		s.device(cfg)
 	}
 	s.int(unix.SOL_SOCKET, unix.SO_PRIORITY, 7, "SO_PRIORITY") // TC_PRIO_CONTROL
+	// Without these the kernel reports success for what a full queue or the lease gate dropped.
+	// ICMP errors do not come this way: they are looked up by protocol, and ours is RAW.
+	if v.ipv6 {
+		s.int(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1, "IPV6_RECVERR")
+	} else {
+		s.int(unix.IPPROTO_IP, unix.IP_RECVERR, 1, "IP_RECVERR")
+	}
 	if v.ipv6 {
 		s.int(unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0, "IPV6_MULTICAST_LOOP")
 		if cfg.Ifindex != 0 {
@@ -237,7 +244,8 @@ func (v *VRRP) Receive(buf []byte) (d Datagram, ok bool, err error) {
 // multicast loop, never fragmented. src is the source address (the caller's choice, it need
 // not be on this machine; invalid and IPv4: the kernel chooses), dst the group or peer, ttl
 // the TTL or hop limit. It does not allocate. Errors are plain [unix.Errno] values:
-// ENETDOWN, ENETUNREACH, ENOBUFS, ENODEV and the like.
+// ENETDOWN, ENETUNREACH, ENODEV and the like; ENOBUFS when a full queue or the lease gate
+// dropped the packet.
 func (v *VRRP) Send(payload []byte, src, dst netip.Addr, ttl int) error {
 	if len(payload) > len(v.packet)-ipv6Header {
 		return unix.EMSGSIZE
