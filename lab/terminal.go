@@ -115,9 +115,9 @@ func liveLines(st State, url string) []string {
 		if n.Director != unitRunning {
 			state = n.Director
 		}
-		gate := n.VRRP.GateMode
-		if n.VRRP.Gate != "" {
-			gate += " " + n.VRRP.Gate
+		gate := n.VRRP.GateMode + " " + n.VRRP.Gate
+		if n.Director != unitRunning && !n.Answers && n.VRRP.Gate == "open" {
+			gate = n.VRRP.GateMode + " closed" // by itself; the director could no longer say so
 		}
 		holds := "       "
 		if n.Answers {
