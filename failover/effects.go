@@ -41,6 +41,10 @@ func (r *router) do(m *instance, e *vrrp.Effect) {
 	case vrrp.ConfirmGate:
 		ok := r.extend(m, e.Until)
 		r.carry(r.machine.Opened(vrrp.Time(loop.Now()), m.id, ok, nil))
+	case vrrp.ShortenGate:
+		if m.gate != nil {
+			m.gate.Shorten(time.Duration(e.Until))
+		}
 	case vrrp.CloseGate:
 		if m.gate != nil {
 			m.gate.Close()

@@ -26,6 +26,7 @@ type instance struct {
 	gate      *gate.Gate
 	source    netip.Addr
 	assigned  []netif.Assignment // addresses we have set
+	guarded   []netip.Addr       // addresses its gate stands before
 	renewedAt vrrp.Time          // when lifetimes were last renewed (GateLifetime)
 	faults    []string           // in words, for people
 	sendError string             // last reported, so that it is reported once

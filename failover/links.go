@@ -98,7 +98,7 @@ func (r *router) linkChanged(ev *netif.Event) {
 			word = "up"
 		}
 		r.logf(LevelInfo, "Netlink reports %s %s", l.Name, word)
-		r.lendAddresses(l.Index)
+		r.lendAll()
 	}
 }
 
@@ -128,17 +128,12 @@ func (r *router) cover(l netif.Link) {
 	}
 }
 
-// lendAddresses sets a master's addresses on an interface that was absent when it
+// lendAll sets masters' addresses on an interface that was absent when they
 // became master.
-func (r *router) lendAddresses(ifindex int) {
+func (r *router) lendAll() {
 	for _, m := range r.instances {
-		if m.state != vrrp.Master {
-			continue
-		}
-		as, _ := r.assignments(m)
-		if len(as) > len(m.assigned) {
-			r.addAddresses(m)
-			r.announce(m, m.cfg.Announce.Repeat)
+		if m.state == vrrp.Master {
+			r.lend(m)
 		}
 	}
 }
@@ -253,7 +248,8 @@ func (r *router) buildGate(m *instance) {
 		return
 	}
 	key := gate.Key{Name: m.cfg.Name, Ifindex: m.ifindex, IPv6: m.cfg.IPv6, VRID: m.cfg.VRID, Unicast: len(m.cfg.Peers) > 0}
-	g, err := r.gates.Gate(key, virtual(m.cfg))
+	m.guarded = virtual(m.cfg)
+	g, err := r.gates.Gate(key, m.guarded)
 	if err != nil {
 		r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
 		return

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -86,11 +87,18 @@ func (r *router) apply(site *config.Site) (done Applied) {
 	}
 	r.site = site
 	r.applyScripts(site)
+	for _, c := range site.Instances { // an address may move from one instance to another
+		if keep[c.Name] {
+			old[c.Name].cfg = c
+			if _, changed := changes[c.Name]; changed {
+				r.withdraw(old[c.Name])
+			}
+		}
+	}
 	instances := make([]*instance, 0, len(site.Instances))
 	for _, c := range site.Instances {
 		if keep[c.Name] {
 			m := old[c.Name]
-			m.cfg = c
 			if change, ok := changes[c.Name]; ok {
 				r.update(m, change)
 				done.Changed = append(done.Changed, c.Name)
@@ -145,41 +153,59 @@ func (r *router) drop(m *instance) {
 	r.instances = slices.DeleteFunc(r.instances, func(o *instance) bool { return o == m })
 }
 
-// update makes a running instance follow its new configuration, m.cfg.
-func (r *router) update(m *instance, change config.InstanceChange) {
-	if m.gate != nil {
-		if err := m.gate.SetAddresses(virtual(m.cfg)); err != nil {
-			r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
+// withdraw takes away what a running instance's new configuration, m.cfg, no
+// longer lists, so that another instance may take it over.
+func (r *router) withdraw(m *instance) {
+	want, _ := r.assignments(m)
+	var gone, stay []netip.Addr
+	kept := virtual(m.cfg)
+	if m.state == vrrp.Master {
+		leaving := without(m.assigned, want)
+		if err := r.conn.Remove(leaving); err != nil {
+			r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
+		}
+		m.assigned = without(m.assigned, leaving)
+	}
+	for _, ip := range m.guarded {
+		if slices.Contains(kept, ip) {
+			stay = append(stay, ip)
+		} else {
+			gone = append(gone, ip)
 		}
 	}
+	if len(gone) > 0 {
+		r.guard(m, stay)
+	}
+}
+
+// update makes a running instance follow its new configuration, m.cfg.
+func (r *router) update(m *instance, change config.InstanceChange) {
+	r.guard(m, virtual(m.cfg))
 	if m.state == vrrp.Master {
-		r.moveAddresses(m)
+		r.lend(m)
 	}
 	r.reconfigure(m)
 	r.logf(LevelInfo, "(%s) changed: %v", m.cfg.Name, change.Aspects)
 }
 
-// moveAddresses brings a master's addresses to what its configuration now says:
-// those that stay are not touched.
-func (r *router) moveAddresses(m *instance) {
+// guard tells the gate which addresses it stands before.
+func (r *router) guard(m *instance, addrs []netip.Addr) {
+	m.guarded = addrs
+	if m.gate == nil {
+		return
+	}
+	if err := m.gate.SetAddresses(addrs); err != nil {
+		r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
+	}
+}
+
+// lend sets and announces a master's addresses that are not set yet; those that
+// are stay untouched.
+func (r *router) lend(m *instance) {
 	want, _ := r.assignments(m)
-	in := func(list []netif.Assignment, a netif.Assignment) bool {
-		return slices.ContainsFunc(list, func(b netif.Assignment) bool { return a.Ifindex == b.Ifindex && a.Addr == b.Addr })
-	}
-	var gone, fresh []netif.Assignment
-	for _, a := range m.assigned {
-		if !in(want, a) {
-			gone = append(gone, a)
-		}
-	}
-	for _, a := range want {
-		if !in(m.assigned, a) {
-			a.Lifetime = r.lifetime(m)
-			fresh = append(fresh, a)
-		}
-	}
-	if err := r.conn.Remove(gone); err != nil {
-		r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
+	fresh := without(want, m.assigned)
+	for i := range fresh {
+		fresh[i].Lifetime = r.lifetime(m)
 	}
 	if err := r.conn.Add(fresh); err != nil {
 		r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
@@ -190,6 +216,17 @@ func (r *router) moveAddresses(m *instance) {
 			r.announceOne(m, a.Ifindex, a.Addr.Prefix.Addr())
 		}
 	}
+}
+
+// without returns the assignments of a that are not in b.
+func without(a, b []netif.Assignment) []netif.Assignment {
+	var rest []netif.Assignment
+	for _, x := range a {
+		if !slices.ContainsFunc(b, func(y netif.Assignment) bool { return x.Ifindex == y.Ifindex && x.Addr == y.Addr }) {
+			rest = append(rest, x)
+		}
+	}
+	return rest
 }
 
 // applyGroups builds the sync groups as people see them.

@@ -50,6 +50,8 @@ const (
 	// ConfirmGate extends the open gate to Until, the whole lease, unless it has
 	// closed meanwhile. Opened must be called with the outcome.
 	ConfirmGate
+	// ShortenGate moves the gate's deadline back to Until, if it lies behind.
+	ShortenGate
 	// CloseGate stops it at once.
 	CloseGate
 	AddAddresses

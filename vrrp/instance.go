@@ -306,6 +306,10 @@ func (m *instance) reconfigure(now Time, p Params, e []Effect) []Effect {
 	}
 	e = m.priorityMoved(now, before, e)
 	if m.state == Master {
+		if until := now.Add(p.Hold()); until < m.gateUntil { // others will wait no longer than our next advert says
+			m.gateUntil, m.gateBefore = until, until
+			e = append(e, Effect{ID: m.id, Kind: ShortenGate, Until: until})
+		}
 		if p.Refresh != old.Refresh {
 			m.refreshAt = Never
 			if p.Refresh > 0 {

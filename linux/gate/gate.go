@@ -81,6 +81,12 @@ func (g *Gate) Extend(until time.Duration) bool {
 	return true
 }
 
+// Shorten moves both deadlines back to the given instant where they lie behind it: others
+// are about to be told that they need not wait as long as they were told before.
+func (g *Gate) Shorten(until time.Duration) {
+	g.store(min(g.open.Load(), int64(until)), min(g.advert.Load(), int64(until)))
+}
+
 // Close closes the gate at once, for the addresses and for adverts.
 func (g *Gate) Close() { g.store(0, 0) }
 
