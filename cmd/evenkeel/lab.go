@@ -28,10 +28,13 @@ Faults for --faults: ` + strings.Join(lab.FaultNames(), ", ") + `, or all.`,
 			}
 			opt.Faults = faults
 			status, err := lab.Run(c.Context(), opt)
-			if err == nil && status != 0 {
-				err = exitError(status)
+			if err != nil {
+				c.PrintErrln("evenkeel:", err)
 			}
-			return err
+			if status != 0 {
+				return exitError(status)
+			}
+			return nil
 		},
 	}
 	c.Flags().StringSliceVar(&faults, "faults", nil, "play these faults once without the page, and end")
