@@ -35,8 +35,21 @@ type builder struct {
 	instances []*instanceDraft
 	groups    []*groupDraft
 	scripts   []*scriptDraft
+	byName    names
 	// lost holds names of definitions that could not be read, whose users are blameless.
 	lost map[string]bool
+}
+
+// names finds definitions by name.
+type names struct {
+	instances map[string]*instanceDraft
+	groups    map[string]*groupDraft
+	scripts   map[string]*scriptDraft
+}
+
+func newBuilder(r *report) *builder {
+	return &builder{report: r, lost: make(map[string]bool),
+		byName: names{make(map[string]*instanceDraft), make(map[string]*groupDraft), make(map[string]*scriptDraft)}}
 }
 
 // current is the definition being read; at most one is set.
@@ -104,8 +117,9 @@ type instanceDraft struct {
 	trackers      trackerDraft
 	gate          opt[config.GateMode]
 	memberOf      *groupDraft
-	// broken: something essential was wrong and reported, so do not ask for it again.
-	brokenVRID, brokenInterface, brokenAddress bool
+	family        opt[bool] // IPv6, of the first address that could be read
+	// blamed holds words that were wrong and reported, so that they are not missed too.
+	blamed map[string]bool
 }
 
 type addressDraft struct {

@@ -92,41 +92,50 @@ func hasWildcard(pattern string) bool { return strings.ContainsAny(pattern, "*?[
 // maxPatterns bounds what {a,b}{c,d}… may grow to.
 const maxPatterns = 1024
 
-// expandBraces gives the patterns that {a,b} stands for, outermost first.
+// expandBraces gives the patterns that {a,b} stands for, at most maxPatterns.
 func expandBraces(pattern string) []string {
-	open := strings.IndexByte(pattern, '{')
-	if open < 0 {
-		return []string{pattern}
-	}
-	depth, from, end := 0, open+1, -1
-	var parts []string
-	for i := open; i < len(pattern) && end < 0; i++ {
-		switch pattern[i] {
-		case '{':
-			depth++
-		case ',':
-			if depth == 1 {
-				parts = append(parts, pattern[from:i])
-				from = i + 1
-			}
-		case '}':
-			if depth--; depth == 0 {
-				parts = append(parts, pattern[from:i])
-				end = i
-			}
-		}
-	}
-	if end < 0 || len(parts) < 2 {
-		return []string{pattern}
-	}
 	var all []string
-	for _, part := range parts {
-		for _, p := range expandBraces(pattern[:open] + part + pattern[end+1:]) {
-			if len(all) == maxPatterns {
-				return all
-			}
-			all = append(all, p)
+	todo := []string{pattern}
+	for len(todo) > 0 && len(all) < maxPatterns {
+		p := todo[0]
+		todo = todo[1:]
+		if parts := firstBraces(p); parts != nil {
+			todo = append(parts, todo...)
+			continue
 		}
+		all = append(all, p)
 	}
 	return all
+}
+
+// firstBraces replaces the first {a,b} of a pattern by each of its parts, or gives
+// nil if there is none.
+func firstBraces(pattern string) []string {
+	open := strings.IndexByte(pattern, '{')
+	if open < 0 {
+		return nil
+	}
+	depth, from := 0, open+1
+	var parts []string
+	for i := open; i < len(pattern); i++ {
+		switch c := pattern[i]; {
+		case c == '{':
+			depth++
+		case c == ',' && depth == 1:
+			parts = append(parts, pattern[from:i])
+			from = i + 1
+		case c == '}' && depth > 1:
+			depth--
+		case c == '}':
+			if parts == nil {
+				return nil
+			}
+			parts = append(parts, pattern[from:i])
+			for n := range parts {
+				parts[n] = pattern[:open] + parts[n] + pattern[i+1:]
+			}
+			return parts
+		}
+	}
+	return nil
 }

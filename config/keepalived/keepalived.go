@@ -95,7 +95,7 @@ func Parse(name string, data []byte, opts Options) (*config.Site, []config.Diagn
 	opts = opts.withDefaults()
 	r := &report{}
 	l := &loader{opts: opts, report: r}
-	b := &builder{report: r, lost: make(map[string]bool)}
+	b := newBuilder(r)
 	w := &walker{builder: b}
 	w.block(topLevel, l.tree(name, data))
 	site := b.site()

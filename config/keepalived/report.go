@@ -21,14 +21,31 @@ type finding struct {
 type report struct {
 	findings []finding
 	errors   int
+	full     bool
 }
+
+// maxFindings bounds what is worth telling about one configuration.
+const maxFindings = 2000
 
 func (r *report) add(f finding) {
 	if f.Severity == config.Error {
 		r.errors++
 	}
-	r.findings = append(r.findings, f)
+	if len(r.findings) < maxFindings {
+		r.findings = append(r.findings, f)
+		return
+	}
+	if !r.full {
+		r.full = true
+		f.Diagnostic = config.Diagnostic{Pos: f.Pos, Severity: config.Error, Code: "too-many", Message: fmt.Sprintf("there are more than %d problems; the rest is not shown", maxFindings)}
+		f.refused, f.silent = true, false
+		r.findings = append(r.findings, f)
+		r.errors++
+	}
 }
+
+// q quotes a word of the file for a message, so that odd bytes cannot hurt a terminal.
+func q(s string) string { return fmt.Sprintf("%q", s) }
 
 // bad: neither we nor the reference take it.
 func (r *report) bad(pos config.Position, code, message, hint string) {
@@ -75,6 +92,3 @@ func (r *report) diagnostics(strict bool) []config.Diagnostic {
 	config.SortDiagnostics(list)
 	return list
 }
-
-// q quotes a word of the file for a message, so that odd bytes cannot hurt a terminal.
-func q(s string) string { return fmt.Sprintf("%q", s) }

@@ -71,8 +71,8 @@ func (b *builder) finishInstance(d *instanceDraft) {
 // else from the source.
 func (b *builder) resolveFamily(d *instanceDraft) {
 	switch {
-	case len(d.addresses) > 0:
-		d.IPv6 = d.addresses[0].Prefix.Addr().Is6()
+	case d.family.set:
+		d.IPv6 = d.family.val
 	case len(d.peers) > 0:
 		d.IPv6 = d.peers[0].Addr.Is6()
 	case d.unicastSource.set:
@@ -88,11 +88,11 @@ func (b *builder) resolveFamily(d *instanceDraft) {
 func (b *builder) resolveIdentity(d *instanceDraft) {
 	d.Interface = d.iface.or(b.global.iface.or(""))
 	unicast := len(d.peers) > 0 && (d.unicastSource.set || d.mcastSource.set)
-	if d.Interface == "" && !d.brokenInterface && !unicast {
+	if d.Interface == "" && !d.blamed["interface"] && !unicast {
 		b.report.bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no interface", q(d.Name)), "add a line: interface NAME")
 	}
 	d.VRID = uint8(d.vrid.val)
-	if !d.vrid.set && !d.brokenVRID {
+	if !d.vrid.set && !d.blamed["virtual_router_id"] {
 		b.report.bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no virtual_router_id", q(d.Name)), "add a line: virtual_router_id NUMBER (1..255), the same on every node")
 	}
 }

@@ -40,7 +40,7 @@ func (b *builder) resolveAddresses(d *instanceDraft) {
 			d.Excluded = append(d.Excluded, b.completeAddress(d, a))
 		}
 	}
-	if len(d.addresses) == 0 && !d.brokenAddress {
+	if len(d.addresses) == 0 && !d.blamed["virtual_ipaddress"] {
 		// Differs from Keepalived: an instance without virtual_ipaddress is an error. There
 		// VRRPv2 only says that one would be sensible.
 		b.report.bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no virtual_ipaddress", q(d.Name)), "add a block: virtual_ipaddress { ADDRESS }")
@@ -65,7 +65,7 @@ func (b *builder) completeAddress(d *instanceDraft, a addressDraft) config.Addre
 	if a.Dev == "" {
 		a.Dev = d.Interface
 	}
-	if a.Dev == "" && !d.brokenInterface {
+	if a.Dev == "" && len(d.peers) > 0 && !d.blamed["interface"] {
 		b.report.bad(a.tok.pos, "missing-word", fmt.Sprintf("address %s has no interface", a.Prefix.Addr()), "add dev NAME: the instance has none either")
 	}
 	return a.Address
@@ -74,15 +74,26 @@ func (b *builder) completeAddress(d *instanceDraft, a addressDraft) config.Addre
 // checkVRIDs reports instances that nobody could tell apart on the wire: same VRID,
 // interface and family, and the same group or a peer in common.
 func (b *builder) checkVRIDs() {
-	for i, d := range b.instances {
-		for _, o := range b.instances[:i] {
-			if !d.vrid.set || !o.vrid.set || d.VRID != o.VRID || d.IPv6 != o.IPv6 || d.Interface != o.Interface || !b.samePath(d, o) {
+	type key struct {
+		vrid uint8
+		ipv6 bool
+		dev  string
+	}
+	seen := make(map[key][]*instanceDraft)
+	for _, d := range b.instances {
+		if !d.vrid.set {
+			continue
+		}
+		k := key{d.VRID, d.IPv6, d.Interface}
+		for _, o := range seen[k] {
+			if !b.samePath(d, o) {
 				continue
 			}
 			b.report.bad(d.vrid.tok.pos, "duplicate-vrid", fmt.Sprintf("virtual_router_id %d is used by vrrp_instance %s on interface %s too", d.VRID, q(o.Name), q(d.Interface)),
 				"first at "+o.vrid.tok.pos.String())
 			break
 		}
+		seen[k] = append(seen[k], d)
 	}
 }
 

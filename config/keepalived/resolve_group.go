@@ -24,17 +24,17 @@ func (b *builder) finishGroup(d *groupDraft) {
 }
 
 func (b *builder) addGroupMember(d *groupDraft, name token) {
-	i := slices.IndexFunc(b.instances, func(o *instanceDraft) bool { return o.Name == name.text })
+	member := b.byName.instances[name.text]
 	switch {
-	case i < 0 && b.lost[name.text]:
-	case i < 0:
+	case member == nil && b.lost[name.text]:
+	case member == nil:
 		b.report.bad(name.pos, "unknown-name", fmt.Sprintf("vrrp_sync_group %s: there is no vrrp_instance %s", q(d.Name), q(name.text)), nearestName(name.text, b.instanceNames()))
-	case b.instances[i].memberOf != nil:
-		b.report.bad(name.pos, "two-groups", fmt.Sprintf("vrrp_instance %s is in vrrp_sync_group %s already", q(name.text), q(b.instances[i].memberOf.Name)), "")
+	case member.memberOf != nil:
+		b.report.bad(name.pos, "two-groups", fmt.Sprintf("vrrp_instance %s is in vrrp_sync_group %s already", q(name.text), q(member.memberOf.Name)), "")
 	default:
-		b.instances[i].memberOf = d
-		b.dropWeights(d, b.instances[i])
-		d.Members = append(d.Members, &b.instances[i].Instance)
+		member.memberOf = d
+		b.dropWeights(d, member)
+		d.Members = append(d.Members, &member.Instance)
 	}
 }
 
@@ -50,30 +50,32 @@ func (b *builder) trackedTwice(d *groupDraft) {
 	}
 }
 
-// dropWeights takes the weights off a member's trackers: members of a group share
-// one fate, and priorities that move apart would pull it in two directions.
+// dropWeights takes a member's weighted trackers away: members of a group share one
+// fate, and priorities that move apart would pull it in two directions.
+// Differs from Keepalived: without sync_group_tracking_weight, a weighted tracker of a
+// group's member does nothing. 2.2.7 says the same, but changes the priority.
 func (b *builder) dropWeights(d *groupDraft, member *instanceDraft) {
 	if d.TrackingWeight {
 		return
 	}
 	say := func(tok token, what string, weight int) {
-		b.report.tolerate(tok.pos, "group-weight", fmt.Sprintf("weight %d of %s %s is not used: vrrp_instance %s is in a sync group", weight, what, q(tok.text), q(member.Name)),
+		b.report.tolerate(tok.pos, "group-weight", fmt.Sprintf("%s %s with weight %d is not used: vrrp_instance %s is in a sync group", what, q(tok.text), weight, q(member.Name)),
 			"track it in the group, or add sync_group_tracking_weight to it")
 	}
-	for i := range member.TrackInterfaces {
-		if t := &member.TrackInterfaces[i]; t.Weight != 0 {
+	member.TrackInterfaces = slices.DeleteFunc(member.TrackInterfaces, func(t config.TrackInterface) bool {
+		if t.Weight != 0 {
 			at := slices.IndexFunc(member.trackers.interfaces, func(r interfaceRef) bool { return r.Name == t.Name })
 			say(member.trackers.interfaces[at].tok, "interface", t.Weight)
-			t.Weight = 0
 		}
-	}
-	for i := range member.TrackScripts {
-		if t := &member.TrackScripts[i]; t.Weight != 0 {
+		return t.Weight != 0
+	})
+	member.TrackScripts = slices.DeleteFunc(member.TrackScripts, func(t config.TrackScript) bool {
+		if t.Weight != 0 {
 			at := slices.IndexFunc(member.trackers.scripts, func(r scriptRef) bool { return r.name.text == t.Script.Name })
 			say(member.trackers.scripts[at].name, "script", t.Weight)
-			t.Weight = 0
 		}
-	}
+		return t.Weight != 0
+	})
 }
 
 // trackedInterfaces checks the interfaces of d, or of a group if d is nil.
@@ -97,8 +99,8 @@ func (b *builder) trackedInterfaces(t *trackerDraft, d *instanceDraft) []config.
 func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.TrackScript {
 	var list []config.TrackScript
 	for _, r := range t.scripts {
-		i := slices.IndexFunc(b.scripts, func(o *scriptDraft) bool { return o.Name == r.name.text })
-		if i < 0 {
+		script := b.byName.scripts[r.name.text]
+		if script == nil {
 			// Differs from Keepalived: a track_script that does not exist is an error. There
 			// the check is dropped and the instance goes on unchecked.
 			if !b.lost[r.name.text] {
@@ -106,7 +108,6 @@ func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.Tra
 			}
 			continue
 		}
-		script := b.scripts[i]
 		script.used = true
 		tracked := config.TrackScript{Script: &script.Script, Weight: script.Weight, Reverse: script.Reverse}
 		if r.weight.set {

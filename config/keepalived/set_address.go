@@ -10,15 +10,15 @@ import (
 )
 
 func (b *builder) addVirtual(s *statement) {
-	if a, ok := b.virtualAddress(s); ok {
+	if a, ok := b.virtualAddress(s, false); ok {
 		b.instance.addresses = append(b.instance.addresses, a)
 	} else {
-		b.instance.brokenAddress = true
+		b.blame("virtual_ipaddress")
 	}
 }
 
 func (b *builder) addExcluded(s *statement) {
-	if a, ok := b.virtualAddress(s); ok {
+	if a, ok := b.virtualAddress(s, true); ok {
 		b.instance.excluded = append(b.instance.excluded, a)
 	}
 }
@@ -83,11 +83,14 @@ var addressOptions = map[string]struct{ value, done bool }{
 	"peer": {true, false}, "use_vmac": {false, false}, "preferred_lft": {true, false},
 }
 
-// virtualAddress reads one line of virtual_ipaddress.
-func (b *builder) virtualAddress(s *statement) (addressDraft, bool) {
+// virtualAddress reads one line of virtual_ipaddress or virtual_ipaddress_excluded.
+func (b *builder) virtualAddress(s *statement, excluded bool) (addressDraft, bool) {
 	a := addressDraft{tok: s.word}
 	prefix, ok := b.prefix(s.word)
 	a.Prefix = prefix
+	if prefix.IsValid() && !b.instance.family.set && !excluded {
+		b.instance.family = given(prefix.Addr().Is6(), s.word)
+	}
 	for i := 0; i < len(s.args); i++ {
 		word := s.args[i]
 		o, known := addressOptions[word.text]

@@ -12,10 +12,11 @@ func (b *builder) openGroup(s *statement, v []value) {
 	d := &groupDraft{name: name}
 	d.Name, d.Pos = name.text, s.word.pos
 	b.group = d
-	if i := slices.IndexFunc(b.groups, func(o *groupDraft) bool { return o.Name == d.Name }); i >= 0 {
-		b.duplicate(name, "vrrp_sync_group", b.groups[i].Pos)
+	if first := b.byName.groups[d.Name]; first != nil {
+		b.duplicate(name, "vrrp_sync_group", first.Pos)
 		return
 	}
+	b.byName.groups[d.Name] = d
 	b.groups = append(b.groups, d)
 }
 

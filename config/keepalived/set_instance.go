@@ -11,17 +11,28 @@ import (
 
 func (b *builder) openInstance(s *statement, v []value) {
 	name := v[0].tok
-	d := &instanceDraft{name: name}
+	d := &instanceDraft{name: name, blamed: make(map[string]bool)}
 	d.Name, d.Pos = name.text, s.word.pos
 	b.instance = d
-	if i := slices.IndexFunc(b.instances, func(o *instanceDraft) bool { return o.Name == d.Name }); i >= 0 {
-		b.duplicate(name, "vrrp_instance", b.instances[i].Pos)
+	if first := b.byName.instances[d.Name]; first != nil {
+		b.duplicate(name, "vrrp_instance", first.Pos)
 		return
 	}
+	b.byName.instances[d.Name] = d
 	b.instances = append(b.instances, d)
 }
 
 func (b *builder) closeInstance(*statement) { b.instance = nil }
+
+// blame notes that a word of the definition being read is there, but wrong.
+func (b *builder) blame(word string) {
+	switch {
+	case b.instance != nil:
+		b.instance.blamed[word] = true
+	case b.script != nil && word == "script":
+		b.lost[b.script.Name] = true
+	}
+}
 
 // duplicate reports a second definition of a name.
 func (b *builder) duplicate(name token, what string, first config.Position) {
@@ -30,12 +41,12 @@ func (b *builder) duplicate(name token, what string, first config.Position) {
 
 func (b *builder) setInterface(_ *statement, v []value) {
 	if !b.isInterfaceName(v[0].tok) {
-		b.instance.brokenInterface = true
+		b.blame("interface")
 		return
 	}
 	if v[0].tok.text == "lo" {
 		b.report.bad(v[0].tok.pos, "loopback", "a loopback interface cannot carry adverts", "")
-		b.instance.brokenInterface = true
+		b.blame("interface")
 		return
 	}
 	b.instance.iface = given(v[0].tok.text, v[0].tok)

@@ -13,12 +13,13 @@ func (b *builder) openScript(s *statement, v []value) {
 	d := &scriptDraft{name: name}
 	d.Name, d.Pos, d.Rise, d.Fall = name.text, s.word.pos, 1, 1
 	b.script = d
-	if i := slices.IndexFunc(b.scripts, func(o *scriptDraft) bool { return o.Name == d.Name }); i >= 0 {
+	if first := b.byName.scripts[d.Name]; first != nil {
 		// Differs from Keepalived: two vrrp_scripts of one name are an error. There the first
 		// counts, in silence.
-		b.report.refuse(name.pos, "duplicate-name", fmt.Sprintf("vrrp_script %s is defined twice", q(name.text)), "first at "+b.scripts[i].Pos.String())
+		b.report.refuse(name.pos, "duplicate-name", fmt.Sprintf("vrrp_script %s is defined twice", q(name.text)), "first at "+first.Pos.String())
 		return
 	}
+	b.byName.scripts[d.Name] = d
 	b.scripts = append(b.scripts, d)
 }
 

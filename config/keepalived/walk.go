@@ -32,17 +32,17 @@ func (w *walker) block(p place, body []*statement) {
 				"the first is on line "+fmt.Sprint(first.pos.Line))
 		}
 		given[k.word] = s.word
-		w.statement(k, s)
+		w.statement(p, k, s)
 	}
 }
 
-// statement checks one known word and applies it.
-func (w *walker) statement(k keyword, s *statement) {
+// statement checks one known word of p and applies it.
+func (w *walker) statement(p place, k keyword, s *statement) {
 	if w.quiet {
 		if w.shape(k, s) && len(k.args) > 0 && k.args[0].kind == aChoice && len(s.args) > 0 {
 			w.argument(k, k.args[0], s.args[0])
 		}
-		w.inside(k, s, false)
+		w.inside(p, k, s, false)
 		return
 	}
 	apply := w.announce(k, s) && w.shape(k, s) && k.state != refused
@@ -54,7 +54,10 @@ func (w *walker) statement(k keyword, s *statement) {
 	if apply && k.set != nil {
 		k.set(w.builder, s, values)
 	}
-	w.inside(k, s, apply)
+	if !apply && k.state == done {
+		w.blame(k.word)
+	}
+	w.inside(p, k, s, apply)
 	if apply && k.end != nil {
 		k.end(w.builder, s)
 	}
@@ -62,18 +65,34 @@ func (w *walker) statement(k keyword, s *statement) {
 
 // inside walks the block of a word. If the word itself was not applied, there is
 // nothing to apply its block to, and only unknown words in it are named.
-func (w *walker) inside(k keyword, s *statement, apply bool) {
+func (w *walker) inside(p place, k keyword, s *statement, apply bool) {
 	switch {
 	case k.block != "":
 		inner := walker{builder: w.builder, quiet: !apply}
 		inner.block(k.block, s.body)
 	case apply && k.entry != nil:
-		for _, e := range s.body {
+		for i, e := range s.body {
+			if w.runaway(p, e) {
+				w.report.bad(e.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(e.word.text), k.word), `a "}" is missing before it`)
+				w.block(p, s.body[i:])
+				return
+			}
 			if e.word.kind == wordToken {
 				k.entry(w.builder, e)
 			}
 		}
 	}
+}
+
+// runaway reports whether an entry of a block in p is no entry, but a word of p or of
+// the top level with a block of its own: the block of entries was not closed.
+func (w *walker) runaway(p place, e *statement) bool {
+	if !e.block {
+		return false
+	}
+	_, here := lookup(p, e.word.text)
+	_, top := lookup(topLevel, e.word.text)
+	return here || top
 }
 
 // announce says what is to be said about the word itself, before its arguments.
@@ -168,7 +187,14 @@ func (w *walker) unknown(p place, s *statement) {
 		}
 		return
 	}
-	w.report.bad(s.word.pos, "unknown-word", message, hint(p, text))
+	near, cure := hint(p, text)
+	if near != "" && !w.quiet {
+		w.blame(near)
+	}
+	if p == inGroup && cure == "" && len(s.args) == 0 {
+		cure = fmt.Sprintf("members go into a block of their own: group { %s }", text)
+	}
+	w.report.bad(s.word.pos, "unknown-word", message, cure)
 	if p == topLevel && s.block {
 		w.skipped(s)
 	}
@@ -186,13 +212,13 @@ func (w *walker) skipped(s *statement) {
 func (w *walker) recover(k keyword, s *statement) {
 	saved := w.builder.current
 	w.builder.current = current{}
-	w.statement(k, s)
+	w.statement(topLevel, k, s)
 	w.builder.current = saved
 }
 
-// hint gives the nearest word that is known: in this place first, then in any.
-func hint(p place, text string) string {
-	var near string
+// hint gives the nearest word that is known, if it is one of this place, and the
+// advice to use it, or one of another place.
+func hint(p place, text string) (near, advice string) {
 	best := allowance(text) + 1
 	for _, k := range table[p] {
 		if d := distance(text, k.word, best); d < best {
@@ -200,10 +226,10 @@ func hint(p place, text string) string {
 		}
 	}
 	if near != "" {
-		return fmt.Sprintf("did you mean %s?", q(near))
+		return near, fmt.Sprintf("did you mean %s?", q(near))
 	}
 	if homes := homesOf(text); len(homes) > 0 {
-		return fmt.Sprintf("%s belongs in %s", q(text), strings.Join(homes, " or "))
+		return "", fmt.Sprintf("%s belongs in %s", q(text), strings.Join(homes, " or "))
 	}
 	var home place
 	for _, other := range places {
@@ -214,9 +240,9 @@ func hint(p place, text string) string {
 		}
 	}
 	if near != "" {
-		return fmt.Sprintf("did you mean %s? it belongs in %s", q(near), home)
+		return "", fmt.Sprintf("did you mean %s? it belongs in %s", q(near), home)
 	}
-	return ""
+	return "", ""
 }
 
 // homesOf lists the places that know a word, at most three.

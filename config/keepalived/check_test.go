@@ -1,0 +1,198 @@
+package keepalived
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+func TestCheck(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	good, wrong := write("good.conf", inst("")), write("wrong.conf", inst("virutal_ipaddress 5"))
+	warned, lvs := write("warned.conf", inst("state SLAVE")), write("lvs.conf", cases[len(cases)-6].text+"virtual_server 10.9.0.5 80 {\nlb_algo rr\n}\n")
+	own := write("own.conf", inst("lease_gate off"))
+	tests := []struct {
+		name  string
+		paths []string
+		opts  Options
+		how   Presentation
+		code  int
+		want  string
+	}{
+		{"good", []string{good}, Options{}, Presentation{}, 0, ""},
+		{"wrong", []string{wrong}, Options{}, Presentation{}, 1,
+			"DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n    virutal_ipaddress 5\n    ^\n"},
+		{"brief", []string{wrong}, Options{}, Presentation{Brief: true}, 1,
+			"DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n"},
+		{"warning", []string{warned}, Options{}, Presentation{Brief: true}, 0,
+			"DIR/warned.conf:7:7: warning: state \"SLAVE\": BACKUP is used; the other state than MASTER is called BACKUP\n"},
+		{"warning, strict", []string{warned}, Options{Strict: true}, Presentation{Brief: true}, 1,
+			"DIR/warned.conf:7:7: error: state \"SLAVE\": BACKUP is used; the other state than MASTER is called BACKUP\n"},
+		{"own word", []string{own}, Options{}, Presentation{Brief: true}, 0, ""},
+		{"own word, strict", []string{own}, Options{Strict: true}, Presentation{Brief: true}, 1,
+			"DIR/own.conf:7:1: error: \"lease_gate\" is a word of evenkeel; keepalived does not know it\n"},
+		{"two", []string{good, wrong}, Options{}, Presentation{Brief: true}, 1,
+			"DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n"},
+		{"missing", []string{filepath.Join(dir, "none.conf")}, Options{}, Presentation{}, 1, "DIR/none.conf: error: no such file or directory\n"},
+		{"directory", []string{dir}, Options{}, Presentation{}, 1, "DIR: error: is a directory\n"},
+		{"device", []string{"/dev/zero"}, Options{}, Presentation{}, 1, "/dev/zero: error: is not a regular file\n"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			var out bytes.Buffer
+			if code := Check(test.paths, test.opts, test.how, &out); code != test.code {
+				t.Errorf("code %d, want %d", code, test.code)
+			}
+			if got := strings.ReplaceAll(out.String(), dir, "DIR"); got != test.want {
+				t.Errorf("got:\n%s\nwant:\n%s", got, test.want)
+			}
+		})
+	}
+	t.Run("unsupported, strict", func(t *testing.T) {
+		var out bytes.Buffer
+		if code := Check([]string{lvs}, Options{}, Presentation{}, &out); code != 1 {
+			t.Error("a file with virtual_server passes")
+		}
+		if site, diags := Load(lvs, Options{Strict: true}); site != nil || config.HasErrors(diags) {
+			t.Errorf("strict: site %v, %v", site, diags)
+		}
+	})
+	t.Run("json", func(t *testing.T) {
+		var out bytes.Buffer
+		Check([]string{wrong}, Options{}, Presentation{JSON: true}, &out)
+		var got []map[string]any
+		if err := json.Unmarshal(out.Bytes(), &got); err != nil || len(got) != 1 {
+			t.Fatalf("%v: %s", err, out.Bytes())
+		}
+		for key, want := range map[string]any{"file": wrong, "line": 7.0, "col": 1.0, "severity": "error", "code": "unknown-word", "hint": `did you mean "virtual_ipaddress"?`} {
+			if got[0][key] != want {
+				t.Errorf("%s: %v, want %v", key, got[0][key], want)
+			}
+		}
+	})
+}
+
+// TestFloodIsBounded: a file that is not one at all is refused in few words and soon.
+func TestFloodIsBounded(t *testing.T) {
+	_, diags := Parse("f", bytes.Repeat([]byte("xyzzy plugh {\n"), 200_000), Options{})
+	if len(diags) == 0 || len(diags) > maxFindings+1 {
+		t.Errorf("%d diagnostics", len(diags))
+	}
+	if last := diags[len(diags)-1]; !config.HasErrors(diags) || last.Severity != config.Error {
+		t.Errorf("last: %v", last)
+	}
+}
+
+// TestManyInstances: 20,000 instances are read in a time that does not grow with
+// their square.
+func TestManyInstances(t *testing.T) {
+	var text strings.Builder
+	for i := range 20_000 {
+		fmt.Fprintf(&text, "vrrp_instance v%d {\ninterface eth%d\nvirtual_router_id %d\nvirtual_ipaddress {\n10.%d.%d.1\n}\n}\n", i, i/255, i%255+1, i/250, i%250)
+	}
+	site, diags := Parse("f", []byte(text.String()), Options{})
+	if site == nil || len(site.Instances) != 20_000 || len(diags) > 0 {
+		t.Fatalf("%v", diags)
+	}
+}
+
+func TestCheckScripts(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	write := func(name string, mode os.FileMode) string {
+		path := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	fine, plain, open := write("fine", 0o755), write("plain", 0o644), write("open", 0o757)
+	write("wide/script", 0o755)
+	if err := os.Chmod(filepath.Join(dir, "wide"), 0o777); err != nil {
+		t.Fatal(err)
+	}
+	root := os.Getuid() == 0
+	tests := []struct {
+		program string
+		secure  bool
+		want    string // "" when nothing is wrong
+		rooted  bool   // only where the test's files belong to root
+	}{
+		{fine, false, "", false},
+		{"true", false, "", false},
+		{"no-such-program-here", false, "there is no program", false},
+		{"if", false, "sh -c", false},
+		{"./x", false, "not an absolute path", false},
+		{dir + "/none", false, "does not exist", false},
+		{dir + "/no/such/dir/x", false, "there is no directory " + dir + "/no", false},
+		{plain, false, "is not executable (mode -rw-r--r--); chmod +x", false},
+		{dir, false, "is a directory", false},
+		{fine + "/x", false, "not a directory", false},
+		{"/dev/null", false, "is not a regular file", false},
+		{open, false, "", false},
+		{open, true, dir + "/open is writable by everyone", true},
+		{dir + "/wide/script", true, dir + "/wide is writable by everyone", true},
+		{"/usr/bin/env", true, "", false},
+	}
+	for _, test := range tests {
+		if test.rooted && !root {
+			continue
+		}
+		problem, hint := FindScript(test.program, Machine{}, test.secure)
+		if got := problem + "; " + hint; (problem == "") != (test.want == "") || !strings.Contains(got, test.want) {
+			t.Errorf("%s secure %v: %q, want %q", test.program, test.secure, got, test.want)
+		}
+	}
+
+	conf := fmt.Sprintf("vrrp_script c {\n  script %q\n}\n%s", dir+"/none", inst("notify_fault "+plain+"\ntrack_script {\nc\n}"))
+	site, diags := Parse("f.conf", []byte(conf), Options{})
+	if site == nil {
+		t.Fatal(diags)
+	}
+	found := CheckScripts(site, Machine{})
+	want := []string{
+		"f.conf:2:3: warning: script: script " + dir + "/none does not exist",
+		`f.conf:4:1: warning: notify_fault of vrrp_instance "V": script ` + plain + " is not executable (mode -rw-r--r--); chmod +x " + plain,
+	}
+	if len(found) != len(want) {
+		t.Fatalf("%v", found)
+	}
+	for i := range want {
+		if found[i].String() != want[i] {
+			t.Errorf("got  %s\nwant %s", found[i], want[i])
+		}
+	}
+}
+
+// TestMachineErrors: an error that is not "does not exist" is told as it is.
+func TestMachineErrors(t *testing.T) {
+	m := Machine{Stat: func(path string) (fs.FileInfo, error) {
+		return nil, &fs.PathError{Op: "stat", Path: path, Err: errors.New("i/o error")}
+	}}
+	if problem, _ := FindScript("/bin/x", m, false); problem != "script /bin/x: i/o error" {
+		t.Error(problem)
+	}
+}

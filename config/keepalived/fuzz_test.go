@@ -1,0 +1,130 @@
+package keepalived
+
+import (
+	"bytes"
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// FuzzParse reads anything: it must end soon, never panic, and place every
+// diagnostic inside a file it read. Includes find files made of the input itself.
+func FuzzParse(f *testing.F) {
+	for _, pattern := range []string{"testdata/*.conf", "../../examples/*/*.conf", "../../../shared/corpus/keepalived/*.conf"} {
+		files, _ := filepath.Glob(pattern)
+		for _, file := range files {
+			data, err := os.ReadFile(file)
+			if err != nil {
+				f.Fatal(err)
+			}
+			f.Add(data)
+		}
+	}
+	for _, c := range cases {
+		f.Add([]byte(c.text))
+	}
+	f.Add([]byte("include a.conf\ninclude {a,b}{c,d}\n@x include *\n"))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		opened := map[string][]byte{"main.conf": data}
+		reads := 0
+		opts := Options{
+			ID: "x",
+			ReadFile: func(name string) ([]byte, error) {
+				if !strings.HasSuffix(name, ".conf") || reads > 50 {
+					return nil, fs.ErrNotExist
+				}
+				reads++
+				opened[name] = data[min(len(data), len(name)):]
+				return opened[name], nil
+			},
+			Glob: func(pattern string) ([]string, error) {
+				if strings.Contains(pattern, "[") {
+					return nil, errors.New("bad pattern")
+				}
+				return []string{strings.ReplaceAll(pattern, "*", "a")}, nil
+			},
+		}
+		start := time.Now()
+		for _, strict := range []bool{false, true} {
+			opts.Strict = strict
+			site, diags := Parse("main.conf", data, opts)
+			if strict == false && (site == nil) != config.HasErrors(diags) {
+				t.Errorf("site %v, errors %v", site != nil, config.HasErrors(diags))
+			}
+			for _, d := range diags {
+				checkPlace(t, opened, d)
+			}
+			if site != nil {
+				checkSite(t, site)
+				if !config.Diff(site, site).Empty() {
+					t.Error("a site differs from itself")
+				}
+			}
+		}
+		Recognise(data)
+		if d := time.Since(start); d > 20*time.Second {
+			t.Errorf("%d bytes took %v", len(data), d)
+		}
+	})
+}
+
+// checkPlace holds a diagnostic to a place that exists.
+func checkPlace(t *testing.T, opened map[string][]byte, d config.Diagnostic) {
+	text, ok := opened[d.Pos.File]
+	if !ok {
+		t.Errorf("no such file: %v", d)
+		return
+	}
+	lines := bytes.Split(text, []byte{'\n'})
+	if d.Pos.Line < 1 || d.Pos.Line > len(lines) || d.Pos.Col < 1 || d.Pos.Col > len(lines[d.Pos.Line-1])+1 {
+		t.Errorf("no such place: %v", d)
+	}
+	if d.Message == "" || d.Code == "" || strings.ContainsAny(d.Message+d.Hint, "\n\r\x00\x1b") {
+		t.Errorf("bad text: %q %q", d.Message, d.Hint)
+	}
+}
+
+// checkSite holds a site to the ranges its fields promise.
+func checkSite(t *testing.T, s *config.Site) {
+	for _, i := range s.Instances {
+		switch {
+		case i.VRID == 0, i.Priority == 0, i.Version != 2 && i.Version != 3, i.DownAdverts < 1 || i.DownAdverts > 100,
+			len(i.Addresses) == 0 || len(i.Addresses) > 255, len(i.AuthPass) > 8, i.Announce.Repeat < 1, !i.McastGroup.IsMulticast(),
+			i.Version == 2 && (i.AdvertInterval < time.Second || i.AdvertInterval > 255*time.Second || i.AdvertInterval%time.Second != 0),
+			i.Version == 3 && (i.AdvertInterval < 10*time.Millisecond || i.AdvertInterval > 40950*time.Millisecond || i.AdvertInterval%(10*time.Millisecond) != 0),
+			i.Interface == "" && (len(i.Peers) == 0 || !i.McastSource.IsValid()):
+			t.Errorf("out of range: %+v", i)
+		}
+		for _, a := range i.Addresses {
+			if a.Prefix.Addr().Is6() != i.IPv6 || a.Dev == "" {
+				t.Errorf("address: %+v", a)
+			}
+		}
+		for _, p := range i.Peers {
+			if p.Addr.Is6() != i.IPv6 {
+				t.Errorf("peer: %+v", p)
+			}
+		}
+		for _, tr := range i.TrackScripts {
+			if tr.Script == nil || tr.Weight < -253 || tr.Weight > 253 {
+				t.Errorf("tracker: %+v", tr)
+			}
+		}
+	}
+	for _, c := range s.Scripts {
+		if !c.Command.Defined() || c.Interval <= 0 || c.Timeout <= 0 || c.Rise < 1 || c.Fall < 1 {
+			t.Errorf("script: %+v", c)
+		}
+	}
+	for _, g := range s.Groups {
+		if len(g.Members) == 0 {
+			t.Errorf("group: %+v", g)
+		}
+	}
+}
