@@ -169,12 +169,17 @@ func TestScripts(t *testing.T) {
 	})
 	t.Run("forks", func(t *testing.T) {
 		t.Parallel()
-		p := one(t, withScript(t, "sleep 1000 >/dev/null 2>&1 &\nexit 0", ""))
+		pids := filepath.Join(t.TempDir(), "pids")
+		p := one(t, withScript(t, "sleep 1000 >/dev/null 2>&1 &\necho $! >> "+pids+"\nexit 0", ""))
 		p.master(t, p.a, 5*time.Second)
 		if p.a.status().Instances[0].Trackers[0].State != "up" {
 			t.Error("a script that leaves a child behind and succeeds is not up")
 		}
-		exec.Command("pkill", "-f", "sleep 1000").Run()
+		p.a.stop()
+		left, _ := os.ReadFile(pids)
+		for _, pid := range strings.Fields(string(left)) {
+			exec.Command("kill", pid).Run()
+		}
 	})
 	t.Run("fails and recovers", func(t *testing.T) {
 		t.Parallel()
