@@ -41,7 +41,6 @@ type simNode struct {
 	contested bool // holds the address since a partition
 	now       Time // what the process read off the clock
 	read      bool // it has read the clock and not used it yet
-	draining  bool
 	pending   []Effect
 	stepAt    Time // when the next step is scheduled; Never: asleep
 }

@@ -133,13 +133,17 @@ func TestSimulation(t *testing.T) {
 		t.Logf("%s\nresult: %q", s.text(), bad)
 		return
 	}
+	count := *seeds
+	if testing.Short() {
+		count = min(count, 500)
+	}
 	var next atomic.Int64
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
 			for {
 				seed := uint64(next.Add(1))
-				if seed > uint64(*seeds) || t.Failed() {
+				if seed > uint64(count) || t.Failed() {
 					return
 				}
 				if bad, _ := simulate(seed, mutantNone, false, nil); bad != "" {
@@ -151,12 +155,15 @@ func TestSimulation(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d sites simulated", *seeds)
+	t.Logf("%d sites simulated", count)
 }
 
 // TestGateRulesAreNeeded removes one rule of the lease gate at a time and
 // expects the simulation to find two masters without a partition.
 func TestGateRulesAreNeeded(t *testing.T) {
+	if testing.Short() {
+		t.Skip("searches up to 100 000 sites for each rule; `make simulate` does")
+	}
 	for _, c := range []struct {
 		name  string
 		mut   mutant

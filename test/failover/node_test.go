@@ -3,6 +3,7 @@ package failover
 import (
 	"bytes"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"os"
 	"os/exec"
@@ -22,6 +23,11 @@ import (
 var programFile string
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("system tests are not part of a short run")
+		os.Exit(0)
+	}
 	dir, err := os.MkdirTemp("", "evenkeel-test-")
 	if err != nil {
 		panic(err)
