@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/gate"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -31,8 +30,6 @@ type Options struct {
 	Log func(Level, string)
 	// Changed, if set, is called on the router thread after any change of state and must not block.
 	Changed func()
-	// Gate is how lease gates are built for instances that do not say (normally GateAuto).
-	Gate config.GateMode
 	// RealTime asks for real-time scheduling and locked memory; refusal is only logged.
 	RealTime bool
 }
@@ -151,9 +148,4 @@ func (e *Engine) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), waitStop)
 	defer cancel()
 	return e.Stop(ctx)
-}
-
-// gateOptions builds the gate package's options.
-func (e *Engine) gateOptions() gate.Options {
-	return gate.Options{Mode: e.opts.Gate, Log: func(s string) { e.opts.Log(LevelWarning, s) }}
 }

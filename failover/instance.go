@@ -29,6 +29,7 @@ type instance struct {
 	guarded   []netip.Addr       // addresses its gate stands before
 	renewedAt vrrp.Time          // when lifetimes were last renewed (GateLifetime)
 	faults    []string           // in words, for people
+	lowerPeer netip.Addr         // lower-priority master last told of
 	sendError string             // last reported, so that it is reported once
 	burst     burst
 	probe     []*sock.Replies

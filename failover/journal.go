@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"net/netip"
 	"time"
 
 	"github.com/evenkeel/evenkeel/linux/loop"
@@ -19,8 +20,11 @@ func (r *router) report(m *instance, e *vrrp.Effect) {
 	case vrrp.Changed:
 		r.changed(m, e.Change)
 	case vrrp.RxLower:
-		r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again", m.cfg.Name, e.Priority, e.Peer)
-		r.tell("INSTANCE", m.cfg.Name, &m.cfg.Notify, "MASTER_RX_LOWER_PRI", m.priority)
+		if m.lowerPeer != e.Peer { // once for each peer and mastership
+			m.lowerPeer = e.Peer
+			r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again", m.cfg.Name, e.Priority, e.Peer)
+		}
+		r.engine.notify.enqueue(m.cfg.Name, m.cfg.Notify.MasterRxLowerPri, r.site.Global.ScriptUser)
 	case vrrp.Complain:
 		verb := "refused"
 		if e.Reason > vrrp.NumRefusals {
@@ -35,7 +39,7 @@ func (r *router) report(m *instance, e *vrrp.Effect) {
 
 // changed writes the one line that says what happened and why.
 func (r *router) changed(m *instance, c vrrp.Change) {
-	m.state, m.priority = c.To, c.Priority
+	m.state, m.priority, m.lowerPeer = c.To, c.Priority, netip.Addr{}
 	m.changed = changeTime{at: time.Now(), change: c}
 	why := c.String()
 	if c.To == vrrp.Fault && len(m.faults) > 0 {

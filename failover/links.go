@@ -5,6 +5,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
@@ -225,8 +226,8 @@ func (r *router) refresh(m *instance) {
 			fault(vrrp.FaultDuplicate, "interface %s: %v", m.cfg.Interface, err)
 		}
 	}
-	if m.gate == nil && m.cfg.Gate != config.GateOff && r.gates.Mode() != config.GateOff {
-		fault(vrrp.FaultGate, "its lease gate cannot be built")
+	if problem := r.gateProblem(m); problem != "" {
+		fault(vrrp.FaultGate, "%s", problem)
 	}
 	weight := r.trackers(m, fault)
 	now := vrrp.Time(loop.Now())
@@ -255,6 +256,27 @@ func (r *router) buildGate(m *instance) {
 		return
 	}
 	m.gate = g
+	hold := m.cfg.AdvertInterval * time.Duration(m.cfg.DownAdverts)
+	if _, ok := gate.AddressLifetime(hold); !ok && r.gates.Mode() == config.GateLifetime {
+		r.logf(LevelWarning, "(%s) addresses live for whole seconds, its lease is %v: after a crash two nodes may answer for about a second", m.cfg.Name, hold)
+	}
+}
+
+// gateProblem says why an instance does not have the gate it asks for. Without it,
+// it must not be master.
+func (r *router) gateProblem(m *instance) string {
+	mode := r.gates.Mode()
+	switch {
+	case m.cfg.Gate == config.GateOff:
+		return ""
+	case mode == config.GateOff:
+		return "lease gates were off when the director started; restart it to have them"
+	case m.cfg.Gate != config.GateAuto && m.cfg.Gate != mode:
+		return fmt.Sprintf("it asks for lease_gate %s, but the gate here is %s", gateName(m.cfg.Gate), gateName(mode))
+	case m.gate == nil:
+		return "its lease gate cannot be built"
+	}
+	return ""
 }
 
 // forwarding6 reports whether the interface forwards IPv6, which is what the

@@ -90,8 +90,7 @@ func (r *router) tell(kind, name string, n *config.Notify, state string, priorit
 	if kind == "GROUP" {
 		queue = "group " + name
 	}
-	specific := map[string]config.Command{"MASTER": n.Master, "BACKUP": n.Backup, "FAULT": n.Fault, "STOP": n.Stop,
-		"MASTER_RX_LOWER_PRI": n.MasterRxLowerPri}[state]
+	specific := map[string]config.Command{"MASTER": n.Master, "BACKUP": n.Backup, "FAULT": n.Fault, "STOP": n.Stop}[state]
 	r.engine.notify.enqueue(queue, specific, owner)
 	if n.Any.Defined() {
 		c := n.Any

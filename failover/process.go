@@ -7,7 +7,10 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"slices"
 	"strconv"
+	"strings"
+	"sync"
 	"syscall"
 	"time"
 
@@ -27,6 +30,7 @@ func runProgram(ctx context.Context, c config.Command, owner config.Owner, timeo
 		return errors.New("no program given")
 	}
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
+	cmd.Env = scriptEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cred, err := credential(c.Owner, owner)
 	if err != nil {
@@ -57,6 +61,19 @@ func runProgram(ctx context.Context, c config.Command, owner config.Owner, timeo
 	}
 	return err
 }
+
+// scriptEnv is our environment without what speaks to the service manager in our
+// name (sd_notify(3)): a script must not be able to call the director alive.
+var scriptEnv = sync.OnceValue(func() []string {
+	return slices.DeleteFunc(os.Environ(), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		switch name {
+		case "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "EVENKEEL_UNDER_INIT":
+			return true
+		}
+		return false
+	})
+})
 
 // defaultScriptUser runs scripts that name no user, where it exists.
 const defaultScriptUser = "keepalived_script"

@@ -258,12 +258,13 @@ func (r *router) applyGroups(site *config.Site) {
 
 // machineGroups tells the machine.
 func (r *router) machineGroups() {
-	r.machine.Ungroup()
+	var groups [][]vrrp.ID
 	for _, g := range r.groups {
 		var ids []vrrp.ID
 		for _, m := range g.members {
 			ids = append(ids, m.id)
 		}
-		r.machine.Group(ids...)
+		groups = append(groups, ids)
 	}
+	r.carry(r.machine.Regroup(vrrp.Time(loop.Now()), nil, groups...))
 }

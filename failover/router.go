@@ -32,6 +32,7 @@ type router struct {
 	linkIndex  map[string]int
 
 	tokens    map[uint64]func() // what to do when a descriptor is readable
+	tokenOf   map[int]uint64    // by descriptor
 	nextToken uint64
 	ready     []uint64
 	effects   []vrrp.Effect
@@ -50,7 +51,7 @@ func newRouter(e *Engine, site *config.Site) (*router, error) {
 	r := &router{engine: e, machine: vrrp.NewRouter(),
 		byID: map[vrrp.ID]*instance{}, scripts: map[string]*script{}, ports: map[portKey]*port{},
 		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{},
-		tokens: map[uint64]func(){}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
+		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
 		buf: make([]byte, 1<<16), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {
 		if err := loop.RealTime(realTimePriority); err != nil {
@@ -85,14 +86,16 @@ func (r *router) open(site *config.Site) (err error) {
 		return fmt.Errorf("listing interfaces: %w", err)
 	}
 	r.setLinks(links)
-	if r.gates, err = gate.New(r.engine.gateOptions()); err != nil {
+	options := gate.Options{Mode: gateMode(site), Log: func(s string) { r.logf(LevelWarning, "%s", s) }}
+	if r.gates, err = gate.New(options); err != nil {
 		return fmt.Errorf("lease gate: %w", err)
 	}
 	if err := r.reclaim(site); err != nil {
 		return err
 	}
-	if r.engine.opts.Gate != config.GateOff {
-		r.logf(LevelInfo, "lease gate: %s", gateName(r.gates.Mode()))
+	r.logf(LevelInfo, "lease gate: %s", gateName(r.gates.Mode()))
+	if why := r.gates.Why(); why != "" {
+		r.logf(LevelWarning, "lease gate: %s", why)
 	}
 	return r.watch(r.monitor.Fd(), r.linkEvents)
 }
@@ -200,12 +203,16 @@ func (r *router) watch(fd int, f func()) error {
 	if err := r.engine.poller.Add(fd, r.nextToken); err != nil {
 		return err
 	}
-	r.tokens[r.nextToken] = f
+	r.tokens[r.nextToken], r.tokenOf[fd] = f, r.nextToken
 	return nil
 }
 
-// unwatch undoes watch. Tokens are few and small: a stale one costs nothing.
-func (r *router) unwatch(fd int) { r.engine.poller.Remove(fd) }
+// unwatch undoes watch. An event already reported for fd finds nobody.
+func (r *router) unwatch(fd int) {
+	r.engine.poller.Remove(fd)
+	delete(r.tokens, r.tokenOf[fd])
+	delete(r.tokenOf, fd)
+}
 
 // stop leaves every election.
 func (r *router) stop() {
@@ -242,6 +249,25 @@ func (r *router) close() {
 
 func (r *router) logf(level Level, format string, args ...any) {
 	r.engine.opts.Log(level, fmt.Sprintf(format, args...))
+}
+
+// gateMode is the one mode the instances ask for, or auto if they leave it open
+// or ask for different ones. With no instance that wants a gate there is none.
+func gateMode(site *config.Site) config.GateMode {
+	mode := config.GateOff
+	for _, c := range site.Instances {
+		switch {
+		case c.Gate == config.GateOff || c.Gate == mode:
+		case mode == config.GateOff:
+			mode = c.Gate
+		default:
+			return config.GateAuto
+		}
+	}
+	if len(site.Instances) == 0 {
+		return config.GateAuto
+	}
+	return mode
 }
 
 func gateName(m config.GateMode) string {

@@ -1,21 +1,10 @@
 package vrrp
 
-import (
-	"slices"
-	"time"
-)
+import "time"
 
 // group is a sync group: its members are master together or not at all.
 type group struct {
 	members []*instance
-}
-
-// ungroup takes m out of its group.
-func (m *instance) ungroup() {
-	if m.group != nil {
-		m.group.members = slices.DeleteFunc(m.group.members, func(o *instance) bool { return o == m })
-		m.group = nil
-	}
 }
 
 // ready reports whether every member wants to be master.
@@ -80,7 +69,7 @@ func (g *group) pullDown(now Time, m *instance, e []Effect) []Effect {
 // spreadFaults gives every member the fault of any.
 func (g *group) spreadFaults(now Time, e []Effect) []Effect {
 	for _, o := range g.members {
-		f := o.faults &^ faultsOfGroup
+		var f Faults
 		for _, other := range g.members {
 			if other == o {
 				continue
@@ -92,10 +81,17 @@ func (g *group) spreadFaults(now Time, e []Effect) []Effect {
 				f |= faultGroupPending
 			}
 		}
-		if f != o.faults {
-			o.faults = f
-			e = o.faultsMoved(now, e)
-		}
+		e = o.inheritFaults(now, f, e)
 	}
 	return e
+}
+
+// inheritFaults replaces the faults an instance has because of its group.
+func (m *instance) inheritFaults(now Time, f Faults, e []Effect) []Effect {
+	f |= m.faults &^ faultsOfGroup
+	if f == m.faults {
+		return e
+	}
+	m.faults = f
+	return m.faultsMoved(now, e)
 }

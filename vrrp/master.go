@@ -108,6 +108,9 @@ func (m *instance) advertFailed(now Time, e []Effect) []Effect {
 	switch m.state {
 	case Master:
 		m.gateUntil = m.gateBefore
+		if m.expired(now) { // it was the gate that dropped the advert
+			return m.loseLease(now, e)
+		}
 	case Claiming: // nobody heard us, so nobody will wait for us
 		e = m.letGo(false, e)
 		e = m.toBackup(now, Change{Cause: CauseSendFailed}, e)

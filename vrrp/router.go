@@ -45,30 +45,39 @@ func (r *Router) Add(now Time, p Params, effects []Effect) (ID, []Effect) {
 func (r *Router) Remove(now Time, id ID, effects []Effect) []Effect {
 	effects = r.Stop(now, id, effects)
 	m := r.instance(id)
-	if m.group != nil {
-		m.group.members = slices.DeleteFunc(m.group.members, func(o *instance) bool { return o == m })
-	}
 	r.instances = slices.DeleteFunc(r.instances, func(o *instance) bool { return o == m })
+	if g := m.group; g != nil {
+		g.members = slices.DeleteFunc(g.members, func(o *instance) bool { return o == m })
+		effects = g.spreadFaults(now, effects)
+	}
 	return effects
 }
 
-// Group makes the given instances move together, in addition to earlier groups.
-// An instance belongs to at most one group: the last one it was put in.
-func (r *Router) Group(ids ...ID) {
-	g := &group{}
-	for _, id := range ids {
-		m := r.instance(id)
-		m.ungroup()
-		m.group = g
-		g.members = append(g.members, m)
-	}
-}
-
-// Ungroup dissolves every group; a reload builds them anew.
-func (r *Router) Ungroup() {
+// Regroup replaces all sync groups: the instances of each list move together
+// from here on. An instance belongs to at most one group.
+func (r *Router) Regroup(now Time, effects []Effect, groups ...[]ID) []Effect {
 	for _, m := range r.instances {
 		m.group = nil
 	}
+	var built []*group
+	for _, ids := range groups {
+		g := &group{}
+		for _, id := range ids {
+			m := r.instance(id)
+			m.group = g
+			g.members = append(g.members, m)
+		}
+		built = append(built, g)
+	}
+	for _, m := range r.instances {
+		if m.group == nil {
+			effects = m.inheritFaults(now, 0, effects)
+		}
+	}
+	for _, g := range built {
+		effects = g.spreadFaults(now, effects)
+	}
+	return effects
 }
 
 // Tick handles the timers of the instance that is due first, if one is. Carry

@@ -21,7 +21,7 @@ var update = flag.Bool("update", false, "rewrite what scenarios expect")
 //
 //	add NAME key=value…         an instance; keys are those of parameters below
 //	set NAME key=value…         a reload of it
-//	group NAME NAME…            a sync group
+//	group NAME NAME…            the sync group from here on; without names: none
 //	run 3.5s                    let time pass, handling every timer
 //	hear NAME key=value…        an advert arrives: priority, from, and any parameter the sender has differently
 //	fault NAME interface,…      the set of faults; "none" ends them
@@ -109,7 +109,7 @@ func (s *scenario) input(f []string) {
 		for _, name := range f[1:] {
 			ids = append(ids, s.ids[name])
 		}
-		s.r.Group(ids...)
+		s.carry(s.r.Regroup(s.now, nil, ids))
 		return
 	case "run":
 		s.run(s.now.Add(s.duration(f[1])))

@@ -240,6 +240,7 @@ func (s *sim) receive(n *simNode) {
 // The steps after a send, as kinds of their own: the process can be paused between.
 const (
 	simSent   = Kind(200)
+	simUnsent = Kind(203)
 	simExtend = Kind(201)
 	simOpened = Kind(202)
 )
@@ -264,11 +265,15 @@ func (s *sim) apply(n *simNode, e Effect) {
 			s.send(n, n.p.AppendAdvert(nil, e.Priority, n.p.Source, simGroup))
 		} else {
 			s.logf("node%d: advert %d dropped by the gate", n.index, e.Priority)
+			n.pending = append([]Effect{{Kind: simUnsent}}, n.pending...)
+			return
 		}
 		n.pending = append([]Effect{{Kind: simSent}}, n.pending...)
 		if e.Until != 0 { // another step: the process can be paused in between
 			n.pending = append([]Effect{{Kind: simExtend, Until: e.Until}}, n.pending...)
 		}
+	case simUnsent:
+		n.pending = append(n.r.AdvertFailed(s.now, n.id, nil), n.pending...)
 	case simSent:
 		n.r.Sent(s.now, n.id)
 	case simExtend:
