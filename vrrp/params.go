@@ -78,9 +78,10 @@ func (p *Params) Hold() time.Duration { return time.Duration(p.DownAdverts) * p.
 func (p *Params) settle() time.Duration { return p.Interval / 512 }
 
 // quiet is how long a rival must not answer for the address before a claimant
-// that takes it from a living master believes it has let go.
+// that takes it from a living master believes it has let go: many times an
+// answer's way across a LAN, because a busy kernel answers late.
 func (p *Params) quiet() time.Duration {
-	return min(max(p.Interval/500, 500*time.Microsecond), 2*time.Millisecond)
+	return min(max(p.Interval/50, time.Millisecond), 2*time.Millisecond)
 }
 
 // skew is the part of the master-down time that priority decides
