@@ -19,11 +19,7 @@ type watch struct {
 	mu      sync.Mutex
 	judge   measure.Judge
 	tenures []measure.Tenure
-	blind   []spell // when we did not ask in time, and so know nothing
 }
-
-// spell is a stretch of time.
-type spell struct{ from, to int64 }
 
 const (
 	watchEvery = 500 * time.Microsecond
@@ -70,8 +66,7 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 	question = append(question, 0, 0, 0, 0, 0, 0)
 	question = append(question, vip[:]...)
 	buf := make([]byte, 256)
-	last := now()
-	for next, i := last, 0; ; i++ {
+	for next, i := now(), 0; ; i++ {
 		select {
 		case <-stop:
 			return
@@ -80,13 +75,10 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 		question[31] = base[3] + byte(i%16)
 		at := now()
 		w.mu.Lock()
-		if at-last > int64(watchGrace)/2 {
-			w.blind = append(w.blind, spell{last, at})
-		}
 		w.judge.Probe()
 		w.tenures = w.judge.Ended(w.tenures)
 		w.mu.Unlock()
-		sent[i%16], last = at, at
+		sent[i%16] = at
 		unix.Sendto(fd, question, 0, to)
 		next = max(next+int64(watchEvery), at)
 		for {
@@ -113,15 +105,10 @@ func now() int64 {
 }
 
 // verdict returns for how long two machines answered, and for how long nobody
-// did, between two instants. Time in which we did not ask is not held against
-// anybody.
+// did, between two instants.
 func (w *watch) verdict(from, to int64) (double, gap time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := append(append([]measure.Tenure(nil), w.tenures...), w.judge.Open()...)
-	silent := measure.Gap(all, int64(watchEvery), from, to)
-	for _, b := range w.blind {
-		silent -= max(min(b.to, to)-max(b.from, from), 0)
-	}
-	return time.Duration(measure.Double(all, int64(watchEvery), from, to)), time.Duration(max(silent, 0))
+	return time.Duration(measure.Double(all, int64(watchEvery), from, to)), time.Duration(measure.Gap(all, int64(watchEvery), from, to))
 }
