@@ -28,7 +28,6 @@ type Options struct {
 	// A nil Site comes with diagnostics that say why.
 	Load       func() (*config.Site, []config.Diagnostic)
 	RuntimeDir string
-	Gate       config.GateMode
 	Log        io.Writer
 	Verbose    bool
 }
@@ -69,7 +68,7 @@ func Run(opts Options) error {
 	if site == nil {
 		return ErrConfig
 	}
-	d.engine, err = failover.Start(site, failover.Options{Log: d.log.Log, Gate: opts.Gate, RealTime: true,
+	d.engine, err = failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true,
 		Changed: func() {
 			select {
 			case d.changed <- struct{}{}:
@@ -95,12 +94,17 @@ func Run(opts Options) error {
 // readyLimit is how long READY may wait for check scripts that do not report.
 const readyLimit = 20 * time.Second
 
+// statusPause gathers changes of state for one STATUS line.
+const statusPause = 100 * time.Millisecond
+
 // wait handles signals and the service manager until it is time to stop.
 func (d *director) wait(signals <-chan os.Signal) {
 	settled := d.engine.Settled()
 	limit := time.After(readyLimit)
 	watchdog := d.startWatchdog()
 	defer watchdog()
+	managed := os.Getenv("NOTIFY_SOCKET") != ""
+	var say <-chan time.Time
 	ready := false
 	becomeReady := func() {
 		if !ready {
@@ -116,6 +120,11 @@ func (d *director) wait(signals <-chan os.Signal) {
 		case <-limit:
 			becomeReady()
 		case <-d.changed:
+			if managed && say == nil { // many instances may move at once: one line for all
+				say = time.After(statusPause)
+			}
+		case <-say:
+			say = nil
 			systemd.SdNotify(false, d.statusLine())
 		case <-d.engine.Done():
 			d.log.logf(failover.LevelError, "the failover engine has ended")
@@ -184,7 +193,7 @@ func (d *director) startWatchdog() (stop func()) {
 func (d *director) reload() Reply {
 	d.reloading.Lock()
 	defer d.reloading.Unlock()
-	systemd.SdNotify(false, systemd.SdNotifyReloading)
+	systemd.SdNotify(false, systemd.SdNotifyReloading+"\n"+systemd.SdNotifyMonotonicUsec())
 	defer func() { systemd.SdNotify(false, systemd.SdNotifyReady+"\n"+d.statusLine()) }()
 	site, diags := d.opts.Load()
 	d.report(diags)
