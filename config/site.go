@@ -148,7 +148,7 @@ type TrackScript struct {
 // Script is a check that runs again and again (vrrp_script).
 type Script struct {
 	Name     string
-	Pos      Position
+	Pos      Position // of its command
 	Command  Command
 	Interval time.Duration // 1 s
 	Timeout  time.Duration // = Interval
@@ -163,6 +163,8 @@ type Script struct {
 type Command struct {
 	Argv  []string
 	Owner Owner // empty: Global.ScriptUser
+	// Pos is where a notify command is written. A check's command has none: see Script.Pos.
+	Pos Position
 }
 
 // Defined reports whether there is a command at all.

@@ -24,7 +24,7 @@ func TestCheck(t *testing.T) {
 		return path
 	}
 	good, wrong := write("good.conf", inst("")), write("wrong.conf", inst("virutal_ipaddress 5"))
-	warned, lvs := write("warned.conf", inst("state SLAVE")), write("lvs.conf", cases[len(cases)-6].text+"virtual_server 10.9.0.5 80 {\nlb_algo rr\n}\n")
+	warned, lvs := write("warned.conf", inst("state SLAVE")), write("lvs.conf", inst("")+"virtual_server 10.9.0.5 80 {\nlb_algo rr\n}\n")
 	own := write("own.conf", inst("lease_gate off"))
 	tests := []struct {
 		name  string
@@ -175,7 +175,7 @@ func TestCheckScripts(t *testing.T) {
 	found := CheckScripts(site, Machine{})
 	want := []string{
 		"f.conf:2:3: warning: script: script " + dir + "/none does not exist",
-		`f.conf:4:1: warning: notify_fault of vrrp_instance "V": script ` + plain + " is not executable (mode -rw-r--r--); chmod +x " + plain,
+		"f.conf:10:1: warning: notify_fault: script " + plain + " is not executable (mode -rw-r--r--); chmod +x " + plain,
 	}
 	if len(found) != len(want) {
 		t.Fatalf("%v", found)
@@ -183,6 +183,45 @@ func TestCheckScripts(t *testing.T) {
 	for i := range want {
 		if found[i].String() != want[i] {
 			t.Errorf("got  %s\nwant %s", found[i], want[i])
+		}
+	}
+}
+
+// TestInsecureScripts: only what runs as root must be root's alone.
+func TestInsecureScripts(t *testing.T) {
+	if os.Getuid() != 0 {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("needs root: the script must belong to it")
+		}
+		t.Skip("needs root: the script must belong to it")
+	}
+	open := filepath.Join(t.TempDir(), "open")
+	if err := os.WriteFile(open, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Chmod(open, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	for _, test := range []struct {
+		global, user string
+		exists       bool // user keepalived_script
+		warned       bool
+	}{
+		{"enable_script_security", "", false, true},
+		{"enable_script_security", "", true, false},
+		{"enable_script_security", "user root", true, true},
+		{"enable_script_security\nscript_user root", "user nobody", true, false},
+		{"enable_script_security\nscript_user root", "", true, true},
+		{"script_user root", "", false, false},
+	} {
+		text := fmt.Sprintf("global_defs {\n%s\n}\nvrrp_script c {\nscript %s\n%s\n}\n%s", test.global, open, test.user, inst("track_script {\nc\n}"))
+		site, diags := Parse("f", []byte(text), Options{})
+		if site == nil {
+			t.Fatal(diags)
+		}
+		found := CheckScripts(site, Machine{HasUser: func(string) bool { return test.exists }})
+		if (len(found) > 0) != test.warned {
+			t.Errorf("%+v: %v", test, found)
 		}
 	}
 }

@@ -1,10 +1,12 @@
 package keepalived
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"os/user"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -21,6 +23,8 @@ type Machine struct {
 	Path string
 	// EvalSymlinks is filepath.EvalSymlinks.
 	EvalSymlinks func(path string) (string, error)
+	// HasUser reports whether there is a user of this name.
+	HasUser func(name string) bool
 }
 
 func (m Machine) withDefaults() Machine {
@@ -29,6 +33,12 @@ func (m Machine) withDefaults() Machine {
 	}
 	if m.EvalSymlinks == nil {
 		m.EvalSymlinks = filepath.EvalSymlinks
+	}
+	if m.HasUser == nil {
+		m.HasUser = func(name string) bool {
+			_, err := user.Lookup(name)
+			return err == nil
+		}
 	}
 	if m.Path == "" {
 		m.Path = scriptPath
@@ -41,7 +51,7 @@ const scriptPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 
 // CheckScripts looks for every script of a site on this machine and warns, at the
 // line that names it, of one that is missing or cannot be executed and, with
-// enable_script_security, of one that someone other than root could change. They
+// enable_script_security, of one that runs as root and someone else could change. They
 // are warnings because a file is often checked on another machine than the one it
 // is for; a director that cannot run a check script must hold its instances in
 // fault and say so, never drop the check.
@@ -49,15 +59,15 @@ const scriptPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin
 // dropped. There it is removed from tracking, and the node stays master unchecked.
 func CheckScripts(site *config.Site, m Machine) []config.Diagnostic {
 	m = m.withDefaults()
-	c := scriptChecker{machine: m, secure: site.Global.ScriptSecurity}
+	c := scriptChecker{machine: m, global: site.Global}
 	for _, s := range site.Scripts {
 		c.check(s.Pos, "script", s.Command)
 	}
 	for _, i := range site.Instances {
-		c.notify(i.Pos, "vrrp_instance "+q(i.Name), i.Notify)
+		c.notify(i.Notify)
 	}
 	for _, g := range site.Groups {
-		c.notify(g.Pos, "vrrp_sync_group "+q(g.Name), g.Notify)
+		c.notify(g.Notify)
 	}
 	config.SortDiagnostics(c.found)
 	return c.found
@@ -65,18 +75,18 @@ func CheckScripts(site *config.Site, m Machine) []config.Diagnostic {
 
 type scriptChecker struct {
 	machine Machine
-	secure  bool
+	global  config.Global
 	found   []config.Diagnostic
 }
 
-func (c *scriptChecker) notify(pos config.Position, who string, n config.Notify) {
+func (c *scriptChecker) notify(n config.Notify) {
 	for _, e := range []struct {
 		word    string
 		command config.Command
 	}{{"notify_master", n.Master}, {"notify_backup", n.Backup}, {"notify_fault", n.Fault}, {"notify_stop", n.Stop},
 		{"notify", n.Any}, {"notify_master_rx_lower_pri", n.MasterRxLowerPri}} {
 		if e.command.Defined() {
-			c.check(pos, e.word+" of "+who, e.command)
+			c.check(e.command.Pos, e.word, e.command)
 		}
 	}
 }
@@ -86,11 +96,26 @@ func (c *scriptChecker) warn(pos config.Position, code, message, hint string) {
 }
 
 func (c *scriptChecker) check(pos config.Position, word string, command config.Command) {
-	problem, hint := FindScript(command.Argv[0], c.machine, c.secure)
+	problem, hint := FindScript(command.Argv[0], c.machine, c.global.ScriptSecurity && c.asRoot(command))
 	if problem != "" {
 		c.warn(pos, "script", word+": "+problem, hint)
 	}
 }
+
+// asRoot reports whether a command runs with root's rights, so that whoever can
+// change it has them too.
+func (c *scriptChecker) asRoot(command config.Command) bool {
+	switch cmp.Or(command.Owner.User, c.global.ScriptUser.User) {
+	case "":
+		return !c.machine.HasUser(defaultScriptUser)
+	case "root", "0":
+		return true
+	}
+	return false
+}
+
+// defaultScriptUser runs scripts, where it exists, if the file names nobody.
+const defaultScriptUser = "keepalived_script"
 
 // FindScript says what is wrong with a program, and the cure, or nothing if it could
 // be run. With secure, every directory on its way and the file itself must belong

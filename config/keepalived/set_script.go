@@ -86,6 +86,7 @@ func (b *builder) setNotify(s *statement, _ []value) {
 	if !ok {
 		return
 	}
+	command.Pos = s.word.pos
 	if len(s.args) > 1 {
 		command.Owner.User = s.args[1].text
 	}
