@@ -26,7 +26,9 @@ import (
 type Options struct {
 	// Load reads the configuration; it is called at the start and at each reload.
 	// A nil Site comes with diagnostics that say why.
-	Load       func() (*config.Site, []config.Diagnostic)
+	Load func() (*config.Site, []config.Diagnostic)
+	// Refuse says why a script must not be run; see failover.Options.
+	Refuse     func(config.Command, config.Global) string
 	RuntimeDir string
 	Log        io.Writer
 	Verbose    bool
@@ -68,7 +70,7 @@ func Run(opts Options) error {
 	if site == nil {
 		return ErrConfig
 	}
-	d.engine, err = failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true,
+	d.engine, err = failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Refuse: opts.Refuse,
 		Changed: func() {
 			select {
 			case d.changed <- struct{}{}:

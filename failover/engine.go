@@ -30,6 +30,9 @@ type Options struct {
 	Log func(Level, string)
 	// Changed, if set, is called on the router thread after any change of state and must not block.
 	Changed func()
+	// Refuse, if set, is asked before each run of a check or notify script, on a
+	// goroutine of its own; a reason it gives is how that run failed.
+	Refuse func(c config.Command, g config.Global) string
 	// RealTime asks for real-time scheduling and locked memory; refusal is only logged.
 	RealTime bool
 }
@@ -58,7 +61,8 @@ func Start(site *config.Site, opts Options) (*Engine, error) {
 		return nil, err
 	}
 	e := &Engine{opts: opts, poller: poller, commands: make(chan func(vrrp.Time), 64),
-		done: make(chan struct{}), settled: make(chan struct{}), notify: newNotifier(opts.Log)}
+		done: make(chan struct{}), settled: make(chan struct{})}
+	e.notify = newNotifier(e)
 	up := make(chan error)
 	go func() {
 		// Never unlocked: a thread that was made real-time must not serve other goroutines.

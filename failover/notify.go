@@ -17,7 +17,7 @@ const notifyTimeout = 60 * time.Second
 // notifier runs notify scripts: for each instance and group one after the other,
 // in the order of the changes, none left out.
 type notifier struct {
-	log     func(Level, string)
+	engine  *Engine
 	mu      sync.Mutex
 	queues  map[string][]notice
 	pending sync.WaitGroup
@@ -27,17 +27,17 @@ type notifier struct {
 
 type notice struct {
 	command config.Command
-	owner   config.Owner
+	global  config.Global
 }
 
-func newNotifier(log func(Level, string)) *notifier {
-	n := &notifier{log: log, queues: map[string][]notice{}}
+func newNotifier(e *Engine) *notifier {
+	n := &notifier{engine: e, queues: map[string][]notice{}}
 	n.ctx, n.cancel = context.WithCancel(context.Background())
 	return n
 }
 
 // enqueue adds a program to the queue of one instance or group and returns at once.
-func (n *notifier) enqueue(queue string, c config.Command, owner config.Owner) {
+func (n *notifier) enqueue(queue string, c config.Command, global config.Global) {
 	if !c.Defined() {
 		return
 	}
@@ -45,7 +45,7 @@ func (n *notifier) enqueue(queue string, c config.Command, owner config.Owner) {
 	defer n.mu.Unlock()
 	n.pending.Add(1)
 	waiting, running := n.queues[queue]
-	n.queues[queue] = append(waiting, notice{c, owner})
+	n.queues[queue] = append(waiting, notice{c, global})
 	if !running {
 		go n.work(queue)
 	}
@@ -62,8 +62,8 @@ func (n *notifier) work(queue string) {
 		next := n.queues[queue][0]
 		n.queues[queue] = n.queues[queue][1:]
 		n.mu.Unlock()
-		if err := runProgram(n.ctx, next.command, next.owner, notifyTimeout); err != nil {
-			n.log(LevelWarning, fmt.Sprintf("(%s) notify script %s %s", queue, next.command.Argv[0], failure(err)))
+		if err := n.engine.runProgram(n.ctx, next.command, next.global, notifyTimeout); err != nil {
+			n.engine.opts.Log(LevelWarning, fmt.Sprintf("(%s) notify script %s %s", queue, next.command.Argv[0], failure(err)))
 		}
 		n.pending.Done()
 	}
@@ -85,17 +85,17 @@ func (n *notifier) wait(ctx context.Context) error {
 // tell queues the scripts for a change: the one for the state first, then the
 // general one with its four arguments (Keepalived starts both at once).
 func (r *router) tell(kind, name string, n *config.Notify, state string, priority uint8) {
-	owner := r.site.Global.ScriptUser
+	global := r.site.Global
 	queue := name
 	if kind == "GROUP" {
 		queue = "group " + name
 	}
 	specific := map[string]config.Command{"MASTER": n.Master, "BACKUP": n.Backup, "FAULT": n.Fault, "STOP": n.Stop}[state]
-	r.engine.notify.enqueue(queue, specific, owner)
+	r.engine.notify.enqueue(queue, specific, global)
 	if n.Any.Defined() {
 		c := n.Any
 		c.Argv = append(c.Argv[:len(c.Argv):len(c.Argv)], kind, name, state, strconv.Itoa(int(priority)))
-		r.engine.notify.enqueue(queue, c, owner)
+		r.engine.notify.enqueue(queue, c, global)
 	}
 }
 

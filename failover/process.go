@@ -25,14 +25,19 @@ var errTimeout = errors.New("took too long and was ended")
 
 // runProgram runs a command as its own process group and waits for it. Only the
 // program itself is waited for: what it leaves running in the background lives on.
-func runProgram(ctx context.Context, c config.Command, owner config.Owner, timeout time.Duration) error {
+func (e *Engine) runProgram(ctx context.Context, c config.Command, global config.Global, timeout time.Duration) error {
 	if len(c.Argv) == 0 {
 		return errors.New("no program given")
+	}
+	if e.opts.Refuse != nil {
+		if why := e.opts.Refuse(c, global); why != "" {
+			return errors.New(why)
+		}
 	}
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
 	cmd.Env = scriptEnv()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cred, err := credential(c.Owner, owner)
+	cred, err := credential(c.Owner, global.ScriptUser)
 	if err != nil {
 		return err
 	}

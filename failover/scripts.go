@@ -25,7 +25,7 @@ func (s scriptState) String() string { return [...]string{"unknown", "up", "down
 // runs the program and posts each result.
 type script struct {
 	cfg    *config.Script
-	owner  config.Owner
+	global config.Global // who runs it, and how carefully
 	stop   context.CancelFunc
 	state  scriptState
 	streak int    // consecutive results that differ from state
@@ -42,9 +42,9 @@ func (s *script) why() string {
 }
 
 // startScript begins to run a script again and again.
-func (r *router) startScript(cfg *config.Script, owner config.Owner) *script {
+func (r *router) startScript(cfg *config.Script, global config.Global) *script {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &script{cfg: cfg, owner: owner, stop: cancel}
+	s := &script{cfg: cfg, global: global, stop: cancel}
 	if cfg.InitFail {
 		s.state, s.last = scriptDown, "has not succeeded yet (init_fail)"
 	}
@@ -54,7 +54,7 @@ func (r *router) startScript(cfg *config.Script, owner config.Owner) *script {
 		defer tick.Stop()
 		for {
 			began := time.Now()
-			err := runProgram(ctx, cfg.Command, owner, cfg.Timeout)
+			err := e.runProgram(ctx, cfg.Command, global, cfg.Timeout)
 			if ctx.Err() != nil {
 				return
 			}
@@ -139,7 +139,7 @@ func (r *router) applyScripts(site *config.Site) {
 	}
 	for name, s := range r.scripts {
 		cfg := used[name]
-		if cfg != nil && sameScript(cfg, s.cfg) && s.owner == site.Global.ScriptUser {
+		if cfg != nil && sameScript(cfg, s.cfg) && s.global == site.Global {
 			s.cfg = cfg
 			delete(used, name)
 			continue
@@ -147,14 +147,14 @@ func (r *router) applyScripts(site *config.Site) {
 		s.stop()
 		delete(r.scripts, name)
 		if cfg != nil { // changed: what it last said stands until it speaks again
-			fresh := r.startScript(cfg, site.Global.ScriptUser)
+			fresh := r.startScript(cfg, site.Global)
 			fresh.state, fresh.last, fresh.told = s.state, s.last, s.told
 			r.scripts[name] = fresh
 			delete(used, name)
 		}
 	}
 	for name, cfg := range used {
-		r.scripts[name] = r.startScript(cfg, site.Global.ScriptUser)
+		r.scripts[name] = r.startScript(cfg, site.Global)
 	}
 }
 

@@ -30,6 +30,7 @@ status to evenkeel.data in the runtime directory, SIGTERM and SIGINT stop.`,
 				return err
 			}
 			opts.Load = func() (*config.Site, []config.Diagnostic) { return load(file) }
+			opts.Refuse = func(c config.Command, g config.Global) string { return keepalived.Unsafe(c, g, keepalived.Machine{}) }
 			return daemon.Run(opts)
 		},
 	}

@@ -161,6 +161,15 @@ func TestScripts(t *testing.T) {
 			t.Errorf("the missing script was reported %d times while running", n)
 		}
 	})
+	t.Run("not secure", func(t *testing.T) {
+		t.Parallel()
+		conf := withScript(t, "exit 0", "")
+		path := strings.Split(conf, "\"")[1]
+		os.Chmod(path, 0o777)
+		p := one(t, "global_defs {\n    enable_script_security\n}\n"+conf)
+		p.a.logged(5*time.Second, "is not secure")
+		p.a.logged(5*time.Second, "Entering FAULT STATE")
+	})
 	t.Run("hangs", func(t *testing.T) {
 		t.Parallel()
 		p := one(t, withScript(t, "trap '' TERM; sleep 1000 & wait; sleep 1000", "timeout 1"))
