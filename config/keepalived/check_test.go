@@ -235,3 +235,14 @@ func TestMachineErrors(t *testing.T) {
 		t.Error(problem)
 	}
 }
+
+func TestCheckOtherDialect(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "haproxy.cfg")
+	if err := os.WriteFile(file, []byte("global\n    daemon\ndefaults\n    mode http\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	_, diags := Load(file, Options{})
+	if len(diags) != 1 || diags[0].Code != "dialect" {
+		t.Errorf("a file of HAProxy's gives %v, not one word about it", diags)
+	}
+}

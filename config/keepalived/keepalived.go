@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
 )
@@ -80,6 +81,10 @@ func Load(path string, opts Options) (*config.Site, []config.Diagnostic) {
 	if err != nil {
 		return nil, []config.Diagnostic{unreadable(path, err)}
 	}
+	if !Recognise(data) && isProxy(data) {
+		return nil, []config.Diagnostic{{Pos: config.Position{File: path, Line: 1, Col: 1}, Severity: config.Error, Code: "dialect",
+			Message: "this is a configuration of HAProxy, whose half of the work is not supported yet"}}
+	}
 	return Parse(path, data, opts)
 }
 
@@ -115,6 +120,17 @@ func Recognise(data []byte) bool {
 			return true
 		}
 		if isInclude(word) {
+			return true
+		}
+	}
+	return false
+}
+
+// isProxy reports whether a file is of HAProxy's dialect: its sections begin lines.
+func isProxy(data []byte) bool {
+	for line := range strings.Lines(string(data)) {
+		switch word, _, _ := strings.Cut(strings.TrimSpace(line), " "); strings.TrimSpace(word) {
+		case "defaults", "listen", "frontend", "backend":
 			return true
 		}
 	}
