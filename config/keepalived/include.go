@@ -62,7 +62,7 @@ func (l *loader) include(file string, tokens []token) []*statement {
 func (l *loader) includeFile(arg token, name string) []*statement {
 	if slices.Contains(l.chain, name) {
 		l.report.bad(arg.pos, "include-circle", fmt.Sprintf("%s includes itself: %s", q(name),
-			strings.Join(append(slices.Clone(l.chain), name), " -> ")), "")
+			bare(strings.Join(append(slices.Clone(l.chain), name), " -> "))), "")
 		return nil
 	}
 	if l.read++; l.read > maxFiles || len(l.chain) > maxDepth {

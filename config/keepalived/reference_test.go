@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"os/exec"
@@ -18,8 +19,8 @@ func reference(t *testing.T, files []string) []string {
 	skip := ""
 	if os.Getuid() != 0 {
 		skip = "needs root for a network namespace"
-	} else if _, err := exec.LookPath("keepalived"); err != nil {
-		skip = "needs keepalived 2.2.7"
+	} else if version, err := exec.Command("keepalived", "-v").CombinedOutput(); err != nil || !bytes.Contains(version, []byte("v2.2.7 ")) {
+		skip = "needs keepalived 2.2.7, as in Debian 12"
 	}
 	if skip != "" {
 		if os.Getenv("CI") == "true" {

@@ -47,6 +47,12 @@ func (r *report) add(f finding) {
 // q quotes a word of the file for a message, so that odd bytes cannot hurt a terminal.
 func q(s string) string { return fmt.Sprintf("%q", s) }
 
+// bare is q without the quotes.
+func bare(s string) string {
+	quoted := q(s)
+	return quoted[1 : len(quoted)-1]
+}
+
 // bad: neither we nor the reference take it.
 func (r *report) bad(pos config.Position, code, message, hint string) {
 	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Severity: config.Error, Code: code, Message: message, Hint: hint}, refused: true})

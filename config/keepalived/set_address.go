@@ -36,9 +36,9 @@ func (b *builder) address(tok token, what string) (netip.Addr, bool) {
 // withoutMask takes off a prefix length where an address has none, as Keepalived
 // does, but says so.
 func (b *builder) withoutMask(tok token) string {
-	host, length, found := strings.Cut(tok.text, "/")
+	host, _, found := strings.Cut(tok.text, "/")
 	if found {
-		b.report.warn(tok.pos, "prefix-length", fmt.Sprintf("the prefix length /%s of %s is not read: this is the address of one host", length, q(tok.text)), "")
+		b.report.warn(tok.pos, "prefix-length", fmt.Sprintf("the prefix length of %s is not read: this is the address of one host", q(tok.text)), "")
 	}
 	return host
 }

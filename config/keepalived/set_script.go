@@ -44,7 +44,7 @@ func (b *builder) setScript(s *statement, _ []value) {
 		// Differs from Keepalived: in vrrp_script, words after the command are its
 		// arguments, as they look. There they are dropped in silence.
 		b.report.warn(s.args[1].pos, "script-arguments", "keepalived runs this script without its arguments",
-			`put the whole command in quotes: script "`+strings.ReplaceAll(rawWords(s.args), `"`, `'`)+`"`)
+			`put the whole command in quotes: script "`+bare(strings.ReplaceAll(rawWords(s.args), `"`, `'`))+`"`)
 		for _, arg := range s.args[1:] {
 			b.script.Command.Argv = append(b.script.Command.Argv, unescape(arg.raw))
 		}

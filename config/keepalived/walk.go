@@ -192,7 +192,7 @@ func (w *walker) unknown(p place, s *statement) {
 		w.blame(near)
 	}
 	if p == inGroup && cure == "" && len(s.args) == 0 {
-		cure = fmt.Sprintf("members go into a block of their own: group { %s }", text)
+		cure = fmt.Sprintf("members go into a block of their own: group { %s }", bare(text))
 	}
 	w.report.bad(s.word.pos, "unknown-word", message, cure)
 	if p == topLevel && s.block {
