@@ -9,11 +9,12 @@ import "time"
 func (m *instance) openGate(now Time, e []Effect) []Effect {
 	m.gateUntil = m.claimedAt.Add(m.hold())
 	m.gateBefore = m.gateUntil
+	e = append(e, Effect{ID: m.id, Kind: OpenGate, Until: now.Add(m.p.quiet() / 2)})
+	if !m.holding { // many addresses may take longer than the moment; the next attempt finds them set
+		e = append(e, Effect{ID: m.id, Kind: AddAddresses})
+	}
+	e = append(e, Effect{ID: m.id, Kind: ConfirmGate, Until: m.gateUntil})
 	m.timer, m.opening, m.holding = Never, true, true // until Opened
-	e = append(e,
-		Effect{ID: m.id, Kind: OpenGate, Until: now.Add(m.p.quiet() / 2)},
-		Effect{ID: m.id, Kind: AddAddresses},
-		Effect{ID: m.id, Kind: ConfirmGate, Until: m.gateUntil})
 	if m.group != nil {
 		e = m.group.openAll(now, m, e)
 	}
@@ -26,8 +27,10 @@ func (m *instance) opened(now Time, ok bool, e []Effect) []Effect {
 		return e
 	}
 	m.opening = false
-	if !ok || now >= m.gateUntil { // we were paused, or slow: look again
-		m.probing = true
+	if !ok || now >= m.gateUntil { // we were paused, or slow to set many addresses
+		if now >= m.claimedAt.Add(m.p.Interval) { // for so long that another may have begun
+			m.probing = true
+		}
 		return m.claim(now, m.claimCause, m.claimLate, e)
 	}
 	e = append(e, Effect{ID: m.id, Kind: Announce, Count: m.p.AnnounceRepeat})

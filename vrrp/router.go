@@ -9,6 +9,7 @@ import (
 // concurrent use: one loop owns it.
 type Router struct {
 	instances []*instance // in order of Add
+	byID      map[ID]*instance
 	next      ID
 	mutant    mutant // rules of the gate left out by a test; always zero otherwise
 }
@@ -27,7 +28,7 @@ const (
 )
 
 // NewRouter returns a Router without instances.
-func NewRouter() *Router { return new(Router) }
+func NewRouter() *Router { return &Router{byID: map[ID]*instance{}} }
 
 // Add starts an instance. Until Tick or another input has been handled it is in
 // INIT; faults known at the start are passed by SetFaults in the same breath.
@@ -38,6 +39,7 @@ func (r *Router) Add(now Time, p Params, effects []Effect) (ID, []Effect) {
 	m.timer = m.startAt
 	r.next++
 	r.instances = append(r.instances, m)
+	r.byID[m.id] = m
 	return m.id, effects
 }
 
@@ -46,6 +48,7 @@ func (r *Router) Remove(now Time, id ID, effects []Effect) []Effect {
 	effects = r.Stop(now, id, effects)
 	m := r.instance(id)
 	r.instances = slices.DeleteFunc(r.instances, func(o *instance) bool { return o == m })
+	delete(r.byID, id)
 	if g := m.group; g != nil {
 		g.members = slices.DeleteFunc(g.members, func(o *instance) bool { return o == m })
 		effects = g.spreadFaults(now, effects)
@@ -218,12 +221,11 @@ func (r *Router) Status(id ID) Status {
 }
 
 func (r *Router) instance(id ID) *instance {
-	for _, m := range r.instances {
-		if m.id == id {
-			return m
-		}
+	m := r.byID[id]
+	if m == nil {
+		panic("vrrp: unknown instance") // the caller's maps are wrong; going on would elect blindly
 	}
-	panic("vrrp: unknown instance") // the caller's maps are wrong; going on would elect blindly
+	return m
 }
 
 // hold is how long a lease lasts from the moment before its advert was sent.

@@ -28,6 +28,7 @@ var update = flag.Bool("update", false, "rewrite what scenarios expect")
 //	weight NAME n               sum of tracker weights
 //	late 5s                     time passes without the process running
 //	unsent on|off               adverts cannot be sent
+//	slow on|off                 setting addresses takes longer than the gate's first moment
 //	answer NAME                 another host answers a probe
 //	lost NAME                   an address was removed by someone
 //	stop NAME
@@ -62,6 +63,7 @@ type scenario struct {
 	names  map[ID]string
 	gates  map[ID]Time
 	unsent bool
+	slow   bool
 	out    strings.Builder
 }
 
@@ -128,6 +130,8 @@ func (s *scenario) input(f []string) {
 		s.carry(s.r.SetWeight(s.now, id(), s.number(f[2]), nil))
 	case "unsent":
 		s.unsent = f[1] == "on"
+	case "slow":
+		s.slow = f[1] == "on"
 	case "answer":
 		s.r.ProbeAnswered(s.now, id())
 	case "lost":
@@ -339,6 +343,10 @@ func (s *scenario) follow(e Effect) {
 		s.r.Sent(s.now, e.ID)
 	case OpenGate:
 		s.gates[e.ID] = e.Until
+	case AddAddresses:
+		if s.slow {
+			s.now = max(s.now, s.gates[e.ID])
+		}
 	case ShortenGate:
 		s.gates[e.ID] = min(s.gates[e.ID], e.Until)
 	case CloseGate:
