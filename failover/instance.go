@@ -226,13 +226,16 @@ func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 	return netip.Addr{}
 }
 
-func (r *router) isVirtual(a netip.Addr) bool {
+func (r *router) isVirtual(a netip.Addr) bool { return r.virtual[a.WithZone("")] }
+
+// listVirtual gathers the virtual addresses of all instances.
+func (r *router) listVirtual() {
+	clear(r.virtual)
 	for _, m := range r.instances {
-		if slices.Contains(virtual(m.cfg), a) {
-			return true
+		for _, a := range virtual(m.cfg) {
+			r.virtual[a] = true
 		}
 	}
-	return false
 }
 
 func has(prefixes []netip.Prefix, p netip.Prefix) bool {

@@ -42,15 +42,15 @@ func (r *router) linkEvents() {
 		switch ev.Kind {
 		case netif.LinkChanged:
 			r.linkChanged(ev)
-			look = true
+			look = look || r.concerns(ev.Link.Name) || r.concerns(ev.OldName) // others come and go by the hundred
 		case netif.LinkGone:
 			r.linkGone(ev.Link)
-			look = true
+			look = look || r.concerns(ev.Link.Name)
 		case netif.AddressAdded:
-			look = r.addressOf(ev.Ifindex, ev.Prefix.Addr().Is6()) || look
+			look = r.mayBeSource(ev) || look
 		case netif.AddressRemoved:
 			r.addressRemoved(*ev)
-			look = r.addressOf(ev.Ifindex, ev.Prefix.Addr().Is6()) || look
+			look = r.mayBeSource(ev) || look
 		case netif.Resync:
 			r.logf(LevelWarning, "the kernel's news about interfaces were lost; looking again")
 			r.setLinks(ev.Links)
@@ -67,11 +67,14 @@ func (r *router) linkEvents() {
 	}
 }
 
-// addressOf reports whether an instance without a configured source lives on the
-// interface, so that its addresses matter.
-func (r *router) addressOf(ifindex int, ipv6 bool) bool {
-	return slices.ContainsFunc(r.instances, func(m *instance) bool {
-		return m.ifindex == ifindex && m.cfg.IPv6 == ipv6 && !m.cfg.McastSource.IsValid()
+// mayBeSource reports whether the address of an event is, or was, one that
+// adverts may come from: not a virtual one, on an interface where an instance
+// without a configured source lives. A takeover of many addresses is news of
+// nothing but virtual ones.
+func (r *router) mayBeSource(ev *netif.Event) bool {
+	ip := ev.Prefix.Addr()
+	return !r.isVirtual(ip) && slices.ContainsFunc(r.instances, func(m *instance) bool {
+		return m.ifindex == ev.Ifindex && m.cfg.IPv6 == ip.Is6() && !m.cfg.McastSource.IsValid()
 	})
 }
 

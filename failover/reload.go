@@ -115,6 +115,7 @@ func (r *router) apply(site *config.Site) (done Applied) {
 		r.instances = append(r.instances, m)
 	}
 	r.instances = instances
+	r.listVirtual()
 	r.applyGroups(site)
 	for _, m := range r.instances {
 		if !keep[m.cfg.Name] {

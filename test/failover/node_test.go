@@ -92,13 +92,22 @@ func (l *logBuffer) String() string {
 	return l.b.String()
 }
 
+// ends shortens a log that nobody would read whole.
+func ends(log string) string {
+	const most = 8000
+	if len(log) <= 2*most {
+		return log
+	}
+	return log[:most] + "\n[…]\n" + log[len(log)-most:]
+}
+
 func newNode(t testing.TB, ns *netns.NS, program, conf string) *node {
 	n := &node{t: t, ns: ns, program: program, dir: t.TempDir(), conf: conf, log: &logBuffer{}}
 	t.Cleanup(func() {
 		n.signal(syscall.SIGCONT)
 		n.kill()
 		if t.Failed() {
-			t.Logf("%s on %s:\n%s", n.program, n.ns.Name, n.log)
+			t.Logf("%s on %s:\n%s", n.program, n.ns.Name, ends(n.log.String()))
 		}
 	})
 	return n

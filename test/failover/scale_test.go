@@ -1,0 +1,304 @@
+package failover
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// many is how many virtual routers the scale tests run on one interface.
+const many = 250
+
+// manyConf is one virtual router for each of n addresses 10.9.1.N.
+func manyConf(n, priority int) string {
+	var b strings.Builder
+	for i := 1; i <= n; i++ {
+		fmt.Fprintf(&b, "vrrp_instance V%d {\n    interface eth0\n    virtual_router_id %d\n    version 3\n    advert_int 0.1\n    priority %d\n    virtual_ipaddress {\n        10.9.1.%d/32\n    }\n}\n", i, i, priority, i)
+	}
+	return b.String()
+}
+
+// held counts the virtual addresses 10.9.1.x on a node.
+func (n *node) held() int {
+	return strings.Count(n.ns.Run("ip", "-o", "-4", "addr"), " 10.9.1.")
+}
+
+// usage is what a process has used.
+type usage struct {
+	cpu time.Duration
+	rss int // MB
+}
+
+func usageOf(t testing.TB, pid int) usage {
+	t.Helper()
+	stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(stat), ") ")
+	f := strings.Fields(rest)
+	var user, system, pages int
+	fmt.Sscan(f[11], &user)
+	fmt.Sscan(f[12], &system)
+	fmt.Sscan(f[21], &pages)
+	return usage{time.Duration(user+system) * 10 * time.Millisecond, pages * os.Getpagesize() >> 20}
+}
+
+// gaps returns, for each virtual router, how long it took from the last advert of
+// one port to the first advert of the other.
+func (p *pair) gaps(from, to int, since time.Time) map[uint8]time.Duration {
+	last, first := map[uint8]time.Time{}, map[uint8]time.Time{}
+	for _, f := range p.tap.since(since) {
+		if !f.advert() {
+			continue
+		}
+		if f.port == from && first[f.vrid].IsZero() {
+			last[f.vrid] = f.at
+		}
+		if f.port == to && first[f.vrid].IsZero() {
+			first[f.vrid] = f.at
+		}
+	}
+	gaps := map[uint8]time.Duration{}
+	for vrid, at := range first {
+		if !last[vrid].IsZero() {
+			gaps[vrid] = at.Sub(last[vrid])
+		}
+	}
+	return gaps
+}
+
+// announced returns when each address was first announced by a port.
+func (p *pair) announced(port int, since time.Time) map[netip.Addr]time.Time {
+	seen := map[netip.Addr]time.Time{}
+	for _, f := range p.tap.since(since) {
+		if f.port == port && f.announce.IsValid() && seen[f.announce].IsZero() {
+			seen[f.announce] = f.at
+		}
+	}
+	return seen
+}
+
+// lateness returns the largest delay of an advert of a port behind its beat.
+func (p *pair) lateness(port int, since time.Time, interval time.Duration) (worst time.Duration, n int) {
+	last := map[uint8]time.Time{}
+	for _, f := range p.tap.since(since) {
+		if !f.advert() || f.port != port {
+			continue
+		}
+		n++
+		if at := last[f.vrid]; !at.IsZero() {
+			worst = max(worst, f.at.Sub(at)-interval)
+		}
+		last[f.vrid] = f.at
+	}
+	return worst, n
+}
+
+// became counts how often any router of a director became master, and fails if one is not.
+func (n *node) became(t testing.TB) (total uint64) {
+	t.Helper()
+	for _, i := range n.status().Instances {
+		total += i.Counters.BecomeMaster
+		if i.State != "MASTER" {
+			t.Errorf("%s is %s", i.Name, i.State)
+		}
+	}
+	return total
+}
+
+// moves are the first lines of a log that tell of a change to master.
+func moves(log string) string {
+	var found []string
+	for _, line := range strings.Split(log, "\n") {
+		if strings.Contains(line, "Entering MASTER") && len(found) < 5 {
+			found = append(found, line)
+		}
+	}
+	return strings.Join(found, "\n")
+}
+
+// TestManyRouters kills the master of 250 virtual routers at once.
+func TestManyRouters(t *testing.T) {
+	if testing.Short() {
+		t.Skip("250 virtual routers take a while")
+	}
+	for _, ab := range [][2]string{{ours, ours}, {ref, ours}, {ours, ref}} {
+		t.Run(ab[0]+"-"+ab[1], func(t *testing.T) {
+			d := dialects[2]
+			p := newPair(t, d, ab[0], ab[1], 150, 100)
+			p.a.conf, p.b.conf = manyConf(many, 150), manyConf(many, 100)
+			started := time.Now()
+			p.a.start()
+			eventually(t, 30*time.Second, "all addresses are held", func() bool { return p.a.held() == many })
+			t.Logf("%s: %d routers held %v after the start", ab[0], many, time.Since(started).Round(time.Millisecond))
+			p.b.start()
+			time.Sleep(2 * time.Second)
+			if early := moves(p.b.log.String()); ab[1] == ours && early != "" {
+				t.Logf("the backup moved early:\n%s", early)
+			}
+			for _, n := range []*node{p.a, p.b} {
+				pid := n.cmd.Process.Pid
+				if child := n.child(); child > 0 {
+					pid = child
+				}
+				before := usageOf(t, pid)
+				time.Sleep(2 * time.Second)
+				after := usageOf(t, pid)
+				t.Logf("%s with %d addresses: %.1f %% of a processor, %d MB", n.program, n.held(), 100*float64(after.cpu-before.cpu)/2e9, after.rss)
+			}
+			late, count := p.lateness(p.port(p.a), time.Now().Add(-2*time.Second), d.advert)
+			t.Logf("%s sent %d adverts a second, the latest %v behind its beat", ab[0], count/2, late)
+
+			if n := p.b.held(); n > 0 {
+				t.Logf("%d routers moved before anything happened:\n%s", n, moves(p.b.log.String()))
+			}
+			calm := time.Now()
+			time.Sleep(300 * time.Millisecond)
+			p.a.kill()
+			eventually(t, 10*time.Second, "all addresses taken over", func() bool { return p.b.held() == many })
+			time.Sleep(300 * time.Millisecond)
+			gaps := p.gaps(p.port(p.a), p.port(p.b), calm)
+			var list []time.Duration
+			for _, g := range gaps {
+				list = append(list, g)
+			}
+			slices.Sort(list)
+			if len(list) != many {
+				t.Fatalf("%d of %d takeovers seen", len(list), many)
+			}
+			formula := d.down(100)
+			t.Logf("%s after %s: advert to advert min %v median %v max %v, formula %v", ab[1], ab[0], list[0], list[many/2], list[many-1], formula)
+			first := p.announced(p.port(p.b), calm)
+			var slowest time.Time
+			var lastAdvert time.Time
+			for _, f := range p.tap.since(calm) {
+				if f.advert() && f.port == p.port(p.a) {
+					lastAdvert = f.at
+				}
+			}
+			for _, at := range first {
+				if at.After(slowest) {
+					slowest = at
+				}
+			}
+			t.Logf("all %d announced %v after the last advert", len(first), slowest.Sub(lastAdvert))
+			if list[0] < formula-20*time.Millisecond {
+				t.Errorf("a router was taken over after only %v; the protocol says %v", list[0], formula)
+			}
+			if list[many-1] > formula+250*time.Millisecond {
+				t.Errorf("a router was taken over after %v; the protocol says %v", list[many-1], formula)
+			}
+			steady := time.Now()
+			became := uint64(0)
+			if ab[1] == ours {
+				became = p.b.became(t)
+			}
+			time.Sleep(3 * time.Second)
+			if n := p.b.held(); n != many {
+				t.Errorf("after 3 s %d addresses are held", n)
+			}
+			if ab[1] == ours {
+				if n := p.b.became(t); n != became {
+					t.Errorf("%d changes to master in 3 s after the takeover", n-became)
+				}
+				late, _ := p.lateness(p.port(p.b), steady, d.advert)
+				t.Logf("the latest advert afterwards was %v behind its beat", late)
+			}
+
+			// The old master comes back and takes all of them from the living one.
+			back := time.Now()
+			p.a.start()
+			eventually(t, 20*time.Second, "all addresses are back", func() bool { return p.a.held() == many && p.b.held() == 0 })
+			t.Logf("%s preempted all after %v", ab[0], time.Since(back).Round(time.Millisecond))
+			time.Sleep(time.Second)
+			if n := p.a.held(); n != many {
+				t.Errorf("a second later %d are held", n)
+			}
+			stop := time.Now()
+			p.a.cmd.Process.Signal(syscall.SIGTERM)
+			eventually(t, 20*time.Second, "all addresses moved by a stop", func() bool { return p.b.held() == many })
+			t.Logf("%s stopped; %s held all after %v", ab[0], ab[1], time.Since(stop).Round(time.Millisecond))
+		})
+	}
+}
+
+// TestManyAddresses: one router with 200 addresses moves while a second one on the
+// same node keeps its beat.
+func TestManyAddresses(t *testing.T) {
+	if testing.Short() {
+		t.Skip("200 addresses take a while")
+	}
+	for _, ab := range [][2]string{{ours, ours}, {ref, ours}} {
+		t.Run(ab[0]+"-"+ab[1], func(t *testing.T) {
+			d := dialects[2]
+			p := newPair(t, d, ab[0], ab[1], 150, 100)
+			conf := func(one, two int) string {
+				var b strings.Builder
+				b.WriteString(d.conf(1, one, excluded(200)...))
+				fmt.Fprintf(&b, "vrrp_instance VI_2 {\n    interface eth0\n    virtual_router_id 52\n    version 3\n    advert_int 0.1\n    priority %d\n    virtual_ipaddress {\n        10.9.0.101/24\n    }\n}\n", two)
+				return b.String()
+			}
+			p.a.conf, p.b.conf = conf(150, 100), conf(100, 150) // the second router lives on b
+			p.b.start()
+			p.a.start()
+			eventually(t, 10*time.Second, "each node is master of one", func() bool {
+				return p.a.held() == 200 && p.a.has("10.9.0.100") && p.b.has("10.9.0.101") && p.b.held() == 0
+			})
+			time.Sleep(500 * time.Millisecond)
+			from := time.Now()
+			p.a.kill()
+			eventually(t, 10*time.Second, "all addresses taken over", func() bool { return p.b.held() == 200 })
+			time.Sleep(500 * time.Millisecond)
+			gap := p.gaps(p.port(p.a), p.port(p.b), from.Add(-200*time.Millisecond))[51]
+			var lastAdvert, firstSeen, lastSeen time.Time
+			for _, f := range p.tap.since(from.Add(-time.Second)) {
+				if f.vrid == 51 && f.port == p.port(p.a) {
+					lastAdvert = f.at
+				}
+			}
+			for _, at := range p.announced(p.port(p.b), from) {
+				if firstSeen.IsZero() || at.Before(firstSeen) {
+					firstSeen = at
+				}
+				if at.After(lastSeen) {
+					lastSeen = at
+				}
+			}
+			t.Logf("advert to advert %v (formula %v); addresses announced after %v to %v", gap, d.down(100), firstSeen.Sub(lastAdvert), lastSeen.Sub(lastAdvert))
+			if took := lastSeen.Sub(lastAdvert); took > d.down(100)+200*time.Millisecond {
+				t.Errorf("the last of 201 addresses was announced after %v", took)
+			}
+			var last time.Time
+			var worst time.Duration
+			for _, f := range p.tap.since(from.Add(-200 * time.Millisecond)) {
+				if f.vrid == 52 && f.port == p.port(p.b) {
+					if !last.IsZero() {
+						worst = max(worst, f.at.Sub(last)-d.advert)
+					}
+					last = f.at
+				}
+			}
+			t.Logf("the other router's latest advert was %v behind its beat", worst)
+			if worst > d.advert {
+				t.Errorf("moving 200 addresses delayed another router's advert by %v", worst)
+			}
+			p.a.start()
+			eventually(t, 10*time.Second, "they go back", func() bool { return p.a.held() == 200 && p.b.held() == 0 })
+		})
+	}
+}
+
+// excluded lists n addresses outside the advert.
+func excluded(n int) []string {
+	lines := []string{"virtual_ipaddress_excluded {"}
+	for i := 1; i <= n; i++ {
+		lines = append(lines, fmt.Sprintf("    10.9.1.%d/32", i))
+	}
+	return append(lines, "}")
+}
