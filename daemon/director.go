@@ -59,6 +59,9 @@ func Run(opts Options) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
+	// Whoever reads the log may die: a write must fail then, not end the process.
+	// Not ignored, or the scripts would inherit that.
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
 	held, err := lock(opts.RuntimeDir)
 	if err != nil {
@@ -230,14 +233,31 @@ func (d *director) dump() {
 	path := filepath.Join(d.opts.RuntimeDir, dumpName)
 	b, err := json.MarshalIndent(s, "", "  ")
 	if err == nil {
-		err = os.WriteFile(path+".new", append(b, '\n'), 0o600)
-	}
-	if err == nil {
-		err = os.Rename(path+".new", path)
+		err = replace(path, append(b, '\n'))
 	}
 	if err != nil {
 		d.log.logf(failover.LevelError, "SIGUSR1: %v", err)
 		return
 	}
 	d.log.logf(failover.LevelInfo, "SIGUSR1: status written to %s", path)
+}
+
+// replace writes a file anew, for its owner only, so that readers find either the
+// old or the new one, and never through a link that lies in its place.
+func replace(path string, content []byte) error {
+	f, err := os.CreateTemp(filepath.Dir(path), filepath.Base(path)+".*")
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(content)
+	if e := f.Close(); err == nil {
+		err = e
+	}
+	if err == nil {
+		err = os.Rename(f.Name(), path)
+	}
+	if err != nil {
+		os.Remove(f.Name())
+	}
+	return err
 }

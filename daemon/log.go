@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -16,8 +15,9 @@ import (
 type logger struct {
 	lines   chan line
 	dropped atomic.Uint64
-	done    sync.WaitGroup
-	journal bool // the reader is systemd's journal: it stamps lines itself
+	stop    chan struct{} // closed: write what is buffered and end
+	done    chan struct{} // closed: ended
+	journal bool          // the reader is systemd's journal: it stamps lines itself
 	verbose bool
 }
 
@@ -31,8 +31,9 @@ type line struct {
 const logBuffer = 4096
 
 func newLogger(w io.Writer, verbose bool) *logger {
-	l := &logger{lines: make(chan line, logBuffer), journal: os.Getenv("JOURNAL_STREAM") != "", verbose: verbose}
-	l.done.Go(func() { l.write(w) })
+	l := &logger{lines: make(chan line, logBuffer), stop: make(chan struct{}), done: make(chan struct{}),
+		journal: os.Getenv("JOURNAL_STREAM") != "", verbose: verbose}
+	go l.write(w)
 	return l
 }
 
@@ -53,12 +54,30 @@ func (l *logger) logf(level failover.Level, format string, args ...any) {
 }
 
 func (l *logger) write(w io.Writer) {
-	for n := range l.lines {
-		if lost := l.dropped.Swap(0); lost > 0 {
-			l.print(w, line{time.Now(), failover.LevelWarning, fmt.Sprintf("%d log lines were lost: the reader is too slow", lost)})
+	defer close(l.done)
+	for {
+		select {
+		case n := <-l.lines:
+			l.next(w, n)
+			continue
+		default:
 		}
-		l.print(w, n)
+		select {
+		case n := <-l.lines:
+			l.next(w, n)
+		case <-l.stop:
+			if len(l.lines) == 0 {
+				return
+			}
+		}
 	}
+}
+
+func (l *logger) next(w io.Writer, n line) {
+	if lost := l.dropped.Swap(0); lost > 0 {
+		l.print(w, line{time.Now(), failover.LevelWarning, fmt.Sprintf("%d log lines were lost: the reader is too slow", lost)})
+	}
+	l.print(w, n)
 }
 
 // print uses syslog's numbers for the journal (sd-daemon(3)).
@@ -78,8 +97,14 @@ func (l *logger) print(w io.Writer, n line) {
 	fmt.Fprintf(w, "%s %s%s\n", n.at.Format("2006-01-02T15:04:05.000Z07:00"), word, n.text)
 }
 
-// close writes what is buffered.
+// logPatience is how long the end of the process waits for whoever reads the log.
+const logPatience = 2 * time.Second
+
+// close writes what is buffered, if somebody reads it. Lines logged later are lost.
 func (l *logger) close() {
-	close(l.lines)
-	l.done.Wait()
+	close(l.stop)
+	select {
+	case <-l.done:
+	case <-time.After(logPatience):
+	}
 }

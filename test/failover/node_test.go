@@ -72,6 +72,7 @@ type node struct {
 	cmd     *exec.Cmd
 	log     *logBuffer
 	env     []string
+	output  *os.File // where the program's output goes; nil: log
 }
 
 // logBuffer collects what a program prints, with all its runs one after the other.
@@ -129,6 +130,9 @@ func (n *node) start() {
 	}
 	n.cmd.Env = append(os.Environ(), n.env...)
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
+	if n.output != nil {
+		n.cmd.Stdout, n.cmd.Stderr = n.output, n.output
+	}
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	n.ns.Start(n.cmd)
 }

@@ -1,0 +1,58 @@
+package daemon
+
+import (
+	"bytes"
+	"io"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/failover"
+)
+
+// stuck is a writer whose reader is asleep.
+type stuck struct{ until chan struct{} }
+
+func (s stuck) Write(b []byte) (int, error) { <-s.until; return len(b), nil }
+
+func TestLogNeverBlocks(t *testing.T) {
+	w := stuck{make(chan struct{})}
+	defer close(w.until)
+	l := newLogger(w, false)
+	began := time.Now()
+	for range 3 * logBuffer {
+		l.Log(failover.LevelNotice, "line")
+	}
+	if took := time.Since(began); took > time.Second {
+		t.Errorf("logging to a stuck reader took %v", took)
+	}
+	if l.dropped.Load() < logBuffer {
+		t.Errorf("%d lines were counted as lost", l.dropped.Load())
+	}
+	l.close()
+	if took := time.Since(began); took > 2*logPatience {
+		t.Errorf("the end waited %v for a stuck reader", took)
+	}
+	l.Log(failover.LevelNotice, "after the end") // by a goroutine that has not heard: no panic
+}
+
+func TestLogSaysWhatWasLost(t *testing.T) {
+	r, w := io.Pipe()
+	l := newLogger(w, false)
+	for range 2 * logBuffer {
+		l.Log(failover.LevelNotice, "line")
+	}
+	l.Log(failover.LevelDebug, "only with --verbose")
+	var b bytes.Buffer
+	done := make(chan struct{})
+	go func() { io.Copy(&b, r); close(done) }()
+	l.close()
+	w.Close()
+	<-done
+	if !strings.Contains(b.String(), "log lines were lost") || strings.Contains(b.String(), "verbose") {
+		t.Errorf("no word about lost lines in %.200s", b.String())
+	}
+	if n := strings.Count(b.String(), " line\n"); n < logBuffer {
+		t.Errorf("%d of %d buffered lines were written", n, logBuffer)
+	}
+}
