@@ -3,6 +3,7 @@ package failover
 import (
 	"context"
 	"errors"
+	"fmt"
 	"runtime"
 	"sync"
 	"time"
@@ -45,7 +46,8 @@ type Engine struct {
 	done     chan struct{} // the thread has ended
 	settled  chan struct{} // every instance has left INIT once
 	notify   *notifier
-	router   *router // touched on its thread only
+	scripts  sync.WaitGroup // check scripts that run
+	router   *router        // touched on its thread only
 	stopping sync.Once
 }
 
@@ -134,14 +136,22 @@ func (e *Engine) Settled() <-chan struct{} { return e.settled }
 // Done is closed when the engine has ended.
 func (e *Engine) Done() <-chan struct{} { return e.done }
 
-// Stop resigns, removes the addresses and the gates, and waits for notify
-// scripts until ctx ends.
+// Stop resigns, removes the addresses and the gates, ends the check scripts, and
+// waits for notify scripts until ctx ends.
 func (e *Engine) Stop(ctx context.Context) error {
 	e.stopping.Do(func() {
 		e.post(nil) // nil ends the thread
 	})
 	<-e.done
-	return e.notify.wait(ctx)
+	ended := make(chan struct{})
+	go func() { e.scripts.Wait(); close(ended) }()
+	err := e.notify.wait(ctx)
+	select {
+	case <-ended:
+	case <-ctx.Done():
+		err = errors.Join(err, fmt.Errorf("check scripts were still running: %w", ctx.Err()))
+	}
+	return err
 }
 
 // waitStop bounds how long a stop waits for the last notify scripts.

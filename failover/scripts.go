@@ -49,7 +49,7 @@ func (r *router) startScript(cfg *config.Script, global config.Global) *script {
 		s.state, s.last = scriptDown, "has not succeeded yet (init_fail)"
 	}
 	e := r.engine
-	go func() {
+	e.scripts.Go(func() {
 		tick := time.NewTicker(cfg.Interval)
 		defer tick.Stop()
 		for {
@@ -68,7 +68,7 @@ func (r *router) startScript(cfg *config.Script, global config.Global) *script {
 				return
 			}
 		}
-	}()
+	})
 	return s
 }
 
