@@ -40,14 +40,18 @@ func BenchmarkTakeover(b *testing.B) {
 			p.a.start()
 			pairs[program] = p
 		}
+		void := 0 // the pair flapped just then: no takeover to measure
 		for range n {
 			for _, program := range []string{ours, ref} { // in turns, so that both meet the same machine
 				p := pairs[program]
 				for _, event := range []string{"crash", "stop"} {
 					p.master(b, p.a, 4*d.down(100)+slack)
 					time.Sleep(k.advert + rand.N(k.advert))
-					key := event + program
-					times[key] = append(times[key], p.measure(b, event))
+					if took, ok := p.measure(b, event); ok {
+						times[event+program] = append(times[event+program], took)
+					} else {
+						void++
+					}
 					p.a.kill()
 					p.a.start()
 				}
@@ -56,6 +60,9 @@ func BenchmarkTakeover(b *testing.B) {
 		for _, program := range []string{ours, ref} {
 			pairs[program].a.stop()
 			pairs[program].b.stop()
+		}
+		if void > n/4 {
+			b.Fatalf("%d of %d events came while the pair flapped; the machine is too busy to measure on", void, 4*n)
 		}
 		for _, event := range []string{"crash", "stop"} {
 			formula := d.down(100)
@@ -72,8 +79,10 @@ func BenchmarkTakeover(b *testing.B) {
 	fmt.Print(out.String())
 }
 
-// measure plays one event on the master and returns how long the takeover took.
-func (p *pair) measure(t testing.TB, event string) time.Duration {
+// measure plays one event on the master and returns how long the takeover took;
+// ok is false if the backup was master already, as pairs with adverts of 10 ms
+// are at times on a busy machine.
+func (p *pair) measure(t testing.TB, event string) (took time.Duration, ok bool) {
 	t.Helper()
 	from := time.Now()
 	if event == "crash" {
@@ -81,16 +90,23 @@ func (p *pair) measure(t testing.TB, event string) time.Duration {
 	} else {
 		p.a.cmd.Process.Signal(syscall.SIGTERM)
 	}
-	took := p.takeover(t, p.b, from)
+	var announced time.Time
+	for limit := from.Add(p.dialect.down(1) + slack); announced.IsZero(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(limit) {
+			return 0, false
+		}
+		for _, f := range p.tap.since(from) {
+			if f.announce.IsValid() && f.announce.String() == p.dialect.vip() && f.port == p.port(p.b) {
+				announced = f.at
+				break
+			}
+		}
+	}
 	if event != "crash" {
-		return took
+		return announced.Sub(from), true
 	}
-	announced := from.Add(took)
 	last, ok := p.tap.last(announced, func(f frame) bool { return f.advert() && f.port == p.port(p.a) })
-	if !ok {
-		t.Fatal("no advert of the dead master was seen")
-	}
-	return announced.Sub(last.at)
+	return announced.Sub(last.at), ok
 }
 
 func median(list []time.Duration) time.Duration {
