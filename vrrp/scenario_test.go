@@ -324,8 +324,25 @@ func (s *scenario) carry(effects []Effect) {
 	}
 }
 
+// lawful checks the order of effects that keeps two nodes from answering: no
+// address and no announcement behind a closed gate, no resignation and no removal
+// before an open one, no lease beyond what the advert with it binds others to.
+func (s *scenario) lawful(e Effect) {
+	open := s.gates[e.ID] > s.now
+	hold := s.r.Params(e.ID).Hold()
+	switch {
+	case (e.Kind == AddAddresses || e.Kind == Announce) && !open:
+		s.t.Errorf("at %s: kind %d behind a closed gate", seconds(s.now), e.Kind)
+	case (e.Kind == RemoveAddresses || e.Kind == Advertise && e.Priority == 0) && open:
+		s.t.Errorf("at %s: kind %d with the gate open", seconds(s.now), e.Kind)
+	case (e.Kind == Advertise || e.Kind == ConfirmGate) && e.Until > s.now.Add(hold):
+		s.t.Errorf("at %s: a lease until %s, longer than %v", seconds(s.now), seconds(e.Until), hold)
+	}
+}
+
 // follow gives the machine the answers an engine owes it.
 func (s *scenario) follow(e Effect) {
+	s.lawful(e)
 	switch e.Kind {
 	case Advertise:
 		switch {
