@@ -94,6 +94,19 @@ func device(c *config.Instance, a config.Address) string {
 	return c.Interface
 }
 
+// devices lists the interfaces, besides the instance's own, that addresses to be
+// tracked live on.
+func devices(c *config.Instance) (names []string) {
+	for _, list := range [2][]config.Address{c.Addresses, c.Excluded} {
+		for _, a := range list {
+			if name := device(c, a); !a.NoTrack && name != c.Interface && !slices.Contains(names, name) {
+				names = append(names, name)
+			}
+		}
+	}
+	return names
+}
+
 // assignments lists the instance's addresses on the interfaces as they are now.
 // Addresses whose interface does not exist are left out and returned apart.
 func (r *router) assignments(m *instance) (as []netif.Assignment, homeless []config.Address) {

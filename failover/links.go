@@ -168,10 +168,8 @@ func (r *router) concerns(name string) bool {
 				return true
 			}
 		}
-		for _, a := range m.cfg.Addresses {
-			if a.Dev == name {
-				return true
-			}
+		if slices.Contains(devices(m.cfg), name) {
+			return true
 		}
 	}
 	return false
@@ -229,6 +227,7 @@ func (r *router) refresh(m *instance) {
 			fault(vrrp.FaultDuplicate, "interface %s: %v", m.cfg.Interface, err)
 		}
 	}
+	r.trackDevices(m, fault)
 	if problem := r.gateProblem(m); problem != "" {
 		fault(vrrp.FaultGate, "%s", problem)
 	}
@@ -240,6 +239,19 @@ func (r *router) refresh(m *instance) {
 		r.logf(LevelWarning, "(%s) %s", m.cfg.Name, strings.Join(m.faults, "; "))
 	}
 	r.carry(r.machine.SetFaults(now, m.id, faults, nil))
+}
+
+// trackDevices makes an instance depend on the other interfaces its addresses
+// live on, but for addresses with no_track, as Keepalived does.
+func (r *router) trackDevices(m *instance, fault func(vrrp.Faults, string, ...any)) {
+	for _, name := range devices(m.cfg) {
+		switch link, ok := r.link(name); {
+		case !ok:
+			fault(vrrp.FaultTracker, "interface %s of an address does not exist", name)
+		case !link.Up:
+			fault(vrrp.FaultTracker, "interface %s of an address is down", name)
+		}
+	}
 }
 
 func (r *router) reconfigure(m *instance) {
