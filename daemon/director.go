@@ -220,7 +220,7 @@ func (d *director) report(diags []config.Diagnostic) {
 		if g.Severity == config.Error {
 			level = failover.LevelError
 		}
-		d.log.Log(level, g.String())
+		d.log.Log(level, strings.Replace(g.String(), g.Severity.String()+": ", "", 1)) // the log says it once
 	}
 }
 

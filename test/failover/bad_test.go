@@ -312,7 +312,7 @@ func TestRefusals(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"absent file", []string{programFile, "run", "-f", filepath.Join(dir, "absent.conf"), "--runtime-dir", dir}, "absent.conf: error: "},
+		{"absent file", []string{programFile, "run", "-f", filepath.Join(dir, "absent.conf"), "--runtime-dir", dir}, "absent.conf: no such file"},
 		{"directory", []string{programFile, "run", "-f", dir, "--runtime-dir", dir}, "is a directory"},
 	} {
 		if out := run(c.args...); !strings.Contains(out, c.want) {
