@@ -152,12 +152,17 @@ func (r *router) addAddresses(m *instance) {
 	for _, a := range homeless {
 		r.logf(LevelError, "(%s) address %v: no interface %q now; it is set when that appears", m.cfg.Name, a.Prefix, device(m.cfg, a))
 	}
+	m.assigned = as
+	m.renewedAt = vrrp.Time(loop.Now())
+	r.set(m, as)
+}
+
+// set puts addresses on their interfaces, with a lifetime where that is the gate.
+func (r *router) set(m *instance, as []netif.Assignment) {
 	lifetime := r.lifetime(m)
 	for i := range as {
 		as[i].Lifetime = lifetime
 	}
-	m.assigned = as
-	m.renewedAt = vrrp.Time(loop.Now())
 	if err := r.conn.Add(as); err != nil {
 		r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
 	}

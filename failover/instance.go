@@ -97,11 +97,9 @@ func device(c *config.Instance, a config.Address) string {
 // devices lists the interfaces, besides the instance's own, that addresses to be
 // tracked live on.
 func devices(c *config.Instance) (names []string) {
-	for _, list := range [2][]config.Address{c.Addresses, c.Excluded} {
-		for _, a := range list {
-			if name := device(c, a); !a.NoTrack && name != c.Interface && !slices.Contains(names, name) {
-				names = append(names, name)
-			}
+	for _, a := range addresses(c) {
+		if name := device(c, a); !a.NoTrack && name != c.Interface && !slices.Contains(names, name) {
+			names = append(names, name)
 		}
 	}
 	return names
@@ -110,26 +108,27 @@ func devices(c *config.Instance) (names []string) {
 // assignments lists the instance's addresses on the interfaces as they are now.
 // Addresses whose interface does not exist are left out and returned apart.
 func (r *router) assignments(m *instance) (as []netif.Assignment, homeless []config.Address) {
-	for _, list := range [2][]config.Address{m.cfg.Addresses, m.cfg.Excluded} {
-		for _, a := range list {
-			link, ok := r.link(device(m.cfg, a))
-			if !ok {
-				homeless = append(homeless, a)
-				continue
-			}
-			as = append(as, netif.Assignment{Ifindex: link.Index, Addr: a})
+	for _, a := range addresses(m.cfg) {
+		link, ok := r.link(device(m.cfg, a))
+		if !ok {
+			homeless = append(homeless, a)
+			continue
 		}
+		as = append(as, netif.Assignment{Ifindex: link.Index, Addr: a})
 	}
 	return as, homeless
+}
+
+// addresses lists what the instance sets, advertised or not.
+func addresses(c *config.Instance) []config.Address {
+	return append(c.Addresses[:len(c.Addresses):len(c.Addresses)], c.Excluded...)
 }
 
 // virtual returns every address of the instance, for the gate.
 func virtual(c *config.Instance) []netip.Addr {
 	var all []netip.Addr
-	for _, list := range [2][]config.Address{c.Addresses, c.Excluded} {
-		for _, a := range list {
-			all = append(all, a.Prefix.Addr())
-		}
+	for _, a := range addresses(c) {
+		all = append(all, a.Prefix.Addr())
 	}
 	return all
 }

@@ -205,12 +205,7 @@ func (r *router) guard(m *instance, addrs []netip.Addr) {
 func (r *router) lend(m *instance) {
 	want, _ := r.assignments(m)
 	fresh := without(want, m.assigned)
-	for i := range fresh {
-		fresh[i].Lifetime = r.lifetime(m)
-	}
-	if err := r.conn.Add(fresh); err != nil {
-		r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
-	}
+	r.set(m, fresh)
 	m.assigned = want
 	for range max(m.cfg.Announce.Repeat, 1) {
 		for _, a := range fresh {

@@ -111,11 +111,9 @@ func (r *router) reclaim(site *config.Site) error {
 		return fmt.Errorf("looking for left-over addresses: %w", err)
 	}
 	for _, c := range site.Instances {
-		for _, list := range [2][]config.Address{c.Addresses, c.Excluded} {
-			for _, a := range list {
-				if link, ok := r.link(device(c, a)); ok && has(link.Addrs, a.Prefix) {
-					left = append(left, netif.Assignment{Ifindex: link.Index, Addr: a})
-				}
+		for _, a := range addresses(c) {
+			if link, ok := r.link(device(c, a)); ok && has(link.Addrs, a.Prefix) {
+				left = append(left, netif.Assignment{Ifindex: link.Index, Addr: a})
 			}
 		}
 	}

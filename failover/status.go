@@ -4,7 +4,6 @@ import (
 	"math"
 	"time"
 
-	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -118,11 +117,8 @@ func (r *router) instanceStatus(m *instance) InstanceStatus {
 	if m.changed.at.IsZero() {
 		out.Since, out.Why = ago(st.Since), "start"
 	}
-	for _, a := range virtual(m.cfg) {
-		out.Addresses = append(out.Addresses, a.String())
-	}
-	for i, a := range append(append([]config.Address(nil), m.cfg.Addresses...), m.cfg.Excluded...) {
-		out.Addresses[i] = a.Prefix.String()
+	for _, a := range addresses(m.cfg) {
+		out.Addresses = append(out.Addresses, a.Prefix.String())
 	}
 	if st.Master.Addr.IsValid() && st.State != vrrp.Master {
 		out.Master, out.MasterPriority = st.Master.Addr.String(), st.Master.Priority

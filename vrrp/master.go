@@ -7,7 +7,7 @@ import "time"
 // moment is not over. A pause anywhere in between thus leaves either a closed
 // gate or a node that others' probes can see.
 func (m *instance) openGate(now Time, e []Effect) []Effect {
-	m.gateUntil = m.claimedAt.Add(m.hold())
+	m.gateUntil = m.claimedAt.Add(m.p.Hold())
 	m.gateBefore = m.gateUntil
 	e = append(e, Effect{ID: m.id, Kind: OpenGate, Until: now.Add(m.p.quiet() / 2)})
 	if !m.holding { // many addresses may take longer than the moment; the next attempt finds them set
@@ -85,7 +85,7 @@ func (m *instance) advertDue(now Time, e []Effect) []Effect {
 
 // renew sends an advert that extends the lease.
 func (m *instance) renew(now Time, e []Effect) []Effect {
-	m.gateBefore, m.gateUntil = m.gateUntil, now.Add(m.hold())
+	m.gateBefore, m.gateUntil = m.gateUntil, now.Add(m.p.Hold())
 	return m.advertise(m.effective(), m.gateUntil, e)
 }
 
@@ -165,7 +165,7 @@ func (m *instance) twoOwners(now Time, a Heard, interval time.Duration, e []Effe
 	switch {
 	case m.p.Source.Less(a.Addr):
 		return m.yield(now, a, interval, e)
-	case m.ownerCheckAt == 0 || now > m.ownerCheckAt.Add(m.hold()): // a new contest
+	case m.ownerCheckAt == 0 || now > m.ownerCheckAt.Add(m.p.Hold()): // a new contest
 		m.ownerCheckAt = now.Add(m.p.Interval * 6 / 5)
 		e = m.renew(now, e)
 		return m.renew(now, e)

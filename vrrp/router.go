@@ -2,7 +2,6 @@ package vrrp
 
 import (
 	"slices"
-	"time"
 )
 
 // Router holds the instances and sync groups of one node. It is not safe for
@@ -227,6 +226,3 @@ func (r *Router) instance(id ID) *instance {
 	}
 	return m
 }
-
-// hold is how long a lease lasts from the moment before its advert was sent.
-func (m *instance) hold() time.Duration { return m.p.Hold() }

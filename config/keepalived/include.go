@@ -95,12 +95,12 @@ const maxPatterns = 1024
 // expandBraces gives the patterns that {a,b} stands for, at most maxPatterns.
 func expandBraces(pattern string) []string {
 	var all []string
-	todo := []string{pattern}
-	for len(todo) > 0 && len(all) < maxPatterns {
-		p := todo[0]
-		todo = todo[1:]
+	rest := []string{pattern}
+	for len(rest) > 0 && len(all) < maxPatterns {
+		p := rest[0]
+		rest = rest[1:]
 		if parts := firstBraces(p); parts != nil {
-			todo = append(parts, todo...)
+			rest = append(parts, rest...)
 			continue
 		}
 		all = append(all, p)
