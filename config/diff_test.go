@@ -10,7 +10,7 @@ import (
 )
 
 // sample is a site with something in every field that Diff looks at.
-func sample() *Site {
+func exampleSite() *Site {
 	script := &Script{Name: "nginx", Command: Command{Argv: []string{"/bin/check", "a"}}, Interval: time.Second, Timeout: time.Second, Rise: 1, Fall: 1}
 	web := &Instance{Name: "web", Interface: "eth0", VRID: 1, Version: 2, Priority: 100, AdvertInterval: time.Second, DownAdverts: 3, Preempt: true,
 		Addresses:    []Address{{Prefix: netip.MustParsePrefix("192.0.2.1/24"), Dev: "eth0"}},
@@ -61,9 +61,9 @@ func TestDiff(t *testing.T) {
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {
-			edited := sample()
+			edited := exampleSite()
 			test.edit(edited)
-			d := Diff(sample(), edited)
+			d := Diff(exampleSite(), edited)
 			if diff := cmp.Diff(test.want, d.Lines()); diff != "" {
 				t.Error(diff)
 			}
@@ -85,14 +85,14 @@ func TestDiffSeesEveryField(t *testing.T) {
 		"Global":    func(s *Site) any { return &s.Global },
 	}
 	for kind, of := range pick {
-		typ := reflect.TypeOf(of(sample())).Elem()
+		typ := reflect.TypeOf(of(exampleSite())).Elem()
 		for i := range typ.NumField() {
 			if ignored[typ.Field(i).Name] {
 				continue
 			}
-			edited := sample()
+			edited := exampleSite()
 			alter(t, reflect.ValueOf(of(edited)).Elem().Field(i))
-			if Diff(sample(), edited).Empty() {
+			if Diff(exampleSite(), edited).Empty() {
 				t.Errorf("Diff does not see a change of %s.%s", kind, typ.Field(i).Name)
 			}
 		}

@@ -13,6 +13,8 @@ type Site struct {
 	Instances []*Instance
 	Groups    []*SyncGroup
 	Scripts   []*Script
+	// Proxying is nil where no haproxy.cfg was given.
+	Proxying *Proxying
 }
 
 // Global holds the settings of a node as a whole (keepalived's global_defs).
@@ -74,6 +76,7 @@ type Instance struct {
 
 	TrackInterfaces  []TrackInterface
 	TrackScripts     []TrackScript
+	TrackProxies     []TrackProxy
 	DontTrackPrimary bool // ignore the state of Interface itself
 
 	Announce Announce
@@ -143,6 +146,13 @@ type TrackScript struct {
 	Script  *Script
 	Weight  int // -253..253; 0: fault when failing
 	Reverse bool
+}
+
+// TrackProxy ties an instance to the proxy of this node (our keyword track_proxy): a worker that is not there, or
+// a named proxy without a usable server, counts as a failure.
+type TrackProxy struct {
+	Name   string // a frontend, backend or listen; empty: the worker itself
+	Weight int    // -253..253; 0: fault
 }
 
 // Script is a check that runs again and again (vrrp_script).

@@ -29,15 +29,17 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp"}, std: true},
-	{name: "model", packages: []string{"config"}, ours: []string{"vrrp"}, std: true},
-	{name: "dialect", packages: []string{"config/keepalived"}, ours: []string{"config"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health"}, std: true},
+	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample"}, std: true},
+	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "sample"}, std: true},
 	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate"}, ours: []string{"config", "linux/"}},
-	{name: "engine", packages: []string{"failover"}, ours: []string{"vrrp", "config", "linux/"}},
-	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "config"}},
+	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
+	{name: "engine", packages: []string{"failover", "proxy", "check"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "config", "syslog", "linux/"}},
+	{name: "admin", packages: []string{"admin"}, ours: []string{"proxy", "config"}},
+	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "check", "admin", "syslog", "config", "linux/"}},
 	{name: "lab figures", packages: []string{"lab/measure"}, std: true},
 	{name: "lab", packages: []string{"lab"}, ours: []string{"lab/"}},
-	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover"}},
+	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover", "proxy", "admin"}},
 	{name: "tests", packages: []string{"test/"}, ours: []string{"", "/"}},
 }
 
@@ -136,7 +138,7 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "lab/measure"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lab/measure"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)

@@ -1,0 +1,124 @@
+package sample
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Place is a set of points of a stream's life at which an expression may be evaluated.
+type Place uint16
+
+// Places. A fetch lists those at which it has a value.
+const (
+	Connection Place = 1 << iota // a connection was accepted; addresses only
+	Content                      // tcp-request content: bytes of the client are there
+	Request                      // a request's head is there
+	Response                     // a response's head is there (the request's is gone)
+	Log                          // the end: what Record and captures hold
+	Check                        // inside a health check
+)
+
+// Message is a parsed HTTP head, without its body. Slices are valid until the message
+// changes; header names keep the sender's case and the order is the sender's.
+type Message interface {
+	Method() []byte  // requests; nil for a response
+	URI() []byte     // requests: the request target as it stands
+	Version() []byte // "1.0", "1.1"
+	Status() int     // responses; 0 for a request
+	Reason() []byte  // responses
+	Len() int        // number of header fields
+	Field(i int) (name, value []byte)
+}
+
+// Environment answers for the running proxy. Unknown names give false.
+type Environment interface {
+	Backend(name string) (BackendFacts, bool)
+	Frontend(name string) (connections, rate int, ok bool)
+	Server(backend, server string) (ServerFacts, bool)
+}
+
+// BackendFacts are counts of a backend at this moment.
+type BackendFacts struct {
+	Usable      int // servers that can take a request (nbsrv)
+	Connections int
+	Rate        int // new sessions in the last second
+	Queue       int // requests waiting, in the backend's and its servers' queues
+	Free        int // connection slots left on usable servers (connslots); -1: unlimited
+}
+
+// ServerFacts are facts of one server at this moment.
+type ServerFacts struct {
+	Up          bool
+	Connections int
+	Queue       int
+	Weight      int
+}
+
+// Context is what expressions are evaluated on. The engine owns and fills one for each
+// stream, reuses it, and must set every field it has a value for; those of a later place
+// keep their zero value. Methods of compiled expressions take it by pointer and keep
+// intermediate strings in its scratch space: a result is valid until the next Reset.
+type Context struct {
+	Place    Place
+	Source   netip.AddrPort // the client
+	Dest     netip.AddrPort // where it connected to
+	Request  Message        // nil where there is none
+	Response Message
+	Content  []byte // Content: bytes received so far
+	Complete bool   // Content: no more bytes will come, or the inspection delay is over
+	Now      time.Time
+	Env      Environment
+	// Record is what log aliases print; never nil.
+	Record *Record
+	// Random is any odd state for rand and uuid; advanced by each use.
+	Random uint64
+
+	scratch []byte
+}
+
+// Reset forgets the intermediate strings of earlier evaluations, not the facts.
+func (c *Context) Reset() { c.scratch = c.scratch[:0] }
+
+// Record holds what the aliases of a log format print (%ci, %Tr, …). Durations are -1
+// when the stream did not get that far. Strings point into memory of the engine.
+type Record struct {
+	Frontend, FrontendTransport string         // %f; %ft is Frontend plus "~" for TLS
+	Backend, Server             string         // %b, %s; "<NOSRV>" when no server was chosen
+	Bind                        string         // name of the listener
+	Client, Dest                netip.AddrPort // %ci %cp, %fi %fp
+	BackendSource, BackendDest  netip.AddrPort // %bi %bp, %si %sp
+	// UnixBind is the listener's socket path for clients without an IP address.
+	UnixBind string
+
+	Accepted time.Time // %t, %T…, %Ts, %ms
+	Begun    time.Time // %tr: first byte of the request
+	// Times in milliseconds: handshake, idle, request (TR = after idle), queue (Tw), connect (Tc), response (Tr),
+	// data (Td), active (Ta), total (Tt), user (Tu); -1 unknown.
+	Th, Ti, TR, Tw, Tc, Tr, Td, Ta, Tt, Tu int64
+
+	Status                   int     // %ST; -1: none was sent
+	BytesToClient            int64   // %B
+	BytesToServer            int64   // %U
+	Active, FrontendConns    int     // %ac %fc
+	BackendConns             int     // %bc
+	ServerConns              int     // %sc
+	Retries                  int     // %rc
+	Redispatched             bool    // "+" before %rc
+	ServerQueue              int     // %sq
+	BackendQueue             int     // %bq
+	Termination              [4]byte // %ts prints 2, %tsc all 4
+	RequestCookie, SetCookie []byte  // %CC, %CS; empty: "-"
+
+	// The request line as received, kept by the engine until the log: %r, %HM, %HP, %HPO, %HQ, %HU, %HV. A request that
+	// was not understood has Bad set: "<BADREQ>".
+	Method, URI, Version []byte
+	Bad                  bool
+	RequestCaptures      [][]byte // %hr {a|b}; nil entry: not there
+	ResponseCaptures     [][]byte // %hs
+	UniqueID             []byte   // %ID
+	Counter              uint32   // %rt
+	Host                 string   // %H
+	PID                  int      // %pid
+	// Partial puts "+" before times and sizes (option logasap).
+	Partial bool
+}
