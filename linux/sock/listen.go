@@ -85,6 +85,13 @@ func ListenTCP(addr netip.AddrPort, o ListenOptions) (fd int, err error) {
 	return fd, nil
 }
 
+func socketAddress(addr netip.AddrPort) unix.Sockaddr {
+	if a := addr.Addr().Unmap(); a.Is4() {
+		return &unix.SockaddrInet4{Addr: a.As4(), Port: int(addr.Port())}
+	}
+	return &unix.SockaddrInet6{Addr: addr.Addr().As16(), Port: int(addr.Port())}
+}
+
 // ListenUnix opens a UNIX listener in the place of a dead one's file. A path beginning
 // with '@' is an abstract name.
 func ListenUnix(path string, o ListenOptions) (fd int, err error) {
