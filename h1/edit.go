@@ -4,7 +4,7 @@ import "strconv"
 
 // Edits change what accessors and AppendTo give from then on. They do not change the
 // facts of the message as its sender framed it: ContentLength, Chunked, KeepAlive,
-// Expect100, Upgrade, and MethodID, which the answer's framing follows.
+// Expect100 and Upgrade.
 
 func (h *Head) keep(b []byte) span {
 	off := len(h.arena)
@@ -71,8 +71,7 @@ func (h *Head) Replace(i int, value []byte) { h.fields[i].value = h.keep(value) 
 // SetURI replaces the request target.
 func (h *Head) SetURI(uri []byte) { h.uri = h.keep(uri) }
 
-// SetMethod replaces a request's method. MethodID stays the sender's until then and
-// becomes the new one's.
+// SetMethod replaces a request's method, and MethodID with it.
 func (h *Head) SetMethod(method []byte) {
 	h.method = h.keep(method)
 	h.methodID = methodOf(method)
@@ -85,13 +84,15 @@ func (h *Head) SetStatus(code int, reason string) {
 }
 
 // AppendTo appends the head as edited: start line, fields in order, empty line, every
-// line ended by CRLF. The version is ours, HTTP/1.1, as RFC 9110 §2.5 wants of a proxy.
+// line ended by CRLF. Like HAProxy it says HTTP/1.0 for a message that did and HTTP/1.1
+// for all others, so that each side knows what the other one understands.
 func (h *Head) AppendTo(dst []byte) []byte {
 	if h.kind == Request {
 		dst = append(append(dst, h.bytes(h.method)...), ' ')
-		dst = append(append(dst, h.bytes(h.uri)...), " HTTP/1.1\r\n"...)
+		dst = append(append(dst, h.bytes(h.uri)...), ' ')
+		dst = append(append(dst, h.versionOut()...), "\r\n"...)
 	} else {
-		dst = append(dst, "HTTP/1.1 "...)
+		dst = append(append(dst, h.versionOut()...), ' ')
 		dst = append(strconv.AppendInt(dst, int64(h.status), 10), ' ')
 		dst = append(append(dst, h.bytes(h.reason)...), "\r\n"...)
 	}
@@ -101,6 +102,13 @@ func (h *Head) AppendTo(dst []byte) []byte {
 		dst = append(append(dst, h.bytes(f.value)...), "\r\n"...)
 	}
 	return append(dst, "\r\n"...)
+}
+
+func (h *Head) versionOut() string {
+	if h.minor == 0 {
+		return "HTTP/1.0"
+	}
+	return "HTTP/1.1"
 }
 
 // ConnHeader is what the Connection field says to the next hop.

@@ -19,14 +19,15 @@ type field struct{ name, value span }
 type Head struct {
 	kind      Kind
 	state     state
-	crlf      lineEnd // how this head ends its lines
+	ends      lineEnd // how its start line ended
 	maxFields int
 	data      []byte
 	arena     []byte
 	fields    []field
 	pos       int // bytes looked at
 	mark      int // where the token being read began
-	end       int // last byte of the field value that is not white space, plus one
+	end       int // of the field value being read
+	name      span
 	length    int // of the whole head, once complete
 	err       Error
 
@@ -43,12 +44,13 @@ type Head struct {
 
 // facts are what the fields say, gathered while parsing.
 type facts struct {
-	contentLength                            int64 // -1: none
-	chunked, close, keepAlive                bool
-	hasTE, upgradeToken                      bool
-	expect100, upgradeField, upgradeProtocol bool
-	host                                     span
-	hosts                                    int
+	contentLength               int64 // -1: none
+	hosts                       int
+	hasTE, chunked, otherCoding bool
+	close, keepAlive            bool
+	upgradeToken, upgradeField  bool
+	webSocket, webSocketKey     bool
+	expect100                   bool
 }
 
 // Reset makes h ready for a new message. maxFields is how many header fields it may have
@@ -57,9 +59,6 @@ func (h *Head) Reset(kind Kind, maxFields int) {
 	fields, arena := h.fields[:0], h.arena[:0]
 	*h = Head{kind: kind, maxFields: maxFields, fields: fields, arena: arena}
 	h.contentLength = -1
-	if kind == Response {
-		h.state = stStatusVersion
-	}
 }
 
 // Rebase tells h that the message's bytes, unchanged, are now at data.
@@ -158,5 +157,6 @@ func (h *Head) KeepAlive() bool {
 func (h *Head) Expect100() bool { return h.expect100 }
 
 // Upgrade says whether the sender asks for another protocol: Connection names upgrade,
-// and an Upgrade field is there.
+// and an Upgrade field is there. A request with a body does not: its Upgrade field was
+// taken out. A 101 response to a request without Upgrade is for the caller to refuse.
 func (h *Head) Upgrade() bool { return h.upgradeToken && h.upgradeField }
