@@ -101,6 +101,31 @@ func targetEnd(b []byte, i int) int {
 	return i
 }
 
+// nameEnd is the first place from i on that cannot be in a field name.
+func nameEnd(b []byte, i int) int {
+	for i+8 <= len(b) {
+		w := binary.LittleEndian.Uint64(b[i:])
+		if w&highs != 0 {
+			break
+		}
+		letters := w | 0x20*ones // '@' and '[' to '_' become bytes that are no letters either, but '-' stays itself
+		odd := highs &^ ((letters+(0x80-'a')*ones)&^(letters+(0x7f-'z')*ones) | ^((w ^ '-'*ones) + 0x7f*ones))
+		if odd == 0 {
+			i += 8
+			continue
+		}
+		i += bits.TrailingZeros64(odd) >> 3
+		if class[b[i]]&isToken == 0 {
+			return i
+		}
+		i++ // a digit or another rare one
+	}
+	for i < len(b) && class[b[i]]&isToken != 0 {
+		i++
+	}
+	return i
+}
+
 // trim removes spaces and tabs from both ends.
 func trim(b []byte) []byte {
 	for len(b) > 0 && (b[0] == ' ' || b[0] == '\t') {

@@ -52,6 +52,10 @@ func (h *Head) learnHost(value []byte) (reason string) {
 }
 
 func (h *Head) learnConnection(list []byte) {
+	if len(list) == 10 && equalFold(list, "keep-alive") { // what nearly everyone says
+		h.keepAlive = true
+		return
+	}
 	for more := true; more; {
 		var token []byte
 		token, list, more = nextInList(list)

@@ -130,6 +130,8 @@ func (h *Head) parseMethod(i int) int {
 			return h.fail(i, "invalid byte in method")
 		case i == h.mark:
 			return h.fail(i, "no method")
+		case string(b[h.mark:i]) == "PRI": // RFC 9113 §3.4
+			return h.fail(i, "HTTP/2 preface")
 		}
 		h.method = span{int32(h.mark), int32(i - h.mark)}
 		h.methodID = methodOf(b[h.mark:i])
@@ -210,8 +212,6 @@ func (h *Head) badVersion(i, at int) int {
 	switch {
 	case h.kind == Response && at < 5:
 		return h.fail(i, "not an HTTP response")
-	case h.kind == Request && at == 5 && string(h.bytes(h.method)) == "PRI":
-		return h.fail(i, "HTTP/2 preface")
 	case at == 0 && h.data[i] == ' ':
 		return h.fail(i, "more than one space before HTTP version")
 	case at >= 5 && at <= len(versionText) && digit(h.data[i]):
@@ -296,30 +296,33 @@ func (h *Head) line(i int) int {
 	}
 	h.mark = i
 	h.state = stName
-	return i
+	return h.parseName(i)
 }
 
 func (h *Head) parseName(i int) int {
 	b := h.data
-	for ; i < len(b); i++ {
-		if class[b[i]]&isToken != 0 {
-			continue
-		}
-		switch c := b[i]; {
-		case c != ':' && (c == ' ' || c == '\t'):
-			return h.fail(i, "space in or after field name")
-		case c == '\r' || c == '\n':
-			return h.fail(i, "field without colon")
-		case c != ':':
-			return h.fail(i, "invalid byte in field name")
-		case i == h.mark:
-			return h.fail(i, "field without name")
-		}
-		h.name = span{int32(h.mark), int32(i - h.mark)}
-		h.state = stBeforeValue
-		return i + 1
+	i = nameEnd(b, i)
+	switch {
+	case i == len(b):
+		return i
+	case b[i] != ':':
+		return h.badName(i)
+	case i == h.mark:
+		return h.fail(i, "field without name")
 	}
-	return i
+	h.name = span{int32(h.mark), int32(i - h.mark)}
+	h.state = stBeforeValue
+	return h.beforeValue(i + 1)
+}
+
+func (h *Head) badName(i int) int {
+	switch h.data[i] {
+	case ' ', '\t':
+		return h.fail(i, "space in or after field name")
+	case '\r', '\n':
+		return h.fail(i, "field without colon")
+	}
+	return h.fail(i, "invalid byte in field name")
 }
 
 func (h *Head) beforeValue(i int) int {
@@ -343,10 +346,10 @@ func (h *Head) parseValue(i int) int {
 		switch c := h.data[i]; {
 		case c == '\r':
 			h.end = i
-			h.state = stValueLF
-			if i+1 < len(h.data) {
-				return h.valueLF(i + 1)
+			if i+1 < len(h.data) && h.data[i+1] == '\n' {
+				return h.endField(i+1, crlf)
 			}
+			h.state = stValueLF
 			return i + 1
 		case c == '\n':
 			h.end = i

@@ -106,6 +106,13 @@ func validHost(host []byte) bool {
 
 // validAuthority is host[:port]; the port may be empty (RFC 3986 §3.2.3).
 func validAuthority(a []byte) bool {
+	i := 0
+	for i < len(a) && class[a[i]]&isHost != 0 {
+		i++
+	}
+	if i == len(a) { // the usual case: a name or an IPv4 address
+		return true
+	}
 	host, port, _ := cutPort(a)
 	return validHost(host) && validPort(port)
 }
