@@ -15,12 +15,13 @@ import (
 type Events uint32
 
 // Events as epoll reports them. HangUp: the peer has closed its sending side or the
-// whole connection; Failed: an error is pending on the descriptor.
+// whole connection; Closed: both directions are gone; Failed: an error is pending on the descriptor.
 const (
 	Readable Events = unix.EPOLLIN
 	Writable Events = unix.EPOLLOUT
 	HangUp   Events = unix.EPOLLRDHUP | unix.EPOLLHUP
 	Failed   Events = unix.EPOLLERR
+	Closed   Events = unix.EPOLLHUP
 )
 
 // A Handler is told what its descriptor is ready for, on the loop's thread.

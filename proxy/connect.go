@@ -1,0 +1,329 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/sock"
+)
+
+// upstream is a connection to a server: a stream's, or idle and kept for the next one.
+type upstream struct {
+	endpoint
+	core       *core
+	srv        *server
+	stream     *stream // nil: idle
+	place      int     // in the list of idle ones
+	reused     bool    // carried a request before this one
+	connecting bool
+	since      time.Duration // idle since
+}
+
+// Ready is the server socket's event.
+func (u *upstream) Ready(ev loop.Events) {
+	u.note(ev)
+	switch {
+	case u.stream != nil:
+		u.stream.advance()
+	case ev&(loop.Readable|loop.HangUp|loop.Failed) != 0:
+		u.core.discard(u) // a server has nothing to say on an idle connection but good-bye
+	}
+}
+
+// newUpstream wraps a new connection of a server.
+func (c *core) newUpstream(srv *server, fd int) *upstream {
+	var u *upstream
+	if n := len(c.upstreams); n > 0 {
+		u = c.upstreams[n-1]
+		c.upstreams = c.upstreams[:n-1]
+	} else {
+		u = new(upstream)
+	}
+	*u = upstream{core: c, srv: srv}
+	u.open(fd)
+	return u
+}
+
+// discard closes a server connection, idle or not.
+func (c *core) discard(u *upstream) {
+	if u.stream == nil {
+		c.takeOut(u)
+	}
+	c.close(&u.endpoint)
+	u.stream = nil
+	if len(c.upstreams) < 1024 {
+		c.upstreams = append(c.upstreams, u)
+	}
+}
+
+// takeOut removes u from the idle ones.
+func (c *core) takeOut(u *upstream) {
+	list := c.idle[u.srv.number]
+	last := len(list) - 1
+	list[u.place] = list[last]
+	list[u.place].place = u.place
+	list[last] = nil
+	c.idle[u.srv.number] = list[:last]
+	u.srv.idle.Add(-1)
+}
+
+// park keeps a connection for another request, unless there are enough.
+func (c *core) park(u *upstream) {
+	if max := u.srv.cfg.PoolMax; max >= 0 && u.srv.idle.Load() >= int64(max) || c.draining || !u.srv.usable() {
+		c.discard(u)
+		return
+	}
+	u.stream, u.since, u.reused = nil, c.now(), true
+	list := c.idle[u.srv.number]
+	u.place = len(list)
+	c.idle[u.srv.number] = append(list, u)
+	u.srv.idle.Add(1)
+}
+
+// takeIdle gives the idle connection used last, or nil.
+func (c *core) takeIdle(srv *server) *upstream {
+	list := c.idle[srv.number]
+	if len(list) == 0 {
+		return nil
+	}
+	u := list[len(list)-1]
+	c.takeOut(u)
+	return u
+}
+
+// mayReuse says whether this request may go over a connection another one used.
+// Differs from HAProxy: with http-reuse safe, a first request that is idempotent may, too. The
+// reference sends it over a new connection because the client could not repeat it if the server
+// closed the old one at that moment; here the stream repeats it itself.
+func (s *stream) mayReuse() bool {
+	if !s.be.http {
+		return false
+	}
+	switch s.be.cfg.Options.Reuse {
+	case config.ReuseNever:
+		return false
+	case config.ReuseSafe:
+		return s.idempotent() || !s.first
+	}
+	return true
+}
+
+// idempotent says whether the request may be sent twice (RFC 9110 §9.2.2).
+func (s *stream) idempotent() bool {
+	switch s.method {
+	case h1.MethodGet, h1.MethodHead, h1.MethodPut, h1.MethodDelete, h1.MethodOptions, h1.MethodTrace:
+		return true
+	}
+	return false
+}
+
+// connect finds a connection to s.srv, whose slot the stream holds.
+func (s *stream) connect() {
+	c, srv := s.core, s.srv
+	s.tries--
+	s.connectAt = c.now()
+	if s.mayReuse() && !s.upgrading {
+		for u := c.takeIdle(srv); u != nil; u = c.takeIdle(srv) {
+			if !s.idempotent() {
+				// It cannot be repeated: look whether the server has just closed.
+				if _, errno := sock.Peek(u.fd); errno != sock.Again {
+					c.discardTaken(u)
+					continue
+				}
+			}
+			srv.shards[c.id].reuses.Add(1)
+			s.back().reuses.Add(1)
+			s.use(u)
+			s.connected()
+			return
+		}
+	}
+	s.dial()
+}
+
+// discardTaken closes a connection that is no longer among the idle ones.
+func (c *core) discardTaken(u *upstream) {
+	c.close(&u.endpoint)
+	if len(c.upstreams) < 1024 {
+		c.upstreams = append(c.upstreams, u)
+	}
+}
+
+func (s *stream) use(u *upstream) {
+	u.stream = s
+	s.up = u
+}
+
+// dial opens a new connection.
+func (s *stream) dial() {
+	c, srv := s.core, s.srv
+	srv.shards[c.id].connects.Add(1)
+	s.back().connects.Add(1)
+	s.enter(phaseConnect)
+	target := srv.target.Load()
+	if srv.cfg.PortMapped {
+		mapped := target.WithPort(uint16(int(s.destination().Port()) + srv.cfg.PortOffset))
+		target = &mapped
+	}
+	fd, done, errno := sock.Connect(target, srv.source)
+	if errno != 0 {
+		s.connectFailed('S', errno.Error())
+		return
+	}
+	u := c.newUpstream(srv, fd)
+	if s.be.cfg.Options.ServerKeepalive {
+		sock.Keepalive(fd)
+	}
+	s.use(u)
+	u.connecting = !done
+	u.canWrite = done
+	u.canRead = false // its first bytes are an edge
+	if err := c.loop.Watch(fd, u); err != nil {
+		s.connectFailed('R', err.Error())
+		return
+	}
+	if done {
+		s.connected()
+	}
+}
+
+// connecting looks whether the connection stands.
+func (s *stream) connecting() bool {
+	u := s.up
+	if u == nil || !u.connecting {
+		return false
+	}
+	if s.be.cfg.Options.AbortOnClose && s.client.hangUp && s.clientLeft() {
+		s.count(clientAborts)
+		s.abort('C', 'C')
+		return false
+	}
+	if !u.canWrite {
+		return false
+	}
+	if u.hangUp {
+		if errno := sock.ConnectError(u.fd); errno != 0 {
+			s.connectFailed('S', errno.Error())
+			return true
+		}
+	}
+	u.connecting = false
+	s.connected()
+	return true
+}
+
+// connected: the request can be sent.
+func (s *stream) connected() {
+	now := s.core.now()
+	s.connectedAt, s.serverSeen = now, now
+	s.last = s.srv
+	if s.srv.cfg.SendProxy != 0 && !s.up.reused {
+		s.sendProxyHeader()
+	}
+	if !s.fe.http {
+		s.enter(phaseTunnel)
+		s.dataAt = now
+		return
+	}
+	s.enter(phaseExchange)
+	if s.reqBody.Done() {
+		s.clientSeen = now
+	}
+}
+
+// connectFailed decides what follows a connection that did not come about.
+func (s *stream) connectFailed(cause byte, reason string) {
+	s.core.dropConnection(s)
+	s.srv.observe(false)
+	srv := s.srv
+	if s.tries <= 0 {
+		srv.shards[s.core.id].failedConnections.Add(1)
+		s.count(failedConnections)
+		s.releaseSlot()
+		s.blame(cause, 'C')
+		s.fail(503)
+		return
+	}
+	s.retries++
+	srv.shards[s.core.id].retries.Add(1)
+	s.back().retries.Add(1)
+	if s.mayRedispatch() {
+		s.redispatch()
+		return
+	}
+	s.enter(phasePause)
+	if cause == 's' { // the time has been waited already
+		s.retry()
+	}
+}
+
+// retry tries the same server again, if it is still there.
+func (s *stream) retry() {
+	if s.srv != nil && s.srv.usable() {
+		s.connect()
+		return
+	}
+	s.redispatch()
+}
+
+// mayRedispatch says whether this attempt may go to another server (option redispatch [interval]).
+func (s *stream) mayRedispatch() bool {
+	interval := s.be.cfg.Redispatch
+	if interval == 0 {
+		return false
+	}
+	if interval < 0 {
+		return s.tries == -interval
+	}
+	return s.retries%interval == 0
+}
+
+// redispatch gives the server up and chooses again.
+func (s *stream) redispatch() {
+	old := s.srv
+	if old != nil {
+		old.shards[s.core.id].redispatches.Add(1)
+		s.back().redispatches.Add(1)
+	}
+	s.redispatched = true
+	s.releaseSlot()
+	s.srv, s.pinned = nil, nil
+	be := s.be
+	if srv := be.pickOther(s.key, s.hasKey, old); srv != nil {
+		s.assigned(srv)
+		return
+	}
+	s.assign()
+}
+
+// dropConnection closes the server connection of a stream.
+func (c *core) dropConnection(s *stream) {
+	if u := s.up; u != nil {
+		s.up = nil
+		c.discardTaken(u)
+	}
+}
+
+func (s *stream) releaseSlot() {
+	if s.slot {
+		s.slot = false
+		s.srv.release()
+	}
+}
+
+// releaseServer ends the use of the server connection: parked if keep says that it is
+// in order, else closed. The server stays known for the log.
+func (s *stream) releaseServer(keep bool) {
+	if u := s.up; u != nil {
+		s.up = nil
+		if keep && !u.over() && u.unwritable == 0 && u.unsent() == 0 && u.inOff == len(u.in) && !u.hangUp {
+			s.core.dropIn(&u.endpoint)
+			s.core.park(u)
+		} else {
+			s.core.discardTaken(u)
+		}
+	}
+	s.releaseSlot()
+}

@@ -1,0 +1,236 @@
+package proxy
+
+import (
+	"bytes"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/h1"
+)
+
+// persist looks for the backend's cookie in the request and finds the server it names.
+func (s *stream) persist(h *h1.Head) {
+	ck := &s.be.cfg.Cookie
+	if ck.Name == "" {
+		return
+	}
+	s.reqCookie = 'N'
+	for i := h.Index("Cookie", 0); i >= 0; i = h.Index("Cookie", i+1) {
+		_, v := h.Field(i)
+		from, to, value := findCookie(v, ck.Name)
+		if to == 0 {
+			continue
+		}
+		id, rest := value, value
+		if ck.Mode == config.CookiePrefix {
+			before, after, ok := bytes.Cut(value, []byte("~"))
+			if !ok {
+				return
+			}
+			id, rest = before, after
+		} else if at := bytes.IndexByte(id, '|'); at >= 0 {
+			id = id[:at] // dates for maxidle and maxlife follow
+			if s.expired(value[at+1:]) {
+				s.reqCookie = 'E'
+				id = nil
+			}
+		}
+		if id != nil {
+			s.usePersistence(s.be.byCookie[string(id)])
+		}
+		switch {
+		case ck.Mode == config.CookiePrefix:
+			out := append(s.core.scratch[:0], v[:to-len(value)]...)
+			h.Replace(i, append(append(out, rest...), v[to:]...))
+		case ck.Mode != config.CookiePassive && ck.Indirect || ck.Mode == config.CookieInsert && ck.Indirect:
+			out := append(s.core.scratch[:0], v[:from]...)
+			tail := bytes.TrimLeft(v[to:], "; ")
+			if len(tail) == 0 {
+				out = bytes.TrimRight(out, "; ")
+			}
+			if out = append(out, tail...); len(out) == 0 {
+				h.DelAt(i)
+			} else {
+				h.Replace(i, out)
+			}
+		}
+		return
+	}
+}
+
+// usePersistence takes the server a cookie names, if it may be used.
+func (s *stream) usePersistence(srv *server) {
+	switch {
+	case srv == nil:
+		s.reqCookie = 'I'
+	case srv.usable() || s.be.cfg.Options.Persist:
+		s.reqCookie = 'V'
+		s.pinned = srv
+	default:
+		s.reqCookie = 'D'
+	}
+}
+
+// findCookie gives the place of NAME=value in a Cookie field, and the value; to 0: it is not there.
+func findCookie(v []byte, name string) (from, to int, value []byte) {
+	for at := 0; at < len(v); {
+		end := len(v)
+		if i := bytes.IndexByte(v[at:], ';'); i >= 0 {
+			end = at + i
+		}
+		start := at
+		for start < end && v[start] == ' ' {
+			start++
+		}
+		if pair := v[start:end]; len(pair) > len(name) && pair[len(name)] == '=' && string(pair[:len(name)]) == name {
+			return start, end, pair[len(name)+1:]
+		}
+		at = end + 1
+	}
+	return 0, 0, nil
+}
+
+// responseCookie does what the backend's cookie keyword says with the response.
+func (s *stream) responseCookie(h *h1.Head) {
+	ck := &s.be.cfg.Cookie
+	if ck.Name == "" || s.srv == nil {
+		return
+	}
+	s.resCookie = 'N'
+	for i := h.Index("Set-Cookie", 0); i >= 0; i = h.Index("Set-Cookie", i+1) {
+		_, v := h.Field(i)
+		_, to, value := findCookie(v, ck.Name)
+		if to == 0 || !bytes.HasPrefix(v, []byte(ck.Name)) {
+			continue
+		}
+		s.resCookie = 'P'
+		switch {
+		case ck.Mode == config.CookieRewrite:
+			s.resCookie = 'R'
+			out := append(s.core.scratch[:0], v[:to-len(value)]...)
+			h.Replace(i, append(append(out, s.srv.cfg.Cookie...), v[to:]...))
+		case ck.Mode == config.CookiePrefix:
+			s.resCookie = 'R'
+			out := append(s.core.scratch[:0], v[:to-len(value)]...)
+			out = append(append(out, s.srv.cfg.Cookie...), '~')
+			h.Replace(i, append(append(out, value...), v[to:]...))
+		case ck.Mode == config.CookieInsert && !ck.Preserve:
+			h.DelAt(i)
+			i--
+			s.resCookie = 'D'
+		default:
+			return // the server's own choice stands (passive, or preserve)
+		}
+	}
+	if ck.Mode == config.CookieInsert && s.wantsCookie() {
+		s.insertCookie(h)
+	}
+}
+
+// wantsCookie says whether the client must be told its server.
+func (s *stream) wantsCookie() bool {
+	ck := &s.be.cfg.Cookie
+	if s.srv.cfg.Cookie == "" || ck.PostOnly && s.method != h1.MethodPost {
+		return false
+	}
+	if s.reqCookie == 'V' && s.pinned == s.srv && ck.MaxIdle == 0 {
+		return false
+	}
+	return true
+}
+
+func (s *stream) insertCookie(h *h1.Head) {
+	ck := &s.be.cfg.Cookie
+	b := append(s.core.scratch[:0], ck.Name...)
+	b = append(append(b, '='), s.srv.cfg.Cookie...)
+	if ck.MaxIdle > 0 || ck.MaxLife > 0 {
+		b = appendDates(b, s.core.loop.Wall(), ck)
+	}
+	b = append(b, "; path=/"...)
+	for _, d := range ck.Domains {
+		b = append(append(b, "; domain="...), d...)
+	}
+	if ck.HTTPOnly {
+		b = append(b, "; HttpOnly"...)
+	}
+	if ck.Secure {
+		b = append(b, "; Secure"...)
+	}
+	for _, a := range ck.Attrs {
+		b = append(append(b, "; "...), a...)
+	}
+	h.Add("set-cookie", b)
+	s.resCookie = 'I'
+	if s.reqCookie == 'V' {
+		s.resCookie = 'U'
+	}
+	if ck.NoCache {
+		h.AddString("cache-control", "private")
+	}
+}
+
+// Dates in cookies count units of four seconds since 1970 in base 64, as the reference writes them.
+const cookieAlphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+
+func appendDates(b []byte, now time.Time, ck *config.Cookie) []byte {
+	b = appendDate(append(b, '|'), now)
+	if ck.MaxLife > 0 {
+		b = appendDate(append(b, '|'), now)
+	}
+	return b
+}
+
+func appendDate(b []byte, t time.Time) []byte {
+	v := uint32(t.Unix() >> 2)
+	for shift := 24; shift >= 0; shift -= 6 {
+		b = append(b, cookieAlphabet[v>>shift&63])
+	}
+	return b
+}
+
+// expired judges the dates "last|first" behind the server's name.
+func (s *stream) expired(dates []byte) bool {
+	ck := &s.be.cfg.Cookie
+	last, first, _ := bytes.Cut(dates, []byte("|"))
+	return tooOld(last, ck.MaxIdle, s.core.loop.Wall()) || tooOld(first, ck.MaxLife, s.core.loop.Wall())
+}
+
+func tooOld(date []byte, limit time.Duration, now time.Time) bool {
+	if limit == 0 || len(date) != 5 {
+		return false
+	}
+	var v int64
+	for _, b := range date {
+		i := bytes.IndexByte([]byte(cookieAlphabet), b)
+		if i < 0 {
+			return false
+		}
+		v = v<<6 | int64(i)
+	}
+	age := now.Sub(time.Unix(v<<2, 0))
+	return age > limit || age < -24*time.Hour
+}
+
+// captureCookie keeps the cookie the log wants (capture cookie).
+func (s *stream) captureCookie(h *h1.Head, field string, into *span) {
+	caps := &s.fe.cfg.Captures
+	for i := h.Index(field, 0); i >= 0; i = h.Index(field, i+1) {
+		_, v := h.Field(i)
+		for at := 0; at < len(v); {
+			end := len(v)
+			if n := bytes.IndexByte(v[at:], ';'); n >= 0 {
+				end = at + n
+			}
+			pair := bytes.TrimLeft(v[at:end], " ")
+			name, _, _ := bytes.Cut(pair, []byte("="))
+			if bytes.HasPrefix(pair, []byte(caps.Cookie)) && (!caps.CookieExact || len(name) == len(caps.Cookie)) {
+				*into = s.remember(pair, caps.CookieLen)
+				return
+			}
+			if field == "Set-Cookie" {
+				break
+			}
+			at = end + 1
+		}
+	}
+}

@@ -1,0 +1,115 @@
+package proxy
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/sample"
+)
+
+// receiveSize is how much one read takes at most. What a slow receiver leaves of it is kept
+// for as long as it needs; bulk data goes by splice.
+const receiveSize = 64 << 10
+
+// core is one thread of the engine with everything only it touches.
+type core struct {
+	engine *Engine
+	id     int
+	loop   *loop.Loop
+	logs   *logBatch
+
+	receiveBuffer []byte
+	headBuffer    []byte // heads being written
+	scratch       []byte // bodies being re-framed, log lines
+	small         *loop.Buffers
+	large         *loop.Buffers
+	pipes         []*pipe
+	heads         []*h1.Head
+	streams       []*stream     // unused ones
+	upstreams     []*upstream   // unused ones
+	idle          [][]*upstream // idle connections by server number
+	live          stream        // ring of the streams alive
+	count         int           // of them
+
+	response *h1.Head // responses are parsed and passed on at once
+	ctx      sample.Context
+	record   sample.Record
+
+	listeners  []*listener
+	janitor    loop.Timer
+	draining   bool
+	wasDrained bool
+	retryTimer loop.Timer
+}
+
+// resumer is the core as the owner of the timer that wakes paused listeners.
+type resumer core
+
+// Expired looks whether paused listeners may go on.
+func (r *resumer) Expired(*loop.Timer) {
+	c := (*core)(r)
+	for _, l := range c.listeners {
+		l.resume()
+		if l.paused && !l.closed {
+			c.resumeSoon()
+		}
+	}
+}
+
+func newCore(e *Engine, id int) (*core, error) {
+	l, err := loop.NewLoop()
+	if err != nil {
+		return nil, err
+	}
+	size := e.cfg.Global.BufSize
+	c := &core{engine: e, id: id, loop: l, receiveBuffer: make([]byte, max(receiveSize, size)),
+		headBuffer: make([]byte, 0, 2*size), scratch: make([]byte, 0, receiveSize+1024),
+		small: loop.NewBuffers(size, 4096), large: loop.NewBuffers(max(receiveSize, 2*size), 64),
+		idle: make([][]*upstream, len(e.servers)), response: new(h1.Head)}
+	c.live.next, c.live.prev = &c.live, &c.live
+	c.ctx.Record = &c.record
+	c.ctx.Env = e
+	c.ctx.Random = rand.Uint64() | 1
+	c.logs = newLogBatch(e)
+	l.AtTurnEnd(c.turnEnd)
+	return c, nil
+}
+
+func (c *core) turnEnd() { c.logs.flush() }
+
+func (c *core) head() *h1.Head {
+	if n := len(c.heads); n > 0 {
+		h := c.heads[n-1]
+		c.heads = c.heads[:n-1]
+		return h
+	}
+	return new(h1.Head)
+}
+
+func (c *core) dropHead(h *h1.Head) {
+	if len(c.heads) < 1024 {
+		c.heads = append(c.heads, h)
+	}
+}
+
+// now is this turn's time.
+func (c *core) now() time.Duration { return c.loop.Now() }
+
+// janitorPause is how often idle server connections are looked through.
+const janitorPause = 5 * time.Second
+
+// Expired is the janitor's turn: server connections idle since its last one or longer are closed
+// when their server's pool-purge-delay has passed.
+func (c *core) Expired(*loop.Timer) {
+	now := c.now()
+	for _, list := range c.idle {
+		for i := len(list) - 1; i >= 0; i-- {
+			if u := list[i]; now-u.since >= u.srv.cfg.PoolPurgeDelay {
+				c.discard(u)
+			}
+		}
+	}
+	c.loop.Arm(&c.janitor, c, now+janitorPause)
+}

@@ -1,0 +1,313 @@
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/linux/sock"
+)
+
+// Options are what an Engine needs of the process around it.
+type Options struct {
+	// Threads is the number of loops, at least 1.
+	Threads int
+	// MaxConn limits connections of all frontends together, at least 1.
+	MaxConn int
+	// Listeners gives the listening sockets of a bind, opened by whoever may; they are shared out over the loops. The
+	// engine closes them when it stops listening.
+	Listeners func(*config.Bind) []int
+	// Log takes lines about the engine itself and its servers' states; it must not block.
+	Log func(severity int, p *config.Proxy, text string)
+	// Applet answers requests for the statistics page. It is called on a goroutine of its own.
+	Applet func(*AppletRequest) AppletReply
+	Host   string // this machine's name in logs
+}
+
+// Engine runs the proxies of one configuration.
+type Engine struct {
+	cfg      *config.Proxying
+	opts     Options
+	proxies  []*proxy
+	of       map[*config.Proxy]*proxy
+	backends map[string]*proxy
+	servers  []*server
+	cores    []*core
+	pages    map[int]*page
+
+	headLimit int
+	host      string
+	pid       int
+	started   time.Time
+	conns     atomic.Int64
+	maxConn   atomic.Int64
+	maxSeen   atomic.Int64
+	serial    atomic.Uint32
+	requests  atomic.Int64
+
+	bad       badMessages
+	complaint sync.Map // causes of accept errors that were logged already
+
+	running   sync.WaitGroup
+	stopOnce  sync.Once
+	drained   chan struct{}
+	undrained atomic.Int64
+}
+
+// New prepares an engine. Nothing is accepted before Start.
+func New(cfg *config.Proxying, opts Options) (*Engine, error) {
+	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy),
+		pages: make(map[int]*page), host: opts.Host, pid: os.Getpid(), started: time.Now(), drained: make(chan struct{})}
+	e.headLimit = cfg.Global.BufSize - cfg.Global.MaxRewrite
+	e.maxConn.Store(int64(opts.MaxConn))
+	for status := range words {
+		e.pages[status] = ownPage(status)
+	}
+	for _, pc := range cfg.Proxies {
+		e.addProxy(pc)
+	}
+	for _, p := range e.proxies {
+		if err := p.prepare(); err != nil {
+			return nil, err
+		}
+	}
+	for id := range opts.Threads {
+		c, err := newCore(e, id)
+		if err != nil {
+			return nil, err
+		}
+		e.cores = append(e.cores, c)
+	}
+	e.undrained.Store(int64(len(e.cores)))
+	return e, nil
+}
+
+func (e *Engine) addProxy(pc *config.Proxy) {
+	p := &proxy{cfg: pc, engine: e, http: pc.Mode == config.HTTP, since: e.started,
+		front: make([]counters, e.opts.Threads), back: make([]counters, e.opts.Threads),
+		pages: make(map[int]*page), byCookie: make(map[string]*server), byConfig: make(map[*config.Server]*server)}
+	for status, raw := range pc.ErrorFiles {
+		p.pages[status] = filePage(status, raw)
+	}
+	p.maxConn.Store(int64(pc.MaxConn))
+	p.rateLimit.Store(int64(pc.RateLimit))
+	p.stopped.Store(pc.Disabled)
+	e.proxies = append(e.proxies, p)
+	e.of[pc] = p
+	if pc.Back {
+		e.backends[pc.Name] = p
+	}
+	for i, sc := range pc.Servers {
+		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads)}
+		srv.setAddr(sc.Addr)
+		srv.maxConn.Store(int64(sc.MaxConn))
+		from := sc.Source
+		if !from.IsValid() {
+			from = pc.Source
+		}
+		if from.IsValid() {
+			t := sock.TargetOf(from, "")
+			srv.source = &t
+		}
+		e.servers = append(e.servers, srv)
+		p.servers = append(p.servers, srv)
+		p.byConfig[sc] = srv
+		if sc.Cookie != "" {
+			p.byCookie[sc.Cookie] = srv
+		}
+	}
+}
+
+// Start opens the frontends for business.
+func (e *Engine) Start() error {
+	for _, p := range e.proxies {
+		if !p.cfg.Front || p.cfg.Disabled {
+			continue
+		}
+		for _, b := range p.cfg.Binds {
+			state := &bindState{cfg: b}
+			fds := e.opts.Listeners(b)
+			if len(fds) == 0 {
+				return fmt.Errorf("%v: no socket for bind %s", b.Pos, b.Text)
+			}
+			for i, fd := range fds {
+				c := e.cores[i%len(e.cores)]
+				l := &listener{core: c, fe: p, bind: state, fd: fd, name: b.Name, path: b.Path}
+				if l.name == "" {
+					l.name = trimmed(b.Text)
+				}
+				c.listeners = append(c.listeners, l)
+				if err := c.loop.Listen(fd, l); err != nil {
+					return err
+				}
+			}
+		}
+	}
+	for _, c := range e.cores {
+		c.loop.Arm(&c.janitor, c, c.now()+janitorPause)
+		e.running.Add(1)
+		go func() {
+			defer e.running.Done()
+			if err := c.loop.Run(); err != nil {
+				e.opts.Log(severityAlert, nil, err.Error())
+			}
+		}()
+	}
+	return nil
+}
+
+// Drain stops accepting and lets the connections end: idle ones at once, busy ones after their
+// request. The returned channel is closed when none is left.
+func (e *Engine) Drain() <-chan struct{} {
+	for _, c := range e.cores {
+		c.loop.Post(c.drain)
+	}
+	return e.drained
+}
+
+func (c *core) drain() {
+	if c.draining {
+		return
+	}
+	c.draining = true
+	c.stopListening()
+	for s := c.live.next; s != &c.live; {
+		next := s.next
+		if s.phase == phaseIdle && !s.first && s.fe.http {
+			s.logged = true
+			s.destroy()
+		}
+		s = next
+	}
+	if c.count == 0 {
+		c.engine.coreDrained(c)
+	}
+}
+
+// coreDrained is called once all streams of a draining core have ended.
+func (e *Engine) coreDrained(c *core) {
+	if c.wasDrained {
+		return
+	}
+	c.wasDrained = true
+	if e.undrained.Add(-1) == 0 {
+		close(e.drained)
+	}
+}
+
+// Close ends everything at once. Streams that are still alive are logged as killed.
+func (e *Engine) Close() {
+	e.stopOnce.Do(func() {
+		for _, c := range e.cores {
+			c.loop.Post(func() {
+				c.stopListening()
+				for c.live.next != &c.live {
+					c.live.next.abort('K', c.live.next.stageNow())
+				}
+				c.logs.flush()
+			})
+			c.loop.Stop()
+		}
+		e.running.Wait()
+	})
+}
+
+// stageNow is the termination state's second letter for a stream that is ended now.
+func (s *stream) stageNow() byte {
+	switch s.phase {
+	case phaseIdle, phaseHead, phaseInspect, phaseCollect:
+		return 'R'
+	case phaseTarpit:
+		return 'T'
+	case phaseQueue:
+		return 'Q'
+	case phaseConnect, phasePause:
+		return 'C'
+	case phaseExchange:
+		if !s.gotHead {
+			return 'H'
+		}
+	}
+	return 'D'
+}
+
+// resumeSoon makes paused listeners look again shortly.
+func (c *core) resumeSoon() {
+	if !c.retryTimer.Armed() {
+		c.loop.Arm(&c.retryTimer, (*resumer)(c), c.now()+resumePause)
+	}
+}
+
+const resumePause = 20 * time.Millisecond
+
+func (e *Engine) outOfDescriptors(errno sock.Errno) bool {
+	return errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS || errno == syscall.ENOMEM
+}
+
+// acceptFailed logs why connections cannot be accepted, once per cause.
+func (e *Engine) acceptFailed(l *listener, errno sock.Errno) {
+	if _, known := e.complaint.LoadOrStore(errno, true); !known {
+		e.opts.Log(severityAlert, l.fe.cfg, fmt.Sprintf("Proxy %s cannot accept a connection on %s: %v (logged once)", l.fe.cfg.Name, l.name, errno))
+	}
+}
+
+func (e *Engine) watchFailed(err error) {
+	if _, known := e.complaint.LoadOrStore("watch", true); !known {
+		e.opts.Log(severityAlert, nil, err.Error())
+	}
+}
+
+// badMessages keeps the last malformed request and response of each proxy (show errors).
+type badMessages struct {
+	mu   sync.Mutex
+	last map[*proxy][2]*BadMessage
+}
+
+// BadMessage is a message that was refused.
+type BadMessage struct {
+	When                              time.Time
+	Frontend, Backend, Server, Source string
+	Response                          bool
+	Reason                            string
+	Offset                            int
+	Content                           []byte // its first bytes
+}
+
+const badKept = 1024
+
+func (e *Engine) saveBad(s *stream, data []byte, err *h1.Error) {
+	e.save(s, data, err, false)
+}
+
+func (e *Engine) saveBadResponse(s *stream, err *h1.Error) {
+	e.save(s, s.up.pending(), err, true)
+}
+
+func (e *Engine) save(s *stream, data []byte, err *h1.Error, response bool) {
+	m := &BadMessage{When: time.Now(), Frontend: s.fe.cfg.Name, Backend: s.be.cfg.Name, Source: s.source.String(), Response: response,
+		Reason: err.Reason, Offset: err.Offset, Content: append([]byte(nil), data[:min(len(data), badKept)]...)}
+	if s.srv != nil {
+		m.Server = s.srv.cfg.Name
+	}
+	e.bad.mu.Lock()
+	defer e.bad.mu.Unlock()
+	if e.bad.last == nil {
+		e.bad.last = make(map[*proxy][2]*BadMessage)
+	}
+	p, i := s.fe, 0
+	if response {
+		p, i = s.be, 1
+	}
+	both := e.bad.last[p]
+	both[i] = m
+	e.bad.last[p] = both
+}
+
+// ErrUnknown says that a proxy or server named in a command is not there.
+var ErrUnknown = errors.New("no such proxy or server")

@@ -1,0 +1,408 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/sample"
+)
+
+// readRequest reads a request's head and hands it on.
+func (s *stream) readRequest() bool {
+	c, e := s.core, &s.client
+	var data []byte
+	full := false
+	if s.phase == phaseIdle {
+		if data = c.read(e); len(data) == 0 {
+			return s.endIdle()
+		}
+		s.firstByte()
+	} else {
+		var grown bool
+		if data, grown, full = c.readMore(e); !grown && !full {
+			if e.over() {
+				s.requestAborted()
+			}
+			return false
+		}
+	}
+	s.clientSeen = c.now()
+	n, err := s.head.Parse(data)
+	limit := c.engine.headLimit
+	switch {
+	case err != nil:
+		s.badRequest(data, err.(*h1.Error))
+	case n == 0 && (full || len(data) >= limit), n > limit:
+		s.rememberStart(data)
+		s.badRequest(data, &tooLong)
+	case n == 0:
+		c.keep(e, data)
+		return true
+	default:
+		s.handle(data[n:])
+	}
+	return true
+}
+
+var tooLong = h1.Error{Status: 400, Reason: "the head is longer than the buffer"}
+
+// firstByte begins a request.
+func (s *stream) firstByte() {
+	s.began = s.core.now()
+	if s.first {
+		s.began = s.born
+	}
+	s.begunWall = s.core.loop.Wall()
+	s.head = s.core.head()
+	s.head.Reset(h1.Request, s.core.engine.cfg.Global.MaxHeaders)
+	s.phase = phaseHead
+	if !s.first {
+		s.phaseStart = s.began
+	}
+}
+
+// endIdle looks why an idle client has nothing to read.
+func (s *stream) endIdle() bool {
+	if !s.client.over() {
+		return false
+	}
+	if !s.first {
+		s.destroy()
+		return false
+	}
+	s.began = s.core.now()
+	s.begunWall = s.core.loop.Wall()
+	s.bad = true
+	s.blame('C', 'R')
+	if s.fe.cfg.Options.DontLogNull || s.fe.cfg.Options.IgnoreProbes {
+		s.logged = true
+	}
+	if !s.logged {
+		s.status = 400
+	}
+	s.closeAll()
+	return false
+}
+
+// requestAborted: the client went away in the middle of a head.
+func (s *stream) requestAborted() {
+	s.rememberStart(s.client.pending())
+	s.bad = true
+	s.status = 400
+	s.count(clientAborts)
+	s.count(failedRequests)
+	s.abort('C', 'R')
+}
+
+// requestTimeout: the head did not come in time.
+func (s *stream) requestTimeout(some bool) {
+	if !s.first && !some {
+		s.destroy()
+		return
+	}
+	if s.phase == phaseIdle {
+		s.began = s.core.now()
+		s.begunWall = s.core.loop.Wall()
+		if s.fe.cfg.Options.IgnoreProbes || s.fe.cfg.Options.DontLogNull && !some {
+			s.logged = true
+		}
+		if s.fe.cfg.Options.IgnoreProbes {
+			s.destroy()
+			return
+		}
+	}
+	s.rememberStart(s.client.pending())
+	s.bad = true
+	s.blame('c', 'R')
+	s.count(failedRequests)
+	s.fail(408)
+}
+
+// badRequest answers a head that must not go further.
+func (s *stream) badRequest(data []byte, err *h1.Error) {
+	s.bad = true
+	s.why = err.Reason
+	s.blame('P', 'R')
+	s.count(failedRequests)
+	s.core.engine.saveBad(s, data, err)
+	s.fail(err.Status)
+}
+
+// rememberStart keeps what there is of the first line, for the log.
+func (s *stream) rememberStart(data []byte) {
+	s.head.Rebase(data)
+}
+
+// handle does everything from a complete head to the choice of a server. rest are the bytes behind the head.
+func (s *stream) handle(rest []byte) {
+	h := s.head
+	s.headAt = s.core.now()
+	s.method, s.minor = h.MethodID(), uint8(h.Minor())
+	s.rememberLine(h)
+	s.reqBody = h.RequestBody()
+	s.keepClient = h.KeepAlive() && s.fe.cfg.Options.Connection != config.Close
+	s.count(requests)
+	s.fe.front[s.core.id].requestRate.add(s.core.loop.Wall().Unix())
+	s.rest, s.resting = rest, true
+
+	if s.fe.monitored(h) {
+		s.monitor()
+		return
+	}
+	s.captureRequest(h)
+	if s.uniqueIDWanted() {
+		s.makeUniqueID(h)
+	}
+	if len(s.fe.cfg.Rules.TCPContent) > 0 && s.contentRules(s.fe, true) != passed {
+		return
+	}
+	if s.requestRules(s.fe, s.fe.cfg.Rules.HTTPRequest) == answered {
+		return
+	}
+	if s.fe.cfg.Stats != nil && s.statsRequest(s.fe) {
+		return
+	}
+	if !s.route() {
+		s.blame('S', 'C')
+		s.count(failedRequests)
+		s.fail(503)
+		return
+	}
+	if s.be != s.fe {
+		if len(s.be.cfg.Rules.TCPContent) > 0 && s.contentRules(s.be, true) != passed {
+			return
+		}
+		if s.requestRules(s.be, s.be.cfg.Rules.HTTPRequest) == answered {
+			return
+		}
+		if s.be.cfg.Stats != nil && s.statsRequest(s.be) {
+			return
+		}
+	}
+	s.persist(h)
+	s.hashKey(h, rest)
+	s.useServer()
+	s.prepareHead(h)
+	s.serialise(h)
+	s.core.dropHead(h)
+	s.head = nil
+	s.assign()
+}
+
+// rememberLine keeps the request line for the log; the reference keeps as many bytes of a target.
+const targetLimit = 1023
+
+func (s *stream) rememberLine(h *h1.Head) {
+	s.line = append(s.line[:0], h.Method()...)
+	s.methodEnd = len(s.line)
+	uri := h.URI()
+	s.line = append(s.line, uri[:min(len(uri), targetLimit)]...)
+	s.uriEnd = len(s.line)
+	s.line = append(s.line, h.Version()...)
+	s.versionEnd = len(s.line)
+}
+
+func (s *stream) fillLine(r *sample.Record) {
+	r.Method, r.URI, r.Version = s.line[:s.methodEnd], s.line[s.methodEnd:s.uriEnd], s.line[s.uriEnd:s.versionEnd]
+}
+
+// connectionMode is the stricter of the frontend's and the backend's.
+func (s *stream) connectionMode() config.ConnMode {
+	return max(s.fe.cfg.Options.Connection, s.be.cfg.Options.Connection)
+}
+
+// prepareHead makes the head one for the next hop.
+func (s *stream) prepareHead(h *h1.Head) {
+	mode := s.connectionMode()
+	if mode == config.Close {
+		s.keepClient = false
+	}
+	s.keepServer = mode == config.KeepAlive
+	s.upgrading = h.Upgrade() && s.minor >= 1
+	for _, f := range [2]*config.Forwardfor{s.fe.cfg.Options.Forwardfor, s.be.cfg.Options.Forwardfor} {
+		if f != nil && s.source.IsValid() {
+			s.addAddress(h, f, s.source)
+		}
+		if s.be == s.fe {
+			break
+		}
+		if s.fe.cfg.Options.Forwardfor != nil && f != nil {
+			break // once: the frontend's
+		}
+	}
+	if o := s.fe.cfg.Options.Originalto; o != nil {
+		s.addAddress(h, o, s.destination())
+	} else if o := s.be.cfg.Options.Originalto; o != nil {
+		s.addAddress(h, o, s.destination())
+	}
+	if name := s.fe.cfg.UniqueIDHeader; name != "" && s.uniqueID.there {
+		h.Add(name, s.text(s.uniqueID))
+	}
+	switch {
+	case s.keepServer:
+		h.SetConnection(h1.ConnUnset)
+	default:
+		h.SetConnection(h1.ConnClose)
+	}
+}
+
+// addAddress adds an address header (option forwardfor, originalto).
+func (s *stream) addAddress(h *h1.Head, f *config.Forwardfor, addr netip.AddrPort) {
+	if !addr.IsValid() || f.Except.IsValid() && f.Except.Contains(addr.Addr()) {
+		return
+	}
+	if f.IfNone {
+		if _, ok := h.Find(f.Header); ok {
+			return
+		}
+	}
+	var b [48]byte
+	h.Add(f.Header, addr.Addr().AppendTo(b[:0]))
+}
+
+// serialise writes the head as it goes to the server, with as much of the body as came along and fits.
+func (s *stream) serialise(h *h1.Head) {
+	c, rest := s.core, s.rest
+	s.req, s.reqOff = h.AppendTo(c.small.Get()), 0
+	s.replay = true
+	for len(rest) > 0 && !s.reqBody.Done() && len(s.req)+len(rest)+64 <= cap(s.req) {
+		out, n, err := s.reqBody.Next(rest, c.scratch[:0], h1.AsIs)
+		if err != nil || n == 0 {
+			break // found again when the body's turn comes
+		}
+		s.req = append(s.req, out...)
+		rest = rest[n:]
+	}
+	s.rest, s.resting = nil, false
+	c.keep(&s.client, rest)
+}
+
+// keepRest stores what was read behind the head where the client's next bytes are looked for. The
+// head must not be used any more.
+func (s *stream) keepRest() {
+	if s.resting {
+		s.core.keep(&s.client, s.rest)
+		s.rest, s.resting = nil, false
+	}
+}
+
+// collect gathers a body of known length for an applet.
+func (s *stream) collect() bool {
+	c, e := s.core, &s.client
+	for !s.reqBody.Done() {
+		data := c.read(e)
+		if len(data) == 0 {
+			if e.over() {
+				s.count(clientAborts)
+				s.abort('C', 'R')
+			}
+			return false
+		}
+		s.clientSeen = c.now()
+		for len(data) > 0 && !s.reqBody.Done() {
+			out, n, err := s.reqBody.Next(data, c.scratch[:0], h1.Unchunk)
+			if err != nil || !s.applet.body(out) {
+				s.blame('P', 'R')
+				s.fail(400)
+				return true
+			}
+			data = data[n:]
+			if n == 0 {
+				break
+			}
+		}
+		c.keep(e, data)
+	}
+	s.startApplet()
+	return true
+}
+
+// monitored says whether the request is one of a monitor (monitor-uri).
+func (p *proxy) monitored(h *h1.Head) bool {
+	return p.cfg.MonitorURI != "" && string(h.URI()) == p.cfg.MonitorURI
+}
+
+// monitor answers a monitor: 200, or 503 when a monitor fail rule says so.
+func (s *stream) monitor() {
+	x := s.context(sample.Request)
+	s.logged = true
+	for _, cond := range s.fe.cfg.MonitorFail {
+		if cond.Match(x) {
+			s.blame('L', 'R')
+			s.fail(503)
+			return
+		}
+	}
+	s.blame('L', 'R')
+	s.fail(200)
+}
+
+func (s *stream) uniqueIDWanted() bool { return s.fe.cfg.UniqueID != nil }
+
+func (s *stream) makeUniqueID(h *h1.Head) {
+	x := s.context(sample.Request)
+	s.fillRecord(&s.core.record)
+	from := len(s.line)
+	s.line = s.fe.cfg.UniqueID.Append(s.line, x)
+	s.uniqueID = span{from, len(s.line), true}
+}
+
+// captureRequest keeps the headers the log wants.
+func (s *stream) captureRequest(h *h1.Head) {
+	caps := &s.fe.cfg.Captures
+	for i := range caps.Request {
+		var got span
+		if caps.Request[i].Name != "" {
+			if at := lastField(h, caps.Request[i].Name); at >= 0 {
+				_, v := h.Field(at)
+				got = s.remember(v, caps.Request[i].Len)
+			}
+		}
+		s.captured = append(s.captured, got)
+	}
+	for range caps.Response {
+		s.captured = append(s.captured, span{})
+	}
+	if caps.Cookie != "" {
+		s.captureCookie(h, "Cookie", &s.cookieReq)
+	}
+}
+
+// captureResponse does the same for the response.
+func (s *stream) captureResponse(h *h1.Head) {
+	caps := &s.fe.cfg.Captures
+	if s.captured == nil {
+		return
+	}
+	for i := range caps.Response {
+		if caps.Response[i].Name == "" {
+			continue
+		}
+		if at := lastField(h, caps.Response[i].Name); at >= 0 {
+			_, v := h.Field(at)
+			s.captured[len(caps.Request)+i] = s.remember(v, caps.Response[i].Len)
+		}
+	}
+	if caps.Cookie != "" {
+		s.captureCookie(h, "Set-Cookie", &s.cookieRes)
+	}
+}
+
+// lastField is the last field of that name: the one the reference captures.
+func lastField(h *h1.Head, name string) int {
+	found := -1
+	for i := h.Index(name, 0); i >= 0; i = h.Index(name, i+1) {
+		found = i
+	}
+	return found
+}
+
+// retryPause is the turn-around time before a server is tried again.
+func retryPause(connect time.Duration) time.Duration {
+	if connect > 0 && connect < time.Second {
+		return connect
+	}
+	return time.Second
+}

@@ -1,0 +1,347 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/h1"
+)
+
+// response handles a complete response head; rest are the bytes behind it.
+func (s *stream) response(h *h1.Head, rest []byte) bool {
+	c, u := s.core, s.up
+	status := h.Status()
+	if status == 101 && s.upgrading {
+		return s.switched(h, rest)
+	}
+	if status < 200 {
+		// Interim: passed on, and the real one awaited.
+		if s.minor >= 1 {
+			h.SetConnection(h1.ConnUnset)
+			if !c.send(&s.client, h.AppendTo(c.headBuffer[:0]), nil) {
+				s.clientBroken()
+				return false
+			}
+		}
+		c.keep(&u.endpoint, rest)
+		return true
+	}
+	if s.method == h1.MethodConnect && status < 300 {
+		return s.switched(h, rest)
+	}
+	s.gotHead = true
+	s.status = status
+	s.responseAt = c.now()
+	s.srv.observe(status < 500 || status == 501 || status == 505)
+	s.resBody = h.ResponseBody(s.method)
+	s.keepServer = s.keepServer && h.KeepAlive() && s.resBody.Framing() != h1.UntilClose
+	c.keep(&u.endpoint, rest)
+	if len(s.captured) > 0 || s.fe.cfg.Captures.Cookie != "" {
+		s.captureResponse(h)
+	}
+	s.responseCookie(h)
+	if s.rewriteResponse(h) == answered {
+		return true
+	}
+	s.frame(h)
+	s.countStatus(status)
+	head := h.AppendTo(c.headBuffer[:0])
+	return s.sendHead(head)
+}
+
+// rewriteResponse applies the rules of the backend, then those of the frontend.
+func (s *stream) rewriteResponse(h *h1.Head) verdict {
+	for _, p := range [2]*proxy{s.be, s.fe} {
+		if len(p.cfg.Rules.HTTPResponse) > 0 && s.responseRules(p, h, p.cfg.Rules.HTTPResponse) == answered {
+			return answered
+		}
+		if s.be == s.fe {
+			break
+		}
+	}
+	s.afterRules(h)
+	return passed
+}
+
+// afterRules applies http-after-response, which also sees responses made here.
+func (s *stream) afterRules(h *h1.Head) {
+	for _, p := range [2]*proxy{s.be, s.fe} {
+		if len(p.cfg.Rules.HTTPAfter) > 0 {
+			s.responseRules(p, h, p.cfg.Rules.HTTPAfter)
+		}
+		if s.be == s.fe {
+			break
+		}
+	}
+}
+
+// frame decides how the client learns where the body ends, and says so in the head.
+func (s *stream) frame(h *h1.Head) {
+	s.transfer = h1.AsIs
+	switch s.resBody.Framing() {
+	case h1.ByChunks:
+		if s.minor == 0 { // it does not know chunks: the end is the end of the connection
+			s.transfer, s.keepClient = h1.Unchunk, false
+			h.Del("Transfer-Encoding")
+		}
+	case h1.UntilClose:
+		s.keepClient = false
+	}
+	if !s.reqBody.Done() {
+		s.keepClient = false // its rest would be taken for the next request
+	}
+	if s.core.draining {
+		s.keepClient = false
+	}
+	h.SetConnection(s.connectionHeader())
+}
+
+// connectionHeader is what the client is told.
+func (s *stream) connectionHeader() h1.ConnHeader {
+	switch {
+	case !s.keepClient:
+		return h1.ConnClose
+	case s.minor == 0:
+		return h1.ConnKeepAlive
+	}
+	return h1.ConnUnset
+}
+
+// sendHead sends the response's head together with as much of the body as is there.
+func (s *stream) sendHead(head []byte) bool {
+	c, u := s.core, s.up
+	var body []byte
+	if data := u.pending(); len(data) > 0 && !s.resBody.Done() {
+		out, n, err := s.resBody.Next(data, c.scratch[:0], s.transfer)
+		if err != nil {
+			s.badResponseBody(err)
+			return false
+		}
+		body = out
+		defer func() {
+			if s.up == u {
+				c.keep(&u.endpoint, data[n:])
+			}
+		}()
+	}
+	s.dataAt = s.responseAt
+	s.toClient += int64(len(head) + len(body))
+	s.clientSeen = c.now()
+	if !c.send(&s.client, head, body) {
+		s.clientBroken()
+		return false
+	}
+	s.dropRequestIfSent()
+	return true
+}
+
+// dropRequestIfSent: with the response begun, the request will not be sent again.
+func (s *stream) dropRequestIfSent() {
+	s.replay = false
+	if s.req != nil && s.reqOff >= len(s.req) {
+		s.dropRequest()
+	}
+}
+
+// passResponse moves the response's body to the client.
+func (s *stream) passResponse() bool {
+	c, u, e := s.core, s.up, &s.client
+	for {
+		if e.unsent() > 0 {
+			before := e.unsent()
+			if !c.flush(e) {
+				s.clientBroken()
+				return false
+			}
+			if e.unsent() < before {
+				s.clientSeen = c.now()
+			}
+		}
+		if s.down.busy() && !s.pumpDown() {
+			if e.unwritable != 0 {
+				s.clientBroken()
+			}
+			return false
+		}
+		if s.resBody.Done() && !s.down.busy() {
+			s.responseDone()
+			return true
+		}
+		if e.unsent() > 0 {
+			return false // as fast as the client reads
+		}
+		if s.spliceable(&s.resBody, &u.endpoint, &s.down) {
+			moved, state := s.spliceBody(&s.resBody, &u.endpoint, e, &s.down)
+			if moved > 0 {
+				now := c.now()
+				s.serverSeen, s.clientSeen = now, now
+				s.toClient += int64(moved)
+				continue
+			}
+			if state == spliceWait {
+				return false
+			}
+		}
+		data := c.read(&u.endpoint)
+		if len(data) == 0 {
+			if !u.over() {
+				return false
+			}
+			s.responseEnded()
+			return !s.gone
+		}
+		s.serverSeen = c.now()
+		out, n, err := s.resBody.Next(data, c.scratch[:0], s.transfer)
+		if err != nil {
+			s.badResponseBody(err)
+			return false
+		}
+		ok := c.send(e, out, nil)
+		s.toClient += int64(len(out))
+		s.clientSeen = c.now()
+		c.keep(&u.endpoint, data[n:])
+		if !ok {
+			s.clientBroken()
+			return false
+		}
+		if n == 0 && !s.resBody.Done() {
+			s.badResponseBody(errStuck)
+			return false
+		}
+	}
+}
+
+var errStuck = &h1.Error{Status: 502, Reason: "the body cannot be understood"}
+
+// responseEnded: the server closed while its body was awaited.
+func (s *stream) responseEnded() {
+	if err := s.resBody.EOF(); err == nil {
+		s.keepServer = false
+		s.responseDone()
+		return
+	}
+	s.countServerAbort()
+	s.srv.observe(false)
+	s.abort('S', 'D')
+}
+
+// badResponseBody: the body's framing is broken; the client must not think it complete.
+func (s *stream) badResponseBody(err error) {
+	if e, ok := err.(*h1.Error); ok {
+		s.why = e.Reason
+	}
+	s.serverFailed()
+	s.abort('P', 'D')
+}
+
+// clientBroken: the client cannot be written to any more.
+func (s *stream) clientBroken() {
+	s.countClientAbort()
+	stage := byte('D')
+	if !s.gotHead {
+		stage = 'H'
+	}
+	s.abort('C', stage)
+}
+
+// responseDone ends the server's part, then the client's.
+func (s *stream) responseDone() {
+	complete := s.reqBody.Done() && (s.req == nil || s.reqOff >= len(s.req))
+	s.releaseServer(s.keepServer && complete)
+	if !complete {
+		s.keepClient = false
+	}
+	s.enter(phaseDrain)
+}
+
+// switched turns the stream into a tunnel, after 101 or an accepted CONNECT.
+func (s *stream) switched(h *h1.Head, rest []byte) bool {
+	c, u := s.core, s.up
+	s.gotHead = true
+	s.status = h.Status()
+	s.responseAt = c.now()
+	s.dataAt = s.responseAt
+	s.countStatus(s.status)
+	c.keep(&u.endpoint, rest)
+	if s.rewriteResponse(h) == answered {
+		return true
+	}
+	head := h.AppendTo(c.headBuffer[:0])
+	s.toClient += int64(len(head))
+	if !c.send(&s.client, head, nil) {
+		s.clientBroken()
+		return false
+	}
+	s.keepClient, s.keepServer = false, false
+	s.dropRequestIfSent()
+	s.enter(phaseTunnel)
+	return true
+}
+
+// drain waits until the client's socket has taken the last bytes, and ends the request.
+func (s *stream) drain() bool {
+	c, e := s.core, &s.client
+	if e.unsent() > 0 {
+		before := e.unsent()
+		if !c.flush(e) {
+			s.clientBroken()
+			return false
+		}
+		if e.unsent() < before {
+			s.clientSeen = c.now()
+		}
+		if e.unsent() > 0 {
+			return false
+		}
+	}
+	s.finish()
+	return !s.gone
+}
+
+// finish logs the request and goes on to the next one of the connection, or says good-bye.
+func (s *stream) finish() {
+	s.log()
+	s.leaveBackend()
+	s.dropRequest()
+	if s.head != nil {
+		s.core.dropHead(s.head)
+		s.head = nil
+	}
+	if !s.keepClient || s.core.draining && len(s.client.pending()) == 0 {
+		s.farewell()
+		return
+	}
+	s.first = false
+	s.begin(s.core.now())
+}
+
+// farewell closes the client's connection. If it may still be sending, closing at once would
+// make the kernel answer with a reset, which can overtake our last words: then it is read out first.
+func (s *stream) farewell() {
+	e := &s.client
+	s.logged = true
+	if s.reqBody.Done() && len(e.pending()) == 0 && s.why == "" || e.over() {
+		s.destroy()
+		return
+	}
+	closeWrite(e)
+	s.core.dropIn(e)
+	s.enter(phaseLinger)
+}
+
+// lingerTime is how long the client may go on sending after our last word.
+const lingerTime = 2 * time.Second
+
+// linger reads what the client still sends, until it closes or the time is over.
+func (s *stream) linger() bool {
+	c, e := s.core, &s.client
+	for range 16 {
+		if n := c.receive(e, c.receiveBuffer); n == 0 {
+			if e.over() {
+				s.closeAll()
+			}
+			return false
+		}
+	}
+	s.closeAll() // it sends faster than it listens
+	return false
+}

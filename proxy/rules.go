@@ -1,0 +1,370 @@
+package proxy
+
+import (
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/sample"
+)
+
+// verdict is what a set of rules did with a stream.
+type verdict uint8
+
+const (
+	passed    verdict = iota // go on
+	answered                 // the stream has its answer, or is gone
+	undecided                // more bytes are needed
+)
+
+// requestRules applies http-request rules.
+func (s *stream) requestRules(p *proxy, rules []config.Rule) verdict {
+	for i := range rules {
+		r := &rules[i]
+		x := s.context(sample.Request)
+		if !r.Cond.Match(x) {
+			continue
+		}
+		switch r.Do {
+		case config.ActAllow:
+			return passed
+		case config.ActDeny:
+			s.be = p
+			s.deny(r, x)
+			return answered
+		case config.ActTarpit:
+			s.be = p
+			s.tarpit(r)
+			return answered
+		case config.ActReturn:
+			s.count(intercepted)
+			s.blame('L', 'R')
+			s.giveReply(r.Reply, x)
+			return answered
+		case config.ActRedirect:
+			if s.redirect(r.Redirect, x) {
+				return answered
+			}
+		case config.ActSilentDrop:
+			s.blame('P', 'R')
+			s.silentDrop()
+			return answered
+		case config.ActCapture:
+			s.captureSample(r, x)
+		case config.ActSetLogLevel:
+			s.logLevel = int8(r.Level)
+		default:
+			s.edit(s.head, r, x)
+		}
+	}
+	return passed
+}
+
+// captureSample keeps an expression's value in a capture slot.
+func (s *stream) captureSample(r *config.Rule, x *sample.Context) {
+	v := r.Expr.Eval(x)
+	if v.Kind != sample.None && r.Slot < len(s.captured) {
+		s.captured[r.Slot] = s.remember(v.Bytes, r.Status)
+	}
+}
+
+// edit changes a head.
+func (s *stream) edit(h *h1.Head, r *config.Rule, x *sample.Context) {
+	value := func() []byte { return r.Format.Append(s.core.scratch[:0], x) }
+	switch r.Do {
+	case config.ActSetHeader:
+		h.Set(r.Name, value())
+	case config.ActAddHeader:
+		h.Add(r.Name, value())
+	case config.ActDelHeader:
+		delHeader(h, r)
+	case config.ActReplaceHeader, config.ActReplaceValue:
+		s.replaceHeader(h, r, value())
+	case config.ActSetMethod:
+		h.SetMethod(value())
+		s.method = h.MethodID()
+	case config.ActSetURI:
+		h.SetURI(value())
+	case config.ActSetPath:
+		b := value()
+		if q := h.Query(); hasQuery(h.URI()) {
+			b = append(append(b, '?'), q...)
+		}
+		s.setPathQuery(h, b)
+	case config.ActSetPathQuery:
+		s.setPathQuery(h, value())
+	case config.ActSetQuery:
+		b := value()
+		n := len(b)
+		b = append(b, h.Path()...)
+		if n > 0 {
+			b = append(append(b, '?'), b[:n]...)
+		}
+		s.setPathQuery(h, b[n:])
+	case config.ActReplacePath, config.ActReplaceURI:
+		s.replaceTarget(h, r, value())
+	case config.ActSetStatus:
+		h.SetStatus(r.Status, r.Text)
+	}
+}
+
+func hasQuery(uri []byte) bool {
+	for _, b := range uri {
+		if b == '?' {
+			return true
+		}
+	}
+	return false
+}
+
+// setPathQuery replaces path and query and keeps the authority of an absolute target.
+func (s *stream) setPathQuery(h *h1.Head, pq []byte) {
+	uri, path := h.URI(), h.Path()
+	rest := len(path)
+	if hasQuery(uri) {
+		rest += 1 + len(h.Query())
+	}
+	prefix := uri[:max(len(uri)-rest, 0)]
+	if len(prefix) == 0 {
+		h.SetURI(pq)
+		return
+	}
+	b := append(append(s.core.headBuffer[:0], prefix...), pq...)
+	h.SetURI(b)
+}
+
+// delHeader removes headers by name or, with -m, by a pattern of their name.
+func delHeader(h *h1.Head, r *config.Rule) {
+	if r.NameMatch == config.NameIs {
+		h.Del(r.Name)
+		return
+	}
+	for i := h.Len() - 1; i >= 0; i-- {
+		name, _ := h.Field(i)
+		if matchName(name, r) {
+			h.DelAt(i)
+		}
+	}
+}
+
+func matchName(name []byte, r *config.Rule) bool {
+	switch r.NameMatch {
+	case config.NameBegins:
+		return len(name) >= len(r.Name) && equalFold(name[:len(r.Name)], r.Name)
+	case config.NameEnds:
+		return len(name) >= len(r.Name) && equalFold(name[len(name)-len(r.Name):], r.Name)
+	case config.NameContains:
+		for i := 0; i+len(r.Name) <= len(name); i++ {
+			if equalFold(name[i:i+len(r.Name)], r.Name) {
+				return true
+			}
+		}
+		return false
+	case config.NameRegexp:
+		return r.Pattern.Match(name)
+	}
+	return equalFold(name, r.Name)
+}
+
+func equalFold(b []byte, s string) bool {
+	if len(b) != len(s) {
+		return false
+	}
+	for i := range b {
+		x, y := b[i], s[i]
+		if x != y {
+			if x |= 0x20; x != y|0x20 || x < 'a' || x > 'z' {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// replaceHeader rewrites values a pattern matches: whole fields, or each element of a list (replace-value).
+func (s *stream) replaceHeader(h *h1.Head, r *config.Rule, template []byte) {
+	tmp := append([]byte(nil), template...)
+	for i := h.Index(r.Name, 0); i >= 0; i = h.Index(r.Name, i+1) {
+		_, v := h.Field(i)
+		if r.Do == config.ActReplaceHeader {
+			if m := r.Pattern.FindSubmatchIndex(v); m != nil {
+				h.Replace(i, replaced(v, m, r.Pattern, tmp))
+			}
+			continue
+		}
+		if out, changed := replaceElements(v, r.Pattern, tmp); changed {
+			h.Replace(i, out)
+		}
+	}
+}
+
+// replaced is v with the match replaced by the template.
+func replaced(v []byte, m []int, p config.Pattern, template []byte) []byte {
+	out := append([]byte(nil), v[:m[0]]...)
+	out = p.Expand(out, template, v, m)
+	return append(out, v[m[1]:]...)
+}
+
+// replaceElements does so in each comma-separated element.
+func replaceElements(v []byte, p config.Pattern, template []byte) (out []byte, changed bool) {
+	for start := 0; start <= len(v); {
+		end := start
+		for quoted := false; end < len(v) && (quoted || v[end] != ','); end++ {
+			if v[end] == '"' {
+				quoted = !quoted
+			}
+		}
+		element := v[start:end]
+		for len(element) > 0 && (element[0] == ' ' || element[0] == '\t') {
+			out = append(out, element[0])
+			element = element[1:]
+		}
+		if m := p.FindSubmatchIndex(element); m != nil {
+			out, changed = append(out, replaced(element, m, p, template)...), true
+		} else {
+			out = append(out, element...)
+		}
+		if end < len(v) {
+			out = append(out, ',')
+		}
+		start = end + 1
+	}
+	return out, changed
+}
+
+// replaceTarget rewrites the path, or the whole target, where a pattern matches.
+func (s *stream) replaceTarget(h *h1.Head, r *config.Rule, template []byte) {
+	tmp := append([]byte(nil), template...)
+	if r.Do == config.ActReplaceURI {
+		if m := r.Pattern.FindSubmatchIndex(h.URI()); m != nil {
+			h.SetURI(replaced(h.URI(), m, r.Pattern, tmp))
+		}
+		return
+	}
+	path := h.Path()
+	if m := r.Pattern.FindSubmatchIndex(path); m != nil {
+		out := replaced(path, m, r.Pattern, tmp)
+		if hasQuery(h.URI()) {
+			out = append(append(out, '?'), h.Query()...)
+		}
+		s.setPathQuery(h, out)
+	}
+}
+
+// responseRules applies http-response rules; answered means that the response was replaced.
+func (s *stream) responseRules(p *proxy, h *h1.Head, rules []config.Rule) verdict {
+	for i := range rules {
+		r := &rules[i]
+		x := s.context(sample.Response)
+		x.Response = h
+		if !r.Cond.Match(x) {
+			continue
+		}
+		switch r.Do {
+		case config.ActAllow:
+			return passed
+		case config.ActDeny:
+			s.countServer(deniedResponses)
+			s.blame('P', 'H')
+			s.releaseServer(false)
+			s.denyReply(r, x, 502)
+			return answered
+		case config.ActReturn:
+			s.releaseServer(false)
+			s.blame('L', 'H')
+			s.giveReply(r.Reply, x)
+			return answered
+		case config.ActRedirect:
+			s.releaseServer(false)
+			if s.redirect(r.Redirect, x) {
+				return answered
+			}
+		case config.ActCapture:
+			s.captureSample(r, x)
+		case config.ActSetLogLevel:
+			s.logLevel = int8(r.Level)
+		default:
+			s.edit(h, r, x)
+		}
+	}
+	return passed
+}
+
+// deny refuses a request (http-request deny).
+func (s *stream) deny(r *config.Rule, x *sample.Context) {
+	s.count(deniedRequests)
+	s.blame('P', 'R')
+	s.denyReply(r, x, 403)
+}
+
+func (s *stream) denyReply(r *config.Rule, x *sample.Context, fallback int) {
+	switch {
+	case r.Reply != nil:
+		s.giveReply(r.Reply, x)
+	case r.Status != 0:
+		s.fail(r.Status)
+	default:
+		s.fail(fallback)
+	}
+}
+
+// tarpit keeps a denied client waiting before it is told.
+func (s *stream) tarpit(r *config.Rule) {
+	s.count(deniedRequests)
+	s.tries = r.Status // used by nothing else here
+	if s.tries == 0 {
+		s.tries = 500
+	}
+	s.keepRest()
+	s.core.dropHead(s.head)
+	s.head = nil
+	s.enter(phaseTarpit)
+	if s.be.cfg.Timeouts.Tarpit == 0 {
+		s.endTarpit()
+	}
+}
+
+func (s *stream) endTarpit() {
+	s.blame('P', 'T')
+	s.fail(s.tries)
+}
+
+// contentRules applies tcp-request content rules to what is there of the stream.
+func (s *stream) contentRules(p *proxy, complete bool) verdict {
+	for i := range p.cfg.Rules.TCPContent {
+		r := &p.cfg.Rules.TCPContent[i]
+		x := s.context(sample.Content)
+		if s.head == nil {
+			x.Content, x.Complete = s.client.pending(), complete
+		} else {
+			x.Complete = true
+		}
+		match, decided := true, true
+		if r.Cond != nil {
+			match, decided = r.Cond.Verdict(x)
+		}
+		if !decided && !complete {
+			return undecided
+		}
+		if !match {
+			continue
+		}
+		switch r.Do {
+		case config.ActDeny:
+			s.count(deniedRequests)
+			s.blame('P', 'R')
+			if p.http {
+				s.status = 0
+				s.closeAll()
+			} else {
+				s.closeAll()
+			}
+			return answered
+		case config.ActCapture:
+			s.captureSample(r, x)
+		case config.ActSetLogLevel:
+			s.logLevel = int8(r.Level)
+		default: // accept
+			return passed
+		}
+	}
+	return passed
+}

@@ -1,0 +1,456 @@
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/sample"
+)
+
+// phase is where a stream stands.
+type phase uint8
+
+const (
+	phaseIdle     phase = iota // no byte of a request yet
+	phaseHead                  // a part of the head is there
+	phaseInspect               // tcp-request content waits for more bytes
+	phaseCollect               // the body is being collected for an applet
+	phaseApplet                // the answer is being made elsewhere
+	phaseTarpit                // a denied client is kept waiting
+	phaseQueue                 // every server is full
+	phasePause                 // before a retry on the same server
+	phaseConnect               // to the server
+	phaseExchange              // request on its way, response awaited or on its way
+	phaseTunnel                // both directions are just bytes
+	phaseDrain                 // the last bytes for the client wait for its socket
+	phaseLinger                // we have said good-bye and read on, so that it is heard
+)
+
+// none marks a time that has not come.
+const none = time.Duration(-1)
+
+// stream is a client's connection with the request it is busy with. Requests of one
+// connection follow each other in the same stream. It belongs to its core; unused ones are kept.
+type stream struct {
+	core       *core
+	next, prev *stream // ring of the living
+	gen        uint32  // counts uses, for messages that come late
+	gone       bool
+	phase      phase
+
+	client    endpoint
+	listener  *listener
+	source    netip.AddrPort
+	dest      netip.AddrPort // valid once asked for
+	destKnown bool
+
+	fe, be  *proxy
+	srv     *server   // chosen; holds a slot while slot is true
+	slot    bool      // counted in srv.served
+	counted bool      // counted in be.conns
+	up      *upstream // connection to srv
+	last    *server   // whose connection this client used before
+	pinned  *server   // by a cookie
+
+	timer      loop.Timer
+	phaseStart time.Duration
+	clientSeen time.Duration // last progress of the client's side
+	serverSeen time.Duration
+	timeouts   struct{ client, server, tunnel time.Duration }
+
+	head                   *h1.Head // of the request, while it is needed
+	req                    []byte   // the head as sent on, with the body that came with it; kept for a retry
+	reqOff                 int      // sent so far
+	reqBody                h1.Body
+	resBody                h1.Body
+	transfer               h1.Transfer // how the response's body is passed on
+	method                 h1.MethodID
+	minor                  uint8
+	replay                 bool // req is all of the request that was consumed: it can be sent again
+	keepClient, keepServer bool
+	gotHead                bool // of the response
+	first                  bool // first request of the connection
+	wants100, upgrading    bool
+	needBody               bool // collect
+
+	down, upward pipe2
+
+	tries        int // connection attempts that may still be made
+	redispatched bool
+	key          uint32 // for hashing balance algorithms
+	hasKey       bool
+	queued       waiting
+	applet       *appletCall
+	looked       int    // bytes of the response's head that were seen to be incomplete
+	rest         []byte // what was read behind the request's head, while resting is true
+	resting      bool
+	fromStats    bool
+
+	// What the log line needs.
+	accepted                                                    time.Time
+	born                                                        time.Duration // accept
+	began                                                       time.Duration // first byte of the request, or accept
+	idleFrom                                                    time.Duration
+	headAt, queueAt, connectAt, connectedAt, responseAt, dataAt time.Duration
+	begunWall                                                   time.Time
+	status                                                      int
+	toClient                                                    int64
+	toServer                                                    int64
+	retries                                                     int
+	srvQueue, beQueue                                           int
+	cause, stage                                                byte // of the termination
+	reqCookie, resCookie                                        byte
+	line                                                        []byte // method, URI, version, captures and cookies of this request
+	methodEnd, uriEnd, versionEnd                               int
+	captured                                                    []span // request captures, then response captures, in line
+	cookieReq, cookieRes                                        span
+	uniqueID                                                    span
+	bad                                                         bool
+	why                                                         string // a malformed message's reason
+	logLevel                                                    int8   // set-log-level; 0: as usual
+	logged                                                      bool
+	serial                                                      uint32
+}
+
+// span is a piece of stream.line; there reports whether the thing was there at all.
+type span struct {
+	from, to int
+	there    bool
+}
+
+func (s *stream) text(p span) []byte {
+	if !p.there {
+		return nil
+	}
+	return s.line[p.from:p.to]
+}
+
+func (s *stream) remember(b []byte, limit int) span {
+	from := len(s.line)
+	s.line = append(s.line, b[:min(len(b), limit)]...)
+	return span{from, len(s.line), true}
+}
+
+// newStream takes over an accepted connection.
+func (c *core) newStream(l *listener, fd int, peer netip.AddrPort) *stream {
+	var s *stream
+	if n := len(c.streams); n > 0 {
+		s = c.streams[n-1]
+		c.streams = c.streams[:n-1]
+	} else {
+		s = new(stream)
+	}
+	gen, line, captured := s.gen+1, s.line[:0], s.captured[:0]
+	*s = stream{core: c, gen: gen, line: line, captured: captured, listener: l, fe: l.fe, source: peer}
+	s.client.open(fd)
+	s.next, s.prev = &c.live, c.live.prev
+	s.prev.next, c.live.prev = s, s
+	c.count++
+	now := c.now()
+	s.accepted, s.born, s.first = c.loop.Wall(), now, true
+	s.down.reset()
+	s.upward.reset()
+	s.begin(now)
+	s.began = now
+	return s
+}
+
+// begin prepares for a request.
+func (s *stream) begin(now time.Duration) {
+	cfg := s.fe.cfg
+	s.phase, s.phaseStart, s.clientSeen, s.serverSeen = phaseIdle, now, now, now
+	s.be, s.srv, s.pinned = s.fe, nil, nil
+	s.timeouts.client, s.timeouts.server, s.timeouts.tunnel = cfg.Timeouts.Client, 0, cfg.Timeouts.Tunnel
+	s.idleFrom, s.began = now, none
+	s.headAt, s.queueAt, s.connectAt, s.connectedAt, s.responseAt, s.dataAt = none, none, none, none, none, none
+	s.status, s.toClient, s.toServer, s.retries, s.srvQueue, s.beQueue = -1, 0, 0, 0, 0, 0
+	s.cause, s.stage, s.reqCookie, s.resCookie = '-', '-', '-', '-'
+	s.line, s.captured = s.line[:0], s.captured[:0]
+	s.cookieReq, s.cookieRes, s.uniqueID = span{}, span{}, span{}
+	s.methodEnd, s.uriEnd, s.versionEnd = 0, 0, 0
+	s.bad, s.why, s.logged, s.logLevel, s.redispatched = false, "", false, 0, false
+	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.hasKey, s.needBody = false, false, false, false, false, false, false, false
+	s.tries, s.looked = 0, 0
+	s.rest, s.resting, s.fromStats = nil, false, false
+}
+
+// Ready is the client socket's event.
+func (s *stream) Ready(ev loop.Events) {
+	s.client.note(ev)
+	s.advance()
+}
+
+// advance goes as far as it can without waiting, and sets the timer for the wait.
+func (s *stream) advance() {
+	for !s.gone && s.step() {
+	}
+	if !s.gone {
+		s.schedule()
+	}
+}
+
+// step does the next thing; false means that something must happen outside first.
+func (s *stream) step() bool {
+	switch s.phase {
+	case phaseIdle, phaseHead:
+		if !s.fe.http {
+			return s.startTCP()
+		}
+		return s.readRequest()
+	case phaseInspect:
+		return s.inspect()
+	case phaseCollect:
+		return s.collect()
+	case phaseConnect:
+		return s.connecting()
+	case phaseExchange:
+		return s.exchange()
+	case phaseTunnel:
+		return s.tunnel()
+	case phaseDrain:
+		return s.drain()
+	case phaseLinger:
+		return s.linger()
+	default: // phaseApplet, phaseTarpit, phaseQueue, phasePause
+		return s.waitElsewhere()
+	}
+}
+
+// enter changes the phase.
+func (s *stream) enter(p phase) {
+	s.phase, s.phaseStart = p, s.core.now()
+}
+
+// waitElsewhere looks after the client while the stream waits for something that is not a socket.
+func (s *stream) waitElsewhere() bool {
+	if !s.be.cfg.Options.AbortOnClose && s.phase != phaseTarpit {
+		return false
+	}
+	if s.client.hangUp && s.clientLeft() {
+		switch s.phase {
+		case phaseQueue:
+			s.abort('C', 'Q')
+		case phasePause:
+			s.abort('C', 'C')
+		case phaseTarpit:
+			s.abort('P', 'T')
+		default:
+			return false
+		}
+		s.count(clientAborts)
+	}
+	return false
+}
+
+// clientLeft says whether the client has closed its side, looking past bytes it sent before.
+func (s *stream) clientLeft() bool {
+	n, errno := sock.Peek(s.client.fd)
+	return errno != sock.Again && (errno != 0 || n == 0)
+}
+
+// abort ends the stream without an answer.
+func (s *stream) abort(cause, stage byte) {
+	s.blame(cause, stage)
+	s.closeAll()
+}
+
+// blame sets the termination state, unless something earlier is to blame.
+func (s *stream) blame(cause, stage byte) {
+	if s.cause == '-' {
+		s.cause, s.stage = cause, stage
+	}
+}
+
+// closeAll logs and ends the stream and its connections.
+func (s *stream) closeAll() {
+	s.releaseServer(false)
+	s.log()
+	s.leaveBackend()
+	s.destroy()
+}
+
+// destroy frees the stream. Its server side has been released.
+func (s *stream) destroy() {
+	c := s.core
+	if s.gone {
+		return
+	}
+	s.gone = true
+	s.leaveQueue()
+	c.loop.Disarm(&s.timer)
+	c.close(&s.client)
+	s.dropRequest()
+	if s.head != nil {
+		c.dropHead(s.head)
+		s.head = nil
+	}
+	s.down.release(c)
+	s.upward.release(c)
+	if s.applet != nil {
+		s.applet.cancel()
+		s.applet = nil
+	}
+	s.next.prev, s.prev.next = s.prev, s.next
+	s.next, s.prev = nil, nil
+	c.count--
+	s.listener.left(c)
+	if len(c.streams) < 4096 && cap(s.line) <= 16<<10 {
+		c.streams = append(c.streams, s)
+	}
+	c.streamGone()
+}
+
+func (s *stream) dropRequest() {
+	if s.req != nil {
+		s.core.giveBack(s.req)
+		s.req, s.reqOff = nil, 0
+	}
+}
+
+// schedule sets the timer for the nearest limit. A timer that is already set earlier stays: when
+// it expires the limit is looked at again, which is cheaper than moving it with every packet.
+func (s *stream) schedule() {
+	due := s.due()
+	if due == none {
+		return
+	}
+	if !s.timer.Armed() || due < s.timer.At()-time.Millisecond {
+		s.core.loop.Arm(&s.timer, s, due)
+	}
+}
+
+// Expired is the stream's timer.
+func (s *stream) Expired(*loop.Timer) {
+	due := s.due()
+	switch {
+	case due == none:
+	case s.core.now() < due:
+		s.core.loop.Arm(&s.timer, s, due)
+	default:
+		s.timeout()
+		if !s.gone {
+			s.advance()
+		}
+	}
+}
+
+// due is when the stream has waited too long; none if it may wait for ever.
+func (s *stream) due() time.Duration {
+	limit := none
+	at := func(from, timeout time.Duration) {
+		if timeout > 0 && (limit == none || from+timeout < limit) {
+			limit = from + timeout
+		}
+	}
+	fe, be := &s.fe.cfg.Timeouts, &s.be.cfg.Timeouts
+	switch s.phase {
+	case phaseIdle:
+		switch {
+		case !s.first && fe.HTTPKeepAlive > 0:
+			at(s.phaseStart, fe.HTTPKeepAlive)
+		case fe.HTTPRequest > 0:
+			at(s.phaseStart, fe.HTTPRequest)
+		default:
+			at(s.phaseStart, fe.Client)
+		}
+	case phaseHead:
+		if fe.HTTPRequest > 0 {
+			at(s.phaseStart, fe.HTTPRequest)
+		} else {
+			at(s.clientSeen, fe.Client)
+		}
+	case phaseInspect:
+		at(s.phaseStart, s.fe.cfg.Rules.InspectDelay)
+	case phaseCollect:
+		at(s.clientSeen, s.timeouts.client)
+	case phaseTarpit:
+		at(s.phaseStart, be.Tarpit)
+	case phaseQueue:
+		at(s.phaseStart, be.Queue)
+	case phasePause:
+		at(s.phaseStart, retryPause(be.Connect))
+	case phaseConnect:
+		at(s.phaseStart, be.Connect)
+	case phaseExchange:
+		if s.waitsForClient() {
+			at(s.clientSeen, s.timeouts.client)
+		}
+		if s.waitsForServer() {
+			at(s.serverSeen, s.timeouts.server)
+		}
+	case phaseTunnel:
+		s.tunnelLimits(at)
+	case phaseDrain:
+		at(s.clientSeen, s.timeouts.client)
+	case phaseLinger:
+		at(s.phaseStart, lingerTime)
+	}
+	return limit
+}
+
+// timeout ends a wait that was too long.
+func (s *stream) timeout() {
+	switch s.phase {
+	case phaseIdle:
+		s.requestTimeout(s.client.inOff < len(s.client.in))
+	case phaseHead:
+		s.requestTimeout(true)
+	case phaseInspect:
+		s.inspected()
+	case phaseCollect:
+		s.blame('c', 'R')
+		s.fail(408)
+	case phaseTarpit:
+		s.endTarpit()
+	case phaseQueue:
+		s.leaveQueue()
+		s.blame('s', 'Q')
+		s.count(failedConnections)
+		s.fail(503)
+	case phasePause:
+		s.retry()
+	case phaseConnect:
+		s.connectFailed('s', "timeout")
+	case phaseExchange:
+		s.exchangeTimeout()
+	case phaseTunnel:
+		s.tunnelTimeout()
+	case phaseDrain:
+		s.abort('c', 'D')
+		s.countClientAbort()
+	case phaseLinger:
+		s.closeAll()
+	}
+}
+
+// context fills the core's evaluation context with what this stream knows.
+func (s *stream) context(at sample.Place) *sample.Context {
+	c := s.core
+	x := &c.ctx
+	x.Reset()
+	x.Place, x.Source, x.Dest = at, s.source, s.destination()
+	x.Request, x.Response, x.Content, x.Complete = nil, nil, nil, false
+	if s.head != nil {
+		x.Request = s.head
+	}
+	x.Now = c.loop.Wall()
+	r := &c.record
+	r.Frontend, r.Backend, r.Server = s.fe.cfg.Name, s.be.cfg.Name, noServer
+	if s.srv != nil {
+		r.Server = s.srv.cfg.Name
+	}
+	s.fillLine(r)
+	return x
+}
+
+// destination is the address the client connected to, asked of the kernel once and only
+// if something wants it.
+func (s *stream) destination() netip.AddrPort {
+	if !s.destKnown {
+		s.dest, s.destKnown = sock.Local(s.client.fd), true
+	}
+	return s.dest
+}

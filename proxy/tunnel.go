@@ -1,0 +1,208 @@
+package proxy
+
+import (
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// startTCP begins a stream of a tcp frontend: rules, backend, server.
+func (s *stream) startTCP() bool {
+	s.began, s.begunWall, s.headAt = s.born, s.accepted, s.born
+	s.timeouts.client = s.fe.cfg.Timeouts.Client
+	for range s.fe.cfg.Captures.Request {
+		s.captured = append(s.captured, span{})
+	}
+	if len(s.fe.cfg.Rules.TCPContent) > 0 {
+		s.enter(phaseInspect)
+		return true
+	}
+	s.startBackend()
+	return true
+}
+
+// inspect applies tcp-request content rules to the bytes that have come so far.
+func (s *stream) inspect() bool {
+	c, e := s.core, &s.client
+	for {
+		var grown, full bool
+		if e.in == nil {
+			if data := c.read(e); len(data) > 0 {
+				grown = true
+				c.keep(e, data)
+			}
+		} else {
+			_, grown, full = c.readMore(e)
+		}
+		complete := full || e.over() || s.fe.cfg.Rules.InspectDelay == 0 || c.now()-s.phaseStart >= s.fe.cfg.Rules.InspectDelay
+		switch s.contentRules(s.fe, complete) {
+		case answered:
+			return false
+		case passed:
+			s.startBackend()
+			return true
+		}
+		if !grown {
+			return false
+		}
+	}
+}
+
+// inspected ends the inspection delay: the rules must decide now.
+func (s *stream) inspected() {
+	if s.contentRules(s.fe, true) != answered {
+		s.startBackend()
+	}
+}
+
+// startBackend chooses backend and server for a tcp stream.
+func (s *stream) startBackend() {
+	s.headAt = s.core.now()
+	if !s.route() {
+		s.blame('S', 'C')
+		s.count(failedRequests)
+		s.closeAll()
+		return
+	}
+	if s.be != s.fe && len(s.be.cfg.Rules.TCPContent) > 0 && s.contentRules(s.be, true) == answered {
+		return
+	}
+	if s.be.cfg.Balance.Algorithm == config.SourceHash && s.source.IsValid() {
+		s.key, s.hasKey = s.be.hash.Addr(s.source.Addr()), true
+	}
+	s.useServer()
+	s.assign()
+}
+
+// tunnel moves bytes both ways until both sides have ended, or one is broken.
+func (s *stream) tunnel() bool {
+	u, e := s.up, &s.client
+	if !s.carry(e, &u.endpoint, &s.upward, &s.toServer) || !s.carry(&u.endpoint, e, &s.down, &s.toClient) {
+		s.endTunnel()
+		return false
+	}
+	if e.finSent && u.finSent && e.unsent() == 0 && u.unsent() == 0 {
+		s.releaseServer(false)
+		s.closeAll()
+	}
+	return false
+}
+
+// carry moves one direction on; false: it is broken.
+func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
+	c := s.core
+	for {
+		if to.unsent() > 0 && !c.flush(to) || to.unwritable != 0 {
+			return to.finSent
+		}
+		if p.inside > 0 && !c.drainPipe(to, p) || to.unsent() > 0 {
+			return to.unwritable == 0
+		}
+		if to.finSent {
+			return true
+		}
+		if p.bulk >= bigReads {
+			n := c.splice2(from, to, p)
+			if n > 0 {
+				s.moved(from, n, count)
+				continue
+			}
+			if n < 0 {
+				return true
+			}
+		}
+		data := c.read(from)
+		if len(data) == 0 {
+			if from.broken != 0 {
+				return false
+			}
+			if from.eof {
+				closeWrite(to)
+			}
+			return true
+		}
+		if len(data) >= len(c.receiveBuffer)/2 {
+			p.bulk++ // big reads in a row: bulk
+		} else {
+			p.bulk = 0
+		}
+		ok := c.send(to, data, nil)
+		s.moved(from, len(data), count)
+		c.keep(from, nil)
+		if !ok {
+			return false
+		}
+	}
+}
+
+// bigReads is after how many big reads in a row a direction is carried by splice.
+const bigReads = 2
+
+// splice2 moves a bulk direction through the pipe: the number of bytes, 0 to copy instead, -1 to wait.
+func (c *core) splice2(from, to *endpoint, p *pipe2) int {
+	if p.off || len(from.pending()) > 0 {
+		return 0
+	}
+	n, state := c.splice(from, to, p, 1<<30)
+	if n == 0 && state == spliceWait {
+		return -1
+	}
+	if n > 0 && n < 4<<10 {
+		p.bulk = 0 // no longer bulk
+	}
+	return n
+}
+
+func (s *stream) moved(from *endpoint, n int, count *int64) {
+	*count += int64(n)
+	now := s.core.now()
+	s.clientSeen, s.serverSeen = now, now
+	if from != &s.client && s.responseAt == none {
+		s.responseAt = now
+	}
+}
+
+// endTunnel: one side is broken.
+func (s *stream) endTunnel() {
+	u, e := s.up, &s.client
+	switch {
+	case e.broken != 0 || e.unwritable != 0:
+		s.countClientAbort()
+		s.blame('C', 'D')
+	case u.broken != 0 || u.unwritable != 0:
+		s.countServerAbort()
+		s.blame('S', 'D')
+	}
+	s.closeAll()
+}
+
+// tunnelLimits gives the times after which a silent tunnel ends: timeout tunnel once both ways
+// are open, else client and server, and client-fin and server-fin for a half that has closed.
+func (s *stream) tunnelLimits(at func(from, timeout time.Duration)) {
+	fe, be := &s.fe.cfg.Timeouts, &s.be.cfg.Timeouts
+	e, u := &s.client, &s.up.endpoint
+	switch {
+	case e.eof && fe.ClientFin > 0:
+		at(s.clientSeen, fe.ClientFin)
+	case u.eof && be.ServerFin > 0:
+		at(s.serverSeen, be.ServerFin)
+	case s.timeouts.tunnel > 0 && s.responseAt != none:
+		at(max(s.clientSeen, s.serverSeen), s.timeouts.tunnel)
+	default:
+		at(s.clientSeen, s.timeouts.client)
+		at(s.serverSeen, s.timeouts.server)
+	}
+}
+
+// tunnelTimeout ends a silent tunnel. The side whose limit is the shorter is to blame.
+func (s *stream) tunnelTimeout() {
+	now := s.core.now()
+	if t := s.timeouts.server; t > 0 && now-s.serverSeen >= t && (s.timeouts.client == 0 || t < s.timeouts.client) {
+		s.countServerAbort()
+		s.blame('s', 'D')
+	} else {
+		s.countClientAbort()
+		s.blame('c', 'D')
+	}
+	s.closeAll()
+}
