@@ -16,6 +16,8 @@ const (
 	Response                     // a response's head is there (the request's is gone)
 	Log                          // the end: what Record and captures hold
 	Check                        // inside a health check
+	// Front adds to Request or Content that the rule stands in a frontend, where the backend is not known yet.
+	Front
 )
 
 // Message is a parsed HTTP head, without its body. Slices are valid until the message
@@ -72,12 +74,32 @@ type Context struct {
 	Record *Record
 	// Random is any odd state for rand and uuid; advanced by each use.
 	Random uint64
+	// RequestNumber counts the requests of the client's connection from 1 (http_first_req).
+	RequestNumber int
+	// AwaitsHead: Content of an HTTP proxy, where a request's head may still come.
+	AwaitsHead bool
+	// Getenv gives the environment for env(); nil: empty.
+	Getenv func(name string) (string, bool)
+	// IsLocal reports whether an address is this machine's (src_is_local); nil: loopback addresses are.
+	IsLocal func(netip.Addr) bool
 
 	scratch []byte
+	cursor  cursor
+	pending bool // a fetch's value could change with more bytes
+	clock   clock
 }
 
 // Reset forgets the intermediate strings of earlier evaluations, not the facts.
-func (c *Context) Reset() { c.scratch = c.scratch[:0] }
+func (c *Context) Reset() {
+	if cap(c.scratch) > maxScratch {
+		c.scratch = nil // one odd request does not hold memory for ever
+		return
+	}
+	c.scratch = c.scratch[:0]
+}
+
+// maxScratch is how much scratch space a context keeps between streams.
+const maxScratch = 64 << 10
 
 // Record holds what the aliases of a log format print (%ci, %Tr, …). Durations are -1
 // when the stream did not get that far. Strings point into memory of the engine.

@@ -1,0 +1,226 @@
+package sample
+
+import (
+	"encoding/binary"
+	"net/netip"
+	"strconv"
+)
+
+// castable reports whether the reference turns values of one kind into another at all.
+func castable(from, to Kind) bool {
+	if from == to || from == Any || to == Any {
+		return true
+	}
+	switch from {
+	case Bool:
+		return to == Int || to == Str || to == Bin
+	case Int:
+		return to == Bool || to == IP || to == Str || to == Bin
+	case IP:
+		return true
+	case ip6:
+		return to == IP || to == Str || to == Bin
+	case Str:
+		return true
+	case Bin:
+		return to == Str
+	case verb:
+		return to == Str || to == Bin
+	}
+	return false
+}
+
+// cast turns v into a kind (Bool, Int, IP, Str or Bin); the result has Kind None when it cannot be.
+func cast(c *Context, v Value, to Kind) Value {
+	if v.Kind == to || v.Kind == None {
+		return v
+	}
+	switch to {
+	case Bool:
+		v = toInt(v)
+		if v.Kind == None {
+			return v
+		}
+		v.Kind = Bool
+		if v.Int != 0 {
+			v.Int = 1
+		}
+		return v
+	case Int:
+		return toInt(v)
+	case IP:
+		return toIP(v)
+	case Str:
+		if v.Kind == Bin {
+			return Value{Kind: Str, Bytes: untilNUL(v.Bytes)}
+		}
+		return textOf(c, v, Str)
+	case Bin:
+		return toBin(c, v)
+	}
+	return v
+}
+
+// untilNUL is how the reference turns a block into a string.
+func untilNUL(b []byte) []byte {
+	for i, x := range b {
+		if x == 0 {
+			return b[:i]
+		}
+	}
+	return b
+}
+
+func toInt(v Value) Value {
+	switch v.Kind {
+	case Bool, Int:
+		return Value{Kind: Int, Int: v.Int}
+	case IP:
+		if !v.Addr.Is4() {
+			return Value{}
+		}
+		a := v.Addr.As4()
+		return Value{Kind: Int, Int: int64(binary.BigEndian.Uint32(a[:]))}
+	case Str:
+		if len(v.Bytes) == 0 {
+			return Value{}
+		}
+		return Value{Kind: Int, Int: parseInt(v.Bytes)}
+	}
+	return Value{}
+}
+
+// parseInt reads a decimal number from the beginning of b and stops at the first other byte.
+func parseInt(b []byte) (n int64) {
+	negative := false
+	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
+		negative = b[0] == '-'
+		b = b[1:]
+	}
+	for _, x := range b {
+		if x < '0' || x > '9' {
+			break
+		}
+		d := int64(x - '0')
+		if n > (1<<63-1-d)/10 {
+			n = 1<<63 - 1
+			break
+		}
+		n = n*10 + d
+	}
+	if negative {
+		return -n
+	}
+	return n
+}
+
+func toIP(v Value) Value {
+	switch v.Kind {
+	case Int:
+		var a [4]byte
+		binary.BigEndian.PutUint32(a[:], uint32(v.Int))
+		return Value{Kind: IP, Addr: netip.AddrFrom4(a)}
+	case Str:
+		if a, ok := parseAddr(v.Bytes); ok {
+			return Value{Kind: IP, Addr: a}
+		}
+	}
+	return Value{}
+}
+
+func toBin(c *Context, v Value) Value {
+	switch v.Kind {
+	case Str:
+		v.Kind = Bin
+		return v
+	case Bool, Int:
+		at := len(c.scratch)
+		c.scratch = binary.BigEndian.AppendUint64(c.scratch, uint64(v.Int))
+		return Value{Kind: Bin, Bytes: c.since(at)}
+	case IP:
+		at := len(c.scratch)
+		if v.Addr.Is4() {
+			a := v.Addr.As4()
+			c.scratch = append(c.scratch, a[:]...)
+		} else {
+			a := v.Addr.As16()
+			c.scratch = append(c.scratch, a[:]...)
+		}
+		return Value{Kind: Bin, Bytes: c.since(at)}
+	}
+	return Value{}
+}
+
+// textOf writes numbers and addresses out.
+func textOf(c *Context, v Value, as Kind) Value {
+	at := len(c.scratch)
+	c.scratch = appendValue(c.scratch, v)
+	return Value{Kind: as, Bytes: c.since(at)}
+}
+
+// appendValue writes a value the way it is put into headers and logs.
+func appendValue(dst []byte, v Value) []byte {
+	switch v.Kind {
+	case Bool, Int:
+		return strconv.AppendInt(dst, v.Int, 10)
+	case IP:
+		return v.Addr.AppendTo(dst)
+	case Str, Bin:
+		return append(dst, v.Bytes...)
+	}
+	return dst
+}
+
+// since gives what was appended to the scratch space from at on, with no room to grow into what follows.
+func (c *Context) since(at int) []byte { return c.scratch[at:len(c.scratch):len(c.scratch)] }
+
+// parseAddr reads a textual IPv4 or IPv6 address without allocating.
+func parseAddr(b []byte) (netip.Addr, bool) {
+	if a, ok := parseAddr4(b); ok {
+		return a, true
+	}
+	if len(b) < 2 || len(b) > 45 {
+		return netip.Addr{}, false
+	}
+	colon := false
+	for _, x := range b {
+		switch {
+		case x == ':':
+			colon = true
+		case x >= '0' && x <= '9', x >= 'a' && x <= 'f', x >= 'A' && x <= 'F', x == '.':
+		default:
+			return netip.Addr{}, false
+		}
+	}
+	if !colon {
+		return netip.Addr{}, false
+	}
+	// ParseAddr keeps no part of its argument for an address without a zone and allocates only for its errors.
+	a, err := netip.ParseAddr(string(b))
+	return a, err == nil
+}
+
+// parseAddr4 reads a dotted quad.
+func parseAddr4(b []byte) (netip.Addr, bool) {
+	var a [4]byte
+	part, digits, value := 0, 0, 0
+	for _, x := range b {
+		switch {
+		case x >= '0' && x <= '9':
+			value = value*10 + int(x-'0')
+			if digits++; digits > 3 || value > 255 {
+				return netip.Addr{}, false
+			}
+		case x == '.' && digits > 0 && part < 3:
+			a[part] = byte(value)
+			part, digits, value = part+1, 0, 0
+		default:
+			return netip.Addr{}, false
+		}
+	}
+	if part != 3 || digits == 0 {
+		return netip.Addr{}, false
+	}
+	a[3] = byte(value)
+	return netip.AddrFrom4(a), true
+}

@@ -1,0 +1,99 @@
+package sample
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// makeMap makes a converter that looks its input up in a file of keys and values.
+func makeMap(how string, out Kind) converterMaker {
+	return func(c call, files Files) (step, *Error) {
+		if files == nil {
+			return nil, &Error{Message: "maps are not read at this place", Unsupported: true}
+		}
+		name := c.arg(0)
+		if name == "" {
+			return nil, &Error{Message: c.name + " wants the name of a file"}
+		}
+		data, err := files(name)
+		if err != nil {
+			return nil, &Error{Message: fmt.Sprintf("cannot read the map %s: %v", quote(name), err)}
+		}
+		w, _ := findWay(how)
+		keys := &patterns{way: w}
+		var values []Value
+		for n, line := range strings.Split(string(data), "\n") {
+			key, value, ok := mapLine(line)
+			if !ok {
+				continue
+			}
+			if err := keys.add(key, false); err != nil {
+				return nil, &Error{Message: fmt.Sprintf("map %s line %d: %s", quote(name), n+1, err.Message), Hint: err.Hint}
+			}
+			v, bad := mapValue(value, out)
+			if bad != nil {
+				return nil, &Error{Message: fmt.Sprintf("map %s line %d: %s", quote(name), n+1, bad.Message)}
+			}
+			values = append(values, v)
+		}
+		keys.finishKeys()
+		otherwise := Value{}
+		if len(c.args) > 1 {
+			v, bad := mapValue(c.args[1], out)
+			if bad != nil {
+				return nil, bad
+			}
+			otherwise = v
+		}
+		return func(c *Context, v Value) Value {
+			if i := keys.match(c, v); i >= 0 {
+				return values[i]
+			}
+			return otherwise
+		}, nil
+	}
+}
+
+// finishKeys is finish, and lets the longest key win where the beginning of a text decides.
+func (p *patterns) finishKeys() {
+	if p.way.name == "beg" {
+		sortLongest(p.texts)
+	}
+	p.finish()
+}
+
+func sortLongest(t []textPattern) {
+	slices.SortStableFunc(t, func(a, b textPattern) int { return cmp.Compare(len(b.text), len(a.text)) })
+}
+
+// mapLine divides "key value".
+func mapLine(line string) (key, value string, ok bool) {
+	line = strings.TrimLeft(strings.TrimRight(line, " \t\r"), " \t")
+	if line == "" || line[0] == '#' {
+		return "", "", false
+	}
+	if i := strings.IndexAny(line, " \t"); i >= 0 {
+		return line[:i], strings.TrimLeft(line[i:], " \t"), true
+	}
+	return line, "", true
+}
+
+func mapValue(s string, out Kind) (Value, *Error) {
+	switch out {
+	case Int:
+		n, ok := wholeNumber(s)
+		if !ok {
+			return Value{}, &Error{Message: quote(s) + " is not a number"}
+		}
+		return number(n), nil
+	case IP:
+		a, ok := parseAddr([]byte(s))
+		if !ok {
+			return Value{}, &Error{Message: quote(s) + " is not an address"}
+		}
+		return Value{Kind: IP, Addr: a}, nil
+	}
+	return Value{Kind: Str, Bytes: []byte(s)}, nil
+}

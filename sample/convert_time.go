@@ -1,0 +1,198 @@
+package sample
+
+import (
+	"fmt"
+	"strconv"
+	"time"
+)
+
+// makeTime makes ltime and utime: seconds since 1970 written by strftime's rules, in the C locale.
+func makeTime(local bool) converterMaker {
+	return func(c call, _ Files) (step, *Error) {
+		format, offset := c.arg(0), c.number(1, 0)
+		if format == "" {
+			return nil, &Error{Message: c.name + " wants a format as strftime's"}
+		}
+		if bad := unknownConversion(format); bad != "" {
+			return nil, &Error{Message: fmt.Sprintf("%s does not know %s of strftime", c.name, quote(bad)), Unsupported: true}
+		}
+		return func(c *Context, v Value) Value {
+			t := time.Unix(v.Int+offset, 0)
+			if local {
+				t = t.In(c.Now.Location())
+			} else {
+				t = t.UTC()
+			}
+			at := len(c.scratch)
+			c.scratch = appendTime(c.scratch, format, t)
+			return Value{Kind: Str, Bytes: c.since(at)}
+		}, nil
+	}
+}
+
+// unknownConversion gives the first conversion of a format that appendTime does not know.
+func unknownConversion(format string) string {
+	const all = "aAbBcCdDeFgGhHIjklmMnpPrRsStTuUVwWxXyYzZ%"
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' {
+			continue
+		}
+		i++
+		if i == len(format) {
+			return "%"
+		}
+		known := false
+		for j := range len(all) {
+			known = known || all[j] == format[i]
+		}
+		if !known {
+			return format[i-1 : i+1]
+		}
+	}
+	return ""
+}
+
+// appendTime is strftime(3).
+func appendTime(dst []byte, format string, t time.Time) []byte {
+	for i := 0; i < len(format); i++ {
+		if format[i] != '%' || i+1 == len(format) {
+			dst = append(dst, format[i])
+			continue
+		}
+		i++
+		dst = appendConversion(dst, format[i], t)
+	}
+	return dst
+}
+
+func appendConversion(dst []byte, conversion byte, t time.Time) []byte {
+	hour12 := (t.Hour()+11)%12 + 1
+	switch conversion {
+	case 'a':
+		return t.AppendFormat(dst, "Mon")
+	case 'A':
+		return t.AppendFormat(dst, "Monday")
+	case 'b', 'h':
+		return t.AppendFormat(dst, "Jan")
+	case 'B':
+		return t.AppendFormat(dst, "January")
+	case 'c':
+		return t.AppendFormat(dst, "Mon Jan _2 15:04:05 2006")
+	case 'C':
+		return appendPadded(dst, int64(t.Year()/100), 2)
+	case 'd':
+		return appendPadded(dst, int64(t.Day()), 2)
+	case 'D', 'x':
+		return t.AppendFormat(dst, "01/02/06")
+	case 'e':
+		return t.AppendFormat(dst, "_2")
+	case 'F':
+		return t.AppendFormat(dst, "2006-01-02")
+	case 'g':
+		year, _ := t.ISOWeek()
+		return appendPadded(dst, int64(year%100), 2)
+	case 'G':
+		year, _ := t.ISOWeek()
+		return strconv.AppendInt(dst, int64(year), 10)
+	case 'H':
+		return appendPadded(dst, int64(t.Hour()), 2)
+	case 'I':
+		return appendPadded(dst, int64(hour12), 2)
+	case 'j':
+		return appendPadded(dst, int64(t.YearDay()), 3)
+	case 'k':
+		return appendBlanked(dst, t.Hour())
+	case 'l':
+		return appendBlanked(dst, hour12)
+	case 'm':
+		return appendPadded(dst, int64(t.Month()), 2)
+	case 'M':
+		return appendPadded(dst, int64(t.Minute()), 2)
+	case 'n':
+		return append(dst, '\n')
+	case 'p':
+		return t.AppendFormat(dst, "PM")
+	case 'P':
+		return t.AppendFormat(dst, "pm")
+	case 'r':
+		return t.AppendFormat(dst, "03:04:05 PM")
+	case 'R':
+		return t.AppendFormat(dst, "15:04")
+	case 's':
+		return strconv.AppendInt(dst, t.Unix(), 10)
+	case 'S':
+		return appendPadded(dst, int64(t.Second()), 2)
+	case 't':
+		return append(dst, '\t')
+	case 'T', 'X':
+		return t.AppendFormat(dst, "15:04:05")
+	case 'u':
+		return append(dst, '0'+byte((t.Weekday()+6)%7+1))
+	case 'U':
+		return appendPadded(dst, int64((t.YearDay()+6-int(t.Weekday()))/7), 2)
+	case 'V':
+		_, week := t.ISOWeek()
+		return appendPadded(dst, int64(week), 2)
+	case 'w':
+		return append(dst, '0'+byte(t.Weekday()))
+	case 'W':
+		return appendPadded(dst, int64((t.YearDay()+6-(int(t.Weekday())+6)%7)/7), 2)
+	case 'y':
+		return appendPadded(dst, int64(t.Year()%100), 2)
+	case 'Y':
+		return strconv.AppendInt(dst, int64(t.Year()), 10)
+	case 'z':
+		return t.AppendFormat(dst, "-0700")
+	case 'Z':
+		if t.Location() == time.UTC {
+			return append(dst, "GMT"...)
+		}
+		return t.AppendFormat(dst, "MST")
+	case '%':
+		return append(dst, '%')
+	}
+	return append(dst, '%', conversion)
+}
+
+// appendPadded writes n with leading zeros.
+func appendPadded(dst []byte, n int64, width int) []byte {
+	if n < 0 {
+		return strconv.AppendInt(dst, n, 10)
+	}
+	for limit := int64(10); width > 1; width, limit = width-1, limit*10 {
+		if n < limit {
+			for range width - 1 {
+				dst = append(dst, '0')
+			}
+			break
+		}
+	}
+	return strconv.AppendInt(dst, n, 10)
+}
+
+// appendBlanked writes a number below 100 with a leading blank.
+func appendBlanked(dst []byte, n int) []byte {
+	if n < 10 {
+		dst = append(dst, ' ')
+	}
+	return strconv.AppendInt(dst, int64(n), 10)
+}
+
+// makeHTTPDate writes seconds since 1970 as RFC 9110 section 5.6.7 has it.
+func makeHTTPDate(c call, _ Files) (step, *Error) {
+	offset, scale := c.number(0, 0), int64(1)
+	switch c.arg(1) {
+	case "", "s":
+	case "ms":
+		scale = 1000
+	case "us":
+		scale = 1000000
+	default:
+		return nil, &Error{Message: "the unit of http_date is s, ms or us, not " + quote(c.arg(1))}
+	}
+	return func(c *Context, v Value) Value {
+		at := len(c.scratch)
+		c.scratch = time.Unix((v.Int+offset)/scale, 0).UTC().AppendFormat(c.scratch, "Mon, 02 Jan 2006 15:04:05 GMT")
+		return Value{Kind: Str, Bytes: c.since(at)}
+	}, nil
+}

@@ -1,0 +1,132 @@
+package sample
+
+import (
+	"bytes"
+)
+
+// A cookieReader walks through the cookies of one name: those a client sends back in
+// Cookie fields, or those a server sets, one in each Set-Cookie field.
+type cookieReader struct {
+	name []byte // empty: any
+}
+
+// read gives the next value behind at.
+func (r cookieReader) read(m Message, at cursor) (value []byte, next cursor, ok bool) {
+	set := m.Status() != 0
+	field := "cookie"
+	if set {
+		field = "set-cookie"
+	}
+	for n := m.Len(); at.field < n; at = (cursor{field: at.field + 1}) {
+		name, v := m.Field(at.field)
+		if !sameFold(name, field) {
+			continue
+		}
+		for at.offset <= len(v) {
+			end := cookieEnd(v, at.offset)
+			crumb := v[at.offset:end]
+			at.offset = end + 1
+			if set {
+				at.offset = len(v) + 1 // what follows are attributes
+			}
+			if value, ok := r.match(crumb); ok {
+				return value, at, true
+			}
+		}
+	}
+	return nil, cursor{field: at.field, done: true}, false
+}
+
+// cookieEnd finds the semicolon that ends a cookie.
+func cookieEnd(v []byte, from int) int {
+	quoted := false
+	for i := from; i < len(v); i++ {
+		switch {
+		case quoted && v[i] == '\\':
+			i++
+		case v[i] == '"':
+			quoted = !quoted
+		case v[i] == ';' && !quoted:
+			return i
+		}
+	}
+	return len(v)
+}
+
+// match gives the value of "name=value" if the name is the reader's.
+func (r cookieReader) match(crumb []byte) ([]byte, bool) {
+	eq := bytes.IndexByte(crumb, '=')
+	if eq < 0 {
+		return nil, false
+	}
+	name := trimBlanks(crumb[:eq])
+	if len(r.name) != 0 && !bytes.Equal(name, r.name) {
+		return nil, false
+	}
+	return trimBlanks(crumb[eq+1:]), true
+}
+
+// makeCookie makes req.cook and its kin: the last cookie of the name, in ACLs all of them.
+func makeCookie(of head) maker {
+	return func(c call) (source, *Error) {
+		r := cookieReader{name: []byte(c.arg(0))}
+		return source{
+			get: func(c *Context) Value {
+				m := of(c)
+				if m == nil {
+					return Value{}
+				}
+				found, at := Value{}, cursor{}
+				for {
+					v, next, ok := r.read(m, at)
+					if !ok {
+						return found
+					}
+					found, at = Value{Kind: Str, Bytes: v}, next
+				}
+			},
+			next: func(c *Context) Value {
+				m := of(c)
+				if m == nil || c.cursor.done {
+					return Value{}
+				}
+				v, at, ok := r.read(m, c.cursor)
+				c.cursor = at
+				if !ok {
+					return Value{}
+				}
+				return Value{Kind: Str, Bytes: v}
+			},
+		}, nil
+	}
+}
+
+func makeCookieCount(of head) maker {
+	return func(c call) (source, *Error) {
+		r := cookieReader{name: []byte(c.arg(0))}
+		return source{get: func(c *Context) Value {
+			m := of(c)
+			if m == nil {
+				return Value{}
+			}
+			n, at := int64(0), cursor{}
+			for {
+				_, next, ok := r.read(m, at)
+				if !ok {
+					return number(n)
+				}
+				n, at = n+1, next
+			}
+		}}, nil
+	}
+}
+
+func makeCookieInt(of head) maker {
+	return func(c call) (source, *Error) {
+		s, err := makeCookie(of)(c)
+		if err != nil {
+			return source{}, err
+		}
+		return s.asInt(), nil
+	}
+}

@@ -1,0 +1,148 @@
+package sample
+
+import (
+	"slices"
+	"strings"
+)
+
+// Kinds that only the parser tells apart: an address of IPv6 and a request method. Values
+// of the first are IP, of the second Str.
+const (
+	ip6 Kind = Any + 1 + iota
+	verb
+)
+
+// A known is a fetch the reference has, whether or not it is done here (see fetchMakers).
+type known struct {
+	name   string
+	args   string // types, optional ones in brackets
+	kind   Kind
+	places string
+}
+
+// A knownConverter is a converter the reference has (see converterMakers).
+type knownConverter struct {
+	name, args string
+	in, out    Kind
+}
+
+// A criterion is a word of an ACL that stands for a fetch and a way of matching.
+type criterion struct{ name, fetch, method string }
+
+func findFetch(name string) (known, bool) {
+	i, ok := slices.BinarySearchFunc(knownFetches[:], name, func(k known, s string) int { return strings.Compare(k.name, s) })
+	if !ok {
+		return known{}, false
+	}
+	return knownFetches[i], true
+}
+
+func findConverter(name string) (knownConverter, bool) {
+	i, ok := slices.BinarySearchFunc(knownConverters[:], name,
+		func(k knownConverter, s string) int { return strings.Compare(k.name, s) })
+	if !ok {
+		return knownConverter{}, false
+	}
+	return knownConverters[i], true
+}
+
+func findCriterion(name string) (criterion, bool) {
+	i, ok := slices.BinarySearchFunc(knownCriteria[:], name,
+		func(k criterion, s string) int { return strings.Compare(k.name, s) })
+	if !ok {
+		return criterion{}, false
+	}
+	return knownCriteria[i], true
+}
+
+// places of a fetch, and whether it needs a backend.
+func (k known) where() (at Place, backend bool) {
+	for _, l := range k.places {
+		switch l {
+		case 'C':
+			at |= Connection
+		case 'T':
+			at |= Content
+		case 'R':
+			at |= Request
+		case 'P':
+			at |= Response
+		case 'L':
+			at |= Log
+		case 'K':
+			at |= Check
+		case 'B':
+			backend = true
+		}
+	}
+	return at, backend
+}
+
+// needName says what a fetch misses where it stands, in an operator's words.
+func needName(at Place) string {
+	switch {
+	case at&Request != 0 && at&Response == 0:
+		return "a request's head"
+	case at&Response != 0 && at&Request == 0:
+		return "a response's head"
+	case at == Log:
+		return "the end of the stream"
+	case at&Connection == 0:
+		return "bytes of the client"
+	}
+	return "a connection"
+}
+
+// nearestFetch gives the known word closest to name, or "".
+func nearestFetch(name string) string {
+	best, least := "", 3
+	for _, k := range knownFetches {
+		best, least = nearer(best, least, k.name, name)
+	}
+	for _, k := range knownCriteria {
+		best, least = nearer(best, least, k.name, name)
+	}
+	return best
+}
+
+func nearestConverter(name string) string {
+	best, least := "", 3
+	for _, k := range knownConverters {
+		best, least = nearer(best, least, k.name, name)
+	}
+	return best
+}
+
+func nearer(best string, least int, word, name string) (string, int) {
+	if n := len(word) - len(name); n >= least || -n >= least || len(name) < 3 {
+		return best, least
+	}
+	if d := distance(word, name); d < least {
+		return word, d
+	}
+	return best, least
+}
+
+// distance is Levenshtein's, of short words.
+func distance(a, b string) int {
+	var row [64]int
+	if len(b) >= len(row) {
+		return len(row)
+	}
+	for j := range len(b) + 1 {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			cost := 1
+			if a[i] == b[j] {
+				cost = 0
+			}
+			next := min(row[j+1]+1, row[j]+1, diagonal+cost)
+			diagonal, row[j+1] = row[j+1], next
+		}
+	}
+	return row[len(b)]
+}

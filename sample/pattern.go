@@ -1,0 +1,358 @@
+package sample
+
+import (
+	"bytes"
+	"fmt"
+	"regexp"
+)
+
+// A way is how values are compared with patterns (-m).
+type way struct {
+	name string
+	in   Kind // what values are turned into first; Any: as they are
+	bare bool // takes no patterns
+}
+
+var ways = []way{
+	{"found", Any, true}, {"bool", Bool, true}, {"int", Int, false}, {"ip", IP, false}, {"bin", Bin, false},
+	{"len", Str, false}, {"str", Str, false}, {"beg", Str, false}, {"sub", Str, false}, {"end", Str, false},
+	{"dir", Str, false}, {"dom", Str, false}, {"reg", Str, false},
+}
+
+func findWay(name string) (way, bool) {
+	for _, w := range ways {
+		if w.name == name {
+			return w, true
+		}
+	}
+	return way{}, false
+}
+
+// defaultWay is the way of an expression's kind; bytes have none.
+func defaultWay(k Kind) (way, bool) {
+	switch k {
+	case Bool:
+		return findWay("bool")
+	case Int:
+		return findWay("int")
+	case IP, ip6:
+		return findWay("ip")
+	case Str, verb:
+		return findWay("str")
+	}
+	return way{}, false
+}
+
+// patterns are the values of one criterion or the keys of one map. They are filled, then
+// finished, then only read.
+type patterns struct {
+	way    way
+	count  int
+	dotted bool // numbers may be major.minor
+
+	operator string // of the numbers that follow
+	texts    []textPattern
+	exact    map[string]int // texts by themselves, when they are many
+	folded   map[string]int // lower case of those with -i
+	ranges   []intRange
+	nets     netSet
+	regexps  []pattern
+}
+
+// A textPattern is a string to compare with.
+type textPattern struct {
+	text  []byte // lower case with fold
+	fold  bool
+	index int
+}
+
+// An intRange includes both ends.
+type intRange struct {
+	low, high int64
+	index     int
+}
+
+// A pattern is a regular expression, or what it comes down to.
+type pattern struct {
+	re    *regexp.Regexp
+	plain *plainRegexp
+	index int
+}
+
+// add parses one pattern.
+func (p *patterns) add(s string, fold bool) *Error {
+	index := p.count
+	p.count++
+	switch p.way.name {
+	case "found", "bool":
+		return nil
+	case "int", "len":
+		return p.addNumber(s, index)
+	case "ip":
+		return p.nets.add(s, index)
+	case "bin":
+		b, err := parseHex(s)
+		if err != nil {
+			return err
+		}
+		p.texts = append(p.texts, textPattern{text: b, index: index})
+		return nil
+	case "reg":
+		return p.addRegexp(s, fold, index)
+	case "dir", "dom":
+		s = trimDelimiters(s, p.way.name)
+	}
+	t := textPattern{text: []byte(s), fold: fold, index: index}
+	if fold {
+		t.text = appendLower(nil, t.text)
+	}
+	p.texts = append(p.texts, t)
+	return nil
+}
+
+// delimits reports whether b ends a part of a text for dir and dom.
+func delimits(b byte, way string) bool {
+	return b == '/' || way == "dom" && (b == '.' || b == ':' || b == '?')
+}
+
+func trimDelimiters(s, way string) string {
+	for s != "" && delimits(s[0], way) {
+		s = s[1:]
+	}
+	for s != "" && delimits(s[len(s)-1], way) {
+		s = s[:len(s)-1]
+	}
+	return s
+}
+
+func (p *patterns) addRegexp(s string, fold bool, index int) *Error {
+	re, err := compileRegexp(s, fold)
+	if err != nil {
+		return err
+	}
+	p.regexps = append(p.regexps, pattern{re: re, plain: plainOf(s, fold), index: index})
+	return nil
+}
+
+const (
+	minInt = -1 << 63
+	maxInt = 1<<63 - 1
+)
+
+// addNumber parses "5", "5:7", "5:", ":7" and, after an operator, "5".
+func (p *patterns) addNumber(s string, index int) *Error {
+	low, high, isRange := s, s, false
+	for i := range len(s) {
+		if s[i] == ':' {
+			low, high, isRange = s[:i], s[i+1:], true
+			break
+		}
+	}
+	r := intRange{low: minInt, high: maxInt, index: index}
+	for _, end := range []struct {
+		text string
+		to   *int64
+	}{{low, &r.low}, {high, &r.high}} {
+		if end.text == "" && isRange {
+			continue
+		}
+		n, ok := p.parseNumber(end.text)
+		if !ok {
+			return &Error{Message: quote(s) + " is not a number"}
+		}
+		*end.to = n
+	}
+	if r.low > r.high {
+		return &Error{Message: quote(s) + " is not a range: its ends are the wrong way round"}
+	}
+	if isRange && p.operator != "" && p.operator != "eq" {
+		return &Error{Message: fmt.Sprintf("the operator %s wants a number, not the range %s", p.operator, quote(s))}
+	}
+	switch p.operator {
+	case "gt":
+		if r.low == maxInt {
+			return nil
+		}
+		r.low, r.high = r.low+1, maxInt
+	case "ge":
+		r.high = maxInt
+	case "lt":
+		if r.low == minInt {
+			return nil
+		}
+		r.low, r.high = minInt, r.low-1
+	case "le":
+		r.low = minInt
+	}
+	p.ranges = append(p.ranges, r)
+	return nil
+}
+
+// parseNumber reads a number, or major.minor where the criterion is a version.
+func (p *patterns) parseNumber(s string) (int64, bool) {
+	if p.dotted {
+		for i := range len(s) {
+			if s[i] == '.' {
+				major, ok := wholeNumber(s[:i])
+				minor, ok2 := wholeNumber(s[i+1:])
+				return major<<16 | minor, ok && ok2
+			}
+		}
+		n, ok := wholeNumber(s)
+		return n << 16, ok
+	}
+	return wholeNumber(s)
+}
+
+// few is how many strings are compared one by one.
+const few = 4
+
+// finish builds what makes many patterns fast.
+func (p *patterns) finish() {
+	p.nets.finish()
+	if p.way.name != "str" && p.way.name != "bin" || len(p.texts) <= few {
+		return
+	}
+	p.exact, p.folded = map[string]int{}, map[string]int{}
+	for _, t := range p.texts {
+		to := p.exact
+		if t.fold {
+			to = p.folded
+		}
+		if _, twice := to[string(t.text)]; !twice {
+			to[string(t.text)] = t.index
+		}
+	}
+	p.texts = nil
+}
+
+// match gives the number of a pattern that v is equal to in the criterion's way, or -1. Unused patterns cost nothing.
+func (p *patterns) match(c *Context, v Value) int {
+	if v = cast(c, v, p.way.in); p.way.in != Any && v.Kind == None {
+		return -1
+	}
+	switch p.way.name {
+	case "found":
+		return 0
+	case "bool":
+		return int(v.Int) - 1
+	case "int":
+		return p.matchInt(v.Int)
+	case "len":
+		return p.matchInt(int64(len(v.Bytes)))
+	case "ip":
+		return p.nets.find(v.Addr)
+	case "reg":
+		return p.matchRegexp(v.Bytes)
+	case "str", "bin":
+		if p.exact != nil {
+			return p.lookup(c, v.Bytes)
+		}
+	}
+	return p.matchText(v.Bytes)
+}
+
+func (p *patterns) matchInt(n int64) int {
+	for i := range p.ranges {
+		if r := &p.ranges[i]; n >= r.low && n <= r.high {
+			return r.index
+		}
+	}
+	return -1
+}
+
+func (p *patterns) matchRegexp(b []byte) int {
+	for i := range p.regexps {
+		r := &p.regexps[i]
+		if r.plain != nil {
+			if r.plain.match(b) {
+				return r.index
+			}
+		} else if r.re.Match(b) {
+			return r.index
+		}
+	}
+	return -1
+}
+
+func (p *patterns) lookup(c *Context, b []byte) int {
+	if i, ok := p.exact[string(b)]; ok {
+		return i
+	}
+	if len(p.folded) == 0 {
+		return -1
+	}
+	at := len(c.scratch)
+	c.scratch = appendLower(c.scratch, b)
+	i, ok := p.folded[string(c.scratch[at:])]
+	c.scratch = c.scratch[:at]
+	if !ok {
+		return -1
+	}
+	return i
+}
+
+func (p *patterns) matchText(b []byte) int {
+	for i := range p.texts {
+		t := &p.texts[i]
+		matched := false
+		switch p.way.name {
+		case "str", "bin":
+			matched = len(b) == len(t.text) && t.at(b)
+		case "beg":
+			matched = len(b) >= len(t.text) && t.at(b[:len(t.text)])
+		case "end":
+			matched = len(b) >= len(t.text) && t.at(b[len(b)-len(t.text):])
+		case "sub":
+			matched = t.within(b)
+		case "dir", "dom":
+			matched = t.part(b, p.way.name)
+		}
+		if matched {
+			return t.index
+		}
+	}
+	return -1
+}
+
+// at compares with b, which has the pattern's length.
+func (t *textPattern) at(b []byte) bool {
+	if !t.fold {
+		return bytes.Equal(b, t.text)
+	}
+	for i, x := range b {
+		if x >= 'A' && x <= 'Z' {
+			x |= 0x20
+		}
+		if x != t.text[i] {
+			return false
+		}
+	}
+	return true
+}
+
+func (t *textPattern) within(b []byte) bool {
+	if !t.fold {
+		return bytes.Contains(b, t.text)
+	}
+	for i := 0; i+len(t.text) <= len(b); i++ {
+		if t.at(b[i : i+len(t.text)]) {
+			return true
+		}
+	}
+	return false
+}
+
+// part looks for the pattern between delimiters.
+func (t *textPattern) part(b []byte, way string) bool {
+	n := len(t.text)
+	if n == 0 {
+		return false
+	}
+	for i := 0; i+n <= len(b); i++ {
+		if (i == 0 || delimits(b[i-1], way)) && (i+n == len(b) || delimits(b[i+n], way)) && t.at(b[i:i+n]) {
+			return true
+		}
+	}
+	return false
+}
