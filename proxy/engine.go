@@ -28,6 +28,8 @@ type Options struct {
 	// Applet answers requests for the statistics page. It is called on a goroutine of its own.
 	Applet func(*AppletRequest) AppletReply
 	Host   string // this machine's name in logs
+	// Changed is called after each change of a server's state; it must not block. Optional.
+	Changed func()
 }
 
 // Engine runs the proxies of one configuration.
@@ -160,6 +162,49 @@ func (e *Engine) Start() error {
 		}()
 	}
 	return nil
+}
+
+// MaxConn is the limit of connections that holds.
+func (e *Engine) MaxConn() int64 { return e.maxConn.Load() }
+
+// Usable tells for each proxy how many servers can take a request; -1 for one that has none configured.
+// A frontend has what the best of the backends it may choose has.
+func (e *Engine) Usable() map[string]int {
+	all := make(map[string]int)
+	for _, p := range e.proxies {
+		if p.cfg.Back {
+			all[p.cfg.Name] = p.usable()
+		}
+	}
+	for _, p := range e.proxies {
+		if p.cfg.Back {
+			continue
+		}
+		best, some := -1, false
+		note := func(be *config.Proxy) {
+			if be != nil {
+				some = true
+				best = max(best, e.of[be].usable())
+			}
+		}
+		note(p.cfg.DefaultBackend)
+		for i := range p.cfg.Switching {
+			note(p.cfg.Switching[i].Backend)
+		}
+		if some {
+			all[p.cfg.Name] = best
+		} else {
+			all[p.cfg.Name] = -1
+		}
+	}
+	return all
+}
+
+func (p *proxy) usable() int {
+	if len(p.servers) == 0 {
+		return -1
+	}
+	return int(p.usableServers())
 }
 
 // Drain stops accepting and lets the connections end: idle ones at once, busy ones after their
