@@ -139,6 +139,8 @@ type Record struct {
 	ResponseCaptures     [][]byte // %hs
 	UniqueID             []byte   // %ID
 	Counter              uint32   // %rt
+	LogCounter           uint32   // %lc: lines of this frontend
+	BindID               int      // %cp and %fp of a UNIX socket
 	Host                 string   // %H
 	PID                  int      // %pid
 	// Partial puts "+" before times and sizes (option logasap).

@@ -43,6 +43,8 @@ var fetchMakers = map[string]maker{
 	"fc_dst_port":     plain(func(c *Context) Value { return port(c.Dest) }),
 	"fc_dst_is_local": plain(func(c *Context) Value { return c.isLocal(c.Dest) }),
 	"fc_http_major":   plain(httpMajor),
+	"fc_err":          constant(number(0)),
+	"fc_err_str":      constant(Value{}),
 	"bc_src":          plain(func(c *Context) Value { return address(c.Record.BackendSource) }),
 	"bc_src_port":     plain(func(c *Context) Value { return port(c.Record.BackendSource) }),
 	"bc_dst":          plain(func(c *Context) Value { return address(c.Record.BackendDest) }),
@@ -220,7 +222,7 @@ func address(ap netip.AddrPort) Value {
 	if !ap.IsValid() {
 		return Value{}
 	}
-	return Value{Kind: IP, Addr: ap.Addr().Unmap()}
+	return Value{Kind: IP, Addr: ap.Addr()}
 }
 
 func port(ap netip.AddrPort) Value {

@@ -1,3 +1,0 @@
-package sample
-
-type clock struct{}

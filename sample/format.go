@@ -1,0 +1,261 @@
+package sample
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Format is a compiled log-format string.
+type Format struct {
+	text  string
+	ops   []op
+	needs Place
+	refs  []Reference
+	line  bool // a log line: blanks are merged, what is empty is written as "-"
+}
+
+// An op writes one piece of a format.
+type op struct {
+	alias alias
+	flags flags
+	text  []byte // of literal
+	expr  *Expr  // of expression
+}
+
+// flags are those of %{+Q+X+E}.
+type flags uint8
+
+const (
+	quoted flags = 1 << iota
+	hexadecimal
+	escaped
+)
+
+// Formats of the reference's options (notes: log formats).
+const (
+	TCPLog  = "%ci:%cp [%t] %ft %b/%s %Tw/%Tc/%Tt %B %ts %ac/%fc/%bc/%sc/%rc %sq/%bq"
+	HTTPLog = "%ci:%cp [%tr] %ft %b/%s %TR/%Tw/%Tc/%Tr/%Ta %ST %B %CC %CS %tsc %ac/%fc/%bc/%sc/%rc %sq/%bq %hr %hs %{+Q}r"
+	// CLFLog is option httplog clf.
+	CLFLog = `%{+Q}o %{-Q}ci - - [%trg] %r %ST %B "" "" %cp %ms %ft %b %s %TR %Tw %Tc %Tr %Ta %tsc %ac %fc %bc %sc %rc %sq %bq %CC %CS %hrl %hsl`
+	// HTTPSLog is option httpslog.
+	HTTPSLog   = HTTPLog + ` %[fc_err]/%[ssl_fc_err,hex]/%[ssl_c_err]/%[ssl_c_ca_err]/%[ssl_fc_is_resumed] %[ssl_fc_sni]/%sslv/%sslc`
+	DefaultLog = "Connect from %ci:%cp to %fi:%fp (%f/%{}mode)" // written by the engine; see Record
+)
+
+// ParseFormat compiles a log-format string: %aliases, %[expressions], %{flags}. With http false, HTTP-only aliases
+// are an error, as in a tcp proxy. At Log, runs of blanks become one and what has no value is written as "-".
+func ParseFormat(text string, at Place, http bool) (*Format, error) {
+	return parseFormat(text, at, http, nil)
+}
+
+// ParseFormat is the package's ParseFormat, with map files.
+func (a *ACLs) ParseFormat(text string, at Place, http bool) (*Format, error) {
+	return parseFormat(text, at, http, a.files)
+}
+
+// Literal is the format that is exactly text, in which a percent sign means nothing.
+func Literal(text string) *Format {
+	f := &Format{text: text}
+	if text != "" {
+		f.ops = []op{{alias: literal, text: []byte(text)}}
+	}
+	return f
+}
+
+func parseFormat(text string, at Place, http bool, files Files) (*Format, error) {
+	p := formatParser{text: text, at: at, http: http, files: files, out: &Format{text: text, line: at&Log != 0}}
+	if err := p.run(); err != nil {
+		return nil, err
+	}
+	return p.out, nil
+}
+
+// A formatParser walks through the text.
+type formatParser struct {
+	text    string
+	at      Place
+	http    bool
+	files   Files
+	out     *Format
+	literal []byte
+	global  flags // set by %{…}o
+}
+
+func (p *formatParser) run() error {
+	for pos := 0; pos < len(p.text); {
+		b := p.text[pos]
+		if b != '%' {
+			p.addByte(b)
+			pos++
+			continue
+		}
+		next, err := p.item(pos)
+		if err != nil {
+			return err
+		}
+		pos = next
+	}
+	p.flush()
+	return nil
+}
+
+// addByte adds to the literal. In a log line a run of blanks becomes one.
+func (p *formatParser) addByte(b byte) {
+	if n := len(p.literal); p.out.line && b == ' ' && n > 0 && p.literal[n-1] == ' ' {
+		return
+	}
+	p.literal = append(p.literal, b)
+}
+
+func (p *formatParser) flush() {
+	if len(p.literal) > 0 {
+		p.out.ops = append(p.out.ops, op{alias: literal, text: p.literal})
+		p.literal = nil
+	}
+}
+
+// item reads what a percent sign at pos begins, and returns where it ends.
+func (p *formatParser) item(pos int) (int, error) {
+	start, pos := pos, pos+1
+	if pos == len(p.text) {
+		return 0, p.bad(start, "nothing follows the last %")
+	}
+	if p.text[pos] == '%' {
+		p.addByte('%')
+		return pos + 1, nil
+	}
+	f, braces := p.global, false
+	if p.text[pos] == '{' {
+		end := strings.IndexByte(p.text[pos:], '}')
+		if end < 0 {
+			return 0, p.bad(start, "the closing } is missing")
+		}
+		f, braces = withFlags(f, p.text[pos+1:pos+end]), true
+		pos += end + 1
+	}
+	if pos < len(p.text) && p.text[pos] == '[' {
+		return p.expression(pos+1, f)
+	}
+	end := pos
+	for end < len(p.text) && isNameByte(p.text[end]) && p.text[end] >= '0' && p.text[end] != ':' {
+		end++
+	}
+	name := p.text[pos:end]
+	if name == "" {
+		if braces {
+			return 0, p.bad(start, "%{…} must be followed by an alias or by [")
+		}
+		return 0, p.bad(start, "a % must be followed by an alias")
+	}
+	return end, p.alias(start, name, f)
+}
+
+func (p *formatParser) bad(offset int, message string) *Error {
+	return &Error{Offset: offset, Message: "format: " + message, Hint: "write %% for a percent sign"}
+}
+
+// withFlags changes flags by text such as "+Q,-E"; letters it does not know are ignored, as by the reference.
+func withFlags(f flags, text string) flags {
+	sign := byte(0)
+	for _, b := range []byte(text) {
+		var bit flags
+		switch b {
+		case '+', '-':
+			sign = b
+			continue
+		case ',', ' ':
+			sign = 0
+			continue
+		case 'Q':
+			bit = quoted
+		case 'X':
+			bit = hexadecimal
+		case 'E':
+			bit = escaped
+		}
+		switch sign {
+		case '+':
+			f |= bit
+		case '-':
+			f &^= bit
+		}
+	}
+	return f
+}
+
+// expression reads "expr]" from pos on.
+func (p *formatParser) expression(pos int, f flags) (int, error) {
+	e, used, err := parseExpr(p.text[pos:], p.at, p.files)
+	if err != nil {
+		if e, ok := err.(*Error); ok {
+			e.Offset += pos
+		}
+		return 0, err
+	}
+	end := pos + used
+	for end < len(p.text) && p.text[end] == ' ' {
+		end++
+	}
+	if end >= len(p.text) || p.text[end] != ']' {
+		if end < len(p.text) {
+			return 0, p.bad(end, fmt.Sprintf("] is expected after %s, not %s", quote(e.text), quote(p.text[end:])))
+		}
+		return 0, p.bad(end, "the closing ] is missing after "+quote(e.text))
+	}
+	p.flush()
+	p.out.ops = append(p.out.ops, op{alias: expression, flags: f, expr: e})
+	p.out.refs = append(p.out.refs, e.refs...)
+	if !e.from.constant {
+		p.out.needs = both(p.out.needs, e.needs)
+	}
+	return end + 1, nil
+}
+
+func (p *formatParser) alias(start int, name string, f flags) error {
+	a, ok := aliases[name]
+	if !ok {
+		e := p.bad(start, "there is no alias %"+name)
+		best, least := "", 2
+		for _, known := range aliasNames {
+			if len(name) > 1 && len(known) > 1 {
+				if d := distance(known, name); d < least {
+					best, least = known, d
+				}
+			}
+		}
+		if best != "" {
+			e.Hint = "did you mean %" + best + "? A percent sign is written %%"
+		}
+		return e
+	}
+	if a.http && !p.http {
+		return &Error{Offset: start, Message: "format: the alias %" + name + " needs mode http"}
+	}
+	if a.alias == options {
+		p.global = f
+		return nil
+	}
+	p.flush()
+	p.out.ops = append(p.out.ops, op{alias: a.alias, flags: f})
+	return nil
+}
+
+// Constant gives the text of a format that depends on nothing.
+func (f *Format) Constant() (string, bool) {
+	switch {
+	case len(f.ops) == 0:
+		return "", true
+	case len(f.ops) == 1 && f.ops[0].alias == literal:
+		return string(f.ops[0].text), true
+	}
+	return "", false
+}
+
+// String gives the format as written.
+func (f *Format) String() string { return f.text }
+
+// Needs are the places at which all expressions of the format have a value; 0: it has none.
+func (f *Format) Needs() Place { return f.needs }
+
+// References are the proxies and servers the format asks for by name.
+func (f *Format) References() []Reference { return f.refs }
