@@ -44,7 +44,7 @@ func instanceAspects(a, b *Instance) Aspect {
 		Excluded:   slices.Equal(a.Excluded, b.Excluded),
 		Path: a.McastSource == b.McastSource && a.McastGroup == b.McastGroup && slices.Equal(a.Peers, b.Peers) &&
 			a.UnicastTTL == b.UnicastTTL && a.CheckUnicastSource == b.CheckUnicastSource,
-		Trackers: a.DontTrackPrimary == b.DontTrackPrimary && slices.Equal(a.TrackInterfaces, b.TrackInterfaces) &&
+		Trackers: a.DontTrackPrimary == b.DontTrackPrimary && slices.EqualFunc(a.TrackProxies, b.TrackProxies, sameProxy) && slices.Equal(a.TrackInterfaces, b.TrackInterfaces) &&
 			slices.EqualFunc(a.TrackScripts, b.TrackScripts, sameTracker),
 		Announcing: a.Announce == b.Announce,
 		Adverts: a.LowerPrioNoAdvert == b.LowerPrioNoAdvert && a.HigherPrioSendAdvert == b.HigherPrioSendAdvert &&
@@ -82,3 +82,6 @@ func sameNotify(a, b Notify) bool {
 }
 
 func sameCommand(a, b Command) bool { return slices.Equal(a.Argv, b.Argv) && a.Owner == b.Owner }
+
+// sameProxy compares tracked proxies; where they are written does not matter.
+func sameProxy(a, b TrackProxy) bool { return a.Name == b.Name && a.Weight == b.Weight }

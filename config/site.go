@@ -153,6 +153,7 @@ type TrackScript struct {
 type TrackProxy struct {
 	Name   string // a frontend, backend or listen; empty: the worker itself
 	Weight int    // -253..253; 0: fault
+	Pos    Position
 }
 
 // Script is a check that runs again and again (vrrp_script).

@@ -18,6 +18,17 @@ import (
 // DefaultRuntimeDir holds the control socket and the lock of a running director.
 const DefaultRuntimeDir = "/run/evenkeel"
 
+// RuntimeDir is DefaultRuntimeDir for root, and a directory of their own for others.
+func RuntimeDir() string {
+	if os.Geteuid() == 0 {
+		return DefaultRuntimeDir
+	}
+	if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+		return filepath.Join(dir, "evenkeel")
+	}
+	return filepath.Join(os.TempDir(), fmt.Sprintf("evenkeel-%d", os.Geteuid()))
+}
+
 const (
 	socketName = "control.sock"
 	lockName   = "lock"
@@ -36,6 +47,8 @@ type Reply struct {
 	Summary     string              `json:"summary,omitempty"`
 	Diagnostics []config.Diagnostic `json:"diagnostics,omitempty"`
 	Status      *failover.Status    `json:"status,omitempty"`
+	// Worker is the process number of the proxy's worker; 0: there is none.
+	Worker int `json:"worker,omitempty"`
 }
 
 // Ask sends one request to the director of a runtime directory.
@@ -110,12 +123,12 @@ func (d *director) answer(conn net.Conn) {
 	var reply Reply
 	switch req.Command {
 	case "status":
-		s, err := d.engine.Status()
+		s, err := d.status()
 		if err != nil {
 			reply.Error = err.Error()
 			break
 		}
-		reply.OK, reply.Status = true, &s
+		reply.OK, reply.Status, reply.Worker = true, &s, d.workers.pid()
 	case "reload":
 		reply = d.reload()
 	default:

@@ -26,7 +26,8 @@ import (
 type Options struct {
 	// Load reads the configuration; it is called at the start and at each reload.
 	// A nil Site comes with diagnostics that say why.
-	Load func() (*config.Site, []config.Diagnostic)
+	// The inputs are what the proxy's half was read from; they are handed to the worker.
+	Load func() (*config.Site, *Inputs, []config.Diagnostic)
 	// Refuse says why a script must not be run; see failover.Options.
 	Refuse     func(config.Command, config.Global) string
 	RuntimeDir string
@@ -41,10 +42,17 @@ var ErrConfig = errors.New("the configuration does not load")
 type director struct {
 	opts   Options
 	log    *logger
-	engine *failover.Engine
+	engine *failover.Engine // nil: no vrrp_instance was configured so far
+	// workers run the proxy, if there is one.
+	workers *workers
 	// reloading makes reloads wait for each other.
 	reloading sync.Mutex
 	changed   chan struct{}
+
+	engineMu sync.Mutex // guards engine while it is being set, and what follows
+	usable   map[string]int
+	alive    bool
+	told     bool
 }
 
 // Run is the director's life: it returns after SIGTERM or SIGINT, or with the
@@ -68,12 +76,60 @@ func Run(opts Options) error {
 		return err
 	}
 	defer held.Close()
-	site, diags := opts.Load()
+	site, inputs, diags := d.opts.Load()
 	d.report(diags)
 	if site == nil {
 		return ErrConfig
 	}
-	d.engine, err = failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Refuse: opts.Refuse,
+	d.workers = &workers{log: d.log, verbose: opts.Verbose, health: d.proxyHealth}
+	if site.Proxying != nil {
+		if err := d.workers.replace(site.Proxying, inputs); err != nil {
+			return err
+		}
+		defer d.pidFile(site.Proxying.Global.PIDFile)()
+	}
+	if err := d.startFailover(site); err != nil {
+		d.workers.stop(false)
+		return err
+	}
+	control, err := listen(opts.RuntimeDir)
+	if err != nil {
+		d.workers.stop(false)
+		d.closeFailover()
+		return fmt.Errorf("control socket: %w", err)
+	}
+	go d.serve(control)
+	d.log.logf(failover.LevelInfo, "evenkeel is running: %s", describe(site))
+	soft := d.wait(signals)
+	control.Close()
+	systemd.SdNotify(false, systemd.SdNotifyStopping)
+	// The address goes first: whoever takes over serves while our connections end.
+	err = d.closeFailover()
+	d.workers.stop(soft)
+	return err
+}
+
+// describe counts what a site has.
+func describe(site *config.Site) string {
+	var parts []string
+	if n := len(site.Instances); n > 0 {
+		parts = append(parts, fmt.Sprintf("%d instances", n))
+	}
+	if site.Proxying != nil {
+		parts = append(parts, fmt.Sprintf("%d proxies", len(site.Proxying.Proxies)))
+	}
+	if len(parts) == 0 {
+		return "0 instances"
+	}
+	return strings.Join(parts, ", ")
+}
+
+// startFailover starts the election, if the site has any; a plain proxy needs none of its privileges.
+func (d *director) startFailover(site *config.Site) error {
+	if len(site.Instances) == 0 && site.Proxying != nil {
+		return nil
+	}
+	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Refuse: d.opts.Refuse,
 		Changed: func() {
 			select {
 			case d.changed <- struct{}{}:
@@ -83,17 +139,46 @@ func Run(opts Options) error {
 	if err != nil {
 		return err
 	}
-	control, err := listen(opts.RuntimeDir)
-	if err != nil {
-		d.engine.Close()
-		return fmt.Errorf("control socket: %w", err)
+	d.engineMu.Lock()
+	d.engine = engine
+	usable, alive, told := d.usable, d.alive, d.told
+	d.engineMu.Unlock()
+	if told {
+		engine.SetProxies(usable, alive)
+	} else if site.Proxying == nil {
+		engine.SetProxies(nil, false)
 	}
-	go d.serve(control)
-	d.log.logf(failover.LevelInfo, "evenkeel is running: %d instances", len(site.Instances))
-	d.wait(signals)
-	control.Close()
-	systemd.SdNotify(false, systemd.SdNotifyStopping)
+	return nil
+}
+
+func (d *director) closeFailover() error {
+	if d.engine == nil {
+		return nil
+	}
 	return d.engine.Close()
+}
+
+// proxyHealth passes on what the worker reports (track_proxy).
+func (d *director) proxyHealth(usable map[string]int, alive bool) {
+	d.engineMu.Lock()
+	d.usable, d.alive, d.told = usable, alive, true
+	engine := d.engine
+	d.engineMu.Unlock()
+	if engine != nil {
+		engine.SetProxies(usable, alive)
+	}
+}
+
+// pidFile writes the director's process number where the proxy's configuration says, and gives what removes it.
+func (d *director) pidFile(path string) (remove func()) {
+	if path == "" {
+		return func() {}
+	}
+	if err := replace(path, fmt.Appendf(nil, "%d\n", os.Getpid())); err != nil {
+		d.log.logf(failover.LevelWarning, "pidfile: %v", err)
+		return func() {}
+	}
+	return func() { os.Remove(path) }
 }
 
 // readyLimit is how long READY may wait for check scripts that do not report.
@@ -102,9 +187,13 @@ const readyLimit = 20 * time.Second
 // statusPause gathers changes of state for one STATUS line.
 const statusPause = 100 * time.Millisecond
 
-// wait handles signals and the service manager until it is time to stop.
-func (d *director) wait(signals <-chan os.Signal) {
-	settled := d.engine.Settled()
+// wait handles signals and the service manager until it is time to stop; soft says that the proxy's
+// connections may end by themselves.
+func (d *director) wait(signals <-chan os.Signal) (soft bool) {
+	var settled, ended <-chan struct{}
+	if d.engine != nil {
+		settled, ended = d.engine.Settled(), d.engine.Done()
+	}
 	limit := time.After(readyLimit)
 	watchdog := d.startWatchdog()
 	defer watchdog()
@@ -116,6 +205,9 @@ func (d *director) wait(signals <-chan os.Signal) {
 			ready = true
 			systemd.SdNotify(false, systemd.SdNotifyReady+"\n"+d.statusLine())
 		}
+	}
+	if settled == nil {
+		becomeReady()
 	}
 	for {
 		select {
@@ -131,9 +223,9 @@ func (d *director) wait(signals <-chan os.Signal) {
 		case <-say:
 			say = nil
 			systemd.SdNotify(false, d.statusLine())
-		case <-d.engine.Done():
+		case <-ended:
 			d.log.logf(failover.LevelError, "the failover engine has ended")
-			return
+			return false
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
@@ -143,7 +235,7 @@ func (d *director) wait(signals <-chan os.Signal) {
 				d.dump()
 			default:
 				d.log.logf(failover.LevelNotice, "%v: stopping", s)
-				return
+				return false
 			}
 		}
 	}
@@ -151,7 +243,7 @@ func (d *director) wait(signals <-chan os.Signal) {
 
 // statusLine is what `systemctl status` shows.
 func (d *director) statusLine() string {
-	s, err := d.engine.Status()
+	s, err := d.status()
 	if err != nil {
 		return "STATUS=stopped"
 	}
@@ -179,7 +271,7 @@ func (d *director) startWatchdog() (stop func()) {
 		defer tick.Stop()
 		for {
 			try, done := context.WithTimeout(ctx, interval/3)
-			if d.engine.Alive(try) == nil {
+			if d.engine == nil || d.engine.Alive(try) == nil {
 				systemd.SdNotify(false, systemd.SdNotifyWatchdog)
 			}
 			done()
@@ -200,18 +292,42 @@ func (d *director) reload() Reply {
 	defer d.reloading.Unlock()
 	systemd.SdNotify(false, systemd.SdNotifyReloading+"\n"+systemd.SdNotifyMonotonicUsec())
 	defer func() { systemd.SdNotify(false, systemd.SdNotifyReady+"\n"+d.statusLine()) }()
-	site, diags := d.opts.Load()
+	site, inputs, diags := d.opts.Load()
 	d.report(diags)
 	if site == nil {
 		d.log.logf(failover.LevelError, "reload refused: %v; everything goes on as before", ErrConfig)
 		return Reply{Error: ErrConfig.Error() + "; everything goes on as before", Diagnostics: diags}
 	}
-	applied, err := d.engine.Apply(site)
-	if err != nil {
-		return Reply{Error: err.Error()}
+	// The worker first: it can still refuse, and then nothing has changed.
+	if err := d.workers.replace(site.Proxying, inputs); err != nil {
+		d.log.logf(failover.LevelError, "reload refused: %v; everything goes on as before", err)
+		return Reply{Error: err.Error() + "; everything goes on as before", Diagnostics: diags}
 	}
-	d.log.logf(failover.LevelNotice, "Reload complete: %v", applied)
-	return Reply{OK: true, Summary: applied.String(), Diagnostics: diags}
+	summary := describe(site)
+	if d.engine == nil {
+		if err := d.startFailover(site); err != nil {
+			return Reply{Error: err.Error(), Diagnostics: diags}
+		}
+	} else {
+		applied, err := d.engine.Apply(site)
+		if err != nil {
+			return Reply{Error: err.Error(), Diagnostics: diags}
+		}
+		summary = applied.String()
+	}
+	if site.Proxying != nil {
+		summary += fmt.Sprintf("; worker %d serves %d proxies", d.workers.generation(), len(site.Proxying.Proxies))
+	}
+	d.log.logf(failover.LevelNotice, "Reload complete: %s", summary)
+	return Reply{OK: true, Summary: summary, Diagnostics: diags}
+}
+
+// status is the failover engine's, empty without one.
+func (d *director) status() (failover.Status, error) {
+	if d.engine == nil {
+		return failover.Status{}, nil
+	}
+	return d.engine.Status()
 }
 
 func (d *director) report(diags []config.Diagnostic) {
@@ -226,7 +342,7 @@ func (d *director) report(diags []config.Diagnostic) {
 
 // dump writes the status beside the control socket, readable for root only.
 func (d *director) dump() {
-	s, err := d.engine.Status()
+	s, err := d.status()
 	if err != nil {
 		return
 	}

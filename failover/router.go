@@ -27,6 +27,7 @@ type router struct {
 	byID       map[vrrp.ID]*instance
 	groups     []*group
 	scripts    map[string]*script
+	proxies    proxies
 	ports      map[portKey]*port
 	announcers map[int]*sock.Announcer
 	links      map[int]netif.Link

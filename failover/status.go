@@ -50,11 +50,11 @@ type InstanceStatus struct {
 
 // TrackerStatus is something an instance depends on.
 type TrackerStatus struct {
-	Kind   string `json:"kind"` // interface, script
+	Kind   string `json:"kind"` // interface, script, proxy
 	Name   string `json:"name"`
 	State  string `json:"state"` // up, down, unknown
 	Weight int    `json:"weight"`
-	Last   string `json:"last,omitempty"` // how a script last failed
+	Last   string `json:"last,omitempty"` // how a script last failed, or why a proxy counts as down
 }
 
 // GroupStatus is one sync group.
@@ -138,6 +138,14 @@ func (r *router) instanceStatus(m *instance) InstanceStatus {
 	for _, t := range r.interfaceTrackers(m) {
 		link, ok := r.link(t.Name)
 		out.Trackers = append(out.Trackers, TrackerStatus{Kind: "interface", Name: t.Name, State: updown(ok && link.Up), Weight: t.Weight})
+	}
+	for _, t := range m.cfg.TrackProxies {
+		ts := TrackerStatus{Kind: "proxy", Name: t.Name, State: scriptUnknown.String(), Weight: t.Weight}
+		if !r.proxies.unknown() {
+			ok, why := r.proxies.usable(t.Name)
+			ts.State, ts.Last = updown(ok), why
+		}
+		out.Trackers = append(out.Trackers, ts)
 	}
 	for _, t := range r.scriptTrackers(m) {
 		ts := TrackerStatus{Kind: "script", Name: t.Script.Name, State: scriptUnknown.String(), Weight: t.Weight}

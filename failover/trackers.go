@@ -51,6 +51,20 @@ func (r *router) trackers(m *instance, fault func(vrrp.Faults, string, ...any)) 
 			weight += shift(t.Weight, (s.state == scriptUp) != t.Reverse)
 		}
 	}
+	for _, t := range m.cfg.TrackProxies {
+		usable, why := r.proxies.usable(t.Name)
+		switch {
+		case r.proxies.unknown() && t.Weight == 0:
+			if m.state == vrrp.Init {
+				fault(vrrp.FaultPending, "the proxy has not reported yet")
+			}
+		case r.proxies.unknown():
+		case t.Weight == 0 && !usable:
+			fault(vrrp.FaultTracker, "%s", why)
+		case t.Weight != 0 && weighted:
+			weight += shift(t.Weight, usable)
+		}
+	}
 	return weight
 }
 

@@ -1,6 +1,6 @@
-// Command evenkeel keeps a service's address up: it reads keepalived.conf, takes
-// part in VRRP elections, and makes sure that two nodes never answer for one
-// address. `evenkeel help` lists its commands.
+// Command evenkeel keeps a service's address up and its load even: it reads
+// keepalived.conf and haproxy.cfg, takes part in VRRP elections, makes sure that two nodes never
+// answer for one address, and proxies what comes to it. `evenkeel help` lists its commands.
 package main
 
 import (
@@ -27,6 +27,13 @@ func main() {
 	if len(os.Args) > 1 && os.Args[1] == lab.EntryPoint {
 		os.Exit(lab.Main(os.Args[2:]))
 	}
+	if len(os.Args) > 1 && os.Args[1] == daemon.WorkerEntry {
+		if err := daemon.RunWorker(replay); err != nil {
+			fmt.Fprintln(os.Stderr, "evenkeel:", err)
+			os.Exit(1)
+		}
+		return
+	}
 	err := root().Execute()
 	var status exitError
 	switch {
@@ -52,7 +59,7 @@ func root() *cobra.Command {
 
 // runtimeDirFlag is shared by everything that talks to a running director.
 func runtimeDirFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVar(dir, "runtime-dir", daemon.DefaultRuntimeDir, "directory of the control socket and the lock")
+	c.Flags().StringVar(dir, "runtime-dir", daemon.RuntimeDir(), "directory of the control socket and the lock")
 }
 
 func versionCommand() *cobra.Command {

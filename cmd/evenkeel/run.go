@@ -12,14 +12,16 @@ import (
 )
 
 func runCommand() *cobra.Command {
-	var file string
+	var files []string
 	opts := daemon.Options{Log: os.Stderr}
 	c := &cobra.Command{
-		Use:   "run -f FILE",
-		Short: "Run the director: elections, addresses, lease gates, checks",
-		Long: `Run the director in the foreground. It needs root, or the capabilities
-CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF. SIGHUP reloads, SIGUSR1 writes the
-status to evenkeel.data in the runtime directory, SIGTERM and SIGINT stop.`,
+		Use:   "run -f FILE [-f FILE…]",
+		Short: "Run the site: elections, addresses, lease gates, checks, the proxy",
+		Long: `Run what the files say, in the foreground: a keepalived.conf, a haproxy.cfg, or
+both together; which is which shows in what is in them. An election needs root, or
+the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF; a haproxy.cfg alone runs
+without. SIGHUP reloads, SIGUSR1 writes the status to evenkeel.data in the runtime
+directory, SIGTERM and SIGINT stop.`,
 		Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			if daemon.NeedsInit() {
@@ -29,30 +31,16 @@ status to evenkeel.data in the runtime directory, SIGTERM and SIGINT stop.`,
 				}
 				return err
 			}
-			opts.Load = func() (*config.Site, []config.Diagnostic) { return load(file) }
+			opts.Load = func() (*config.Site, *daemon.Inputs, []config.Diagnostic) { return load(files) }
 			opts.Refuse = func(c config.Command, g config.Global) string { return keepalived.Unsafe(c, g, keepalived.Machine{}) }
 			return daemon.Run(opts)
 		},
 	}
-	c.Flags().StringVarP(&file, "file", "f", "", "configuration file (keepalived.conf)")
+	c.Flags().StringArrayVarP(&files, "file", "f", nil, "configuration file, or a directory of *.cfg files; may be repeated")
 	c.MarkFlagRequired("file")
 	c.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "log debugging details as well")
 	runtimeDirFlag(c, &opts.RuntimeDir)
 	return c
-}
-
-// load reads a configuration for this machine: what check would only warn about,
-// a script that is not there or not safe, is looked at here as well.
-func load(file string) (*config.Site, []config.Diagnostic) {
-	site, diags := keepalived.Load(file, keepalived.Options{})
-	if site == nil {
-		return nil, diags
-	}
-	if site.Global.RouterID == "" {
-		site.Global.RouterID, _ = os.Hostname()
-	}
-	diags = append(diags, keepalived.CheckScripts(site, keepalived.Machine{})...)
-	return site, diags
 }
 
 func reloadCommand() *cobra.Command {

@@ -136,6 +136,7 @@ type peerDraft struct {
 type trackerDraft struct {
 	interfaces []interfaceRef
 	scripts    []scriptRef
+	proxies    []config.TrackProxy
 }
 
 type interfaceRef struct {

@@ -65,6 +65,7 @@ func (b *builder) finishInstance(d *instanceDraft) {
 	d.Gate = d.gate.or(b.global.gate)
 	d.TrackInterfaces = b.trackedInterfaces(&d.trackers, d)
 	d.TrackScripts = b.trackedScripts(&d.trackers, d)
+	d.TrackProxies = d.trackers.proxies
 }
 
 // resolveFamily takes the family from the first address, else from the first peer,

@@ -81,3 +81,24 @@ func (b *builder) addTrackScript(s *statement) {
 	}
 	t.scripts = append(t.scripts, scriptRef{name: s.word, weight: weight, reverse: reverse})
 }
+
+// anyProxy stands for the worker process, whatever its proxies do.
+const anyProxy = "*"
+
+// addTrackProxy reads our own keyword track_proxy: NAME [weight N].
+func (b *builder) addTrackProxy(s *statement) {
+	weight, reverse := b.trackOptions(s)
+	if reverse {
+		b.report.bad(s.word.pos, "unknown-option", "a proxy cannot be tracked in reverse", "")
+	}
+	tracked := config.TrackProxy{Name: s.word.text, Weight: weight.or(0), Pos: s.word.pos}
+	if tracked.Name == anyProxy {
+		tracked.Name = ""
+	}
+	t := b.trackers()
+	if slices.ContainsFunc(t.proxies, func(o config.TrackProxy) bool { return o.Name == tracked.Name }) {
+		b.report.tolerate(s.word.pos, "repeated", fmt.Sprintf("proxy %s is tracked twice: the first counts", q(s.word.text)), "")
+		return
+	}
+	t.proxies = append(t.proxies, tracked)
+}

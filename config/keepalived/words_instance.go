@@ -49,6 +49,7 @@ var instanceWords = []keyword{
 	// Tracking.
 	{word: "track_interface", entries: true, multi: true, help: "interfaces whose state counts", entry: (*builder).addTrackInterface},
 	{word: "track_script", entries: true, multi: true, help: "scripts whose result counts", entry: (*builder).addTrackScript},
+	{word: "track_proxy", entries: true, multi: true, own: true, help: "proxies of this node that must have a usable server; * for the worker process alone", entry: (*builder).addTrackProxy},
 	{word: "track_file", entries: true, multi: true, state: refused, help: "files whose number counts"},
 	{word: "track_process", entries: true, multi: true, state: refused, help: "processes that must run", why: "use a vrrp_script with pidof or pgrep"},
 	{word: "track_bfd", entries: true, multi: true, state: refused, help: "BFD sessions that must be up"},

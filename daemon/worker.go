@@ -1,0 +1,251 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/linux/confine"
+	"github.com/evenkeel/evenkeel/proxy"
+)
+
+// controlFD is where a worker finds its director.
+const controlFD = 3
+
+// orphanLimit is how long the worker of a director that died lets its connections end.
+const orphanLimit = 30 * time.Second
+
+// workerProcess is the worker's side.
+type workerProcess struct {
+	log     *logger
+	control net.Conn
+	send    sync.Mutex
+	order   *startOrder
+	cfg     *config.Proxying
+	engine  *proxy.Engine
+	changed chan struct{}
+	stop    func() // checks and the runtime socket
+}
+
+// RunWorker is the life of a worker process: it takes its order from the director, gives up every privilege,
+// and proxies until it is told to stop. load reads a configuration from recorded inputs.
+func RunWorker(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error {
+	debug.SetGCPercent(400)
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
+	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
+	signal.Ignore(syscall.SIGHUP)
+	f := os.NewFile(controlFD, "control")
+	control, err := net.FileConn(f)
+	f.Close()
+	if err != nil {
+		return errors.New("a worker is started by `evenkeel run` only")
+	}
+	w := &workerProcess{control: control, changed: make(chan struct{}, 1)}
+	orders := json.NewDecoder(control)
+	var first order
+	if err := orders.Decode(&first); err != nil || first.Start == nil {
+		return fmt.Errorf("no order from the director: %v", err)
+	}
+	w.order = first.Start
+	w.log = newLogger(os.Stderr, w.order.Verbose)
+	defer w.log.close()
+	if err := w.begin(load); err != nil {
+		w.tell(news{Failed: err.Error()})
+		return err
+	}
+	w.tell(news{Ready: true})
+	w.log.logf(failover.LevelInfo, "worker %d: %d proxies on %d threads, up to %d connections", w.order.Generation, len(w.cfg.Proxies), w.order.Threads, w.engine.MaxConn())
+	w.life(orders, signals)
+	return nil
+}
+
+func (w *workerProcess) tell(n news) {
+	w.send.Lock()
+	defer w.send.Unlock()
+	w.control.SetWriteDeadline(time.Now().Add(5 * time.Second))
+	json.NewEncoder(w.control).Encode(n)
+}
+
+// begin reads the configuration, gives up privileges and opens for business.
+func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error {
+	cfg, diags := load(w.order.Inputs)
+	if cfg == nil {
+		var lines []string
+		for _, d := range diags {
+			if d.Severity == config.Error {
+				lines = append(lines, d.String())
+			}
+		}
+		return fmt.Errorf("the worker reads the configuration otherwise than the director: %s", strings.Join(lines, "; "))
+	}
+	w.cfg = cfg
+	g := &cfg.Global
+	account, err := confine.Lookup(g.User.User, g.Group.Group)
+	if err != nil {
+		return err
+	}
+	host, _ := os.Hostname()
+	maxConn := w.descriptors()
+	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: maxConn, Host: host, Listeners: w.listeners,
+		Log: func(severity int, _ *config.Proxy, text string) { w.log.Log(levelOf(severity), text) },
+		Changed: func() {
+			select {
+			case w.changed <- struct{}{}:
+			default:
+			}
+		}})
+	if err != nil {
+		return err
+	}
+	if account.UID == os.Geteuid() {
+		account.UID = -1
+	}
+	if os.Geteuid() != 0 && account.UID >= 0 {
+		w.log.logf(failover.LevelWarning, "the worker stays what it is: becoming user %s takes root", g.User.User)
+		account.UID = -1
+	}
+	if err := confine.Drop(account, g.Chroot); err != nil {
+		return err
+	}
+	return w.open()
+}
+
+// levelOf turns a severity of syslog into a level of our own log.
+func levelOf(severity int) failover.Level {
+	switch {
+	case severity <= 3:
+		return failover.LevelError
+	case severity == 4:
+		return failover.LevelWarning
+	case severity == 5:
+		return failover.LevelNotice
+	}
+	return failover.LevelInfo
+}
+
+// Descriptors a worker needs besides those of connections, and the most connections it allows by
+// itself: a limit of a billion descriptors is no wish for a billion connections.
+const (
+	spareDescriptors = 256
+	autoMaxConn      = 100_000
+)
+
+// descriptors raises the limit of open files as the configuration needs and gives the number of connections.
+func (w *workerProcess) descriptors() int {
+	g := &w.cfg.Global
+	listening := 0
+	for _, fds := range w.order.Sockets {
+		listening += len(fds)
+	}
+	spare := spareDescriptors + listening
+	for _, p := range w.cfg.Proxies {
+		spare += len(p.Servers)
+	}
+	want := uint64(2*g.MaxConn + spare)
+	if g.MaxConn == 0 {
+		want = 2*autoMaxConn + uint64(spare)
+	}
+	if g.DescriptorMax > 0 {
+		want = uint64(g.DescriptorMax)
+	}
+	have := confine.Files(want)
+	possible := max((int(min(have, 1<<30))-spare)/2, 16)
+	switch {
+	case g.MaxConn == 0:
+		return min(possible, autoMaxConn)
+	case g.MaxConn > possible:
+		w.log.logf(failover.LevelWarning, "maxconn %d needs %d descriptors and only %d are allowed: maxconn is %d now", g.MaxConn, want, have, possible)
+		return possible
+	}
+	return g.MaxConn
+}
+
+// listeners gives a bind its inherited sockets. Each bind has its own copies, which the engine closes.
+func (w *workerProcess) listeners(b *config.Bind) []int {
+	var own []int
+	for _, fd := range w.order.Sockets[listenKey(&b.Listen)] {
+		if copied, err := syscall.Dup(fd); err == nil {
+			syscall.CloseOnExec(copied)
+			own = append(own, copied)
+		}
+	}
+	return own
+}
+
+// life waits for orders and signals until the worker has ended.
+func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
+	incoming := make(chan order)
+	lost := make(chan error, 1)
+	go func() {
+		for {
+			var o order
+			if err := orders.Decode(&o); err != nil {
+				lost <- err
+				return
+			}
+			incoming <- o
+		}
+	}()
+	var drained <-chan struct{}
+	var limit <-chan time.Time
+	drain := func(patience time.Duration) {
+		if drained != nil {
+			return
+		}
+		w.stop()
+		drained = w.engine.Drain()
+		if patience > 0 {
+			limit = time.After(patience)
+		}
+	}
+	for {
+		select {
+		case o := <-incoming:
+			if o.Drain != nil {
+				drain(*o.Drain)
+			}
+		case err := <-lost:
+			if drained == nil && errors.Is(err, io.EOF) {
+				w.log.logf(failover.LevelError, "the director is gone: this worker accepts nothing more")
+			}
+			lost = nil
+			drain(orphanLimit)
+		case s := <-signals:
+			if s == syscall.SIGUSR1 {
+				drain(w.cfg.Global.HardStopAfter)
+				continue
+			}
+			w.stop()
+			w.engine.Close()
+			return
+		case <-drained:
+			w.engine.Close()
+			return
+		case <-limit:
+			w.engine.Close()
+			return
+		case <-w.changed:
+			if drained == nil {
+				w.tell(news{Usable: w.engine.Usable()})
+			}
+		}
+	}
+}
+
+// open starts the frontends and what goes with them.
+func (w *workerProcess) open() error {
+	w.stop = func() {}
+	return w.engine.Start()
+}

@@ -1,0 +1,325 @@
+package daemon
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/failover"
+)
+
+// WorkerEntry is the hidden command a worker process is started with.
+const WorkerEntry = "proxy-worker"
+
+// What director and worker say to each other over a socket pair, one JSON object a line.
+type (
+	// order goes from the director to the worker.
+	order struct {
+		Start *startOrder    `json:"start,omitempty"`
+		Drain *time.Duration `json:"drain,omitempty"` // stop accepting; end after this time at the latest, 0: no limit
+	}
+	startOrder struct {
+		Inputs     *Inputs          `json:"inputs"`
+		Sockets    map[string][]int `json:"sockets"` // by listenKey: descriptors
+		Threads    int              `json:"threads"`
+		Verbose    bool             `json:"verbose"`
+		Generation int              `json:"generation"`
+	}
+	// news goes back.
+	news struct {
+		Ready  bool           `json:"ready,omitempty"`
+		Failed string         `json:"failed,omitempty"`
+		Usable map[string]int `json:"usable,omitempty"` // proxies: servers that can be used; -1: it needs none
+	}
+)
+
+// workers starts worker processes, replaces them at a reload and after a death.
+type workers struct {
+	log     *logger
+	health  func(usable map[string]int, alive bool) // told of every change
+	verbose bool
+
+	mu      sync.Mutex
+	sockets sockets
+	current *worker
+	last    *startOrder // what the current worker was started with
+	hard    time.Duration
+	count   int
+	closing bool
+	all     sync.WaitGroup
+}
+
+// worker is one process.
+type worker struct {
+	cmd        *exec.Cmd
+	control    net.Conn
+	generation int
+	started    time.Time
+	exited     chan struct{}
+	retired    bool // it may end
+}
+
+// startLimit is how long a worker may take to be ready.
+const startLimit = 20 * time.Second
+
+// threads is how many loops a configuration asks for: nbthread, else one per CPU.
+func threads(p *config.Proxying) int {
+	if p.Global.Threads > 0 {
+		return p.Global.Threads
+	}
+	return runtime.NumCPU()
+}
+
+// replace starts a worker for a configuration and, once it is ready, retires the one before. If anything
+// fails, everything stays as it was.
+func (w *workers) replace(p *config.Proxying, in *Inputs) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if p == nil {
+		w.retire(w.current)
+		w.current, w.last = nil, nil
+		w.sockets.closeAll()
+		return nil
+	}
+	n := threads(p)
+	fds, commit, undo, err := w.sockets.prepare(p, n)
+	if err != nil {
+		return err
+	}
+	w.count++
+	order := &startOrder{Inputs: in, Sockets: fds, Threads: n, Verbose: w.verbose, Generation: w.count}
+	next, err := w.start(order)
+	if err != nil {
+		undo()
+		return err
+	}
+	old := w.current
+	w.current, w.last = next, order
+	commit()
+	w.retire(old)
+	w.hard = p.Global.HardStopAfter
+	return nil
+}
+
+// start runs a worker and waits until it is ready.
+func (w *workers) start(o *startOrder) (*worker, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, err
+	}
+	theirs := os.NewFile(uintptr(pair[1]), "control")
+	defer theirs.Close()
+	ours := os.NewFile(uintptr(pair[0]), "control")
+	control, err := net.FileConn(ours)
+	ours.Close()
+	if err != nil {
+		return nil, err
+	}
+	cmd := exec.Command(self, WorkerEntry)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the director's to handle
+	cmd.ExtraFiles = []*os.File{theirs}
+	inherited := *o
+	inherited.Sockets = make(map[string][]int)
+	var files []*os.File
+	for key, fds := range o.Sockets {
+		for _, fd := range fds {
+			copied, err := syscall.Dup(fd)
+			if err != nil {
+				return nil, err
+			}
+			f := os.NewFile(uintptr(copied), "listener")
+			files = append(files, f)
+			inherited.Sockets[key] = append(inherited.Sockets[key], 3+len(cmd.ExtraFiles))
+			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		}
+	}
+	err = cmd.Start()
+	for _, f := range files {
+		f.Close()
+	}
+	if err != nil {
+		control.Close()
+		return nil, fmt.Errorf("starting the worker: %w", err)
+	}
+	k := &worker{cmd: cmd, control: control, generation: o.Generation, started: time.Now(), exited: make(chan struct{})}
+	w.all.Add(1)
+	go func() {
+		cmd.Wait()
+		close(k.exited)
+		w.all.Done()
+	}()
+	if err := k.await(&inherited); err != nil {
+		control.Close()
+		cmd.Process.Kill()
+		return nil, err
+	}
+	go w.listen(k)
+	return k, nil
+}
+
+// await gives the worker its order and waits for its word.
+func (k *worker) await(o *startOrder) error {
+	k.control.SetDeadline(time.Now().Add(startLimit))
+	defer k.control.SetDeadline(time.Time{})
+	if err := json.NewEncoder(k.control).Encode(order{Start: o}); err != nil {
+		return fmt.Errorf("the worker does not listen: %w", err)
+	}
+	n, err := k.read()
+	switch {
+	case err != nil:
+		return fmt.Errorf("the worker did not start: %w", err)
+	case n.Failed != "":
+		return errors.New(n.Failed)
+	}
+	return nil
+}
+
+// read reads one line; byte by byte, so that nothing of the next is taken.
+func (k *worker) read() (n news, err error) {
+	var line []byte
+	var b [1]byte
+	for {
+		if _, err := k.control.Read(b[:]); err != nil {
+			return n, err
+		}
+		if b[0] == '\n' {
+			return n, json.Unmarshal(line, &n)
+		}
+		line = append(line, b[0])
+	}
+}
+
+// listen hears a worker's news until it ends, and replaces it if it was not to end.
+func (w *workers) listen(k *worker) {
+	dec := json.NewDecoder(k.control)
+	for {
+		var n news
+		if dec.Decode(&n) != nil {
+			break
+		}
+		w.mu.Lock()
+		if w.current == k && n.Usable != nil {
+			w.health(n.Usable, true)
+		}
+		w.mu.Unlock()
+	}
+	<-k.exited
+	k.control.Close()
+	w.ended(k)
+}
+
+// quickDeath is the age below which a worker's death makes the next one wait.
+const quickDeath = time.Second
+
+// ended handles the end of a worker process.
+func (w *workers) ended(k *worker) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if k.retired || w.current != k {
+		w.log.logf(failover.LevelInfo, "worker %d (process %d) has ended", k.generation, k.cmd.Process.Pid)
+		return
+	}
+	w.log.logf(failover.LevelError, "worker %d (process %d) died: %v; starting another", k.generation, k.cmd.Process.Pid, k.cmd.ProcessState)
+	w.health(nil, false)
+	w.current = nil
+	pause := time.Duration(0)
+	if time.Since(k.started) < quickDeath {
+		pause = quickDeath
+	}
+	go w.revive(pause)
+}
+
+// revive starts a worker in the place of a dead one, again and again until one is ready.
+func (w *workers) revive(pause time.Duration) {
+	for {
+		time.Sleep(pause)
+		w.mu.Lock()
+		if w.closing || w.current != nil || w.last == nil {
+			w.mu.Unlock()
+			return
+		}
+		k, err := w.start(w.last)
+		if err == nil {
+			w.current = k
+			w.log.logf(failover.LevelNotice, "worker %d is back (process %d)", k.generation, k.cmd.Process.Pid)
+			w.mu.Unlock()
+			return
+		}
+		w.mu.Unlock()
+		w.log.logf(failover.LevelError, "%v", err)
+		pause = min(max(2*pause, quickDeath), 10*time.Second)
+	}
+}
+
+// retire lets a worker finish what it has begun.
+func (w *workers) retire(k *worker) {
+	if k == nil {
+		return
+	}
+	k.retired = true
+	limit := w.hard
+	json.NewEncoder(k.control).Encode(order{Drain: &limit})
+}
+
+// stop ends all workers, the current one too, and waits for them. soft lets connections end by themselves.
+func (w *workers) stop(soft bool) {
+	w.mu.Lock()
+	w.closing = true
+	k := w.current
+	if soft {
+		w.retire(k)
+	} else if k != nil {
+		k.retired = true
+		k.cmd.Process.Signal(syscall.SIGTERM)
+	}
+	w.current = nil
+	w.sockets.closeAll()
+	w.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		w.all.Wait()
+		close(done)
+	}()
+	if k == nil {
+		return
+	}
+	if soft {
+		<-k.exited
+		return
+	}
+	select {
+	case <-done:
+	case <-time.After(3 * time.Second):
+		k.cmd.Process.Kill()
+	}
+}
+
+// pid is the current worker's process; 0: there is none.
+func (w *workers) pid() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.current == nil {
+		return 0
+	}
+	return w.current.cmd.Process.Pid
+}
+
+// generation counts the workers started so far.
+func (w *workers) generation() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.count
+}
