@@ -90,7 +90,7 @@ func toBase64(enc *base64.Encoding, _ bool) step {
 func fromBase64(enc *base64.Encoding, strict bool) step {
 	return func(c *Context, v Value) Value {
 		in := v.Bytes
-		if bytes.IndexAny(in, "\r\n") >= 0 {
+		if bytes.ContainsAny(in, "\r\n") {
 			return Value{}
 		}
 		if !strict {

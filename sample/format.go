@@ -16,10 +16,11 @@ type Format struct {
 
 // An op writes one piece of a format.
 type op struct {
-	alias alias
-	flags flags
-	text  []byte // of literal
-	expr  *Expr  // of expression
+	alias  alias
+	flags  flags
+	before byte   // a literal of one byte in front of it, or 0
+	text   []byte // of literal
+	expr   *Expr  // of expression
 }
 
 // flags are those of %{+Q+X+E}.
@@ -114,6 +115,15 @@ func (p *formatParser) flush() {
 	}
 }
 
+// add adds an op and, if it is short, the literal in front of it.
+func (p *formatParser) add(o op) {
+	if len(p.literal) == 1 && p.literal[0] != 0 {
+		o.before, p.literal = p.literal[0], nil
+	}
+	p.flush()
+	p.out.ops = append(p.out.ops, o)
+}
+
 // item reads what a percent sign at pos begins, and returns where it ends.
 func (p *formatParser) item(pos int) (int, error) {
 	start, pos := pos, pos+1
@@ -202,8 +212,7 @@ func (p *formatParser) expression(pos int, f flags) (int, error) {
 		}
 		return 0, p.bad(end, "the closing ] is missing after "+quote(e.text))
 	}
-	p.flush()
-	p.out.ops = append(p.out.ops, op{alias: expression, flags: f, expr: e})
+	p.add(op{alias: expression, flags: f, expr: e})
 	p.out.refs = append(p.out.refs, e.refs...)
 	if !e.from.constant {
 		p.out.needs = both(p.out.needs, e.needs)
@@ -235,8 +244,7 @@ func (p *formatParser) alias(start int, name string, f flags) error {
 		p.global = f
 		return nil
 	}
-	p.flush()
-	p.out.ops = append(p.out.ops, op{alias: a.alias, flags: f})
+	p.add(op{alias: a.alias, flags: f})
 	return nil
 }
 

@@ -21,13 +21,18 @@ func (f *Format) Append(dst []byte, c *Context) []byte {
 	w := writer{dst: dst, c: c, r: c.Record, line: f.line, blank: f.line}
 	for i := range f.ops {
 		o := &f.ops[i]
-		if o.alias == literal {
+		switch {
+		case o.alias == literal:
 			w.literal(o.text)
 			continue
+		case o.before == ' ' && w.blank:
+		case o.before != 0:
+			w.dst = append(w.dst, o.before)
+			w.blank = o.before == ' ' && w.line
 		}
 		before := len(w.dst)
 		w.write(o)
-		if len(w.dst) != before {
+		if len(w.dst) != before || o.alias >= httpMethod && o.alias <= httpVersion {
 			w.blank = false
 		}
 	}
@@ -105,15 +110,6 @@ func (w *writer) write(o *op) {
 		w.requestPart(o)
 	case date, dateUTC, dateLocal, epoch, millis, begun, begunUTC, begunLocal:
 		w.time(o)
-	default:
-		w.count(o)
-	}
-}
-
-// count writes numbers and timers.
-func (w *writer) count(o *op) {
-	r := w.r
-	switch o.alias {
 	case timeActive:
 		w.partial(r.Ta)
 	case timeTotal:
@@ -121,7 +117,7 @@ func (w *writer) count(o *op) {
 	case timeUser:
 		w.partial(r.Tu)
 	case timeData:
-		w.partial(r.Td)
+		w.int(r.Td)
 	case bytesDown:
 		w.partial(r.BytesToClient)
 	case bytesUp:
@@ -173,12 +169,14 @@ func (w *writer) count(o *op) {
 }
 
 func (w *writer) int(n int64) {
-	if n >= 0 && n < 10 {
+	if uint64(n) < 10 {
 		w.dst = append(w.dst, '0'+byte(n))
 		return
 	}
-	w.dst = strconv.AppendInt(w.dst, n, 10)
+	w.long(n)
 }
+
+func (w *writer) long(n int64) { w.dst = strconv.AppendInt(w.dst, n, 10) }
 
 // partial writes a number that is not final yet with option logasap.
 func (w *writer) partial(n int64) {
@@ -461,7 +459,7 @@ func (w *writer) expression(o *op) {
 	case v.Kind == None, (v.Kind == Str || v.Kind == Bin) && len(v.Bytes) == 0:
 		w.nothing(o.flags)
 	case v.Kind == Str || v.Kind == Bin:
-		if w.line && bytes.IndexAny(v.Bytes, "\r\n") >= 0 {
+		if w.line && bytes.ContainsAny(v.Bytes, "\r\n") {
 			if o.flags&quoted != 0 {
 				w.dst = append(w.dst, '"')
 			}
