@@ -3,6 +3,7 @@ package proxy
 import (
 	"net/netip"
 	"sync/atomic"
+	"time"
 )
 
 // temporary until package balance is there
@@ -31,22 +32,18 @@ func (hasher) URLParam(uri, body []byte) (uint32, bool) { return 0, false }
 func (hasher) Header([]byte) uint32                     { return 0 }
 func (hasher) Bytes([]byte) uint32                      { return 0 }
 
-type serverState struct{}
-
-func (p *proxy) prepare() error {
-	p.chooser.p = p
-	for _, s := range p.servers {
-		s.up.Store(true)
-		s.ready.Store(true)
-		p.usableCount.Add(1)
-	}
-	return nil
-}
-func (srv *server) weight() int  { return srv.cfg.Weight }
-func (srv *server) observe(bool) {}
+func (c *chooser) init(p *proxy) error           { c.p = p; return nil }
+func (c *chooser) rebuild(p *proxy, _ time.Time) {}
+func (c *chooser) dynamic() bool                 { return true }
 
 type logBatch struct{}
 
 func newLogBatch(*Engine) *logBatch           { return &logBatch{} }
 func (*logBatch) flush()                      {}
 func (*logBatch) traffic(*proxy, int, []byte) {}
+func (*logBatch) dropped() int64              { return 0 }
+
+func (srv *server) observe(bool)                      {}
+func (srv *server) forceHealth(ForcedHealth)          {}
+func (srv *server) effectiveWeight(now time.Time) int { return srv.state.weight }
+func (srv *server) throttle(now time.Time) int        { return -1 }

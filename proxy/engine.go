@@ -74,6 +74,16 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 	for _, pc := range cfg.Proxies {
 		e.addProxy(pc)
 	}
+	for _, srv := range e.servers {
+		if t := srv.cfg.Track; t != nil {
+			for _, other := range e.servers {
+				if other.cfg == t {
+					srv.tracked = other
+					other.followers = append(other.followers, srv)
+				}
+			}
+		}
+	}
 	for _, p := range e.proxies {
 		if err := p.prepare(); err != nil {
 			return nil, err

@@ -56,6 +56,9 @@ func (l *listener) Ready(loop.Events) {
 // full says whether a limit keeps l from accepting.
 func (l *listener) full() bool {
 	e, fe := l.core.engine, l.fe
+	if fe.paused.Load() {
+		return true
+	}
 	if limit := fe.maxConn.Load(); limit > 0 && fe.conns.Load() >= limit {
 		return true
 	}
@@ -93,10 +96,9 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	shard := &fe.front[c.id]
 	shard.connections.Add(1)
 	shard.connectionRate.add(now)
-	n := fe.conns.Add(1)
-	raise(&fe.connsMax, n)
+	raise(&fe.connsMax, fe.conns.Add(1))
 	l.bind.conns.Add(1)
-	e.conns.Add(1)
+	raise(&e.maxSeen, e.conns.Add(1))
 	if len(fe.cfg.Rules.TCPConnection) > 0 && !l.admitted(fd, peer) {
 		shard.deniedConnections.Add(1)
 		sock.Reset(fd)
@@ -168,14 +170,19 @@ func (c *core) streamGone() {
 // stopListening leaves the listening sockets to the next worker.
 func (c *core) stopListening() {
 	for _, l := range c.listeners {
-		if !l.closed {
-			l.closed = true
-			if !l.paused {
-				c.loop.Unwatch(l.fd)
-			}
-			sock.Close(l.fd)
-		}
+		l.close()
 	}
+}
+
+func (l *listener) close() {
+	if l.closed {
+		return
+	}
+	l.closed = true
+	if !l.paused {
+		l.core.loop.Unwatch(l.fd)
+	}
+	sock.Close(l.fd)
 }
 
 func appendAddr(b []byte, a netip.AddrPort) []byte {

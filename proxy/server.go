@@ -41,11 +41,15 @@ type proxy struct {
 	queued      atomic.Int64 // in the backend's and its servers' queues
 	queuedMax   atomic.Int64
 	usableCount atomic.Int64
-	downs       int64         // guarded by mu
-	downTime    time.Duration // guarded by mu
 
-	mu    sync.Mutex // guards the queues and the servers' states
-	queue queue
+	mu       sync.Mutex // guards the queues, the servers' states, and what follows
+	queue    queue
+	active   int // servers that can be chosen
+	backups  int
+	settled  bool
+	downs    int64
+	downFrom time.Time
+	downTime time.Duration
 }
 
 // server is a server of a backend while it runs.
@@ -67,6 +71,9 @@ type server struct {
 	up        atomic.Bool // can take streams that insist on it
 	ready     atomic.Bool // can be chosen
 	shards    []counters
+
+	tracked   *server // whose state it takes
+	followers []*server
 
 	queue queue // guarded by be.mu
 	state serverState
