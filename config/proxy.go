@@ -120,7 +120,9 @@ type Proxy struct {
 	Redispatch int
 	FullConn   int            // 0: derived
 	Source     netip.AddrPort // source address of server connections; invalid: the kernel's choice
-	UseServer  []UseServer
+	// SourceInterface is the interface server connections leave by (source … interface); empty: by the routes.
+	SourceInterface string
+	UseServer       []UseServer
 
 	Timeouts       Timeouts
 	Options        ProxyOptions
@@ -237,7 +239,8 @@ const (
 	ActSetLogLevel // Level; -1: silent
 	ActCapture     // Expr, Slot
 	ActSilentDrop
-	ActClose
+	ActClose // close the connection without a response: http-request reject, tcp-response close
+	ActAuth  // stats http-request auth: ask for a user of StatsPage.Users; Text is the realm, empty: the page's
 )
 
 // Rule is one line of a rule set.
@@ -468,7 +471,8 @@ type HealthCheck struct {
 	// Steps are run in order on one connection each time a connect step, or the start, opens one.
 	Steps                   []CheckStep
 	DisableOn404, SendState bool
-	// User and Hello are arguments of the protocol probes: mysql-check and pgsql-check user, smtpchk greeting and domain.
+	// User and Hello are arguments of the protocol probes: mysql-check and pgsql-check user, smtpchk greeting and domain
+	// ("HELO localhost"), mysql-check's handshake ("post-41", "pre-41"; with an empty User only the greeting is read).
 	User, Hello string
 }
 

@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
 )
@@ -152,8 +153,39 @@ func reason(err error) error {
 // Parse reads the texts of files as one configuration. It gives back everything there is to
 // say, in order of position within each file, and a Proxying if none of it is an error.
 func Parse(files []File, opts Options) (*config.Proxying, []config.Diagnostic) {
-	panic("being written")
+	r := newReader(opts.withDefaults(), &report{})
+	for _, f := range files {
+		r.read(f)
+	}
+	out := r.proxying()
+	diags := r.report.diagnostics(opts.Strict)
+	if r.report.errors > 0 || config.HasErrors(diags) {
+		return nil, diags
+	}
+	return out, diags
 }
 
-// Recognise reports whether a file is of this dialect, by its content.
-func Recognise(data []byte) bool { panic("being written") }
+// Recognise reports whether a file is of this dialect, by its content: a word that opens a
+// section begins a line, and none of them is followed by a brace, as in other programs' files.
+func Recognise(data []byte) bool {
+	found := false
+	for line := range strings.Lines(strings.TrimPrefix(string(data), byteOrderMark)) {
+		line, _, _ = strings.Cut(line, "#")
+		fields := strings.Fields(line)
+		if len(fields) == 0 {
+			continue
+		}
+		k, ok := lookup(topLevel, fields[0])
+		if !ok || k.absent != "" {
+			continue
+		}
+		if strings.HasSuffix(fields[len(fields)-1], "{") {
+			return false
+		}
+		switch {
+		case len(fields) == 1 && (k.word == "global" || k.word == "defaults"), len(fields) > 1 && k.word != "program" && k.word != "cache":
+			found = true
+		}
+	}
+	return found
+}

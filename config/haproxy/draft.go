@@ -1,0 +1,114 @@
+package haproxy
+
+import (
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/sample"
+)
+
+// Defaults the manual names.
+const (
+	defaultStatsTimeout = 10 * time.Second
+	defaultRetries      = 3
+	defaultInter        = 2 * time.Second
+	defaultPurge        = 5 * time.Second
+)
+
+// draft is a proxy or a defaults section being read: the model's Proxy with what cannot be
+// decided before everything has been read.
+type draft struct {
+	proxy *config.Proxy
+	kind  caps
+	name  word
+	head  word   // the word that began it
+	from  *draft // the defaults it was given
+	used  struct{ explicit, implicit bool }
+	acls  *sample.ACLs
+
+	inherited
+	servers    []*serverDraft
+	switches   []switchDraft
+	useServers []useServerDraft
+	redirects  []config.Rule // of the redirect keyword, which stand after http-request
+	disabled   bool
+
+	// ranks of the rules seen, for warnings about their order
+	rank     int
+	rankName string
+	// what was given in this very section
+	timeoutsGiven map[string]bool
+	statsOwn      bool
+	captureUses   []captureUse
+}
+
+// inherited is what a section takes over from its defaults, besides the Proxy.
+type inherited struct {
+	defaultBackend word
+	logLines       []*logLine
+	logFormat      word   // of log-format
+	logOption      string // httplog, clf, tcplog, or httpslog; "" with logFormat, or none
+	logAt          word
+	uniqueID       word
+	server         serverDraft // default-server
+	check          checkDraft
+	sourceUses     word
+	httpRules      bool // a named defaults section with rules
+}
+
+type switchDraft struct {
+	cond *sample.Condition
+	name word
+	form *sample.Format
+}
+
+type useServerDraft struct {
+	cond *sample.Condition
+	name word
+}
+
+// captureUse is a rule that stores into a capture slot by its number.
+type captureUse struct {
+	id       word
+	slot     int
+	response bool
+}
+
+// newDraft is a section with nothing set.
+func (r *reader) newDraft(kind caps, head, name word) *draft {
+	d := &draft{kind: kind, name: name, head: head, timeoutsGiven: make(map[string]bool), acls: sample.NewACLs(r.opts.ReadFile)}
+	d.proxy = &config.Proxy{Retries: defaultRetries}
+	d.server.Server = config.Server{Weight: 1, PoolMax: -1, PoolPurgeDelay: defaultPurge,
+		Check: config.CheckParams{Inter: defaultInter, Rise: 2, Fall: 3, ErrorLimit: 10}}
+	return d
+}
+
+// inherit takes over everything a defaults section has set.
+func (d *draft) inherit(from *draft) {
+	d.from = from
+	p := *from.proxy
+	p.Log = slices.Clone(p.Log)
+	p.ErrorFiles = maps.Clone(p.ErrorFiles)
+	p.ErrorLoc = maps.Clone(p.ErrorLoc)
+	p.Captures.Request = slices.Clone(p.Captures.Request)
+	p.Captures.Response = slices.Clone(p.Captures.Response)
+	p.MonitorFail = slices.Clone(p.MonitorFail)
+	p.Rules = config.FrontRules{
+		TCPConnection: slices.Clone(p.Rules.TCPConnection), TCPContent: slices.Clone(p.Rules.TCPContent), InspectDelay: p.Rules.InspectDelay,
+		HTTPRequest: slices.Clone(p.Rules.HTTPRequest), HTTPResponse: slices.Clone(p.Rules.HTTPResponse), HTTPAfter: slices.Clone(p.Rules.HTTPAfter),
+	}
+	d.proxy = &p
+	d.inherited = from.inherited
+	d.logLines = slices.Clone(from.logLines)
+	d.server = from.server.clone()
+	d.check = from.check.clone()
+	d.redirects = slices.Clone(from.redirects)
+	d.disabled = from.disabled
+	d.httpRules = false
+}
+
+// front and back are the capabilities of a section.
+func (d *draft) front() bool { return d.kind&fl != 0 }
+func (d *draft) back() bool  { return d.kind&lb != 0 }

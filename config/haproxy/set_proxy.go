@@ -1,0 +1,326 @@
+package haproxy
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/sample"
+)
+
+func setMode(a *args) {
+	w := a.need("tcp or http")
+	switch w.text {
+	case "tcp":
+		a.draft.proxy.Mode = config.TCP
+	case "http":
+		a.draft.proxy.Mode = config.HTTP
+	case "health":
+		a.fail(w.pos, "dead-word", `"mode health" is gone from haproxy`, "today's word is http-request return status 200")
+	case "log", "spop":
+		a.fail(w.pos, "not-supported", fmt.Sprintf("mode %s %s, and not supported yet", w.text, newer), "")
+	default:
+		a.oneOf(w, "tcp", "http")
+	}
+	a.done()
+}
+
+func setMaxConn(a *args) {
+	n := a.integer(a.need("a number"), 0, many, true)
+	if a.done() {
+		a.draft.proxy.MaxConn = n
+	}
+}
+
+func setBacklog(a *args) {
+	n := a.integer(a.need("a number"), 0, many, true)
+	if a.done() {
+		a.draft.proxy.Backlog = n
+	}
+}
+
+func setFullConn(a *args) {
+	n := a.integer(a.need("a number"), 0, many, true)
+	if a.done() {
+		a.draft.proxy.FullConn = n
+	}
+}
+
+func setRetries(a *args) {
+	n := a.integer(a.need("a number"), 0, many, true)
+	if a.done() {
+		a.draft.proxy.Retries = n
+	}
+}
+
+func setID(a *args) {
+	n := a.integer(a.need("a number"), 1, many, false)
+	if !a.done() {
+		return
+	}
+	for _, d := range a.proxies {
+		if d != a.draft && d.proxy.ID == n {
+			a.fail(a.list[0].pos, "duplicate-id", fmt.Sprintf("id %d is taken", n), fmt.Sprintf("by %s %s on line %d", d.proxy.Kind, d.name.text, d.head.pos.Line))
+			return
+		}
+	}
+	a.draft.proxy.ID = n
+}
+
+func setDescription(a *args) {
+	a.need("a text")
+	if !a.failed {
+		a.at = 0
+		a.draft.proxy.Description = a.joined()
+	}
+}
+
+func setDisabled(a *args) {
+	if a.done() {
+		a.draft.disabled = true
+	}
+}
+
+func setEnabled(a *args) {
+	if a.done() {
+		a.draft.disabled = false
+	}
+}
+
+func setDefaultBackend(a *args) {
+	w := a.need("the name of a backend")
+	if a.done() {
+		a.draft.defaultBackend = w
+	}
+}
+
+// inFrontend is where use_backend is judged.
+const inFrontend = sample.Connection | sample.Content | sample.Request
+
+func setUseBackend(a *args) {
+	w := a.need("the name of a backend")
+	s := switchDraft{name: w}
+	if strings.Contains(w.text, "%") {
+		f := a.format(w, inFrontend, true)
+		if f != nil {
+			if text, constant := f.Constant(); constant {
+				s.name.text = text
+			} else {
+				s.form = f
+			}
+		}
+	}
+	s.cond = a.condition(inFrontend)
+	if a.done() {
+		a.inOrder(rankUseBackend)
+		a.draft.switches = append(a.draft.switches, s)
+	}
+}
+
+func setUseServer(a *args) {
+	w := a.need("the name of a server")
+	if strings.Contains(w.text, "%[") {
+		a.refuse(w, "not-supported", "a server named by an expression is known to haproxy, but not supported yet", "")
+	}
+	cond := a.needCondition(inFrontend)
+	if a.done() {
+		a.inOrder(rankUseServer)
+		a.draft.useServers = append(a.draft.useServers, useServerDraft{cond: cond, name: w})
+	}
+}
+
+func setACL(a *args) {
+	name := a.need("a name")
+	a.checkName(name, "ACL")
+	if a.failed {
+		return
+	}
+	switch name.text {
+	case "or", "if", "unless":
+		a.bad(name, "is a word of conditions and cannot name an ACL")
+		return
+	}
+	texts := make([]string, len(a.list))
+	for i, w := range a.list {
+		texts[i] = w.text
+	}
+	warnings, err := a.draft.acls.Declare(texts)
+	for _, text := range warnings {
+		a.report.warn(name.pos, "acl", "acl "+name.text+": "+oneLine(text), "")
+	}
+	if err != nil {
+		a.language(a.list, err)
+	}
+	a.rest()
+}
+
+func setMonitorURI(a *args) {
+	w := a.need("a URI")
+	if a.done() {
+		a.draft.proxy.MonitorURI = w.text
+	}
+}
+
+func setMonitor(a *args) {
+	if w := a.need("fail"); w.text != "fail" {
+		a.oneOf(w, "fail")
+	}
+	c := a.needCondition(inFrontend)
+	if a.done() {
+		a.draft.proxy.MonitorFail = append(a.draft.proxy.MonitorFail, c)
+	}
+}
+
+func setRateLimit(a *args) {
+	if w := a.need("sessions"); w.text != "sessions" {
+		a.oneOf(w, "sessions")
+	}
+	n := a.integer(a.need("a number"), 0, many, false)
+	a.k.loose = true
+	if a.done() {
+		a.draft.proxy.RateLimit = n
+	}
+}
+
+// setSource takes the address server connections come from.
+func setSource(a *args) {
+	addr, iface := a.source()
+	if a.done() {
+		a.draft.proxy.Source, a.draft.proxy.SourceInterface = addr, iface
+	}
+}
+
+func setReuse(a *args) {
+	modes := map[string]config.ReuseMode{"never": config.ReuseNever, "safe": config.ReuseSafe, "aggressive": config.ReuseAggressive, "always": config.ReuseAlways}
+	w := a.need("a mode")
+	mode, ok := modes[w.text]
+	if !ok {
+		a.oneOf(w, "never", "safe", "aggressive", "always")
+	}
+	if a.done() {
+		a.draft.proxy.Options.Reuse = mode
+	}
+}
+
+// setRetryOn takes the conditions that are the default.
+func setRetryOn(a *args) {
+	for _, w := range a.rest() {
+		if w.text != "conn-failure" {
+			a.unsupported(w, "requests are tried again after conn-failure")
+			return
+		}
+	}
+}
+
+// setErrorFile takes a response to send as it stands.
+func setErrorFile(a *args) {
+	code, file := a.need("a status"), a.need("a file name")
+	status := a.errorStatus(code)
+	raw := a.rawResponse(file)
+	a.k.loose = true
+	if !a.done() {
+		return
+	}
+	p := a.draft.proxy
+	if p.ErrorFiles == nil {
+		p.ErrorFiles = make(map[int][]byte)
+	}
+	p.ErrorFiles[status] = raw
+	delete(p.ErrorLoc, status)
+}
+
+// errorStatuses are those of which HAProxy has a message.
+var errorStatuses = []int{200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503, 504}
+
+// errorStatus reads a status that errorfile knows.
+func (a *args) errorStatus(w word) int {
+	for _, s := range errorStatuses {
+		if w.text == fmt.Sprint(s) {
+			return s
+		}
+	}
+	a.bad(w, "is not one of the statuses 200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503 and 504")
+	return 0
+}
+
+// rawResponse reads a whole response from a file. An empty file closes the connection without one.
+func (a *args) rawResponse(file word) []byte {
+	if a.failed {
+		return nil
+	}
+	data, err := a.opts.ReadFile(file.text)
+	if err != nil {
+		a.fail(file.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(file.text), reason(err)), "")
+		return nil
+	}
+	switch head, _, whole := strings.Cut(string(data), "\n"); {
+	case len(data) == 0:
+		return []byte{}
+	case len(data) > a.global.BufSize:
+		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s is larger than tune.bufsize (%d)", a.name, q(file.text), a.global.BufSize), "")
+	case !whole || !isStatusLine(strings.TrimSuffix(head, "\r")):
+		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: its first line is no status line", a.name, q(file.text)), "it begins like HTTP/1.0 503 Service Unavailable")
+	case !strings.Contains(strings.ReplaceAll(string(data), "\r", ""), "\n\n"):
+		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: an empty line must end its headers", a.name, q(file.text)), "")
+	}
+	return data
+}
+
+// isStatusLine reports whether a line is like "HTTP/1.1 503 …".
+func isStatusLine(line string) bool {
+	version, rest, ok := strings.Cut(line, " ")
+	if !ok || len(version) != len("HTTP/1.1") || !strings.HasPrefix(version, "HTTP/") || len(rest) < 3 {
+		return false
+	}
+	return strings.Trim(rest[:3], "0123456789") == "" && (len(rest) == 3 || rest[3] == ' ')
+}
+
+// setErrorLoc takes errorloc, errorloc302 and errorloc303.
+func setErrorLoc(a *args) {
+	code, url := a.need("a status"), a.need("a URL")
+	status := a.errorStatus(code)
+	to := a.literal(url)
+	a.k.loose = true
+	if !a.done() {
+		return
+	}
+	redirect := config.Redirect{Kind: config.RedirectLocation, To: to, Code: 302}
+	if a.k.word == "errorloc303" {
+		redirect.Code = 303
+	}
+	p := a.draft.proxy
+	if p.ErrorLoc == nil {
+		p.ErrorLoc = make(map[int]config.Redirect)
+	}
+	p.ErrorLoc[status] = redirect
+	delete(p.ErrorFiles, status)
+}
+
+// setTimeout looks the name up among the timeouts.
+func setTimeout(a *args) { a.sub(inTimeout) }
+
+// setOneTimeout takes the time of one of them.
+func setOneTimeout(a *args) {
+	name := a.k.word
+	if today, dead := deadTimeouts[name]; dead {
+		name = today
+	}
+	w := a.need("a time")
+	d := a.duration(w, 0)
+	if !a.done() {
+		return
+	}
+	t := &a.draft.proxy.Timeouts
+	to := map[string]*time.Duration{
+		"client": &t.Client, "server": &t.Server, "connect": &t.Connect, "queue": &t.Queue, "check": &t.Check, "tunnel": &t.Tunnel,
+		"http-request": &t.HTTPRequest, "http-keep-alive": &t.HTTPKeepAlive, "tarpit": &t.Tarpit, "client-fin": &t.ClientFin, "server-fin": &t.ServerFin,
+	}[name]
+	if a.draft.timeoutsGiven[name] {
+		a.report.warn(a.head.pos, "repeated", fmt.Sprintf("timeout %s is given again; the last one counts", name), "")
+	}
+	a.draft.timeoutsGiven[name] = true
+	*to = d
+}
+
+var deadTimeouts = map[string]string{"clitimeout": "client", "srvtimeout": "server", "contimeout": "connect"}

@@ -1,0 +1,166 @@
+package haproxy
+
+import (
+	"fmt"
+	"strconv"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/sample"
+)
+
+func ruleReturn(a *args) {
+	a.rule.Do = config.ActReturn
+	reply := a.reply(200)
+	if reply == nil {
+		reply = &config.Reply{Status: 200}
+	}
+	a.rule.Reply, a.rule.Status = reply, reply.Status
+}
+
+// denial is the setter of deny and tarpit, whose reply is the error message of their status where none is given.
+func denial(do config.Action, status int) func(*args) {
+	return func(a *args) {
+		status := status
+		if a.point == sample.Response {
+			status = 502
+		}
+		a.rule.Do, a.rule.Status = do, status
+		if reply := a.reply(status); reply != nil {
+			a.rule.Reply, a.rule.Status = reply, reply.Status
+			if reply.Body == nil && reply.Raw == nil && len(reply.Headers) == 0 {
+				a.rule.Reply = nil
+			}
+		}
+	}
+}
+
+// replyDraft collects the words of a reply.
+type replyDraft struct {
+	config.Reply
+	source            word // errorfile, string and their like
+	contentType, code word
+	empty, fromErrors bool
+}
+
+// reply reads [status N] [content-type T] [string|file|lf-string|lf-file|errorfile F] [hdr N F]…
+func (a *args) reply(status int) *config.Reply {
+	r := replyDraft{Reply: config.Reply{Status: status}}
+	seen := false
+	for a.more() && !a.failed {
+		t := a.peek()
+		if t == "if" || t == "unless" {
+			break
+		}
+		if !a.replyWord(&r) {
+			break
+		}
+		seen = true
+	}
+	if a.failed || !seen {
+		return nil
+	}
+	a.checkReply(&r)
+	return &r.Reply
+}
+
+// replyWord takes one word with its value; false if it belongs to something else.
+func (a *args) replyWord(r *replyDraft) bool {
+	w := a.list[a.at]
+	deny := a.rule.Do != config.ActReturn
+	switch w.text {
+	case "status", "deny_status":
+		if w.text == "deny_status" && !deny {
+			return false
+		}
+		a.next()
+		r.code = a.need("a status")
+		n, err := strconv.Atoi(r.code.text)
+		if err != nil || n < 200 || n > 599 {
+			a.bad(r.code, "must be from 200 to 599")
+		}
+		r.Status = n
+	case "content-type":
+		a.next()
+		r.contentType = a.need("a type")
+		r.ContentType = r.contentType.text
+	case "string", "lf-string", "file", "lf-file", "errorfile", "default-errorfiles", "errorfiles":
+		a.next()
+		if r.source.text != "" {
+			a.bad(w, "the content is given already, by "+r.source.text)
+			return true
+		}
+		r.source = w
+		a.replyContent(r, w)
+	case "hdr":
+		a.next()
+		name, value := a.need("a name"), a.need("a format")
+		r.Headers = append(r.Headers, config.ReplyHeader{Name: name.text, Value: a.format(value, a.point, true)})
+	default:
+		return false
+	}
+	return true
+}
+
+// replyContent reads where the body, or the whole response, comes from.
+func (a *args) replyContent(r *replyDraft, kind word) {
+	switch kind.text {
+	case "default-errorfiles":
+		r.fromErrors = true
+		return
+	case "errorfiles":
+		a.unsupported(kind, "there are no http-errors sections; errorfile names one file")
+		return
+	}
+	value := a.need("a value")
+	switch kind.text {
+	case "string":
+		r.Body, r.empty = a.literal(value), value.text == ""
+	case "lf-string":
+		r.Body = a.format(value, a.point, true)
+	case "errorfile":
+		r.Raw = a.rawResponse(value)
+		r.fromErrors = len(r.Raw) == 0 && !a.failed
+	case "file", "lf-file":
+		data, err := a.readReply(value)
+		if err != nil {
+			a.fail(value.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(value.text), reason(err)), "")
+			return
+		}
+		text := word{text: string(data), pos: value.pos}
+		if r.empty = len(data) == 0; kind.text == "file" {
+			r.Body = a.literal(text)
+		} else {
+			r.Body = a.format(text, a.point, true)
+		}
+	}
+}
+
+func (a *args) readReply(file word) ([]byte, error) {
+	if a.failed {
+		return nil, nil
+	}
+	return a.opts.ReadFile(file.text)
+}
+
+// checkReply looks at the words together.
+func (a *args) checkReply(r *replyDraft) {
+	wholeErrors := r.fromErrors || r.source.text == "" && a.rule.Do != config.ActReturn && len(r.Headers) == 0
+	if wholeErrors && r.code.text != "" && r.source.text != "errorfile" {
+		a.errorStatus(r.code)
+	}
+	hasBody := r.Body != nil && !r.empty
+	switch {
+	case a.failed:
+	case hasBody && r.ContentType == "":
+		a.fail(r.source.pos, "missing-value", fmt.Sprintf("%s: a content-type must be given with a content", a.name), "write content-type text/plain")
+	case !hasBody && r.ContentType != "":
+		a.report.warn(r.contentType.pos, "no-effect", fmt.Sprintf("%s: content-type without a content has no effect", a.name), "")
+		r.ContentType = ""
+	case r.Raw != nil && len(r.Headers) > 0:
+		a.report.warn(r.source.pos, "no-effect", fmt.Sprintf("%s: hdr beside an errorfile has no effect", a.name), "")
+		r.Headers = nil
+	}
+	if r.empty {
+		r.Body = nil
+	}
+}
