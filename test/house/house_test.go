@@ -32,7 +32,7 @@ var floors = []floor{
 	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample"}, std: true},
 	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "sample"}, std: true},
-	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate"}, ours: []string{"config", "linux/"}},
+	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine"}, ours: []string{"config", "linux/"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "engine", packages: []string{"failover", "proxy", "check"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "config", "syslog", "linux/"}},
 	{name: "admin", packages: []string{"admin"}, ours: []string{"proxy", "config"}},
