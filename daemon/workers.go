@@ -54,6 +54,7 @@ type workers struct {
 	hard    time.Duration
 	count   int
 	closing bool
+	quick   bool // the last one to die was young
 	all     sync.WaitGroup
 }
 
@@ -221,7 +222,7 @@ func (w *workers) listen(k *worker) {
 	w.ended(k)
 }
 
-// quickDeath is the age below which a worker's death makes the next one wait.
+// quickDeath is the age below which a worker's death, if the one before died as young, makes the next one wait.
 const quickDeath = time.Second
 
 // ended handles the end of a worker process.
@@ -236,9 +237,10 @@ func (w *workers) ended(k *worker) {
 	w.health(nil, false)
 	w.current = nil
 	pause := time.Duration(0)
-	if time.Since(k.started) < quickDeath {
+	if time.Since(k.started) < quickDeath && w.quick {
 		pause = quickDeath
 	}
+	w.quick = time.Since(k.started) < quickDeath
 	go w.revive(pause)
 }
 

@@ -49,6 +49,9 @@ func Lookup(userName, groupName string) (Account, error) {
 // Drop enters root if it is not empty, becomes the account, and gives up every capability and the means to
 // gain new ones (PR_SET_NO_NEW_PRIVS). It acts on all threads of the process. Without
 // privileges to begin with there is nothing to give up: an account or root asked for then is an error.
+//
+// A program linked with cgo (a build with the race detector) cannot make system calls on all of its threads; there
+// the change of user alone takes the capabilities away.
 func Drop(a Account, root string) error {
 	privileged := syscall.Geteuid() == 0
 	if root != "" {
@@ -76,7 +79,7 @@ func Drop(a Account, root string) error {
 	} else if a.UID >= 0 && a.UID != syscall.Geteuid() {
 		return fmt.Errorf("becoming user %d takes root", a.UID)
 	}
-	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 {
+	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 && errno != unix.ENOTSUP {
 		return fmt.Errorf("no_new_privs: %w", errno)
 	}
 	return dropCapabilities()
@@ -90,7 +93,7 @@ func dropCapabilities() error {
 	}
 	h := header{version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
-	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&none)), 0); errno != 0 {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&none)), 0); errno != 0 && errno != unix.ENOTSUP {
 		return fmt.Errorf("dropping capabilities: %w", errno)
 	}
 	return nil
