@@ -299,7 +299,7 @@ func (p *parser) load(name string, arg int) error {
 		if line == "" {
 			continue
 		}
-		if err := p.test.patterns.add(line, p.fold); err != nil {
+		if err := p.test.patterns.add(line, p.fold && !p.isMethod(line)); err != nil {
 			return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s line %d: %s", quote(name), n+1, err.Message), Hint: err.Hint}
 		}
 	}
@@ -320,7 +320,7 @@ func (p *parser) values(i int) error {
 			set.operator = word
 			continue
 		}
-		if err := set.add(word, p.fold); err != nil {
+		if err := set.add(word, p.fold && !p.isMethod(word)); err != nil {
 			return at(err, p.first+i)
 		}
 	}
@@ -333,6 +333,18 @@ func (p *parser) values(i int) error {
 func isOperator(word string) bool {
 	switch word {
 	case "eq", "ge", "gt", "le", "lt":
+		return true
+	}
+	return false
+}
+
+// isMethod reports whether a pattern of the criterion method is a well-known one, whose case -i does not hide.
+func (p *parser) isMethod(word string) bool {
+	if p.test.expr.kind != verb || p.test.patterns.way.name != "str" {
+		return false
+	}
+	switch strings.ToUpper(word) {
+	case "OPTIONS", "GET", "HEAD", "POST", "PUT", "DELETE", "TRACE", "CONNECT":
 		return true
 	}
 	return false

@@ -56,6 +56,10 @@ func (b *conditionBuilder) run(args []string) error {
 	not := false
 	for i := 1; i < len(args); i++ {
 		word := args[i]
+		if word == "" {
+			b.warnings = append(b.warnings, "an empty word ends the condition; what follows it is ignored")
+			break
+		}
 		for strings.HasPrefix(word, "!") {
 			not, word = !not, word[1:]
 		}
@@ -68,10 +72,10 @@ func (b *conditionBuilder) run(args []string) error {
 			continue
 		case word == "{":
 			end := i + 1
-			for end < len(args) && args[end] != "}" {
+			for end < len(args) && args[end] != "}" && args[end] != "" {
 				end++
 			}
-			if end == len(args) {
+			if end == len(args) || args[end] == "" {
 				return &Error{Arg: i, Message: "the closing } is missing, as a word of its own"}
 			}
 			t, warnings, err := b.acls.parseTest(args[i+1:end], i+1)

@@ -270,16 +270,14 @@ func makeIPMask(c call, _ Files) (step, *Error) {
 	}
 	return func(_ *Context, v Value) Value {
 		switch {
-		case v.Addr.Is4():
-			return Value{Kind: IP, Addr: mask4.apply(v.Addr)}
+		case v.Addr.Is4() || v.Addr.Is4In6():
+			return Value{Kind: IP, Addr: mask4.apply(v.Addr.Unmap())}
 		case bits6 >= 0:
 			p, err := v.Addr.Prefix(bits6)
 			if err != nil {
 				return Value{}
 			}
 			return Value{Kind: IP, Addr: p.Addr()}
-		case v.Addr.Is4In6():
-			return Value{Kind: IP, Addr: mask4.apply(v.Addr.Unmap())}
 		}
 		return Value{}
 	}, nil
@@ -330,11 +328,11 @@ func portAt(host []byte) int {
 	return -1
 }
 
-func hostOnly(_ *Context, v Value) Value {
+func hostOnly(c *Context, v Value) Value {
 	if i := portAt(v.Bytes); i >= 0 {
 		v.Bytes = v.Bytes[:i]
 	}
-	return v
+	return toLower(c, v)
 }
 
 func portOnly(_ *Context, v Value) Value {

@@ -349,7 +349,7 @@ func replace(c *Context, re *regexp.Regexp, t template, src []byte, all bool) []
 		} else {
 			rest = rest[m[1]:]
 		}
-		if !all || len(rest) == 0 {
+		if !all {
 			break
 		}
 	}

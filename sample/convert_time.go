@@ -180,19 +180,13 @@ func appendBlanked(dst []byte, n int) []byte {
 
 // makeHTTPDate writes seconds since 1970 as RFC 9110 section 5.6.7 has it.
 func makeHTTPDate(c call, _ Files) (step, *Error) {
-	offset, scale := c.number(0, 0), int64(1)
-	switch c.arg(1) {
-	case "", "s":
-	case "ms":
-		scale = 1000
-	case "us":
-		scale = 1000000
-	default:
-		return nil, &Error{Message: "the unit of http_date is s, ms or us, not " + quote(c.arg(1))}
+	offset := c.number(0, 0)
+	if unit := c.arg(1); unit != "" && unit != "s" {
+		return nil, &Error{Message: "http_date counts in seconds here, not in " + quote(unit), Unsupported: true}
 	}
 	return func(c *Context, v Value) Value {
 		at := len(c.scratch)
-		c.scratch = time.Unix((v.Int+offset)/scale, 0).UTC().AppendFormat(c.scratch, "Mon, 02 Jan 2006 15:04:05 GMT")
+		c.scratch = time.Unix(v.Int+offset, 0).UTC().AppendFormat(c.scratch, "Mon, 02 Jan 2006 15:04:05 GMT")
 		return Value{Kind: Str, Bytes: c.since(at)}
 	}, nil
 }

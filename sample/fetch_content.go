@@ -1,6 +1,9 @@
 package sample
 
-import "bytes"
+import (
+	"bytes"
+	"strconv"
+)
 
 // wait marks the value as one that more bytes could change.
 func (c *Context) wait() Value {
@@ -84,15 +87,11 @@ func wholeNumber(s string) (int64, bool) {
 	if digits != "" && (digits[0] == '+' || digits[0] == '-') {
 		digits = digits[1:]
 	}
-	if digits == "" || len(digits) > 18 {
+	if digits == "" || digits[0] == '+' || digits[0] == '-' {
 		return 0, false
 	}
-	for _, b := range []byte(digits) {
-		if b < '0' || b > '9' {
-			return 0, false
-		}
-	}
-	return parseInt([]byte(s)), true
+	n, err := strconv.ParseInt(s, 10, 64)
+	return n, err == nil
 }
 
 // A hello is what was found out of a TLS ClientHello (RFC 8446 section 4.1.2).

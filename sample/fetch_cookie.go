@@ -66,7 +66,7 @@ func (r cookieReader) match(crumb []byte) ([]byte, bool) {
 	return trimBlanks(crumb[eq+1:]), true
 }
 
-// makeCookie makes req.cook and its kin: the last cookie of the name, in ACLs all of them.
+// makeCookie makes req.cook and its kin: the last cookie of the name, in ACLs all of them. Without a name it is the first of all.
 func makeCookie(of head) maker {
 	return func(c call) (source, *Error) {
 		r := cookieReader{name: []byte(c.arg(0))}
@@ -83,6 +83,9 @@ func makeCookie(of head) maker {
 						return found
 					}
 					found, at = Value{Kind: Str, Bytes: v}, next
+					if len(r.name) == 0 {
+						return found
+					}
 				}
 			},
 			next: func(c *Context) Value {

@@ -179,7 +179,7 @@ func makeHeader(of head, split bool) maker {
 					return Value{}
 				}
 				v, ok := r.occurrence(m, -1)
-				if !ok {
+				if !ok || r.name == "" { // which header would the last one be?
 					return Value{}
 				}
 				return Value{Kind: Str, Bytes: v}
@@ -259,10 +259,10 @@ func makeHeaderIP(of head) maker {
 	}
 }
 
-// hostAddr reads an address with or without a port.
+// hostAddr reads an address; that of IPv4 may have a port.
 func hostAddr(v Value) Value {
-	if v.Kind == None {
-		return v
+	if v.Kind == None || len(v.Bytes) > 0 && v.Bytes[0] == '[' {
+		return Value{}
 	}
 	a, _, ok := splitPort(v.Bytes)
 	if !ok {

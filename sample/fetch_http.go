@@ -311,6 +311,8 @@ func makeURLParamValue(c call) (source, *Error) {
 }
 
 // asInt turns the strings of a source into numbers.
+//
+// Differs from HAProxy: numbers have 64 bits and stop at the largest, theirs are cut to 32 bits.
 func (s source) asInt() source {
 	get, next := s.get, s.next
 	convert := func(v Value) Value {
