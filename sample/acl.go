@@ -318,6 +318,9 @@ func (p *parser) values(i int) error {
 		}
 		if numeric && isOperator(word) {
 			set.operator = word
+			if i+1 < len(p.args) && p.args[i+1] == "--" {
+				i++
+			}
 			continue
 		}
 		if err := set.add(word, p.fold && !p.isMethod(word)); err != nil {

@@ -22,6 +22,12 @@ func isNameByte(b byte) bool {
 func splitCalls(text string) (calls []call, used int, err *Error) {
 	pos := 0
 	for {
+		for len(calls) > 0 && pos < len(text) && text[pos] == ',' {
+			pos++ // the reference takes any number of commas
+		}
+		if len(calls) > 0 && (pos == len(text) || !isNameByte(text[pos]) && text[pos] != '(') {
+			return calls, pos, nil
+		}
 		start := pos
 		for pos < len(text) && isNameByte(text[pos]) {
 			pos++
@@ -146,7 +152,7 @@ func checkArgs(kind string, c call, signature string) *Error {
 		return &Error{Offset: c.offset, Message: fmt.Sprintf("%s %s wants %s", kind, c.name, signatureWords(signature))}
 	}
 	for i, a := range c.args {
-		if types[i] != "integer" || a == "" && i >= least {
+		if types[i] != "integer" {
 			continue
 		}
 		if _, err := strconv.ParseInt(a, 10, 64); err != nil {

@@ -83,14 +83,18 @@ func (b *conditionBuilder) run(args []string) error {
 			if err != nil {
 				return err
 			}
-			b.add("", []*test{t}, not)
+			if err := b.add("", []*test{t}, not); err != nil {
+				return at(err, i)
+			}
 			i = end
 		default:
 			x, err := b.acls.find(word)
 			if err != nil {
 				return b.unknown(at(err, i), word)
 			}
-			b.add(x.name, x.tests, not)
+			if err := b.add(x.name, x.tests, not); err != nil {
+				return at(err, i)
+			}
 		}
 		not = false
 	}
@@ -119,10 +123,13 @@ func (b *conditionBuilder) endTerms() {
 }
 
 // add keeps the tests that can have a value at the place, and says which cannot.
-func (b *conditionBuilder) add(name string, tests []*test, not bool) {
+func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 	t := term{not: not}
 	var missing []*test
 	for _, x := range tests {
+		if x.expr.implied && b.at&Front != 0 {
+			return x.expr.mayStand(b.at)
+		}
 		places, backend := x.expr.fetch.where()
 		if b.at&^Front&^places != 0 || backend && b.at&Front != 0 {
 			missing = append(missing, x)
@@ -146,6 +153,7 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) {
 		places, _ := x.expr.fetch.where()
 		b.warnings = append(b.warnings, fmt.Sprintf("%s: %s never matches here, because it needs %s", who, x.word, needName(places)))
 	}
+	return nil
 }
 
 // both is the places that two parts of a condition have in common.
@@ -230,7 +238,10 @@ func (t *test) judge(ctx *Context) verdict {
 	e, mark := t.expr, len(ctx.scratch)
 	ctx.pending = false
 	if e.from.next == nil {
-		v := e.Eval(ctx)
+		v := e.from.get(ctx)
+		if len(e.steps) > 0 {
+			v = e.apply(ctx, v)
+		}
 		if v.Kind != None && t.patterns.match(ctx, v) >= 0 {
 			return yes
 		}

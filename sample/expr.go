@@ -11,6 +11,8 @@ type Expr struct {
 	kind  Kind
 	needs Place
 	refs  []Reference
+	// implied: it asks about the backend it stands in.
+	implied bool
 }
 
 // A source reads a fact. Exactly one of its functions is asked, by who uses the expression.
@@ -116,6 +118,7 @@ func makeFetch(k known, c call) (*Expr, *Error) {
 	}
 	e := &Expr{fetch: k, from: src, kind: src.kind, refs: references(k, c)}
 	e.needs, _ = k.where()
+	e.implied = k.args == "backend" && c.arg(0) == ""
 	return e, nil
 }
 
@@ -165,6 +168,9 @@ func (e *Expr) mayStand(at Place) *Error {
 	places, backend := k.where()
 	if at&^Front&^places != 0 {
 		return &Error{Message: fmt.Sprintf("fetch %s needs %s, which is not there at this place", k.name, needName(places))}
+	}
+	if e.implied && at&Front != 0 {
+		return &Error{Message: fmt.Sprintf("fetch %s in a frontend wants the name of a backend", k.name)}
 	}
 	if backend && at&Front != 0 {
 		return &Error{Message: fmt.Sprintf("fetch %s needs a backend, which a frontend's rules do not have yet", k.name)}

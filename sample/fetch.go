@@ -257,6 +257,9 @@ func makeBin(c call) (source, *Error) {
 	if err != nil {
 		return source{}, err
 	}
+	if len(b) == 0 {
+		return source{}, &Error{Message: "bin wants hexadecimal digits"}
+	}
 	return fixed(Value{Kind: Bin, Bytes: b}), nil
 }
 
@@ -278,9 +281,6 @@ func makeIPv6(c call) (source, *Error) {
 
 func makeEnv(c call) (source, *Error) {
 	name := c.arg(0)
-	if name == "" {
-		return source{}, &Error{Message: "env wants the name of a variable"}
-	}
 	return source{get: func(c *Context) Value {
 		if c.Getenv == nil {
 			return Value{}
@@ -334,10 +334,11 @@ func makeUUID(c call) (source, *Error) {
 			if i == 4 || i == 6 || i == 8 || i == 10 {
 				c.scratch = append(c.scratch, '-')
 			}
-			b := byte(hi >> (56 - 8*i))
+			half := hi
 			if i >= 8 {
-				b = byte(lo >> (120 - 8*i))
+				half = lo
 			}
+			b := byte(half >> (56 - 8*(i&7)))
 			c.scratch = append(c.scratch, lowerHex[b>>4], lowerHex[b&15])
 		}
 		return Value{Kind: Str, Bytes: c.since(at)}

@@ -85,7 +85,7 @@ func trimBlanks(b []byte) []byte {
 
 // sameFold compares ASCII names without case. name is lower case.
 func sameFold(b []byte, name string) bool {
-	if len(b) != len(name) {
+	if len(b) != len(name) || len(b) > 0 && b[0]|0x20 != name[0]|0x20 {
 		return false
 	}
 	for i := range len(name) {
@@ -156,9 +156,6 @@ func makeHeader(of head, split bool) maker {
 		if n < -maxHistory {
 			return source{}, &Error{Message: "an occurrence counts back to -" + strconv.Itoa(maxHistory)}
 		}
-		if r.name == "" && n != 0 {
-			return source{}, &Error{Message: "an occurrence needs the name of the header"}
-		}
 		if n != 0 {
 			return source{get: func(c *Context) Value {
 				m := of(c)
@@ -166,7 +163,7 @@ func makeHeader(of head, split bool) maker {
 					return Value{}
 				}
 				v, ok := r.occurrence(m, n)
-				if !ok {
+				if !ok || r.name == "" {
 					return Value{}
 				}
 				return Value{Kind: Str, Bytes: v}

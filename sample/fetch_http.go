@@ -76,8 +76,10 @@ func splitScheme(uri []byte) (scheme, rest []byte, ok bool) {
 
 func pathOf(uri []byte) []byte {
 	p := pathqOf(uri)
-	if i := bytes.IndexByte(p, '?'); i >= 0 {
-		return p[:i]
+	for i, b := range p { // paths are short
+		if b == '?' {
+			return p[:i]
+		}
 	}
 	return p
 }
@@ -230,15 +232,12 @@ type paramReader struct {
 	delim byte // what the parameters begin behind
 }
 
-func newParamReader(c call) (paramReader, *Error) {
+func newParamReader(c call) paramReader {
 	r := paramReader{name: []byte(c.arg(0)), delim: '?'}
-	switch d := c.arg(1); {
-	case len(d) == 1:
+	if d := c.arg(1); d != "" {
 		r.delim = d[0]
-	case len(d) > 1:
-		return r, &Error{Message: "the delimiter of parameters is one character, not " + quote(d)}
 	}
-	return r, nil
+	return r
 }
 
 // read gives the value of the next parameter that has the name, from offset on. An offset of 0 starts at the beginning.
@@ -271,10 +270,7 @@ func (r paramReader) read(uri []byte, offset int) (value []byte, next int, ok bo
 func (r paramReader) ends(b byte) bool { return b == '&' || b == ';' || b == r.delim }
 
 func makeURLParam(c call) (source, *Error) {
-	r, err := newParamReader(c)
-	if err != nil {
-		return source{}, err
-	}
+	r := newParamReader(c)
 	return source{
 		get: func(c *Context) Value {
 			m := c.request()

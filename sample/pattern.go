@@ -2,21 +2,42 @@ package sample
 
 import (
 	"bytes"
-	"fmt"
 	"regexp"
+	"strings"
 )
 
 // A way is how values are compared with patterns (-m).
 type way struct {
 	name string
+	code wayCode
 	in   Kind // what values are turned into first; Any: as they are
 	bare bool // takes no patterns
 }
 
+// A wayCode is a way for the hot path.
+type wayCode uint8
+
+const (
+	byPresence wayCode = iota
+	byTruth
+	byNumber
+	byAddress
+	byBytes
+	byLength
+	byText
+	byBegin
+	byEnd
+	byPart
+	byDirectory
+	byDomain
+	byRegexp
+)
+
 var ways = []way{
-	{"found", Any, true}, {"bool", Bool, true}, {"int", Int, false}, {"ip", IP, false}, {"bin", Bin, false},
-	{"len", Str, false}, {"str", Str, false}, {"beg", Str, false}, {"sub", Str, false}, {"end", Str, false},
-	{"dir", Str, false}, {"dom", Str, false}, {"reg", Str, false},
+	{"found", byPresence, Any, true}, {"bool", byTruth, Bool, true}, {"int", byNumber, Int, false}, {"ip", byAddress, IP, false},
+	{"bin", byBytes, Bin, false}, {"len", byLength, Str, false}, {"str", byText, Str, false}, {"beg", byBegin, Str, false},
+	{"sub", byPart, Str, false}, {"end", byEnd, Str, false}, {"dir", byDirectory, Str, false}, {"dom", byDomain, Str, false},
+	{"reg", byRegexp, Str, false},
 }
 
 func findWay(name string) (way, bool) {
@@ -100,7 +121,7 @@ func (p *patterns) add(s string, fold bool) *Error {
 	case "reg":
 		return p.addRegexp(s, fold, index)
 	case "dir", "dom":
-		s = trimDelimiters(s, p.way.name)
+		s = trimDelimiters(s, p.way.code == byDomain)
 	}
 	t := textPattern{text: []byte(s), fold: fold, index: index}
 	if fold {
@@ -111,15 +132,15 @@ func (p *patterns) add(s string, fold bool) *Error {
 }
 
 // delimits reports whether b ends a part of a text for dir and dom.
-func delimits(b byte, way string) bool {
-	return b == '/' || way == "dom" && (b == '.' || b == ':' || b == '?')
+func delimits(b byte, domain bool) bool {
+	return b == '/' || domain && (b == '.' || b == ':' || b == '?')
 }
 
-func trimDelimiters(s, way string) string {
-	for s != "" && delimits(s[0], way) {
+func trimDelimiters(s string, domain bool) string {
+	for s != "" && delimits(s[0], domain) {
 		s = s[1:]
 	}
-	for s != "" && delimits(s[len(s)-1], way) {
+	for s != "" && delimits(s[len(s)-1], domain) {
 		s = s[:len(s)-1]
 	}
 	return s
@@ -149,6 +170,9 @@ func (p *patterns) addNumber(s string, index int) *Error {
 		}
 	}
 	r := intRange{low: minInt, high: maxInt, index: index}
+	if s == ":" || strings.HasPrefix(s, "+") {
+		return &Error{Message: quote(s) + " is not a number"}
+	}
 	for _, end := range []struct {
 		text string
 		to   *int64
@@ -164,9 +188,6 @@ func (p *patterns) addNumber(s string, index int) *Error {
 	}
 	if r.low > r.high {
 		return &Error{Message: quote(s) + " is not a range: its ends are the wrong way round"}
-	}
-	if isRange && p.operator != "" && p.operator != "eq" {
-		return &Error{Message: fmt.Sprintf("the operator %s wants a number, not the range %s", p.operator, quote(s))}
 	}
 	switch p.operator {
 	case "gt":
@@ -228,23 +249,25 @@ func (p *patterns) finish() {
 
 // match gives the number of a pattern that v is equal to in the criterion's way, or -1. Unused patterns cost nothing.
 func (p *patterns) match(c *Context, v Value) int {
-	if v = cast(c, v, p.way.in); p.way.in != Any && v.Kind == None {
-		return -1
+	if v.Kind != p.way.in && p.way.in != Any {
+		if v = cast(c, v, p.way.in); v.Kind == None {
+			return -1
+		}
 	}
-	switch p.way.name {
-	case "found":
+	switch p.way.code {
+	case byPresence:
 		return 0
-	case "bool":
+	case byTruth:
 		return int(v.Int) - 1
-	case "int":
+	case byNumber:
 		return p.matchInt(v.Int)
-	case "len":
+	case byLength:
 		return p.matchInt(int64(len(v.Bytes)))
-	case "ip":
+	case byAddress:
 		return p.nets.find(v.Addr)
-	case "reg":
+	case byRegexp:
 		return p.matchRegexp(v.Bytes)
-	case "str", "bin":
+	case byText, byBytes:
 		if p.exact != nil {
 			return p.lookup(c, v.Bytes)
 		}
@@ -296,17 +319,17 @@ func (p *patterns) matchText(b []byte) int {
 	for i := range p.texts {
 		t := &p.texts[i]
 		matched := false
-		switch p.way.name {
-		case "str", "bin":
+		switch p.way.code {
+		case byText, byBytes:
 			matched = len(b) == len(t.text) && t.at(b)
-		case "beg":
+		case byBegin:
 			matched = len(b) >= len(t.text) && t.at(b[:len(t.text)])
-		case "end":
+		case byEnd:
 			matched = len(b) >= len(t.text) && t.at(b[len(b)-len(t.text):])
-		case "sub":
+		case byPart:
 			matched = t.within(b)
-		case "dir", "dom":
-			matched = t.part(b, p.way.name)
+		case byDirectory, byDomain:
+			matched = t.part(b, p.way.code == byDomain)
 		}
 		if matched {
 			return t.index
@@ -344,13 +367,13 @@ func (t *textPattern) within(b []byte) bool {
 }
 
 // part looks for the pattern between delimiters.
-func (t *textPattern) part(b []byte, way string) bool {
+func (t *textPattern) part(b []byte, domain bool) bool {
 	n := len(t.text)
 	if n == 0 {
 		return false
 	}
 	for i := 0; i+n <= len(b); i++ {
-		if (i == 0 || delimits(b[i-1], way)) && (i+n == len(b) || delimits(b[i+n], way)) && t.at(b[i:i+n]) {
+		if (i == 0 || delimits(b[i-1], domain)) && (i+n == len(b) || delimits(b[i+n], domain)) && t.at(b[i:i+n]) {
 			return true
 		}
 	}
