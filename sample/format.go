@@ -147,7 +147,7 @@ func (p *formatParser) item(pos int) (int, error) {
 		return p.expression(pos+1, f)
 	}
 	end := pos
-	for end < len(p.text) && isNameByte(p.text[end]) && p.text[end] >= '0' && p.text[end] != ':' {
+	for end < len(p.text) && isNameByte(p.text[end]) && p.text[end] >= '0' && p.text[end] != ':' && p.text[end] != '_' {
 		end++
 	}
 	name := p.text[pos:end]

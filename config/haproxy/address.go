@@ -47,7 +47,7 @@ func (a *args) endpoint(w word, text string) endpoint {
 	text = strings.TrimPrefix(text, "stream+")
 	for _, p := range foreignPrefixes {
 		if strings.HasPrefix(text, p) {
-			a.unsupported(w, "addresses beginning with "+p)
+			a.unsupported(w, "")
 			return e
 		}
 	}
@@ -158,6 +158,12 @@ func (a *args) listenAddresses(w word) []config.Listen {
 			}
 			a.fail(pw.pos, "bad-value", fmt.Sprintf("%s %s: an address is empty", a.name, q(w.text)), "is a variable not set?")
 			return nil
+		}
+		for _, p := range []string{"udp", "dgram+", "quic"} {
+			if strings.HasPrefix(part, p) && strings.ContainsAny(part, "@+") {
+				a.bad(pw, "is not an address of streams, which is what is listened for")
+				return nil
+			}
 		}
 		e := a.endpoint(pw, part)
 		if a.failed {

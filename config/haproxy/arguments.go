@@ -266,7 +266,7 @@ func (a *args) format(w word, point sample.Place, http bool) *sample.Format {
 	if a.failed {
 		return nil
 	}
-	f, err := a.parser().ParseFormat(w.text, point, http)
+	f, err := a.parser().ParseFormat(w.text, a.front(point), http)
 	if err != nil {
 		a.language([]word{w}, err)
 		return nil
@@ -281,6 +281,14 @@ func (a *args) parser() *sample.ACLs {
 		return a.draft.acls
 	}
 	return sample.NewACLs(a.opts.ReadFile)
+}
+
+// front adds to a place that it is a frontend's, where the backend is not known yet.
+func (a *args) front(at sample.Place) sample.Place {
+	if a.draft != nil && a.draft.kind == capF && at&(sample.Request|sample.Content) != 0 {
+		at |= sample.Front
+	}
+	return at
 }
 
 // refer keeps the names of proxies and servers that an expression asks for, to check them in the end.
@@ -298,7 +306,7 @@ func (a *args) expression(w word, point sample.Place) *sample.Expr {
 	if a.failed {
 		return nil
 	}
-	e, err := a.parser().ParseExpr(w.text, point)
+	e, err := a.parser().ParseExpr(w.text, a.front(point))
 	if err != nil {
 		a.language([]word{w}, err)
 		return nil
@@ -356,7 +364,7 @@ func (a *args) condition(point sample.Place) *sample.Condition {
 	for i, w := range words {
 		texts[i] = w.text
 	}
-	c, warnings, err := a.draft.acls.ParseCondition(texts, point)
+	c, warnings, err := a.draft.acls.ParseCondition(texts, a.front(point))
 	for _, text := range warnings {
 		a.report.warn(words[0].pos, "condition", a.name+": "+oneLine(text), "")
 	}

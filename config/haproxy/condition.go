@@ -242,8 +242,8 @@ func (p *predicate) call(name string) bool {
 	case "feature":
 		return slices.Contains([]string{"EPOLL", "POLL", "THREAD", "LINUX_SPLICE", "TFO", "NS", "RT", "PRCTL", "ACCEPT4", "GETADDRINFO"}, arg(0))
 	}
-	// Differs from HAProxy: .if enabled(), strstr() and those about the TLS library are refused: there is none to ask about.
-	p.fail(q(name)+" is known to haproxy, but not supported yet", true)
+	// Differs from HAProxy: conditions about the TLS library are refused: there is none to ask about.
+	p.fail(q(name)+" is known to haproxy, but not supported yet", strings.HasPrefix(name, "openssl_") || strings.HasPrefix(name, "ssllib_"))
 	return false
 }
 
@@ -261,7 +261,7 @@ func (p *predicate) arguments() []string {
 	list := strings.Split(p.text[p.at:p.at+end], ",")
 	p.at += end + 1
 	for i := range list {
-		list[i] = strings.Trim(strings.TrimLeft(list[i], " "), `"'`)
+		list[i] = strings.Trim(list[i], `"'`)
 	}
 	return list
 }

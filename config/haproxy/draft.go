@@ -34,10 +34,12 @@ type draft struct {
 	useServers []useServerDraft
 	redirects  []config.Rule // of the redirect keyword, which stand after http-request
 	disabled   bool
+	bindSeen   bool // there is a bind line, right or wrong
 
 	// ranks of the rules seen, for warnings about their order
-	rank     int
-	rankName string
+	rank      int
+	rankName  string
+	misranked map[int]bool // those warned of
 	// what was given in this very section
 	timeoutsGiven map[string]bool
 	statsOwn      bool
@@ -78,7 +80,7 @@ type captureUse struct {
 
 // newDraft is a section with nothing set.
 func (r *reader) newDraft(kind caps, head, name word) *draft {
-	d := &draft{kind: kind, name: name, head: head, timeoutsGiven: make(map[string]bool), acls: sample.NewACLs(r.opts.ReadFile)}
+	d := &draft{kind: kind, name: name, head: head, timeoutsGiven: make(map[string]bool), misranked: make(map[int]bool), acls: sample.NewACLs(r.opts.ReadFile)}
 	d.proxy = &config.Proxy{Retries: defaultRetries}
 	d.server.Server = config.Server{Weight: 1, PoolMax: -1, PoolPurgeDelay: defaultPurge,
 		Check: config.CheckParams{Inter: defaultInter, Rise: 2, Fall: 3, ErrorLimit: 10}}

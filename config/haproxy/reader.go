@@ -48,7 +48,7 @@ type global struct {
 	user, group word // where they were given
 	nbproc      int
 	logTargets  []*logLine
-	socketIDs   int
+	listenSeen  bool // there is a stats socket line or a log-forward section, right or wrong
 }
 
 func newReader(opts Options, r *report) *reader {
@@ -163,6 +163,9 @@ func (r *reader) word(p place, before string, a *args) {
 		return
 	}
 	a.k, a.name = k, strings.TrimSpace(before+" "+k.word)
+	if p == inProxy && k.word == "bind" && r.draft != nil {
+		r.draft.bindSeen = true
+	}
 	if r.quiet || !r.fits(a) || !r.announce(a) {
 		return
 	}
@@ -171,7 +174,7 @@ func (r *reader) word(p place, before string, a *args) {
 		a.missing("a value")
 		return
 	}
-	if k.state == done {
+	if k.state != refused {
 		k.set(a)
 	}
 }
@@ -210,7 +213,7 @@ func (r *reader) fits(a *args) bool {
 		a.fail(a.head.pos, "negated", fmt.Sprintf("%s cannot have %s before it", q(a.name), q(prefix)), "")
 		return false
 	}
-	if r.draft == nil || k.in == 0 || k.in&r.draft.kind != 0 {
+	if r.draft == nil || k.in == 0 || k.in&r.draft.kind != 0 || k.instead != "" {
 		if r.draft != nil && r.draft.kind == capD && k.named && r.draft.name.text == "" {
 			a.fail(a.head.pos, "misplaced-word", fmt.Sprintf("%s may not stand in a defaults section without a name", q(a.name)), "write defaults NAME")
 			return false
@@ -222,8 +225,9 @@ func (r *reader) fits(a *args) bool {
 		a.fail(a.head.pos, "misplaced-word", message, "it belongs in: "+kinds(k.in))
 		return false
 	}
+	// It is read as anywhere else, for mistakes in it are mistakes here, too.
 	r.report.warn(a.head.pos, "misplaced-word", message+" and is ignored", "it belongs in: "+kinds(k.in))
-	return false
+	return k.state == done
 }
 
 // kinds lists kinds of sections for people.
@@ -277,6 +281,9 @@ func (a *args) sub(p place) {
 	if a.failed {
 		return
 	}
+	if _, known := lookup(p, w.text); !known {
+		w.text, _, _ = strings.Cut(w.text, "(") // set-var(NAME)
+	}
 	b := *a
 	b.head, b.list, b.at = w, a.list[a.at:], 0
 	a.rest()
@@ -299,6 +306,7 @@ func (r *reader) begin(k keyword, head word, rest []word) {
 	case refused:
 		r.report.refuse(head.pos, "not-supported", fmt.Sprintf("section %s is known to haproxy, but not supported yet", q(k.word)), k.why)
 		r.section, r.quiet = place(k.word), true
+		r.global.listenSeen = r.global.listenSeen || k.word == "log-forward"
 	default:
 		k.set(a)
 	}

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"net/netip"
 	"slices"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -183,7 +184,7 @@ func (r *reader) formats(d *draft) {
 	}
 	if d.uniqueID.text != "" {
 		a := &args{reader: r, name: "unique-id-format", head: d.uniqueID}
-		p.UniqueID = a.format(d.uniqueID, sample.Connection|sample.Request, http)
+		p.UniqueID = a.format(d.uniqueID, sample.Request, http)
 	}
 }
 
@@ -204,12 +205,14 @@ func (r *reader) captures(d *draft) {
 func trim(p *config.Proxy) {
 	if !p.Front {
 		p.MaxConn, p.Backlog, p.RateLimit = 0, 0, 0
+		p.LogFormat, p.UniqueID = nil, nil
 		p.MonitorURI, p.MonitorFail, p.UniqueIDHeader = "", nil, ""
 		p.Captures = config.Captures{}
 		p.Rules.TCPConnection = nil
 	}
 	if !p.Back {
 		p.Retries, p.Redispatch, p.FullConn = 0, 0, 0
+		p.Source, p.SourceInterface = netip.AddrPort{}, ""
 		p.Balance, p.HashType, p.Cookie = config.Balance{}, config.HashType{}, config.Cookie{}
 		p.Check = nil
 	}
@@ -237,7 +240,7 @@ func (r *reader) advise(d *draft) {
 		}
 		r.report.warn(d.head.pos, "missing-timeout", fmt.Sprintf("%s %s: %s is not set: connections may stay for ever", p.Kind, p.Name, names), "")
 	}
-	if p.Front && len(p.Binds) == 0 {
+	if p.Front && !d.bindSeen {
 		r.report.warn(d.head.pos, "no-bind", fmt.Sprintf("%s %s has no bind line: nothing reaches it", p.Kind, p.Name), "write backend if that is what it is")
 	}
 	if d.logAt.text != "" && p.Front && len(p.Log) == 0 && (d.from == nil || d.from.logAt != d.logAt) {
@@ -247,8 +250,7 @@ func (r *reader) advise(d *draft) {
 
 // listens reports a configuration nobody can connect to.
 func (r *reader) listens() {
-	if slices.ContainsFunc(r.proxies, func(d *draft) bool { return !d.proxy.Disabled && len(d.proxy.Binds) > 0 && d.front() }) ||
-		len(r.global.StatsSockets) > 0 || r.report.errors > 0 {
+	if r.global.listenSeen || slices.ContainsFunc(r.proxies, func(d *draft) bool { return !d.disabled && d.bindSeen }) {
 		return
 	}
 	pos := config.Position{File: r.file, Line: 1, Col: 1}

@@ -32,6 +32,9 @@ func (r *reader) target(d *draft, w word, what string) *config.Proxy {
 		}
 		r.report.bad(w.pos, "unknown-name", fmt.Sprintf("%s %s: there is no backend %s", p.Kind, p.Name, q(w.text)), didYouMean(nearestOf(w.text, names)))
 		return nil
+	case b == d:
+		r.report.bad(w.pos, "circle", fmt.Sprintf("%s %s: %s names the section itself", p.Kind, p.Name, what), "")
+		return nil
 	case p.Mode == config.HTTP && b.proxy.Mode == config.TCP:
 		r.report.bad(w.pos, "mode", fmt.Sprintf("%s %s is in mode http, its %s %s in mode tcp", p.Kind, p.Name, what, w.text), "set the same mode in both")
 		return nil
@@ -46,20 +49,20 @@ func (r *reader) target(d *draft, w word, what string) *config.Proxy {
 // links finds the backends and servers that rules name.
 func (r *reader) links(d *draft) {
 	p := d.proxy
-	if d.front() {
-		for _, s := range d.switches {
-			sw := config.Switch{Cond: s.cond, Name: s.form}
-			if s.form == nil {
-				sw.Backend = r.target(d, s.name, "use_backend")
-			}
+	for _, s := range d.switches {
+		sw := config.Switch{Cond: s.cond, Name: s.form}
+		if s.form == nil {
+			sw.Backend = r.target(d, s.name, "use_backend")
+		}
+		if d.front() {
 			p.Switching = append(p.Switching, sw)
 		}
-		switch {
-		case d.defaultBackend.text != "":
-			p.DefaultBackend = r.target(d, d.defaultBackend, "default_backend")
-		case d.kind == capL:
-			p.DefaultBackend = p
-		}
+	}
+	switch own := d.from == nil || d.from.defaultBackend != d.defaultBackend; {
+	case d.defaultBackend.text != "" && (d.front() || own):
+		p.DefaultBackend = r.target(d, d.defaultBackend, "default_backend")
+	case d.kind == capL:
+		p.DefaultBackend = p
 	}
 	for _, u := range d.useServers {
 		s := d.serverNamed(u.name.text)

@@ -126,7 +126,7 @@ func balanceRandom(a *args) {
 
 func balanceHash(a *args) {
 	w := a.need("an expression")
-	e := a.expression(w, sample.Connection|sample.Content|sample.Request)
+	e := a.expression(w, sample.Content)
 	a.k.loose = true
 	if a.done() {
 		b := &a.draft.proxy.Balance

@@ -80,7 +80,7 @@ func headerOfPattern(text string) (name, rest string) {
 
 // deadRule adds a rule with the condition that follows.
 func (a *args) deadRule(response bool, rule config.Rule) {
-	point, to := sample.Connection|sample.Request, &a.draft.proxy.Rules.HTTPRequest
+	point, to := sample.Request, &a.draft.proxy.Rules.HTTPRequest
 	if response {
 		point, to = sample.Response, &a.draft.proxy.Rules.HTTPResponse
 	}
@@ -100,7 +100,7 @@ func deadMonitorNet(a *args) {
 	if a.failed {
 		return
 	}
-	c, _, err := a.draft.acls.ParseCondition([]string{"if", "{", "src", w.text, "}"}, sample.Connection|sample.Request)
+	c, _, err := a.draft.acls.ParseCondition([]string{"if", "{", "src", w.text, "}"}, sample.Request)
 	if err != nil {
 		a.bad(w, "is not a network")
 	}

@@ -225,6 +225,7 @@ func resetEnv(a *args) {
 func setGlobalStats(a *args) { a.sub(inGlobalStats) }
 
 func setStatsSocket(a *args) {
+	a.global.listenSeen = true
 	w := a.need("an address")
 	addrs := a.listenAddresses(w)
 	l := listenDraft{level: config.LevelOperator}

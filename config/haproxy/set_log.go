@@ -33,7 +33,11 @@ func setLog(a *args) {
 	if a.draft != nil {
 		lines = &a.draft.logLines
 	}
-	if a.not || a.reset {
+	if a.reset {
+		a.missing("an address")
+		return
+	}
+	if a.not {
 		if a.done() {
 			*lines = nil
 		}

@@ -10,8 +10,8 @@ import (
 // setOption looks the name up among the options.
 func setOption(a *args) { a.sub(inOption) }
 
-// flag is the setter of a switch.
-func flag(which func(*config.ProxyOptions) *bool) func(*args) {
+// toggle is the setter of a switch.
+func toggle(which func(*config.ProxyOptions) *bool) func(*args) {
 	return func(a *args) {
 		if a.reset {
 			// Differs from HAProxy: "default option NAME" sets an option back. 2.6 refuses most of them, by a mistake of its own.

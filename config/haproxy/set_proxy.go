@@ -2,6 +2,8 @@ package haproxy
 
 import (
 	"fmt"
+	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -95,14 +97,11 @@ func setDefaultBackend(a *args) {
 	}
 }
 
-// inFrontend is where use_backend is judged.
-const inFrontend = sample.Connection | sample.Content | sample.Request
-
 func setUseBackend(a *args) {
 	w := a.need("the name of a backend")
 	s := switchDraft{name: w}
 	if strings.Contains(w.text, "%") {
-		f := a.format(w, inFrontend, true)
+		f := a.format(w, sample.Request, true)
 		if f != nil {
 			if text, constant := f.Constant(); constant {
 				s.name.text = text
@@ -111,7 +110,7 @@ func setUseBackend(a *args) {
 			}
 		}
 	}
-	s.cond = a.condition(inFrontend)
+	s.cond = a.condition(sample.Request)
 	if a.done() {
 		a.inOrder(rankUseBackend)
 		a.draft.switches = append(a.draft.switches, s)
@@ -123,7 +122,7 @@ func setUseServer(a *args) {
 	if strings.Contains(w.text, "%[") {
 		a.refuse(w, "not-supported", "a server named by an expression is known to haproxy, but not supported yet", "")
 	}
-	cond := a.needCondition(inFrontend)
+	cond := a.needCondition(sample.Request)
 	if a.done() {
 		a.inOrder(rankUseServer)
 		a.draft.useServers = append(a.draft.useServers, useServerDraft{cond: cond, name: w})
@@ -146,6 +145,11 @@ func setACL(a *args) {
 		texts[i] = w.text
 	}
 	warnings, err := a.draft.acls.Declare(texts)
+	if err == nil {
+		if c, _, err := a.draft.acls.ParseCondition([]string{"if", name.text}, a.front(sample.Request)); err == nil {
+			a.refer(name.pos, c.References())
+		}
+	}
 	for _, text := range warnings {
 		a.report.warn(name.pos, "acl", "acl "+name.text+": "+oneLine(text), "")
 	}
@@ -166,7 +170,7 @@ func setMonitor(a *args) {
 	if w := a.need("fail"); w.text != "fail" {
 		a.oneOf(w, "fail")
 	}
-	c := a.needCondition(inFrontend)
+	c := a.needCondition(sample.Request)
 	if a.done() {
 		a.draft.proxy.MonitorFail = append(a.draft.proxy.MonitorFail, c)
 	}
@@ -205,7 +209,20 @@ func setReuse(a *args) {
 
 // setRetryOn takes the conditions that are the default.
 func setRetryOn(a *args) {
-	for _, w := range a.rest() {
+	known := []string{"none", "conn-failure", "empty-response", "junk-response", "response-timeout", "0rtt-rejected", "all-retryable-errors",
+		"401", "403", "404", "408", "425", "500", "501", "502", "503", "504"}
+	words := a.rest()
+	for _, w := range words {
+		switch {
+		case !slices.Contains(known, w.text):
+			a.oneOf(w, known...)
+			return
+		case w.text == "none" && len(words) > 1:
+			a.bad(w, "must stand alone")
+			return
+		}
+	}
+	for _, w := range words {
 		if w.text != "conn-failure" {
 			a.unsupported(w, "requests are tried again after conn-failure")
 			return
@@ -249,7 +266,7 @@ func (a *args) rawResponse(file word) []byte {
 	if a.failed {
 		return nil
 	}
-	data, err := a.opts.ReadFile(file.text)
+	data, err := a.readFile(file)
 	if err != nil {
 		a.fail(file.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(file.text), reason(err)), "")
 		return nil
@@ -265,6 +282,14 @@ func (a *args) rawResponse(file word) []byte {
 		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: an empty line must end its headers", a.name, q(file.text)), "")
 	}
 	return data
+}
+
+// readFile reads a file that a line names; /dev/null is an empty one.
+func (a *args) readFile(file word) ([]byte, error) {
+	if file.text == os.DevNull {
+		return []byte{}, nil
+	}
+	return a.opts.ReadFile(file.text)
 }
 
 // isStatusLine reports whether a line is like "HTTP/1.1 503 …".
@@ -306,8 +331,7 @@ func setOneTimeout(a *args) {
 	if today, dead := deadTimeouts[name]; dead {
 		name = today
 	}
-	w := a.need("a time")
-	d := a.duration(w, 0)
+	d := a.duration(a.need("a time"), 0)
 	if !a.done() {
 		return
 	}

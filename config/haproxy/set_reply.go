@@ -139,7 +139,7 @@ func (a *args) readReply(file word) ([]byte, error) {
 	if a.failed {
 		return nil, nil
 	}
-	return a.opts.ReadFile(file.text)
+	return a.readFile(file)
 }
 
 // checkReply looks at the words together.

@@ -22,7 +22,8 @@ const (
 // inOrder warns of a rule that stands after one that is processed later.
 func (a *args) inOrder(rank int) {
 	d := a.draft
-	if rank < d.rank {
+	if rank < d.rank && !d.misranked[rank] {
+		d.misranked[rank] = true
 		a.report.warn(a.head.pos, "rule-order", fmt.Sprintf("%s after %s: it is processed before it all the same", q(a.name), q(d.rankName)), "")
 	}
 	if rank > d.rank {
@@ -76,7 +77,7 @@ func final(do config.Action) bool {
 
 func setHTTPRequest(a *args) {
 	a.inOrder(rankHTTPRequest)
-	a.ruleSet(inHTTPRequest, sample.Connection|sample.Request, &a.draft.proxy.Rules.HTTPRequest)
+	a.ruleSet(inHTTPRequest, sample.Request, &a.draft.proxy.Rules.HTTPRequest)
 }
 
 func setHTTPResponse(a *args) {
@@ -96,7 +97,7 @@ func setTCPConnection(a *args) {
 
 func setTCPContent(a *args) {
 	a.inOrder(rankContent)
-	a.ruleSet(inTCPContent, sample.Connection|sample.Content|sample.Request, &a.draft.proxy.Rules.TCPContent)
+	a.ruleSet(inTCPContent, sample.Content, &a.draft.proxy.Rules.TCPContent)
 }
 
 func setInspectDelay(a *args) {
@@ -223,7 +224,7 @@ func ruleCapture(a *args) {
 func setRedirect(a *args) {
 	a.inOrder(rankRedirect)
 	rule := config.Rule{Pos: a.head.pos}
-	a.rule, a.point = &rule, sample.Connection|sample.Request
+	a.rule, a.point = &rule, sample.Request
 	a.redirect(true)
 	rule.Cond = a.condition(a.point)
 	if a.done() {

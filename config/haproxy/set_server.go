@@ -238,7 +238,7 @@ func serverInitAddr(a *args) {
 
 func serverID(a *args) {
 	if a.server.isDefault {
-		a.report.tolerate(a.head.pos, "misplaced-word", "id in default-server is not read", "")
+		a.report.warn(a.head.pos, "misplaced-word", "id in default-server is not read", "")
 		a.carelessWord()
 		return
 	}

@@ -88,14 +88,22 @@ func statsShowLegends(a *args) {
 }
 
 func statsAdmin(a *args) {
-	c := a.needCondition(sample.Connection | sample.Request)
+	c := a.needCondition(sample.Request)
 	if a.done() {
 		a.page().Admin = append(a.page().Admin, c)
 	}
 }
 
 func statsHTTPRequest(a *args) {
-	a.ruleSet(inStatsRule, sample.Connection|sample.Request, &a.page().Rules)
+	if w := a.peek(); w != "" {
+		name, _, _ := strings.Cut(w, "(")
+		_, known := lookup(inHTTPRequest, name)
+		if _, here := lookup(inStatsRule, name); known && !here {
+			a.unsupported(a.next(), "allow, deny and auth are")
+			return
+		}
+	}
+	a.ruleSet(inStatsRule, sample.Request, &a.page().Rules)
 }
 
 func ruleAuth(a *args) {

@@ -53,10 +53,10 @@ var tuningWords = each(append(group(harmless, noMachinery,
 	[3]string{"tune.ssl.ssl-ctx-cache-size", "N", "cache of generated certificates"},
 	[3]string{"tune.ssl.ocsp-update.maxdelay", "TIME", "longest wait between OCSP answers"},
 	[3]string{"tune.ssl.ocsp-update.mindelay", "TIME", "shortest wait between OCSP answers"},
-), append(group(harmless, "they are kept as they are",
+), append(group(harmless, "URIs and cookies are logged as they are",
 	[3]string{"tune.http.cookielen", "BYTES", "longest captured cookie"},
 	[3]string{"tune.http.logurilen", "BYTES", "longest URI in logs"},
-), tuningNewer...)...)...), func(k *keyword) { k.quiet = k.why != "they are kept as they are" })
+), tuningNewer...)...)...), func(k *keyword) { k.quiet = k.why != "URIs and cookies are logged as they are" })
 
 // tuningNewer are those that came after 2.6.
 var tuningNewer = each(group(harmless, noMachinery,
