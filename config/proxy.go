@@ -277,7 +277,6 @@ const (
 type Pattern interface {
 	FindSubmatchIndex(b []byte) []int
 	Match(b []byte) bool
-	Expand(dst []byte, template []byte, src []byte, match []int) []byte
 	String() string
 }
 

@@ -4,46 +4,114 @@ import (
 	"net/netip"
 	"sync/atomic"
 	"time"
+
+	"github.com/evenkeel/evenkeel/balance"
+	"github.com/evenkeel/evenkeel/config"
 )
 
-// temporary until package balance is there
+// chooser is a backend's choice of servers: the table all loops use, replaced whenever a
+// state or a weight changes.
 type chooser struct {
-	p    *proxy
-	turn atomic.Uint32
+	params balance.Params
+	table  atomic.Pointer[balance.Table]
 }
 
-func (c *chooser) choose(key uint32, keyed bool) int {
-	n := len(c.p.servers)
-	for range n {
-		i := int(c.turn.Add(1)-1) % n
-		if c.p.servers[i].ready.Load() && !c.p.servers[i].full() {
-			return i
+func (c *chooser) init(p *proxy) {
+	b, h := &p.cfg.Balance, &p.cfg.HashType
+	c.params = balance.Params{Algorithm: balance.Algorithm(b.Algorithm), Consistent: h.Consistent, Function: balance.HashFunction(h.Function),
+		Avalanche: h.Avalanche, Draws: b.Draws, AllBackups: p.cfg.Options.AllBackups, Seed: uint64(p.engine.started.UnixNano())}
+}
+
+// rebuild makes the next table from the servers' states. The backend's mutex is held.
+func (c *chooser) rebuild(p *proxy, now time.Time) {
+	servers := make([]balance.Server, len(p.servers))
+	for i, srv := range p.servers {
+		servers[i] = balance.Server{ID: srv.cfg.ID, Weight: srv.state.weight, Warm: srv.warm(now), Usable: srv.ready.Load(), Backup: srv.cfg.Backup}
+	}
+	c.table.Store(balance.New(c.params, servers, c.table.Load()))
+}
+
+// hashes says whether a request's key decides.
+func (c *chooser) hashes() bool { return c.params.Algorithm >= balance.SourceHash }
+
+// dynamic says whether weights may change while running.
+func (c *chooser) dynamic() bool {
+	return c.params.Algorithm != balance.StaticRR && (!c.hashes() || c.params.Consistent)
+}
+
+// Load implements balance.Loads.
+func (p *proxy) Load(i int) int {
+	srv := p.servers[i]
+	return int(srv.served.Load() + srv.queuedNow.Load())
+}
+
+// Full implements balance.Loads.
+func (p *proxy) Full(i int) bool {
+	srv := p.servers[i]
+	return srv.full() || srv.queuedNow.Load() > 0
+}
+
+// pick chooses a server and takes a place on it. Without a place, srv is whose queue to wait in, nil
+// for the backend's.
+func (p *proxy) pick(key uint32, keyed bool, failed *server) (srv *server, slot bool) {
+	avoid := balance.None
+	if failed != nil {
+		avoid = failed.index
+	}
+	for range len(p.servers) + 1 {
+		i := p.chooser.table.Load().Pick(key, keyed, avoid, p)
+		if i == balance.None {
+			return nil, false
+		}
+		srv := p.servers[i]
+		if srv.takeSlot() {
+			return srv, true
+		}
+		if keyed && p.chooser.hashes() {
+			return srv, false
 		}
 	}
-	return -1
+	return nil, false
 }
-func (c *chooser) hashes() bool { return false }
 
-type hasher struct{}
+// keyOf gives what a hashing algorithm makes of a request; false: it has nothing to hash.
+func (p *proxy) keyOf(part []byte, ok bool) (uint32, bool) {
+	if !ok {
+		return 0, false
+	}
+	return p.chooser.params.HashBytes(part), true
+}
 
-func (hasher) Addr(netip.Addr) uint32                   { return 0 }
-func (hasher) URI([]byte) (uint32, bool)                { return 0, false }
-func (hasher) URLParam(uri, body []byte) (uint32, bool) { return 0, false }
-func (hasher) Header([]byte) uint32                     { return 0 }
-func (hasher) Bytes([]byte) uint32                      { return 0 }
+func (p *proxy) keyOfAddr(a netip.AddrPort) (uint32, bool) {
+	if !a.IsValid() {
+		return 0, false
+	}
+	return p.chooser.params.HashAddr(a.Addr()), true
+}
 
-func (c *chooser) init(p *proxy) error           { c.p = p; return nil }
-func (c *chooser) rebuild(p *proxy, _ time.Time) {}
-func (c *chooser) dynamic() bool                 { return true }
+// keyOfURI is `balance uri`.
+func (p *proxy) keyOfURI(uri []byte) (uint32, bool) {
+	b := &p.cfg.Balance
+	return p.keyOf(balance.URIPart(uri, b.Len, b.Depth, b.Whole, b.PathOnly), true)
+}
 
-type logBatch struct{}
+// keyOfParam is `balance url_param`, with check_post also of a form in the body.
+func (p *proxy) keyOfParam(uri, body []byte) (uint32, bool) {
+	v, ok := balance.ParamValue(uri, p.cfg.Balance.Name)
+	if !ok && p.cfg.Balance.CheckPost {
+		v, ok = balance.BodyParam(body, p.cfg.Balance.Name)
+	}
+	return p.keyOf(v, ok)
+}
 
-func newLogBatch(*Engine) *logBatch           { return &logBatch{} }
-func (*logBatch) flush()                      {}
-func (*logBatch) traffic(*proxy, int, []byte) {}
-func (*logBatch) dropped() int64              { return 0 }
+// keyOfHeader is `balance hdr`.
+func (p *proxy) keyOfHeader(value []byte) (uint32, bool) {
+	v, ok := balance.FirstElement(value)
+	if ok && p.cfg.Balance.DomainOnly {
+		v = balance.DomainPart(v)
+	}
+	return p.keyOf(v, ok)
+}
 
-func (srv *server) observe(bool)                      {}
-func (srv *server) forceHealth(ForcedHealth)          {}
-func (srv *server) effectiveWeight(now time.Time) int { return srv.state.weight }
-func (srv *server) throttle(now time.Time) int        { return -1 }
+var _ balance.Loads = (*proxy)(nil)
+var _ = [1]struct{}{}[config.RDPCookie-config.Algorithm(balance.RDPCookie)] // the same order

@@ -291,7 +291,7 @@ func (s *stream) redispatch() {
 	s.releaseSlot()
 	s.srv, s.pinned = nil, nil
 	be := s.be
-	if srv := be.pickOther(s.key, s.hasKey, old); srv != nil {
+	if srv, slot := be.pick(s.key, s.hasKey, old); slot {
 		s.assigned(srv)
 		return
 	}

@@ -164,9 +164,25 @@ func (s *stream) insertCookie(h *h1.Head) {
 	if s.reqCookie == 'V' {
 		s.resCookie = 'U'
 	}
-	if ck.NoCache {
+	if ck.NoCache && cacheable(h) {
 		h.AddString("cache-control", "private")
 	}
+}
+
+// cacheable says whether a shared cache would keep the response: something says how long it is good or how
+// to ask again, and nothing forbids it.
+func cacheable(h *h1.Head) bool {
+	fresh := h.Index("Expires", 0) >= 0 || h.Index("ETag", 0) >= 0 || h.Index("Last-Modified", 0) >= 0
+	for i := h.Index("Cache-Control", 0); i >= 0; i = h.Index("Cache-Control", i+1) {
+		_, v := h.Field(i)
+		for _, word := range [...]string{"no-store", "no-cache", "private"} {
+			if bytes.Contains(v, []byte(word)) {
+				return false
+			}
+		}
+		fresh = fresh || bytes.Contains(v, []byte("max-age")) || bytes.Contains(v, []byte("s-maxage"))
+	}
+	return fresh
 }
 
 // Dates in cookies count units of four seconds since 1970 in base 64, as the reference writes them.

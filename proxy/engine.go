@@ -85,9 +85,7 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 		}
 	}
 	for _, p := range e.proxies {
-		if err := p.prepare(); err != nil {
-			return nil, err
-		}
+		p.prepare()
 	}
 	for id := range opts.Threads {
 		c, err := newCore(e, id)

@@ -260,6 +260,7 @@ func (s *stream) serverFailed() {
 // badResponse answers for a server that speaks rubbish.
 func (s *stream) badResponse(err *h1.Error) {
 	s.why = err.Reason
+	s.gotHead = false
 	s.serverFailed()
 	s.core.engine.saveBadResponse(s, err)
 	s.srv.observe(false)

@@ -105,6 +105,7 @@ func (s *stream) leaveQueue() {
 // release gives a slot back and offers it to whoever waits.
 func (srv *server) release() {
 	srv.served.Add(-1)
+	srv.be.chooser.table.Load().Done(srv.index)
 	if srv.be.queued.Load() > 0 {
 		srv.offer()
 	}

@@ -211,10 +211,6 @@ func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 		s.answer(p.status, p.head, p.body)
 		return
 	}
-	if r.Body == nil && r.ContentType == "" && len(r.Headers) == 0 && r.Status != 200 {
-		s.fail(r.Status)
-		return
-	}
 	var body []byte
 	if r.Body != nil {
 		body = r.Body.Append(nil, x)

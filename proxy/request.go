@@ -24,6 +24,7 @@ func (s *stream) readRequest() bool {
 		if data, grown, full = c.readMore(e); !grown && !full {
 			if e.over() {
 				s.requestAborted()
+				return true
 			}
 			return false
 		}
@@ -74,26 +75,23 @@ func (s *stream) endIdle() bool {
 	}
 	s.began = s.core.now()
 	s.begunWall = s.core.loop.Wall()
-	s.bad = true
-	s.blame('C', 'R')
-	if s.fe.cfg.Options.DontLogNull || s.fe.cfg.Options.IgnoreProbes {
-		s.logged = true
+	if s.fe.cfg.Options.IgnoreProbes {
+		s.destroy()
+		return false
 	}
-	if !s.logged {
-		s.status = 400
-	}
-	s.closeAll()
-	return false
+	s.logged = s.fe.cfg.Options.DontLogNull
+	s.requestAborted()
+	return true
 }
 
 // requestAborted: the client went away in the middle of a head.
 func (s *stream) requestAborted() {
 	s.rememberStart(s.client.pending())
 	s.bad = true
-	s.status = 400
 	s.count(clientAborts)
 	s.count(failedRequests)
-	s.abort('C', 'R')
+	s.blame('C', 'R')
+	s.fail(400) // it may have closed its sending side only
 }
 
 // requestTimeout: the head did not come in time.
@@ -132,7 +130,9 @@ func (s *stream) badRequest(data []byte, err *h1.Error) {
 
 // rememberStart keeps what there is of the first line, for the log.
 func (s *stream) rememberStart(data []byte) {
-	s.head.Rebase(data)
+	if s.head != nil {
+		s.head.Rebase(data)
+	}
 }
 
 // handle does everything from a complete head to the choice of a server. rest are the bytes behind the head.
@@ -185,7 +185,11 @@ func (s *stream) handle(rest []byte) {
 	s.hashKey(h, rest)
 	s.useServer()
 	s.prepareHead(h)
-	s.serialise(h)
+	if err := s.serialise(h); err != nil {
+		// What came of the body is broken already: no server needs to see it.
+		s.badRequest(s.rest, err.(*h1.Error))
+		return
+	}
 	s.core.dropHead(h)
 	s.head = nil
 	s.assign()
@@ -240,9 +244,12 @@ func (s *stream) prepareHead(h *h1.Head) {
 	if name := s.fe.cfg.UniqueIDHeader; name != "" && s.uniqueID.there {
 		h.Add(name, s.text(s.uniqueID))
 	}
+	// What the version means without a word is not said.
 	switch {
-	case s.keepServer:
+	case s.keepServer == (s.minor >= 1):
 		h.SetConnection(h1.ConnUnset)
+	case s.keepServer:
+		h.SetConnection(h1.ConnKeepAlive)
 	default:
 		h.SetConnection(h1.ConnClose)
 	}
@@ -263,20 +270,24 @@ func (s *stream) addAddress(h *h1.Head, f *config.Forwardfor, addr netip.AddrPor
 }
 
 // serialise writes the head as it goes to the server, with as much of the body as came along and fits.
-func (s *stream) serialise(h *h1.Head) {
+func (s *stream) serialise(h *h1.Head) error {
 	c, rest := s.core, s.rest
 	s.req, s.reqOff = h.AppendTo(c.small.Get()), 0
 	s.replay = true
 	for len(rest) > 0 && !s.reqBody.Done() && len(s.req)+len(rest)+64 <= cap(s.req) {
 		out, n, err := s.reqBody.Next(rest, c.scratch[:0], h1.AsIs)
-		if err != nil || n == 0 {
-			break // found again when the body's turn comes
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			break
 		}
 		s.req = append(s.req, out...)
 		rest = rest[n:]
 	}
 	s.rest, s.resting = nil, false
 	c.keep(&s.client, rest)
+	return nil
 }
 
 // keepRest stores what was read behind the head where the client's next bytes are looked for. The

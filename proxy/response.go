@@ -43,7 +43,6 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 		return true
 	}
 	s.frame(h)
-	s.countStatus(status)
 	head := h.AppendTo(c.headBuffer[:0])
 	return s.sendHead(head)
 }
@@ -92,18 +91,15 @@ func (s *stream) frame(h *h1.Head) {
 	if s.core.draining {
 		s.keepClient = false
 	}
-	h.SetConnection(s.connectionHeader())
-}
-
-// connectionHeader is what the client is told.
-func (s *stream) connectionHeader() h1.ConnHeader {
+	// The client is told what does not follow from the versions.
 	switch {
-	case !s.keepClient:
-		return h1.ConnClose
-	case s.minor == 0:
-		return h1.ConnKeepAlive
+	case s.keepClient && (s.minor == 0 || h.Minor() == 0):
+		h.SetConnection(h1.ConnKeepAlive)
+	case s.keepClient || h.Minor() == 0:
+		h.SetConnection(h1.ConnUnset)
+	default:
+		h.SetConnection(h1.ConnClose)
 	}
-	return h1.ConnUnset
 }
 
 // sendHead sends the response's head together with as much of the body as is there.
@@ -113,8 +109,8 @@ func (s *stream) sendHead(head []byte) bool {
 	if data := u.pending(); len(data) > 0 && !s.resBody.Done() {
 		out, n, err := s.resBody.Next(data, c.scratch[:0], s.transfer)
 		if err != nil {
-			s.badResponseBody(err)
-			return false
+			s.badResponse(err.(*h1.Error)) // nothing of it has been sent yet
+			return true
 		}
 		body = out
 		defer func() {
@@ -123,6 +119,7 @@ func (s *stream) sendHead(head []byte) bool {
 			}
 		}()
 	}
+	s.countStatus(s.status)
 	s.dataAt = s.responseAt
 	s.toClient += int64(len(head) + len(body))
 	s.clientSeen = c.now()

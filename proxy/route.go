@@ -101,21 +101,20 @@ func (s *stream) hashKey(h *h1.Head, body []byte) {
 	be := s.be
 	switch be.cfg.Balance.Algorithm {
 	case config.SourceHash:
-		if s.source.IsValid() {
-			s.key, s.hasKey = be.hash.Addr(s.source.Addr()), true
-		}
+		s.key, s.hasKey = be.keyOfAddr(s.source)
 	case config.URIHash:
-		s.key, s.hasKey = be.hash.URI(h.URI())
+		s.key, s.hasKey = be.keyOfURI(h.URI())
 	case config.URLParam:
-		s.key, s.hasKey = be.hash.URLParam(h.URI(), body)
+		s.key, s.hasKey = be.keyOfParam(h.URI(), body)
 	case config.HeaderHash:
-		if v, ok := h.Find(be.cfg.Balance.Name); ok {
-			s.key, s.hasKey = be.hash.Header(v), true
+		v, ok := h.Find(be.cfg.Balance.Name)
+		if ok {
+			s.key, s.hasKey = be.keyOfHeader(v)
 		}
 	case config.ExprHash:
 		x := s.context(sample.Request)
 		if v := be.cfg.Balance.Expr.Eval(x); v.Kind != sample.None {
-			s.key, s.hasKey = be.hash.Bytes(v.Bytes), true
+			s.key, s.hasKey = be.keyOf(v.Bytes, true)
 		}
 	}
 }
@@ -137,8 +136,13 @@ func (s *stream) assign() {
 	}
 	// Those waiting already come first, but for the servers they cannot use.
 	if be.queued.Load() == 0 {
-		if srv := be.pick(s.key, s.hasKey); srv != nil {
+		srv, slot := be.pick(s.key, s.hasKey, nil)
+		if slot {
 			s.assigned(srv)
+			return
+		}
+		if srv != nil {
+			s.queueOn(srv)
 			return
 		}
 	}

@@ -186,7 +186,7 @@ func (s *stream) replaceHeader(h *h1.Head, r *config.Rule, template []byte) {
 		_, v := h.Field(i)
 		if r.Do == config.ActReplaceHeader {
 			if m := r.Pattern.FindSubmatchIndex(v); m != nil {
-				h.Replace(i, replaced(v, m, r.Pattern, tmp))
+				h.Replace(i, replaced(v, m, tmp))
 			}
 			continue
 		}
@@ -197,10 +197,29 @@ func (s *stream) replaceHeader(h *h1.Head, r *config.Rule, template []byte) {
 }
 
 // replaced is v with the match replaced by the template.
-func replaced(v []byte, m []int, p config.Pattern, template []byte) []byte {
+func replaced(v []byte, m []int, template []byte) []byte {
 	out := append([]byte(nil), v[:m[0]]...)
-	out = p.Expand(out, template, v, m)
+	out = expand(out, template, v, m)
 	return append(out, v[m[1]:]...)
+}
+
+// expand writes a template whose \\0 to \\9 stand for what the groups of a match hold.
+func expand(dst, template, v []byte, m []int) []byte {
+	for i := 0; i < len(template); i++ {
+		if template[i] != '\\' || i+1 == len(template) {
+			dst = append(dst, template[i])
+			continue
+		}
+		i++
+		group := int(template[i]) - '0'
+		switch {
+		case group < 0 || group > 9:
+			dst = append(dst, template[i])
+		case 2*group+1 < len(m) && m[2*group] >= 0:
+			dst = append(dst, v[m[2*group]:m[2*group+1]]...)
+		}
+	}
+	return dst
 }
 
 // replaceElements does so in each comma-separated element.
@@ -218,7 +237,7 @@ func replaceElements(v []byte, p config.Pattern, template []byte) (out []byte, c
 			element = element[1:]
 		}
 		if m := p.FindSubmatchIndex(element); m != nil {
-			out, changed = append(out, replaced(element, m, p, template)...), true
+			out, changed = append(out, replaced(element, m, template)...), true
 		} else {
 			out = append(out, element...)
 		}
@@ -235,13 +254,13 @@ func (s *stream) replaceTarget(h *h1.Head, r *config.Rule, template []byte) {
 	tmp := append([]byte(nil), template...)
 	if r.Do == config.ActReplaceURI {
 		if m := r.Pattern.FindSubmatchIndex(h.URI()); m != nil {
-			h.SetURI(replaced(h.URI(), m, r.Pattern, tmp))
+			h.SetURI(replaced(h.URI(), m, tmp))
 		}
 		return
 	}
 	path := h.Path()
 	if m := r.Pattern.FindSubmatchIndex(path); m != nil {
-		out := replaced(path, m, r.Pattern, tmp)
+		out := replaced(path, m, tmp)
 		if hasQuery(h.URI()) {
 			out = append(append(out, '?'), h.Query()...)
 		}

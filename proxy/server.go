@@ -36,7 +36,6 @@ type proxy struct {
 	servers     []*server
 	byCookie    map[string]*server
 	byConfig    map[*config.Server]*server
-	hash        hasher
 	chooser     chooser
 	queued      atomic.Int64 // in the backend's and its servers' queues
 	queuedMax   atomic.Int64
@@ -127,42 +126,6 @@ func (srv *server) takeSlot() bool {
 // mayQueue says whether one more may wait for this server.
 func (srv *server) mayQueue() bool {
 	return srv.cfg.MaxQueue == 0 || srv.queuedNow.Load() < int64(srv.cfg.MaxQueue)
-}
-
-// pick chooses a server and takes a place on it; nil: all are full, or none is up.
-func (p *proxy) pick(key uint32, keyed bool) *server {
-	for range len(p.servers) + 1 {
-		i := p.chooser.choose(key, keyed)
-		if i < 0 {
-			return nil
-		}
-		if srv := p.servers[i]; srv.takeSlot() {
-			return srv
-		}
-	}
-	return nil
-}
-
-// pickOther chooses again, if possible another server than the one that failed.
-func (p *proxy) pickOther(key uint32, keyed bool, failed *server) *server {
-	for range len(p.servers) + 1 {
-		srv := p.pick(key, keyed)
-		if srv != failed || srv == nil || p.usableServers() < 2 {
-			return srv
-		}
-		if p.chooser.hashes() {
-			// The key leads back to it: any other one is better now.
-			srv.served.Add(-1)
-			for _, other := range p.servers {
-				if other != failed && other.ready.Load() && other.takeSlot() {
-					return other
-				}
-			}
-			return nil
-		}
-		srv.served.Add(-1)
-	}
-	return nil
 }
 
 // setAddr changes where the server is.

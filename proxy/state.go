@@ -26,7 +26,7 @@ type serverState struct {
 }
 
 // prepare gives a backend's servers their first state.
-func (p *proxy) prepare() error {
+func (p *proxy) prepare() {
 	now := p.engine.started
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -39,11 +39,8 @@ func (p *proxy) prepare() error {
 			s.admin = Maint
 		}
 	}
-	if err := p.chooser.init(p); err != nil {
-		return err
-	}
+	p.chooser.init(p)
 	p.settle(now)
-	return nil
 }
 
 // origin is the server whose state counts: the tracked one, or itself.

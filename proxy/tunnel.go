@@ -67,8 +67,8 @@ func (s *stream) startBackend() {
 	if s.be != s.fe && len(s.be.cfg.Rules.TCPContent) > 0 && s.contentRules(s.be, true) == answered {
 		return
 	}
-	if s.be.cfg.Balance.Algorithm == config.SourceHash && s.source.IsValid() {
-		s.key, s.hasKey = s.be.hash.Addr(s.source.Addr()), true
+	if s.be.cfg.Balance.Algorithm == config.SourceHash {
+		s.key, s.hasKey = s.be.keyOfAddr(s.source)
 	}
 	s.useServer()
 	s.assign()
