@@ -40,6 +40,7 @@ type core struct {
 	listeners  []*listener
 	janitor    loop.Timer
 	draining   bool
+	drainFrom  time.Duration
 	wasDrained bool
 	retryTimer loop.Timer
 }

@@ -228,15 +228,16 @@ func (c *core) drain() {
 	if c.draining {
 		return
 	}
-	c.draining = true
+	c.draining, c.drainFrom = true, c.now()
 	c.stopListening()
-	for s := c.live.next; s != &c.live; {
-		next := s.next
-		if s.phase == phaseIdle && !s.first && s.fe.http {
-			s.logged = true
-			s.destroy()
+	for s := c.live.next; s != &c.live; s = s.next {
+		s.schedule() // idle ones have less time now
+	}
+	for _, list := range c.idle {
+		for len(list) > 0 {
+			c.discard(list[len(list)-1])
+			list = list[:len(list)-1]
 		}
-		s = next
 	}
 	if c.count == 0 {
 		c.engine.coreDrained(c)

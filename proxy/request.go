@@ -96,7 +96,8 @@ func (s *stream) requestAborted() {
 
 // requestTimeout: the head did not come in time.
 func (s *stream) requestTimeout(some bool) {
-	if !s.first && !some {
+	if !some && (!s.first || s.core.draining) {
+		s.logged = true
 		s.destroy()
 		return
 	}

@@ -337,6 +337,10 @@ func (s *stream) Expired(*loop.Timer) {
 	}
 }
 
+// idleGrace is how long a client's idle connection stays open when its worker drains. A request that was
+// already on its way when we closed would be lost; one that arrives in this time is answered, and told that it was the last.
+const idleGrace = 2 * time.Second
+
 // due is when the stream has waited too long; none if it may wait for ever.
 func (s *stream) due() time.Duration {
 	limit := none
@@ -348,6 +352,9 @@ func (s *stream) due() time.Duration {
 	fe, be := &s.fe.cfg.Timeouts, &s.be.cfg.Timeouts
 	switch s.phase {
 	case phaseIdle:
+		if s.core.draining {
+			at(s.core.drainFrom, idleGrace)
+		}
 		switch {
 		case !s.first && fe.HTTPKeepAlive > 0:
 			at(s.phaseStart, fe.HTTPKeepAlive)
