@@ -364,6 +364,12 @@ func (a *args) condition(point sample.Place) *sample.Condition {
 	for i, w := range words {
 		texts[i] = w.text
 	}
+	for _, t := range texts {
+		if a.draft.lostACLs[strings.TrimPrefix(t, "!")] {
+			a.failed = true // said where the ACL is
+			return nil
+		}
+	}
 	c, warnings, err := a.draft.acls.ParseCondition(texts, a.front(point))
 	for _, text := range warnings {
 		a.report.warn(words[0].pos, "condition", a.name+": "+oneLine(text), "")

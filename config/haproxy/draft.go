@@ -30,12 +30,16 @@ type draft struct {
 
 	inherited
 	servers    []*serverDraft
+	byName     map[string]*serverDraft
+	byID       map[int]*serverDraft
 	switches   []switchDraft
 	useServers []useServerDraft
 	redirects  []config.Rule // of the redirect keyword, which stand after http-request
 	disabled   bool
 	bindSeen   bool // there is a bind line, right or wrong
 
+	// names that lines with an error would have defined: their users are not reported as well
+	lostACLs, lostServers map[string]bool
 	// ranks of the rules seen, for warnings about their order
 	rank      int
 	rankName  string
@@ -80,7 +84,9 @@ type captureUse struct {
 
 // newDraft is a section with nothing set.
 func (r *reader) newDraft(kind caps, head, name word) *draft {
-	d := &draft{kind: kind, name: name, head: head, timeoutsGiven: make(map[string]bool), misranked: make(map[int]bool), acls: sample.NewACLs(r.opts.ReadFile)}
+	d := &draft{kind: kind, name: name, head: head, timeoutsGiven: make(map[string]bool), misranked: make(map[int]bool), lostACLs: make(map[string]bool), lostServers: make(map[string]bool),
+		byName: make(map[string]*serverDraft), byID: make(map[int]*serverDraft),
+		acls: sample.NewACLs(r.opts.ReadFile)}
 	d.proxy = &config.Proxy{Retries: defaultRetries}
 	d.server.Server = config.Server{Weight: 1, PoolMax: -1, PoolPurgeDelay: defaultPurge,
 		Check: config.CheckParams{Inter: defaultInter, Rise: 2, Fall: 3, ErrorLimit: 10}}

@@ -27,11 +27,13 @@ type reader struct {
 	quiet   bool   // inside a section that is refused as a whole
 	draft   *draft // the proxy or defaults section being read
 	// skipped: the section's own line was wrong, and its lines are only checked for being known.
-	global     global
-	defaults   []*draft
-	proxies    []*draft
-	resolved   map[string]resolution
-	references []reference
+	global   global
+	defaults []*draft
+	proxies  []*draft
+	// frontends and backends by name; a listen is both.
+	frontends, backends map[string]*draft
+	resolved            map[string]resolution
+	references          []reference
 }
 
 // reference is a proxy or server that an expression names.
@@ -53,6 +55,7 @@ type global struct {
 
 func newReader(opts Options, r *report) *reader {
 	return &reader{opts: opts, report: r, env: make(map[string]*string), section: topLevel, resolved: make(map[string]resolution),
+		frontends: make(map[string]*draft), backends: make(map[string]*draft),
 		global: global{ProxyGlobal: config.ProxyGlobal{BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101, LogTag: "haproxy", StatsTimeout: defaultStatsTimeout, StatsMaxConn: 10}}}
 }
 

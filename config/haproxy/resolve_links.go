@@ -9,14 +9,7 @@ import (
 )
 
 // backend finds a proxy that has servers by its name.
-func (r *reader) backend(name string) *draft {
-	for _, d := range r.proxies {
-		if d.back() && d.name.text == name {
-			return d
-		}
-	}
-	return nil
-}
+func (r *reader) backend(name string) *draft { return r.backends[name] }
 
 // target finds the backend a frontend names and checks that they go together.
 func (r *reader) target(d *draft, w word, what string) *config.Proxy {
@@ -65,7 +58,10 @@ func (r *reader) links(d *draft) {
 		p.DefaultBackend = p
 	}
 	for _, u := range d.useServers {
-		s := d.serverNamed(u.name.text)
+		s := d.byName[u.name.text]
+		if d.lostServers[u.name.text] {
+			continue
+		}
 		if s == nil {
 			r.report.bad(u.name.pos, "unknown-name", fmt.Sprintf("%s %s: there is no server %s", p.Kind, p.Name, q(u.name.text)), "")
 			continue
@@ -86,7 +82,7 @@ func (r *reader) named() {
 		b := ref.draft
 		switch {
 		case ref.to.Frontend != "":
-			if !r.hasFrontend(ref.to.Frontend) {
+			if r.frontends[ref.to.Frontend] == nil {
 				missing = "frontend " + q(ref.to.Frontend)
 			}
 		case ref.to.Backend != "":
@@ -94,32 +90,13 @@ func (r *reader) named() {
 				missing = "backend " + q(ref.to.Backend)
 			}
 		}
-		if missing == "" && ref.to.Server != "" && b != nil && b.kind != capD && b.serverNamed(ref.to.Server) == nil {
+		if missing == "" && ref.to.Server != "" && b != nil && b.kind != capD && b.byName[ref.to.Server] == nil && !b.lostServers[ref.to.Server] {
 			missing = fmt.Sprintf("server %s in backend %s", q(ref.to.Server), q(b.name.text))
 		}
 		if missing != "" {
 			r.report.bad(ref.pos, "unknown-name", fmt.Sprintf("%s: %s asks for %s, which is not there", ref.name, ref.to.Word, missing), "")
 		}
 	}
-}
-
-func (r *reader) hasFrontend(name string) bool {
-	for _, d := range r.proxies {
-		if d.front() && d.name.text == name {
-			return true
-		}
-	}
-	return false
-}
-
-// serverNamed gives a server of the section by its name.
-func (d *draft) serverNamed(name string) *serverDraft {
-	for _, s := range d.servers {
-		if s.Name == name {
-			return s
-		}
-	}
-	return nil
 }
 
 // servers completes the servers of a proxy: addresses, limits, what is checked.
@@ -217,8 +194,9 @@ func (r *reader) tracks(d *draft) {
 			fail("there is no backend " + q(backend))
 			continue
 		}
-		t := b.serverNamed(name)
+		t := b.byName[name]
 		switch {
+		case b.lostServers[name]: // said where it is
 		case t == nil:
 			fail("there is no server " + q(name))
 		case s.Check.On:
@@ -249,7 +227,7 @@ func (r *reader) circle(b *draft, s *serverDraft) bool {
 		} else {
 			name = backend
 		}
-		s = b.serverNamed(name)
+		s = b.byName[name]
 	}
 	return false
 }
@@ -303,7 +281,7 @@ func (r *reader) httpSteps(c *checkDraft) []config.CheckStep {
 			}
 		case config.StepExpect:
 			expected = true
-			if !sent {
+			if !sent && !c.broken {
 				r.report.bad(s.Pos, "check-order", "http-check expect: no request is sent before it", "write http-check send before it")
 			}
 		}

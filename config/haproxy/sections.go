@@ -105,11 +105,27 @@ func setProxySection(a *args) {
 	if a.more() && !a.failed {
 		a.addressOnSection(d)
 	}
-	for _, other := range r.proxies {
-		if name.text == other.name.text && other.kind&fl != 0 && d.front() || name.text == other.name.text && other.back() && d.back() {
-			r.report.bad(name.pos, "duplicate-name", fmt.Sprintf("there is another %s %s", other.head.text, q(name.text)), fmt.Sprintf("on line %d", other.head.pos.Line))
-			break
-		}
+	r.register(d)
+}
+
+// register keeps a proxy under its name, which no other of its kind may have.
+func (r *reader) register(d *draft) {
+	name := d.name.text
+	var other *draft
+	if d.front() {
+		other = r.frontends[name]
+	}
+	if other == nil && d.back() {
+		other = r.backends[name]
+	}
+	if other != nil {
+		r.report.bad(d.name.pos, "duplicate-name", fmt.Sprintf("there is another %s %s", other.head.text, q(name)), fmt.Sprintf("on line %d", other.head.pos.Line))
+	}
+	if d.front() && r.frontends[name] == nil {
+		r.frontends[name] = d
+	}
+	if d.back() && r.backends[name] == nil {
+		r.backends[name] = d
 	}
 	r.proxies = append(r.proxies, d)
 }

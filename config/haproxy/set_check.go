@@ -25,6 +25,7 @@ type checkDraft struct {
 	comment  string // of the comment step before
 
 	disableOn404, sendState bool
+	broken                  bool // a step has an error
 }
 
 func (c checkDraft) clone() checkDraft {
@@ -146,6 +147,7 @@ func (a *args) steps() *[]config.CheckStep {
 // addStep adds a step under the last comment.
 func (a *args) addStep(s config.CheckStep) {
 	if !a.done() {
+		a.draft.check.broken = true
 		return
 	}
 	if s.Pos = a.head.pos; s.Comment == "" {
@@ -201,7 +203,7 @@ func checkConnect(a *args) {
 			a.oneOf(w, "port", "addr", "send-proxy", "linger", "default", "comment", "ssl", "sni", "alpn", "via-socks4", "proto")
 		}
 	}
-	if list := *a.steps(); len(list) > 0 && list[0].Kind != config.StepConnect {
+	if list := *a.steps(); len(list) > 0 && !a.draft.check.broken && list[0].Kind != config.StepConnect {
 		a.fail(a.head.pos, "check-order", "the first step must be a connect where one of them is", fmt.Sprintf("the first is on line %d", list[0].Pos.Line))
 	}
 	a.addStep(s)

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -44,6 +45,11 @@ func deadReplace(a *args) {
 	if a.failed {
 		return
 	}
+	if from, to, ok := requestLine(w.text, with.text); ok && strings.HasPrefix(a.k.word, "req") {
+		re := a.pattern(word{text: from, pos: w.pos}, strings.Contains(a.k.word, "irep"))
+		a.deadRule(false, config.Rule{Do: config.ActReplaceURI, Pattern: re, Format: a.literal(word{text: to, pos: with.pos})})
+		return
+	}
 	name, pattern := headerOfPattern(w.text)
 	to, value, ok := strings.Cut(with.text, ":")
 	if name == "" || !ok || !strings.EqualFold(to, name) || strings.Contains(pattern, "^") {
@@ -53,6 +59,30 @@ func deadReplace(a *args) {
 	re := a.pattern(word{text: "^" + strings.TrimLeft(pattern, " "), pos: w.pos}, strings.Contains(a.k.word, "irep"))
 	format := a.literal(word{text: strings.TrimLeft(value, " "), pos: with.pos})
 	a.deadRule(strings.HasPrefix(a.k.word, "rsp"), config.Rule{Do: config.ActReplaceHeader, Name: name, Pattern: re, Format: format})
+}
+
+// methodGroup is how patterns over the request line begin: the method as a group, a space,
+// and the path. Both spellings of the space inside the group's class are in use.
+var methodGroup = regexp.MustCompile(`^\^\(\[\^[ :\\]+\]\*(?:\) /| /\))`)
+
+// requestLine takes a pattern over the request line and its replacement as one over the URI, where
+// they keep the method and what follows the path: ^([^ ]*) /FROM(.*) and \1 /TO\2.
+func requestLine(pattern, text string) (from, to string, ok bool) {
+	head := methodGroup.FindString(pattern)
+	if head == "" {
+		return "", "", false
+	}
+	from, ok = strings.CutSuffix(pattern[len(head):], "(.*)")
+	start := `\1 /`
+	if strings.HasSuffix(head, "/)") {
+		start = `\1`
+	}
+	to, starts := strings.CutPrefix(text, start)
+	to, ends := strings.CutSuffix(to, `\2`)
+	if !ok || !starts || !ends || strings.ContainsAny(from, "() ") || strings.Contains(to, `\`) {
+		return "", "", false
+	}
+	return "^/" + from + "(.*)", "/" + to + `\1`, true
 }
 
 // tooOld refuses a form that has no counterpart that can be written without knowing the requests.

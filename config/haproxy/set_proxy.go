@@ -154,6 +154,7 @@ func setACL(a *args) {
 		a.report.warn(name.pos, "acl", "acl "+name.text+": "+oneLine(text), "")
 	}
 	if err != nil {
+		a.draft.lostACLs[name.text] = true
 		a.language(a.list, err)
 	}
 	a.rest()

@@ -43,6 +43,10 @@ func (a *args) ruleSet(p place, point sample.Place, to *[]config.Rule) {
 	b.list, b.at = a.list[a.at:], 0
 	a.rest()
 	head := w
+	if strings.HasPrefix(w.text, "lua.") {
+		a.unsupported(w, noLua)
+		return
+	}
 	if name, _, found := strings.Cut(w.text, "("); found {
 		head.text = name // set-var(…) and its like
 	}

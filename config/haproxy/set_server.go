@@ -51,6 +51,7 @@ func (a *args) newServer(name, at word) *serverDraft {
 	a.serverAddress(&s)
 	a.serverParameters(&s)
 	if !a.done() {
+		a.draft.lostServers[s.Name] = true
 		return nil
 	}
 	return &s
@@ -58,17 +59,17 @@ func (a *args) newServer(name, at word) *serverDraft {
 
 // addServer adds a server whose name must be new.
 func (a *args) addServer(s *serverDraft) {
-	for _, other := range a.draft.servers {
-		switch {
-		case other.Name == s.Name:
-			a.report.bad(s.Pos, "duplicate-name", fmt.Sprintf("there is another server %s in this %s", q(s.Name), a.draft.proxy.Kind), fmt.Sprintf("on line %d", other.Pos.Line))
-			return
-		case other.ID == s.ID && s.ID != 0:
-			a.report.bad(s.Pos, "duplicate-id", fmt.Sprintf("server %s: id %d is taken", q(s.Name), s.ID), fmt.Sprintf("by server %s on line %d", other.Name, other.Pos.Line))
-			return
-		}
+	d := a.draft
+	if other := d.byName[s.Name]; other != nil {
+		a.report.bad(s.Pos, "duplicate-name", fmt.Sprintf("there is another server %s in this %s", q(s.Name), d.proxy.Kind), fmt.Sprintf("on line %d", other.Pos.Line))
+		return
 	}
-	a.draft.servers = append(a.draft.servers, s)
+	if other := d.byID[s.ID]; other != nil && s.ID != 0 {
+		a.report.bad(s.Pos, "duplicate-id", fmt.Sprintf("server %s: id %d is taken", q(s.Name), s.ID), fmt.Sprintf("by server %s on line %d", other.Name, other.Pos.Line))
+		return
+	}
+	d.servers = append(d.servers, s)
+	d.byName[s.Name], d.byID[s.ID] = s, s
 }
 
 // serverAddress takes the address apart; a name in it is looked up when everything has been read.
@@ -164,6 +165,9 @@ func setServerTemplate(a *args) {
 	}
 	s := a.newServer(name, at)
 	if s == nil {
+		for i := first; i <= last; i++ {
+			a.draft.lostServers[name.text+strconv.Itoa(i)] = true
+		}
 		return
 	}
 	for i := first; i <= last; i++ {

@@ -99,7 +99,6 @@ var globalWords = append([]keyword{
 var globalRefused = each(group(refused, "",
 	[3]string{"set-var", "NAME EXPRESSION", "a variable of the process"},
 	[3]string{"set-var-fmt", "NAME FORMAT", "a variable of the process"},
-	[3]string{"server-state-file", "FILE", "state of servers from an earlier run"},
 	[3]string{"h1-case-adjust", "FROM TO", "the case of a header's name"},
 	[3]string{"h1-case-adjust-file", "FILE", "the case of headers' names"},
 	[3]string{"unix-bind", "WORDS", "prefix and owner of UNIX sockets"},
@@ -122,7 +121,7 @@ var globalRefused = each(group(refused, "",
 	}
 })
 
-var globalHarmless = each(append(group(harmless, noMachinery,
+var globalHarmless = each(append(append(group(harmless, noMachinery,
 	[3]string{"quiet", "", "say nothing at start"},
 	[3]string{"cpu-map", "THREADS CPUS", "threads tied to processors"},
 	[3]string{"cpu-policy", "POLICY", "how threads are spread over processors"},
@@ -179,7 +178,8 @@ var globalHarmless = each(append(group(harmless, noMachinery,
 	[3]string{"limited-quic", "", "QUIC with an old library"},
 	[3]string{"harden.reject-privileged-ports.tcp", "on|off", "refuse clients from ports below 1024"},
 	[3]string{"harden.reject-privileged-ports.quic", "on|off", "refuse clients from ports below 1024"},
-), group(harmless, onlyTLS, [3]string{"maxsslconn", "N", "TLS connections at the same time"}, [3]string{"maxsslrate", "N", "TLS sessions in a second"})...),
+), group(harmless, noState, [3]string{"server-state-file", "FILE", "state of servers from an earlier run"})...),
+	group(harmless, onlyTLS, [3]string{"maxsslconn", "N", "TLS connections at the same time"}, [3]string{"maxsslrate", "N", "TLS sessions in a second"})...),
 	func(k *keyword) {
 		switch k.word {
 		case "cpu-policy", "cpu-set", "setcap", "expose-deprecated-directives", "anonkey", "prealloc-fd", "h1-do-not-close-on-insecure-transfer-encoding",

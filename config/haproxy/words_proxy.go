@@ -76,8 +76,6 @@ var proxyRefused = each(group(refused, "",
 	[3]string{"http-send-name-header", "NAME", "tell servers their name"},
 	[3]string{"dynamic-cookie-key", "KEY", "key of dynamic cookies"},
 	[3]string{"hash-balance-factor", "PERCENT", "bounded load of consistent hashing"},
-	[3]string{"load-server-state-from-file", "global|local|none", "state of servers from an earlier run"},
-	[3]string{"server-state-file-name", "FILE", "where that state lies"},
 	[3]string{"max-session-srv-conns", "N", "idle server connections of a client"},
 	[3]string{"use-fcgi-app", "NAME", "speak FastCGI"},
 	[3]string{"log-steps", "WORDS", "when lines are logged"},
@@ -90,7 +88,7 @@ var proxyRefused = each(group(refused, "",
 	k.in = dflb
 	switch k.word {
 	case "stick", "dispatch", "transparent", "force-persist", "ignore-persist", "http-send-name-header", "dynamic-cookie-key", "hash-balance-factor",
-		"load-server-state-from-file", "server-state-file-name", "max-session-srv-conns", "use-fcgi-app":
+		"max-session-srv-conns", "use-fcgi-app":
 		k.in = dlb
 	case "log-format-sd", "error-log-format":
 		k.in = dfl
@@ -102,7 +100,7 @@ var proxyRefused = each(group(refused, "",
 	}
 })
 
-var proxyHarmless = each(group(harmless, noMachinery,
+var proxyHarmless = each(append(group(harmless, noMachinery,
 	[3]string{"max-keep-alive-queue", "N", "queue length at which a client may change servers"},
 	[3]string{"clitcpka-cnt", "N", "keepalive probes to clients"},
 	[3]string{"clitcpka-idle", "TIME", "idle time before them"},
@@ -111,7 +109,10 @@ var proxyHarmless = each(group(harmless, noMachinery,
 	[3]string{"srvtcpka-idle", "TIME", "idle time before them"},
 	[3]string{"srvtcpka-intvl", "TIME", "time between them"},
 	[3]string{"bind-process", "PROCESSES", "processes the proxy runs in"},
-), func(k *keyword) { k.in = dflb })
+), group(harmless, noState,
+	[3]string{"load-server-state-from-file", "global|local|none", "state of servers from an earlier run"},
+	[3]string{"server-state-file-name", "[FILE]", "where that state lies"},
+)...), func(k *keyword) { k.in = dflb })
 
 // deadProxyWords are gone from HAProxy; where today's words say the same they still work.
 var deadProxyWords = []keyword{
