@@ -18,6 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/linux/confine"
 	"github.com/evenkeel/evenkeel/proxy"
+	"github.com/evenkeel/evenkeel/syslog"
 )
 
 // controlFD is where a worker finds its director.
@@ -34,6 +35,8 @@ type workerProcess struct {
 	order   *startOrder
 	cfg     *config.Proxying
 	engine  *proxy.Engine
+	syslog  *syslog.Log
+	logger  *syslog.Logger
 	changed chan struct{}
 	stop    func() // checks and the runtime socket
 }
@@ -98,9 +101,11 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 		return err
 	}
 	host, _ := os.Hostname()
+	w.syslog = syslog.New(identity(g, host))
+	w.logger = w.syslog.Logger()
 	maxConn := w.descriptors()
 	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: maxConn, Host: host, Listeners: w.listeners,
-		Log: func(severity int, _ *config.Proxy, text string) { w.log.Log(levelOf(severity), text) },
+		Syslog: w.syslog, Log: w.announce,
 		Changed: func() {
 			select {
 			case w.changed <- struct{}{}:
@@ -121,6 +126,28 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 		return err
 	}
 	return w.open()
+}
+
+// identity is what the proxy's log lines say of their sender.
+func identity(g *config.ProxyGlobal, host string) syslog.Identity {
+	id := syslog.Identity{Tag: g.LogTag, PID: os.Getpid()}
+	if id.Tag == "" {
+		id.Tag = "haproxy"
+	}
+	if g.LogSendHost {
+		if id.Host = g.LogHost; id.Host == "" {
+			id.Host = host
+		}
+	}
+	return id
+}
+
+// announce takes a line that belongs to no request: into our own log, and to the log targets of its proxy.
+func (w *workerProcess) announce(severity int, p *config.Proxy, text string) {
+	w.log.Log(levelOf(severity), text)
+	if p != nil && len(p.Log) > 0 {
+		w.logger.Log(p.Log, p.LogTag, severity, text)
+	}
 }
 
 // levelOf turns a severity of syslog into a level of our own log.

@@ -3,7 +3,6 @@ package proxy
 import (
 	"net/netip"
 	"sync/atomic"
-	"time"
 
 	"github.com/evenkeel/evenkeel/balance"
 	"github.com/evenkeel/evenkeel/config"
@@ -22,11 +21,11 @@ func (c *chooser) init(p *proxy) {
 		Avalanche: h.Avalanche, Draws: b.Draws, AllBackups: p.cfg.Options.AllBackups, Seed: uint64(p.engine.started.UnixNano())}
 }
 
-// rebuild makes the next table from the servers' states. The backend's mutex is held.
-func (c *chooser) rebuild(p *proxy, now time.Time) {
+// rebuild makes the next table from the servers' states. states is held.
+func (c *chooser) rebuild(p *proxy) {
 	servers := make([]balance.Server, len(p.servers))
 	for i, srv := range p.servers {
-		servers[i] = balance.Server{ID: srv.cfg.ID, Weight: srv.state.weight, Warm: srv.warm(now), Usable: srv.ready.Load(), Backup: srv.cfg.Backup}
+		servers[i] = balance.Server{ID: srv.cfg.ID, Weight: srv.weight, Warm: srv.health.Warm(), Usable: srv.ready.Load(), Backup: srv.cfg.Backup}
 	}
 	c.table.Store(balance.New(c.params, servers, c.table.Load()))
 }

@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/evenkeel/evenkeel/health"
 )
 
 var _ Commands = (*Engine)(nil)
@@ -38,13 +40,8 @@ func (e *Engine) SetState(backend, server string, state AdminState) error {
 	if err != nil {
 		return err
 	}
-	srv.change(time.Now(), "", func(s *serverState) {
-		if s.admin == Maint && state == Ready && srv.cfg.Check.On {
-			// It comes back as one that was just started: up until a check says otherwise.
-			s.running = true
-		}
-		s.admin = state
-		s.upSince = time.Now()
+	srv.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
+		return h.SetAdmin(now, health.Admin(state), effects)
 	})
 	return nil
 }
@@ -61,7 +58,7 @@ func (e *Engine) SetWeight(backend, server string, weight int) error {
 	if !srv.be.chooser.dynamic() && weight != srv.cfg.Weight && weight != 0 {
 		return fmt.Errorf("backend %s balances by a static algorithm: only weight 0 and %d are possible", backend, srv.cfg.Weight)
 	}
-	srv.change(time.Now(), "", func(s *serverState) { s.weight = weight })
+	srv.reweigh(weight)
 	return nil
 }
 
@@ -111,7 +108,9 @@ func (e *Engine) SetHealth(backend, server string, h ForcedHealth) error {
 	if srv.tracked != nil {
 		return fmt.Errorf("server %s/%s tracks another one: set that one's health", backend, server)
 	}
-	srv.forceHealth(h)
+	srv.tell(func(m *health.Server, now health.Time, effects []health.Effect) []health.Effect {
+		return m.Force(now, health.Operation(h), effects)
+	})
 	return nil
 }
 
@@ -155,9 +154,9 @@ func (e *Engine) EnableChecks(backend, server string, on bool) error {
 	if !srv.cfg.Check.On {
 		return fmt.Errorf("server %s/%s has no check", backend, server)
 	}
-	srv.be.mu.Lock()
-	srv.state.checks = on
-	srv.be.mu.Unlock()
+	e.states.Lock()
+	srv.health.Pause(!on)
+	e.states.Unlock()
 	return nil
 }
 
@@ -292,15 +291,15 @@ func (e *Engine) ClearCounters(all bool) {
 			srv.servedMax.Store(srv.served.Load())
 			srv.queuedMax.Store(srv.queuedNow.Load())
 			if all {
-				p.mu.Lock()
-				srv.state.downs, srv.state.downTime, srv.state.last.Failures = 0, 0, 0
-				p.mu.Unlock()
+				e.states.Lock()
+				srv.health.Failed, srv.health.Downs, srv.health.TrafficFail = 0, 0, 0
+				e.states.Unlock()
 			}
 		}
 		if all {
-			p.mu.Lock()
+			e.states.Lock()
 			p.downs, p.downTime = 0, 0
-			p.mu.Unlock()
+			e.states.Unlock()
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/sock"
 )
@@ -219,6 +220,9 @@ func (s *stream) connected() {
 	now := s.core.now()
 	s.connectedAt, s.serverSeen = now, now
 	s.last = s.srv
+	if !s.up.reused {
+		s.srv.observe(health.Connected)
+	}
 	if s.srv.cfg.SendProxy != 0 && !s.up.reused {
 		s.sendProxyHeader()
 	}
@@ -236,7 +240,7 @@ func (s *stream) connected() {
 // connectFailed decides what follows a connection that did not come about.
 func (s *stream) connectFailed(cause byte, reason string) {
 	s.core.dropConnection(s)
-	s.srv.observe(false)
+	s.srv.observe(health.ConnectFailed)
 	srv := s.srv
 	if s.tries <= 0 {
 		srv.shards[s.core.id].failedConnections.Add(1)

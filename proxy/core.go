@@ -7,6 +7,7 @@ import (
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/syslog"
 )
 
 // receiveSize is how much one read takes at most. What a slow receiver leaves of it is kept
@@ -18,7 +19,8 @@ type core struct {
 	engine *Engine
 	id     int
 	loop   *loop.Loop
-	logs   *logBatch
+	logs   *syslog.Batch
+	routes []*syslog.Route // by proxy
 
 	receiveBuffer []byte
 	headBuffer    []byte // heads being written
@@ -73,12 +75,15 @@ func newCore(e *Engine, id int) (*core, error) {
 	c.ctx.Record = &c.record
 	c.ctx.Env = e
 	c.ctx.Random = rand.Uint64() | 1
-	c.logs = newLogBatch(e)
+	c.logs = e.opts.Syslog.Batch()
+	for _, p := range e.proxies {
+		c.routes = append(c.routes, c.logs.Route(p.cfg.Log, p.cfg.LogTag))
+	}
 	l.AtTurnEnd(c.turnEnd)
 	return c, nil
 }
 
-func (c *core) turnEnd() { c.logs.flush() }
+func (c *core) turnEnd() { c.logs.Flush(c.loop.Wall()) }
 
 func (c *core) head() *h1.Head {
 	if n := len(c.heads); n > 0 {

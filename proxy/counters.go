@@ -8,10 +8,10 @@ type counters struct {
 	connections, sessions, requests                    atomic.Int64
 	bytesIn, bytesOut                                  atomic.Int64
 	deniedRequests, deniedResponses, deniedConnections atomic.Int64
-	deniedSessions                                     atomic.Int64
+
 	failedRequests, failedConnections, failedResponses atomic.Int64
 	retries, redispatches                              atomic.Int64
-	clientAborts, serverAborts, intercepted, internal  atomic.Int64
+	clientAborts, serverAborts, intercepted            atomic.Int64
 	selected, connects, reuses                         atomic.Int64
 	codes                                              [6]atomic.Int64 // other, 1xx … 5xx
 	lastSession                                        atomic.Int64    // Unix time; 0: never

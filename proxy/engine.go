@@ -12,6 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/syslog"
 )
 
 // Options are what an Engine needs of the process around it.
@@ -23,7 +24,9 @@ type Options struct {
 	// Listeners gives the listening sockets of a bind, opened by whoever may; they are shared out over the loops. The
 	// engine closes them when it stops listening.
 	Listeners func(*config.Bind) []int
-	// Log takes lines about the engine itself and its servers' states; it must not block.
+	// Syslog takes the lines of traffic.
+	Syslog *syslog.Log
+	// Log takes lines about the engine itself and its servers' states, p being the proxy concerned or nil; it must not block.
 	Log func(severity int, p *config.Proxy, text string)
 	// Applet answers requests for the statistics page. It is called on a goroutine of its own.
 	Applet func(*AppletRequest) AppletReply
@@ -51,8 +54,8 @@ type Engine struct {
 	maxConn   atomic.Int64
 	maxSeen   atomic.Int64
 	serial    atomic.Uint32
-	requests  atomic.Int64
 
+	states    sync.Mutex // guards the servers' health machines and weights, and what settle computes
 	bad       badMessages
 	complaint sync.Map // causes of accept errors that were logged already
 
@@ -99,7 +102,7 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 }
 
 func (e *Engine) addProxy(pc *config.Proxy) {
-	p := &proxy{cfg: pc, engine: e, http: pc.Mode == config.HTTP, since: e.started,
+	p := &proxy{cfg: pc, index: len(e.proxies), engine: e, http: pc.Mode == config.HTTP, since: e.started,
 		front: make([]counters, e.opts.Threads), back: make([]counters, e.opts.Threads),
 		pages: make(map[int]*page), byCookie: make(map[string]*server), byConfig: make(map[*config.Server]*server)}
 	for status, raw := range pc.ErrorFiles {
@@ -114,7 +117,7 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 		e.backends[pc.Name] = p
 	}
 	for i, sc := range pc.Servers {
-		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads)}
+		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads), hurry: make(chan struct{}, 1)}
 		srv.setAddr(sc.Addr)
 		srv.maxConn.Store(int64(sc.MaxConn))
 		from := sc.Source
@@ -264,7 +267,7 @@ func (e *Engine) Close() {
 				for c.live.next != &c.live {
 					c.live.next.abort('K', c.live.next.stageNow())
 				}
-				c.logs.flush()
+				c.logs.Close()
 			})
 			c.loop.Stop()
 		}

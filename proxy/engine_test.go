@@ -15,6 +15,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/syslog"
 )
 
 // site is an engine in front of servers of the test's own.
@@ -42,7 +43,7 @@ func start(t *testing.T, mode config.Mode, change func(*config.Proxy), servers .
 		change(p)
 	}
 	s := &site{t: t}
-	e, err := New(&config.Proxying{Global: limits(), Proxies: []*config.Proxy{p}}, Options{Threads: 2, MaxConn: 1000,
+	e, err := New(&config.Proxying{Global: limits(), Proxies: []*config.Proxy{p}}, Options{Threads: 2, MaxConn: 1000, Syslog: syslog.New(syslog.Identity{Tag: "test"}),
 		Listeners: func(b *config.Bind) []int {
 			fd, err := sock.ListenTCP(b.Addr, sock.ListenOptions{Backlog: 128})
 			if err != nil {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/loop"
 )
 
@@ -237,7 +238,7 @@ func (s *stream) serverGone() {
 		s.dial()
 		return
 	}
-	s.srv.observe(false)
+	s.srv.observe(health.ClosedByPeer)
 	if nothing && u.reused && !s.first {
 		// The client may repeat it by itself (RFC 9112 §9.3.1): that is what it does when a connection just closes.
 		s.blame('S', 'H')
@@ -263,7 +264,7 @@ func (s *stream) badResponse(err *h1.Error) {
 	s.gotHead = false
 	s.serverFailed()
 	s.core.engine.saveBadResponse(s, err)
-	s.srv.observe(false)
+	s.srv.observe(health.BadResponse)
 	s.blame('P', 'H')
 	s.releaseServer(false)
 	s.fail(502)
@@ -294,7 +295,7 @@ func (s *stream) exchangeTimeout() {
 		s.abort('c', 'D')
 	case !s.gotHead:
 		s.serverFailed()
-		s.srv.observe(false)
+		s.srv.observe(health.ReadTimeout)
 		s.blame('s', 'H')
 		s.releaseServer(false)
 		s.fail(504)

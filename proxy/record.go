@@ -53,7 +53,7 @@ func (s *stream) log() {
 		// Differs from HAProxy: the reason why a message was refused stands in the log, not only in "show errors".
 		line = append(append(append(line, " ("...), s.why...), ')')
 	}
-	c.logs.traffic(s.fe, severity, line)
+	c.logs.Add(c.routes[s.fe.index], severity, c.loop.Wall(), line)
 }
 
 // plainLine is what a proxy without a log format writes.
@@ -78,7 +78,7 @@ func milliseconds(from, to time.Duration) int64 {
 }
 
 // times of a request in milliseconds, as the log names them.
-type times struct{ th, ti, tR, tw, tc, tr, td, ta, tt int64 }
+type times struct{ ti, tR, tw, tc, tr, td, ta, tt int64 }
 
 func (s *stream) times() times {
 	now := s.core.now()

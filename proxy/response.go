@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/health"
 )
 
 // response handles a complete response head; rest are the bytes behind it.
@@ -31,7 +32,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	s.gotHead = true
 	s.status = status
 	s.responseAt = c.now()
-	s.srv.observe(status < 500 || status == 501 || status == 505)
+	s.srv.observe(health.OutcomeOf(status))
 	s.resBody = h.ResponseBody(s.method)
 	s.keepServer = s.keepServer && h.KeepAlive() && s.resBody.Framing() != h1.UntilClose
 	c.keep(&u.endpoint, rest)
@@ -217,7 +218,7 @@ func (s *stream) responseEnded() {
 		return
 	}
 	s.countServerAbort()
-	s.srv.observe(false)
+	s.srv.observe(health.ReadError)
 	s.abort('S', 'D')
 }
 

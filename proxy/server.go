@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
 )
@@ -15,6 +16,7 @@ import (
 // proxy is a frontend, a backend or both, while it runs.
 type proxy struct {
 	cfg    *config.Proxy
+	index  int // in the engine
 	engine *Engine
 	http   bool
 	pages  map[int]*page
@@ -41,8 +43,10 @@ type proxy struct {
 	queuedMax   atomic.Int64
 	usableCount atomic.Int64
 
-	mu       sync.Mutex // guards the queues, the servers' states, and what follows
-	queue    queue
+	mu    sync.Mutex // guards the queues
+	queue queue
+
+	// Guarded by the engine's states.
 	active   int // servers that can be chosen
 	backups  int
 	settled  bool
@@ -74,8 +78,12 @@ type server struct {
 	tracked   *server // whose state it takes
 	followers []*server
 
-	queue queue // guarded by be.mu
-	state serverState
+	queue   queue          // guarded by be.mu
+	health  *health.Server // guarded by the engine's states, as is weight
+	weight  int            // as configured or set, 0-256
+	erring  atomic.Bool    // traffic failed last time
+	hurry   chan struct{}
+	probing atomic.Bool
 }
 
 func (p *proxy) server(c *config.Server) *server { return p.byConfig[c] }
@@ -126,6 +134,14 @@ func (srv *server) takeSlot() bool {
 // mayQueue says whether one more may wait for this server.
 func (srv *server) mayQueue() bool {
 	return srv.cfg.MaxQueue == 0 || srv.queuedNow.Load() < int64(srv.cfg.MaxQueue)
+}
+
+// weightNow is the weight as configured or set.
+func (srv *server) weightNow() int {
+	e := srv.be.engine
+	e.states.Lock()
+	defer e.states.Unlock()
+	return srv.weight
 }
 
 // setAddr changes where the server is.
@@ -196,7 +212,7 @@ func (e *Engine) Server(backend, name string) (sample.ServerFacts, bool) {
 	if p, ok := e.backends[backend]; ok {
 		for _, srv := range p.servers {
 			if srv.cfg.Name == name {
-				return sample.ServerFacts{Up: srv.usable(), Connections: int(srv.served.Load()), Queue: int(srv.queuedNow.Load()), Weight: srv.weight()}, true
+				return sample.ServerFacts{Up: srv.usable(), Connections: int(srv.served.Load()), Queue: int(srv.queuedNow.Load()), Weight: srv.weightNow()}, true
 			}
 		}
 	}

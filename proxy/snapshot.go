@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/health"
 )
 
 // Status implements Commands. It may be called from any goroutine.
@@ -29,9 +30,7 @@ func (e *Engine) info(now time.Time) Info {
 	g := &e.cfg.Global
 	i := Info{PID: e.pid, Started: e.started, Threads: len(e.cores), MaxConn: e.maxConn.Load(), CurrentConns: e.conns.Load(),
 		MaxConnSeen: e.maxSeen.Load(), Node: g.Node, Description: g.Description}
-	for _, c := range e.cores {
-		i.DroppedLogs += c.logs.dropped()
-	}
+	i.DroppedLogs = e.opts.Syslog.Dropped()
 	for _, p := range e.proxies {
 		sum := total(p.front, now.Unix())
 		i.Connections += sum.connections
@@ -166,18 +165,18 @@ func (p *proxy) frontRow(now time.Time) Row {
 
 func (p *proxy) backRow(now time.Time) Row {
 	t := total(p.back, now.Unix())
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	p.engine.states.Lock()
+	defer p.engine.states.Unlock()
 	r := Row{Kind: BackendRow, Proxy: p.cfg, Name: "BACKEND", Mode: p.cfg.Mode, IID: p.cfg.ID, State: "UP"}
 	r.fill(&t, now)
-	r.QueueNow, r.QueueMax = int64(p.queue.length), p.queuedMax.Load()
+	r.QueueNow, r.QueueMax = p.waiting(), p.queuedMax.Load()
 	r.SessionsNow, r.SessionsMax, r.SessionsLimit = p.beConns.Load(), p.beConnsMax.Load(), int64(p.cfg.FullConn)
 	r.Active, r.Backup = p.active, p.backups
 	for _, srv := range p.servers {
 		if srv.ready.Load() && (!srv.cfg.Backup || p.active == 0) {
-			r.Weight += int64(srv.state.weight)
+			r.Weight += int64(srv.weight)
 		}
-		r.UserWeight += int64(srv.state.weight)
+		r.UserWeight += int64(srv.weight)
 	}
 	if p.usableCount.Load() == 0 && len(p.servers) > 0 {
 		r.State = "DOWN"
@@ -198,17 +197,20 @@ var algorithmNames = map[config.Algorithm]string{config.RoundRobin: "roundrobin"
 
 func (srv *server) row(now time.Time) Row {
 	t := total(srv.shards, now.Unix())
-	p := srv.be
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	s := &srv.state
-	r := Row{Kind: ServerRow, Proxy: p.cfg, Config: srv.cfg, Name: srv.cfg.Name, Mode: p.cfg.Mode, IID: p.cfg.ID, SID: srv.cfg.ID, State: s.status(srv)}
+	p, h := srv.be, srv.health
+	p.engine.states.Lock()
+	defer p.engine.states.Unlock()
+	tick := instant()
+	r := Row{Kind: ServerRow, Proxy: p.cfg, Config: srv.cfg, Name: srv.cfg.Name, Mode: p.cfg.Mode, IID: p.cfg.ID, SID: srv.cfg.ID, State: h.StatusText()}
 	r.fill(&t, now)
-	r.QueueNow, r.QueueMax, r.QueueLimit = int64(srv.queue.length), srv.queuedMax.Load(), int64(srv.cfg.MaxQueue)
+	r.QueueNow, r.QueueMax, r.QueueLimit = srv.queuedNow.Load(), srv.queuedMax.Load(), int64(srv.cfg.MaxQueue)
 	r.SessionsNow, r.SessionsMax, r.SessionsLimit = srv.served.Load(), srv.servedMax.Load(), srv.maxConn.Load()
-	r.UserWeight = int64(s.weight)
-	r.Weight = int64(srv.effectiveWeight(now))
-	if s.admin == Drain || s.stopping {
+	r.UserWeight, r.Weight = int64(srv.weight), int64((srv.weight*h.Warm()+15)/16)
+	if h.Warm() < 16 {
+		r.Throttle = h.Warm() * 100 / 16
+	}
+	r.Running, r.Maintenance, r.Draining = h.Operation() != health.Stopped, h.Admin() == health.Maint, h.Admin() == health.Drain
+	if r.Draining || h.Operation() == health.Stopping {
 		r.Weight = 0
 	}
 	if srv.cfg.Backup {
@@ -216,17 +218,28 @@ func (srv *server) row(now time.Time) Row {
 	} else {
 		r.Active = 1
 	}
-	r.Throttle = srv.throttle(now)
-	r.Check, r.CheckFailures = s.last, s.last.Failures
-	r.DownTransitions, r.LastChange, r.DownTime = s.downs, now.Sub(s.changed), s.downTime
-	if !s.downFrom.IsZero() {
-		r.DownTime += now.Sub(s.downFrom)
+	last := h.Last()
+	r.Check = CheckStatus{On: srv.cfg.Check.On, Running: srv.probing.Load(), Code: -1, Duration: last.Duration, Text: last.Info,
+		Describe: last.Status.String(), Rise: srv.cfg.Check.Rise, Fall: srv.cfg.Check.Fall, Health: h.Health(), Failures: int64(h.Failed)}
+	if srv.cfg.Check.On {
+		r.Check.Status = last.Status.Code()
 	}
+	if last.Status.HasCode() {
+		r.Check.Code = last.Code
+	}
+	r.CheckFailures, r.DownTransitions = int64(h.Failed), int64(h.Downs)
+	r.LastChange, r.DownTime = h.Uptime(tick), h.Downtime(tick)
 	if srv.tracked != nil {
 		r.Tracked = srv.tracked.be.cfg.Name + "/" + srv.tracked.cfg.Name
 	}
 	r.Address, r.Cookie = srv.address(), srv.cfg.Cookie
 	r.IdleNow, r.InUse = srv.idle.Load(), srv.served.Load()
-	r.Maintenance, r.Draining, r.Running = s.admin == Maint, s.admin == Drain, s.running
 	return r
+}
+
+// waiting is how many streams wait for any server of the backend.
+func (p *proxy) waiting() int64 {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return int64(p.queue.length)
 }

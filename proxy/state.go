@@ -1,64 +1,51 @@
 package proxy
 
 import (
-	"fmt"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/health"
+	"github.com/evenkeel/evenkeel/linux/loop"
 )
 
-// serverState is what decides whether a server is used. It is guarded by its backend's mutex; what
-// the loops need of it is copied into atomics by settle.
-type serverState struct {
-	admin    AdminState
-	running  bool // its checks, or nobody, say that it works
-	stopping bool // its checks say: no new clients (disable-on-404)
-	weight   int  // as configured or set, 0-256
-	checks   bool // enabled
-	forced   bool // health set by hand: checks count on from there
+// Servers' states change seldom and away from the loops: one mutex of the engine (states) guards the health machines
+// and the weights of all. What the loops need is copied into atomics by settle.
 
-	last     CheckStatus
-	changed  time.Time // last change of what is shown
-	downFrom time.Time // zero while up
-	downTime time.Duration
-	downs    int64
-	upSince  time.Time // for slowstart
+// instant is the clock of the health machines: the loops'.
+func instant() health.Time { return health.Time(loop.Tick()) }
+
+// healthParams are a server's settings for its health machine.
+func healthParams(g *config.ProxyGlobal, p *config.Proxy, s *config.Server) health.Params {
+	c := &s.Check
+	params := health.Params{Check: c.On, Rise: c.Rise, Fall: c.Fall, Inter: c.Inter, FastInter: c.FastInter, DownInter: c.DownInter,
+		Spread: g.SpreadChecks, LogChecks: p.Options.LogHealthChecks, Observe: health.Observe(c.Observe), ErrorLimit: c.ErrorLimit,
+		OnError: health.Reaction(c.OnError), SlowStart: s.SlowStart, Disabled: s.Disabled || !s.Addr.IsValid() && s.Path == ""}
+	if p.Check != nil {
+		params.DisableOn404 = p.Check.DisableOn404
+	}
+	return params
 }
 
 // prepare gives a backend's servers their first state.
 func (p *proxy) prepare() {
-	now := p.engine.started
-	p.mu.Lock()
-	defer p.mu.Unlock()
+	e := p.engine
+	e.states.Lock()
+	defer e.states.Unlock()
 	for _, srv := range p.servers {
-		s := &srv.state
-		s.weight, s.running, s.checks = srv.cfg.Weight, true, srv.cfg.Check.On
-		s.changed = now
-		s.last = CheckStatus{On: srv.cfg.Check.On, Code: -1, Rise: srv.cfg.Check.Rise, Fall: srv.cfg.Check.Fall}
-		if srv.cfg.Disabled || !srv.cfg.Addr.IsValid() && srv.cfg.Path == "" {
-			s.admin = Maint
-		}
+		srv.weight = srv.cfg.Weight
+		srv.health = health.New(healthParams(&e.cfg.Global, p.cfg, srv.cfg), instant())
 	}
 	p.chooser.init(p)
-	p.settle(now)
+	p.settle()
 }
 
-// origin is the server whose state counts: the tracked one, or itself.
-func (srv *server) origin() *server {
-	for srv.tracked != nil {
-		srv = srv.tracked
-	}
-	return srv
-}
-
-// settle computes from the states which servers may be used, and rebuilds the table the loops choose from. The mutex is held.
-func (p *proxy) settle(now time.Time) {
-	active, backup := int64(0), int64(0)
+// settle computes from the states which servers may be used, and rebuilds the table the loops choose from.
+// states is held.
+func (p *proxy) settle() {
+	active, backup := 0, 0
 	for _, srv := range p.servers {
-		s := &srv.state
-		up := s.running && s.admin != Maint
-		srv.up.Store(up)
-		ready := up && s.admin == Ready && !s.stopping && s.weight > 0
+		ready := srv.health.Usable() && srv.weight > 0
+		srv.up.Store(srv.health.Reachable())
 		srv.ready.Store(ready)
 		switch {
 		case ready && srv.cfg.Backup:
@@ -66,26 +53,17 @@ func (p *proxy) settle(now time.Time) {
 		case ready:
 			active++
 		}
-		switch {
-		case up && !s.downFrom.IsZero():
-			s.downTime += now.Sub(s.downFrom)
-			s.downFrom = time.Time{}
-		case !up && s.downFrom.IsZero():
-			s.downFrom = now
-		}
 	}
-	if active == 0 && backup > 1 && !p.cfg.Options.AllBackups {
-		backup = 1
-	}
-	usable := active
+	usable := int64(active)
 	if active == 0 {
-		usable = backup
+		usable = int64(backup)
 	}
 	was := p.usableCount.Swap(usable)
-	p.active, p.backups = int(active), int(backup)
-	if (was == 0) != (usable == 0) {
+	p.active, p.backups = active, backup
+	now := time.Now()
+	if p.settled && (was == 0) != (usable == 0) {
 		p.since = now
-		if usable == 0 && p.settled {
+		if usable == 0 {
 			p.downs++
 			p.downFrom = now
 		} else if !p.downFrom.IsZero() {
@@ -94,159 +72,162 @@ func (p *proxy) settle(now time.Time) {
 		}
 	}
 	p.settled = true
-	p.chooser.rebuild(p, now)
+	p.chooser.rebuild(p)
 }
 
-// change applies f to a server's state and everything that follows from it: followers, the table, the log, the queues.
-func (srv *server) change(now time.Time, why string, f func(*serverState)) {
-	srv.be.mu.Lock()
-	before, wasUp := srv.state.status(srv), srv.up.Load()
-	hadServers := srv.be.usableCount.Load() > 0
-	f(&srv.state)
-	srv.be.settle(now)
-	after := srv.state.status(srv)
-	if before != after {
-		srv.state.changed = now
+// tell gives an input to the server's health machine and does what follows.
+func (srv *server) tell(input func(*health.Server, health.Time, []health.Effect) []health.Effect) {
+	e, p := srv.be.engine, srv.be
+	now := instant()
+	e.states.Lock()
+	had := p.usableCount.Load() > 0
+	effects := input(srv.health, now, nil)
+	changed := false
+	for i := range effects {
+		changed = changed || effects[i].Kind >= health.Changed
 	}
-	nowUp := srv.up.Load()
-	text := ""
-	if wasUp != nowUp || before != after && (after == "DRAIN" || before == "DRAIN" || after == "MAINT" || before == "MAINT" || after == "NOLB" || before == "NOLB") {
-		text = srv.transition(before, after, wasUp, nowUp, why)
+	if changed {
+		p.settle()
 	}
-	if wasUp && !nowUp {
-		srv.state.downs++
-	}
-	lost := hadServers && srv.be.usableCount.Load() == 0
-	srv.be.mu.Unlock()
+	lost := had && p.usableCount.Load() == 0
+	deadline := srv.health.Deadline()
+	e.states.Unlock()
 
-	moved := 0
-	if wasUp && !nowUp {
-		moved = srv.requeue()
-		if srv.cfg.OnMarkedDown {
-			srv.shutdownSessions('D')
-		}
-	}
-	if text != "" {
-		srv.be.engine.report(srv.be, nowUp, fmt.Sprintf("%s. %s", text, srv.be.census(srv, moved)))
+	for i := range effects {
+		srv.effect(&effects[i])
 	}
 	if lost {
-		srv.be.engine.announce(severityEmergency, srv.be, fmt.Sprintf("backend %s has no server available!", srv.be.cfg.Name))
+		e.announce(severityEmergency, p, health.NoServer(p.cfg.Name))
 	}
-	if !wasUp && nowUp {
-		srv.offer()
-		if srv.cfg.OnMarkedUp {
-			srv.be.shutdownBackups()
-		}
+	if deadline != health.Never {
+		time.AfterFunc(time.Duration(deadline-now), func() { srv.tell((*health.Server).Tick) })
+	}
+	if !changed {
+		return
 	}
 	for _, f := range srv.followers {
-		state := &srv.state
-		f.change(now, "via "+srv.be.cfg.Name+"/"+srv.cfg.Name, func(s *serverState) {
-			s.running, s.stopping = state.running && state.admin != Maint, state.stopping
+		name := p.cfg.Name + "/" + srv.cfg.Name
+		f.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
+			return h.Follow(now, srv.health, name, effects)
 		})
 	}
-	if e := srv.be.engine; e.opts.Changed != nil {
+	if e.opts.Changed != nil {
 		e.opts.Changed()
 	}
 }
 
 const severityEmergency = 0
 
-// transition is the first part of the log line about a change of state.
-func (srv *server) transition(before, after string, wasUp, nowUp bool, why string) string {
-	name := srv.be.cfg.Name + "/" + srv.cfg.Name
-	kind := "Server "
-	if srv.cfg.Backup {
-		kind = "Backup Server "
-	}
-	state := after
-	switch {
-	case srv.state.admin == Maint:
-		state = "going DOWN for maintenance"
-		return kind + name + " is " + state + reason(why)
-	case srv.state.admin == Drain && before != "DRAIN":
-		return kind + name + " enters drain state" + reason(why)
-	case nowUp && !wasUp:
-		if before == "MAINT" {
-			return kind + name + " is UP/READY (leaving forced maintenance)" + reason(why)
+// effect carries out one effect: the queues move, the log is told.
+func (srv *server) effect(f *health.Effect) {
+	p, e := srv.be, srv.be.engine
+	var counts health.Counts
+	if f.Down {
+		counts.Requeued = srv.requeue()
+		if srv.cfg.OnMarkedDown {
+			srv.shutdownSessions('D')
 		}
-		return kind + name + " is UP" + reason(why)
-	case !nowUp:
-		return kind + name + " is DOWN" + reason(why)
-	case srv.state.stopping:
-		return kind + name + " is stopping" + reason(why)
-	case before == "NOLB":
-		return kind + name + " is UP" + reason(why)
-	case before == "DRAIN":
-		return kind + name + " is UP (leaving forced drain)" + reason(why)
 	}
-	return kind + name + " is " + state + reason(why)
-}
-
-func reason(why string) string {
-	if why == "" {
-		return ""
+	if f.Kind != health.Reweighted {
+		e.states.Lock()
+		counts.Active, counts.Backup = p.active, p.backups
+		e.states.Unlock()
+		p.mu.Lock()
+		counts.Queued = p.queue.length
+		p.mu.Unlock()
+		counts.Sessions = int(srv.served.Load())
+		names := health.Names{Backend: p.cfg.Name, Server: srv.cfg.Name, Backup: srv.cfg.Backup}
+		e.announce(f.Severity, p, string(f.Append(nil, names, counts)))
 	}
-	return ", " + why
-}
-
-// census is the second part: what is left.
-func (p *proxy) census(srv *server, moved int) string {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	text := fmt.Sprintf("%d active and %d backup servers %s.", p.active, p.backups, map[bool]string{true: "online", false: "left"}[srv.up.Load()])
-	if p.active == 0 && p.backups > 0 {
-		text += " Running on backup."
-	}
-	return text + fmt.Sprintf(" %d sessions %s, %d requeued, %d remaining in queue.",
-		srv.served.Load(), map[bool]string{true: "requeued", false: "active"}[srv.up.Load()], moved, p.queue.length)
-}
-
-// status is the text of the statistics' status field. The mutex is held.
-func (s *serverState) status(srv *server) string {
-	c := &s.last
-	switch {
-	case s.admin == Maint:
-		return "MAINT"
-	case srv.tracked != nil && !s.running:
-		return "DOWN"
-	case s.admin == Drain:
-		return "DRAIN"
-	case s.stopping:
-		return "NOLB"
-	case !srv.cfg.Check.On && srv.tracked == nil:
-		return "no check"
-	case s.running:
-		if c.Health > 0 && c.Health < c.Rise+c.Fall-1 && c.Status != "" {
-			return fmt.Sprintf("UP %d/%d", c.Health-c.Rise+1, c.Fall)
+	if f.Up {
+		srv.offer()
+		if srv.cfg.OnMarkedUp {
+			p.shutdownBackups()
 		}
-		return "UP"
-	case c.Health > 0:
-		return fmt.Sprintf("DOWN %d/%d", c.Health, c.Rise)
 	}
-	return "DOWN"
 }
 
-// weight is the server's weight now, slowstart included.
-func (srv *server) weight() int {
-	srv.be.mu.Lock()
-	defer srv.be.mu.Unlock()
-	return srv.state.weight
-}
-
-// report logs a server's change of state where the reference does: to the backend's log targets.
-func (e *Engine) report(p *proxy, up bool, text string) {
-	severity := severityAlert
-	if up {
-		severity = severityNotice
+// reweigh changes a server's weight.
+func (srv *server) reweigh(weight int) {
+	e := srv.be.engine
+	e.states.Lock()
+	srv.weight = weight
+	srv.be.settle()
+	e.states.Unlock()
+	srv.offer()
+	if e.opts.Changed != nil {
+		e.opts.Changed()
 	}
-	e.announce(severity, p, text)
 }
 
-// announce logs a line that does not belong to a request.
+// observe tells the health machine what traffic says of the server (observe). Successes are only worth the
+// mutex after a failure.
+func (srv *server) observe(o health.Outcome) {
+	if srv.cfg.Check.Observe == config.ObserveNone {
+		return
+	}
+	failed := o != health.Connected && o != health.Answered
+	if !failed && !srv.erring.Load() {
+		return
+	}
+	srv.erring.Store(failed)
+	// Away from the loop: what follows may log and move queues.
+	go func() {
+		srv.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
+			return h.Observed(now, o, effects)
+		})
+		srv.be.engine.states.Lock()
+		hurry := srv.health.Hurry()
+		srv.be.engine.states.Unlock()
+		if hurry {
+			select {
+			case srv.hurry <- struct{}{}:
+			default:
+			}
+		}
+	}()
+}
+
+// announce logs a line that does not belong to a request: to the log targets of its proxy, and to the process's own log.
 func (e *Engine) announce(severity int, p *proxy, text string) {
-	var cfg *config.Proxy
-	if p != nil {
-		cfg = p.cfg
-	}
-	e.opts.Log(severity, cfg, text)
+	e.opts.Log(severity, p.cfg, text)
 }
+
+// CheckTarget is a server to be probed.
+type CheckTarget struct {
+	Proxy  *config.Proxy
+	Server *config.Server
+	srv    *server
+}
+
+// CheckTargets lists the servers that are probed; those that track another are not.
+func (e *Engine) CheckTargets() []CheckTarget {
+	var all []CheckTarget
+	for _, srv := range e.servers {
+		if srv.cfg.Check.On && srv.tracked == nil {
+			all = append(all, CheckTarget{srv.be.cfg, srv.cfg, srv})
+		}
+	}
+	return all
+}
+
+// Report takes a probe's result.
+func (t CheckTarget) Report(r health.Result) {
+	t.srv.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
+		return h.Checked(now, r, effects)
+	})
+}
+
+// Next is the time from one probe's start to the next, and whether the server is to be probed at all now.
+func (t CheckTarget) Next(random uint64) (wait time.Duration, wanted bool) {
+	e := t.srv.be.engine
+	e.states.Lock()
+	defer e.states.Unlock()
+	return t.srv.health.NextCheck(random), t.srv.health.Checking()
+}
+
+// Hurry says, by a value, that the next probe should come after fastinter.
+func (t CheckTarget) Hurry() <-chan struct{} { return t.srv.hurry }
+
+// Probing notes that a probe is under way, for the statistics.
+func (t CheckTarget) Probing(on bool) { t.srv.probing.Store(on) }
