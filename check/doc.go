@@ -1,0 +1,13 @@
+// Package check asks servers how they are: a TCP connection, HTTP requests (option
+// httpchk, http-check), scripted exchanges (tcp-check), and the greetings of MySQL,
+// PostgreSQL, Redis, SMTP, LDAP and TLS.
+//
+//	target, err := check.For(proxy, server)
+//	result := check.Probe(ctx, target)      // once
+//	check.Run(ctx, target, check.Hooks{…})  // again and again, until ctx ends
+//
+// Each checked server has a goroutine of its own, so that one that hangs holds up no
+// other; while it waits it costs a few KiB. Results are health.Results with HAProxy's
+// codes and words; what follows from them is package health's business. The package
+// never knows states, counters or logs.
+package check
