@@ -285,6 +285,7 @@ type Reply struct {
 	Status      int
 	ContentType string
 	Body        *sample.Format // nil: none
+	Page        bool           // the error page of Status (default-errorfiles)
 	Raw         []byte         // a whole response as it stands (errorfile, default-errorfiles); Body is nil then
 	Headers     []ReplyHeader
 }

@@ -196,12 +196,14 @@ func (s *stream) connecting() bool {
 	if u == nil || !u.connecting {
 		return false
 	}
-	if s.be.cfg.Options.AbortOnClose && s.client.hangUp && s.clientLeft() {
-		s.count(clientAborts)
-		s.abort('C', 'C')
-		return false
-	}
 	if !u.canWrite {
+		if s.be.cfg.Options.AbortOnClose && s.client.hangUp && s.clientLeft() {
+			s.countClientAbort()
+			s.blame('C', 'C')
+			s.releaseServer(false)
+			s.fail(400)
+			return true
+		}
 		return false
 	}
 	if u.hangUp {

@@ -15,6 +15,9 @@ func (s *stream) persist(h *h1.Head) {
 		return
 	}
 	s.reqCookie = 'N'
+	if ck.Mode == config.CookiePassive { // only read: the log does not tell
+		defer func() { s.reqCookie = '-' }()
+	}
 	for i := h.Index("Cookie", 0); i >= 0; i = h.Index("Cookie", i+1) {
 		_, v := h.Field(i)
 		from, to, value := findCookie(v, ck.Name)
@@ -24,10 +27,9 @@ func (s *stream) persist(h *h1.Head) {
 		id, rest := value, value
 		if ck.Mode == config.CookiePrefix {
 			before, after, ok := bytes.Cut(value, []byte("~"))
-			if !ok {
-				return
+			if ok {
+				id, rest = before, after
 			}
-			id, rest = before, after
 		} else if at := bytes.IndexByte(id, '|'); at >= 0 {
 			id = id[:at] // dates for maxidle and maxlife follow
 			if s.expired(value[at+1:]) {
@@ -94,6 +96,9 @@ func findCookie(v []byte, name string) (from, to int, value []byte) {
 func (s *stream) responseCookie(h *h1.Head) {
 	ck := &s.be.cfg.Cookie
 	if ck.Name == "" || s.srv == nil {
+		return
+	}
+	if ck.Mode == config.CookiePassive {
 		return
 	}
 	s.resCookie = 'N'

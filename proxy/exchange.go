@@ -132,13 +132,7 @@ func (s *stream) dropReplay() {
 // clientGone: the client closed in the middle of its request.
 func (s *stream) clientGone() {
 	s.countClientAbort()
-	stage := byte('H')
-	if s.gotHead {
-		stage = 'D'
-	} else if !s.reqBody.Done() {
-		stage = 'D'
-	}
-	s.abort('C', stage)
+	s.abort('C', 'D')
 }
 
 // badBody: the request's body is malformed.
@@ -147,12 +141,15 @@ func (s *stream) badBody(err error) {
 		s.why = e.Reason
 	}
 	s.count(failedRequests)
-	s.blame('P', 'D')
-	s.releaseServer(false)
 	if s.gotHead {
+		s.blame('P', 'D')
+		s.releaseServer(false)
 		s.closeAll()
 		return
 	}
+	s.blame('P', 'H')
+	s.releaseServer(false)
+	s.keepClient = false
 	s.fail(400)
 }
 
@@ -202,10 +199,7 @@ func (s *stream) noResponse() bool {
 		s.serverGone()
 		return true
 	}
-	if s.client.broken == 0 && s.client.hangUp && s.clientWaitEnded() {
-		return false
-	}
-	return false
+	return s.client.broken == 0 && s.client.hangUp && s.clientWaitEnded()
 }
 
 // clientWaitEnded ends a stream whose client has gone while the server works, if it may:
@@ -222,7 +216,9 @@ func (s *stream) clientWaitEnded() bool {
 		return false
 	}
 	s.countClientAbort()
-	s.abort('C', 'H')
+	s.blame('C', 'H')
+	s.releaseServer(false)
+	s.fail(400)
 	return true
 }
 
@@ -270,14 +266,18 @@ func (s *stream) badResponse(err *h1.Error) {
 	s.fail(502)
 }
 
-// waitsForClient says whether the exchange cannot go on without the client.
+// waitsForClient says whether the exchange cannot go on without the client. Before the response begins it is
+// the server that is waited for, even if the client is slow with its request: so the reference counts, too.
 func (s *stream) waitsForClient() bool {
+	if !s.gotHead {
+		return s.timeouts.server == 0 && !s.reqBody.Done()
+	}
 	return s.client.unsent() > 0 || s.down.busy() || !s.reqBody.Done() && s.up != nil && s.up.unsent() == 0
 }
 
 // waitsForServer says whether it cannot go on without the server.
 func (s *stream) waitsForServer() bool {
-	return s.up != nil && (s.client.unsent() == 0 && s.reqBody.Done() || s.up.unsent() > 0 || s.req != nil && s.reqOff < len(s.req))
+	return s.up != nil && (!s.gotHead || s.client.unsent() == 0 && !s.down.busy() || s.up.unsent() > 0)
 }
 
 // exchangeTimeout ends an exchange in which one side was silent for too long.

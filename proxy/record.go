@@ -93,6 +93,9 @@ func (s *stream) times() times {
 	if s.status >= 0 || !s.fe.http || s.connectedAt != none {
 		t.tc = milliseconds(s.queueAt, s.connectedAt)
 	}
+	if s.stage == 'T' { // as the reference counts a tarpit
+		t.tR, t.tw = -1, milliseconds(s.headAt, now)
+	}
 	t.tr = milliseconds(s.connectedAt, s.responseAt)
 	if s.gotHead {
 		t.td = milliseconds(s.responseAt, now)

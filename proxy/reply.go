@@ -109,13 +109,14 @@ func (s *stream) fail(status int) {
 	}
 	for _, p := range [2]*proxy{s.be, s.fe} {
 		if to, ok := p.cfg.ErrorLoc[status]; ok {
-			s.redirectTo(&to, status)
+			s.redirectTo(&to)
+			s.status = status // what the log tells
 			return
 		}
 	}
 	p := s.page(status)
-	if s.bad || status == 408 || status >= 500 && s.cause != 'L' {
-		s.keepClient = s.keepClient && !s.bad && status != 408
+	if s.bad || status == 408 || s.cause == 'C' {
+		s.keepClient = false
 	}
 	s.answer(status, p.head, p.body)
 }
@@ -211,6 +212,10 @@ func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 		s.answer(p.status, p.head, p.body)
 		return
 	}
+	if r.Page {
+		s.fail(r.Status)
+		return
+	}
 	var body []byte
 	if r.Body != nil {
 		body = r.Body.Append(nil, x)
@@ -301,7 +306,7 @@ func appendTarget(b []byte, h *h1.Head, r *config.Redirect) []byte {
 }
 
 // redirectTo is an errorloc.
-func (s *stream) redirectTo(to *config.Redirect, _ int) {
+func (s *stream) redirectTo(to *config.Redirect) {
 	x := s.context(sample.Log)
 	out := statusLine(nil, to.Code)
 	out = append(out, "cache-control: no-cache\r\ncontent-length: 0\r\nlocation: "...)

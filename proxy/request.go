@@ -187,7 +187,9 @@ func (s *stream) handle(rest []byte) {
 	s.useServer()
 	s.prepareHead(h)
 	if err := s.serialise(h); err != nil {
-		// What came of the body is broken already: no server needs to see it.
+		// What came of the body is broken already: no server needs to see it, and the log calls the whole bad.
+		s.headAt = none
+		s.forgetLine()
 		s.badRequest(s.rest, err.(*h1.Error))
 		return
 	}
@@ -208,6 +210,9 @@ func (s *stream) rememberLine(h *h1.Head) {
 	s.line = append(s.line, h.Version()...)
 	s.versionEnd = len(s.line)
 }
+
+// forgetLine makes the log say <BADREQ>.
+func (s *stream) forgetLine() { s.methodEnd, s.uriEnd, s.versionEnd = 0, 0, 0 }
 
 func (s *stream) fillLine(r *sample.Record) {
 	r.Method, r.URI, r.Version = s.line[:s.methodEnd], s.line[s.methodEnd:s.uriEnd], s.line[s.uriEnd:s.versionEnd]

@@ -43,6 +43,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	if s.rewriteResponse(h) == answered {
 		return true
 	}
+	s.status = h.Status() // as the rules left it
 	s.frame(h)
 	head := h.AppendTo(c.headBuffer[:0])
 	return s.sendHead(head)

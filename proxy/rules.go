@@ -179,14 +179,14 @@ func equalFold(b []byte, s string) bool {
 	return true
 }
 
-// replaceHeader rewrites values a pattern matches: whole fields, or each element of a list (replace-value).
+// replaceHeader replaces values a pattern matches by what the template makes of the match: whole fields, or each element of a list (replace-value).
 func (s *stream) replaceHeader(h *h1.Head, r *config.Rule, template []byte) {
 	tmp := append([]byte(nil), template...)
 	for i := h.Index(r.Name, 0); i >= 0; i = h.Index(r.Name, i+1) {
 		_, v := h.Field(i)
 		if r.Do == config.ActReplaceHeader {
 			if m := r.Pattern.FindSubmatchIndex(v); m != nil {
-				h.Replace(i, replaced(v, m, tmp))
+				h.Replace(i, expand(nil, tmp, v, m))
 			}
 			continue
 		}
@@ -194,13 +194,6 @@ func (s *stream) replaceHeader(h *h1.Head, r *config.Rule, template []byte) {
 			h.Replace(i, out)
 		}
 	}
-}
-
-// replaced is v with the match replaced by the template.
-func replaced(v []byte, m []int, template []byte) []byte {
-	out := append([]byte(nil), v[:m[0]]...)
-	out = expand(out, template, v, m)
-	return append(out, v[m[1]:]...)
 }
 
 // expand writes a template whose \\0 to \\9 stand for what the groups of a match hold.
@@ -231,13 +224,13 @@ func replaceElements(v []byte, p config.Pattern, template []byte) (out []byte, c
 				quoted = !quoted
 			}
 		}
-		element := v[start:end]
+		element, mark := v[start:end], len(out)
 		for len(element) > 0 && (element[0] == ' ' || element[0] == '\t') {
 			out = append(out, element[0])
 			element = element[1:]
 		}
 		if m := p.FindSubmatchIndex(element); m != nil {
-			out, changed = append(out, replaced(element, m, template)...), true
+			out, changed = expand(out[:mark], template, element, m), true
 		} else {
 			out = append(out, element...)
 		}
@@ -254,13 +247,13 @@ func (s *stream) replaceTarget(h *h1.Head, r *config.Rule, template []byte) {
 	tmp := append([]byte(nil), template...)
 	if r.Do == config.ActReplaceURI {
 		if m := r.Pattern.FindSubmatchIndex(h.URI()); m != nil {
-			h.SetURI(replaced(h.URI(), m, tmp))
+			h.SetURI(expand(nil, tmp, h.URI(), m))
 		}
 		return
 	}
 	path := h.Path()
 	if m := r.Pattern.FindSubmatchIndex(path); m != nil {
-		out := replaced(path, m, tmp)
+		out := expand(nil, tmp, path, m)
 		if hasQuery(h.URI()) {
 			out = append(append(out, '?'), h.Query()...)
 		}
@@ -370,12 +363,9 @@ func (s *stream) contentRules(p *proxy, complete bool) verdict {
 		case config.ActDeny:
 			s.count(deniedRequests)
 			s.blame('P', 'R')
-			if p.http {
-				s.status = 0
-				s.closeAll()
-			} else {
-				s.closeAll()
-			}
+			s.headAt, s.bad = none, true
+			s.forgetLine()
+			s.closeAll()
 			return answered
 		case config.ActCapture:
 			s.captureSample(r, x)

@@ -229,20 +229,24 @@ func (s *stream) waitElsewhere() bool {
 	if !s.be.cfg.Options.AbortOnClose && s.phase != phaseTarpit {
 		return false
 	}
-	if s.client.hangUp && s.clientLeft() {
-		switch s.phase {
-		case phaseQueue:
-			s.abort('C', 'Q')
-		case phasePause:
-			s.abort('C', 'C')
-		case phaseTarpit:
-			s.abort('P', 'T')
-		default:
-			return false
-		}
-		s.count(clientAborts)
+	if !s.client.hangUp || !s.clientLeft() {
+		return false
 	}
-	return false
+	switch s.phase {
+	case phaseQueue:
+		s.leaveQueue()
+		s.blame('C', 'Q')
+	case phasePause:
+		s.blame('C', 'C')
+	case phaseTarpit:
+		s.blame('P', 'T')
+	default:
+		return false
+	}
+	s.countClientAbort()
+	s.releaseSlot()
+	s.fail(400)
+	return true
 }
 
 // clientLeft says whether the client has closed its side, looking past bytes it sent before.

@@ -27,7 +27,7 @@ func denial(do config.Action, status int) func(*args) {
 		a.rule.Do, a.rule.Status = do, status
 		if reply := a.reply(status); reply != nil {
 			a.rule.Reply, a.rule.Status = reply, reply.Status
-			if reply.Body == nil && reply.Raw == nil && len(reply.Headers) == 0 {
+			if reply.Page { // the engine's own choice
 				a.rule.Reply = nil
 			}
 		}
@@ -60,6 +60,7 @@ func (a *args) reply(status int) *config.Reply {
 		return nil
 	}
 	a.checkReply(&r)
+	r.Page = r.Body == nil && r.Raw == nil && len(r.Headers) == 0 && (r.Page || r.fromErrors)
 	return &r.Reply
 }
 
@@ -72,6 +73,8 @@ func (a *args) replyWord(r *replyDraft) bool {
 		if w.text == "deny_status" && !deny {
 			return false
 		}
+		// "status" alone means an answer without a body; "deny_status" alone the error page.
+		r.Page = w.text == "deny_status"
 		a.next()
 		r.code = a.need("a status")
 		n, err := strconv.Atoi(r.code.text)

@@ -36,6 +36,7 @@ var configFrames = map[string]string{
 	"B":  fmt.Sprintf(configDefaults, "http") + "frontend f\n bind :8080\nbackend b\n",
 	"G":  fmt.Sprintf(configDefaults, "http") + "frontend f\n bind :8080\nglobal\n",
 	"FT": fmt.Sprintf(configDefaults, "tcp") + "frontend f\n bind :8080\n",
+	"LT": fmt.Sprintf(configDefaults, "tcp") + "listen l\n bind :8080\n",
 	"BT": fmt.Sprintf(configDefaults, "tcp") + "frontend f\n bind :8080\nbackend b\n",
 }
 

@@ -1,0 +1,454 @@
+package differential
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"sort"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// exchange is one case: what a client sends, what a server answers, under which settings.
+type exchange struct {
+	name     string
+	settings string   // lines of the listen section
+	send     string   // what the client sends
+	replies  []string // what the server answers to its first, second … request; none: 200 with "hello"
+	// serverCloses: the server closes after each answer. mute: it never answers. refuse: there is none.
+	// early: it answers as soon as a connection is there.
+	serverCloses, mute, refuse, early bool
+	// clientCloses: the client closes its sending side after the request.
+	clientCloses bool
+	patience     time.Duration // how long to wait for more; 0: 150 ms
+	requests     int           // log lines to wait for; 0: 1
+	whole        bool          // only at once, not byte by byte
+}
+
+const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\nhello"
+
+// origin is the server of one case: it speaks raw bytes.
+type origin struct {
+	l  net.Listener
+	x  *exchange
+	mu sync.Mutex
+	// got are the requests as they came, by order of their completion.
+	got []string
+}
+
+func newOrigin(t testing.TB, x *exchange) *origin {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	o := &origin{l: l, x: x}
+	if x.refuse {
+		l.Close()
+		return o
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go o.serve(conn)
+		}
+	}()
+	return o
+}
+
+func (o *origin) serve(conn net.Conn) {
+	defer conn.Close()
+	if o.x.early {
+		io.WriteString(conn, o.reply(0))
+	}
+	r := bufio.NewReader(conn)
+	for {
+		raw, ok := readMessage(r)
+		if len(raw) > 0 {
+			o.mu.Lock()
+			o.got = append(o.got, raw)
+			n := len(o.got) - 1
+			o.mu.Unlock()
+			if ok && !o.x.mute && !o.x.early {
+				io.WriteString(conn, o.reply(n))
+			}
+		}
+		if !ok || o.x.serverCloses && !o.x.mute {
+			return
+		}
+	}
+}
+
+func (o *origin) reply(n int) string {
+	if len(o.x.replies) == 0 {
+		return hello
+	}
+	return o.x.replies[min(n, len(o.x.replies)-1)]
+}
+
+func (o *origin) take() (got []string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	got, o.got = o.got, nil
+	return got
+}
+
+// readMessage reads a request by its framing; ok: it was complete.
+func readMessage(r *bufio.Reader) (raw string, ok bool) {
+	var b strings.Builder
+	length, chunked := 0, false
+	for {
+		line, err := r.ReadString('\n')
+		b.WriteString(line)
+		if err != nil {
+			return b.String(), false
+		}
+		name, value, _ := strings.Cut(strings.ToLower(strings.TrimSpace(line)), ":")
+		switch name {
+		case "content-length":
+			fmt.Sscan(value, &length)
+		case "transfer-encoding":
+			chunked = strings.Contains(value, "chunked")
+		case "":
+			if strings.TrimSpace(line) == "" {
+				goto body
+			}
+		}
+	}
+body:
+	if chunked {
+		for {
+			line, err := r.ReadString('\n')
+			b.WriteString(line)
+			if err != nil {
+				return b.String(), false
+			}
+			var n int
+			fmt.Sscanf(line, "%x", &n)
+			if n == 0 {
+				for strings.TrimSpace(line) != "" || line == "" {
+					if line, err = r.ReadString('\n'); err != nil {
+						return b.String() + line, false
+					}
+					b.WriteString(line)
+				}
+				return b.String(), true
+			}
+			piece := make([]byte, n+2)
+			m, err := io.ReadFull(r, piece)
+			b.Write(piece[:m])
+			if err != nil {
+				return b.String(), false
+			}
+		}
+	}
+	piece := make([]byte, length)
+	m, err := io.ReadFull(r, piece)
+	b.Write(piece[:m])
+	return b.String(), err == nil
+}
+
+// play sends a case through a proxy and gives a report of everything that can be seen.
+func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow bool) []string {
+	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port+1+index))
+	if err != nil {
+		t.Fatalf("%s: %v", p.name, err)
+	}
+	defer conn.Close()
+	tcp := conn.(*net.TCPConn)
+	go func() {
+		if !slow {
+			io.WriteString(conn, x.send)
+		} else {
+			for i := range len(x.send) {
+				if _, err := conn.Write([]byte{x.send[i]}); err != nil {
+					break
+				}
+				if i%16 == 0 {
+					time.Sleep(200 * time.Microsecond)
+				}
+			}
+		}
+		if x.clientCloses {
+			time.Sleep(30 * time.Millisecond) // what follows must not depend on which comes first
+			tcp.CloseWrite()
+		}
+	}()
+	patience := x.patience
+	if patience == 0 {
+		patience = 150 * time.Millisecond
+	}
+	var got bytes.Buffer
+	end := "open"
+	buf := make([]byte, 65536)
+	for {
+		if slow {
+			conn.SetReadDeadline(time.Now().Add(patience + time.Duration(len(x.send))*100*time.Microsecond + 100*time.Millisecond))
+		} else {
+			conn.SetReadDeadline(time.Now().Add(patience))
+		}
+		n, err := conn.Read(buf)
+		got.Write(buf[:n])
+		if err == nil {
+			continue
+		}
+		if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
+			end = "closed" // FIN or RST: which of them depends on when the kernel looks
+		}
+		break
+	}
+	conn.Close()
+	report := []string{"client: " + end}
+	report = append(report, describeResponses(got.Bytes(), x.send)...)
+	n := x.requests
+	if n == 0 {
+		n = 1
+	}
+	lines := p.logs.take(fmt.Sprintf("case%d", index), n, 400*time.Millisecond)
+	time.Sleep(30 * time.Millisecond) // a request cut short is seen when its connection has ended
+	for _, raw := range o.take() {
+		report = append(report, describeRequest(raw)...)
+	}
+	for _, line := range lines {
+		report = append(report, "log: "+describeLog(line))
+	}
+	return report
+}
+
+// describeResponses parses what a client got; the proxy's own pages are reduced to their status.
+func describeResponses(raw []byte, sent string) (report []string) {
+	r := bufio.NewReader(bytes.NewReader(raw))
+	methods := regexp.MustCompile(`(?m)^([A-Z]+) \S+ HTTP/`).FindAllStringSubmatch(sent, -1)
+	for i := 0; ; i++ {
+		if _, err := r.Peek(1); err != nil {
+			return report
+		}
+		req := &http.Request{Method: "GET"}
+		if i < len(methods) {
+			req.Method = methods[i][1]
+		}
+		resp, err := http.ReadResponse(r, req)
+		if err != nil {
+			rest, _ := io.ReadAll(r)
+			return append(report, fmt.Sprintf("client: not HTTP: %v %.200q", err, rest))
+		}
+		if resp.StatusCode < 200 {
+			i--
+		}
+		body, berr := io.ReadAll(resp.Body)
+		text := fmt.Sprintf("%.300q", body)
+		header := headerLines(resp.Header)
+		if resp.Header.Get("X-Origin") == "" && strings.HasPrefix(string(body), "<html><body><h1>") || resp.StatusCode >= 400 && resp.Header.Get("X-Origin") == "" {
+			text = "the proxy's page"
+			resp.ContentLength = 0
+		}
+		framing := fmt.Sprintf("length %d", resp.ContentLength)
+		if len(resp.TransferEncoding) > 0 {
+			framing = "chunked"
+		}
+		report = append(report, fmt.Sprintf("client: %s %d %s, close %v, body %s (%v)", resp.Proto, resp.StatusCode, framing, resp.Close, text, berr))
+		for k := range resp.Trailer {
+			header = append(header, "trailer "+strings.ToLower(k)+": "+resp.Trailer.Get(k))
+		}
+		for _, line := range header {
+			report = append(report, "client:   "+line)
+		}
+		if resp.StatusCode == 101 {
+			rest, _ := io.ReadAll(r)
+			return append(report, fmt.Sprintf("client: tunnel %.200q", rest))
+		}
+	}
+}
+
+// headerLines gives fields by name: letter case and order of different fields are not compared (we keep the sender's).
+func headerLines(h http.Header) (lines []string) {
+	for name, values := range h {
+		if strings.EqualFold(name, "content-length") {
+			continue
+		}
+		for _, v := range values {
+			lines = append(lines, strings.ToLower(name)+": "+v)
+		}
+	}
+	sort.Strings(lines)
+	return lines
+}
+
+// describeRequest reduces a request to what must be equal: line, fields, decoded body.
+func describeRequest(raw string) (report []string) {
+	head, body, _ := strings.Cut(raw, "\r\n\r\n")
+	lines := strings.Split(head, "\r\n")
+	report = append(report, "server: "+lines[0])
+	var fields []string
+	chunked := false
+	for _, l := range lines[1:] {
+		name, value, _ := strings.Cut(l, ":")
+		name = strings.ToLower(name)
+		chunked = chunked || name == "transfer-encoding"
+		fields = append(fields, "server:   "+name+":"+value)
+	}
+	sort.Strings(fields)
+	report = append(report, fields...)
+	if chunked {
+		body = dechunk(body)
+	}
+	if body != "" {
+		report = append(report, fmt.Sprintf("server:   body %.300q", body))
+	}
+	return report
+}
+
+func dechunk(s string) string {
+	var b strings.Builder
+	for {
+		line, rest, ok := strings.Cut(s, "\r\n")
+		var n int
+		if _, err := fmt.Sscanf(line, "%x", &n); err != nil || !ok {
+			return b.String() + "<" + s + ">"
+		}
+		if strings.Contains(line, ";") {
+			b.WriteString("[extension]")
+		}
+		if n == 0 {
+			return b.String() + strings.TrimSuffix(rest, "\r\n")
+		}
+		if n+2 > len(rest) {
+			return b.String() + "<" + rest + ">"
+		}
+		b.WriteString(rest[:n])
+		s = rest[n+2:]
+	}
+}
+
+var (
+	logHeader  = regexp.MustCompile(`^<\d+>\w{3} +\d+ [\d:]{8} (\S+ )?\w+\[\d+\]: `)
+	logAddress = regexp.MustCompile(`127\.0\.0\.1:\d+`)
+	logDate    = regexp.MustCompile(`\[\d\d/\w{3}/\d{4}:[\d:.]+\]`)
+	logTimes   = regexp.MustCompile(` (-?\d+)/(-?\d+)/(-?\d+)/(-?\d+)/(\+?-?\d+) `)
+	logTimes3  = regexp.MustCompile(` (-?\d+)/(-?\d+)/(\+?-?\d+) (\d+) ([A-Za-z-]{2}) `)
+	logBytes   = regexp.MustCompile(` (-?\d+) (\d+) (\S+) (\S+) (\S{4} [\dN]+/)`)
+	logLong    = regexp.MustCompile(`u{100,}`)
+	logReason  = regexp.MustCompile(`" \([^"]*\)$`)
+	logNumber  = regexp.MustCompile(`\d+`)
+)
+
+// describeLog keeps everything but times, ports and byte counts (our pages have another length): of times only
+// whether they are known.
+func describeLog(line string) string {
+	line = logHeader.ReplaceAllString(line, "")
+	line = logAddress.ReplaceAllString(line, "ADDRESS")
+	line = logDate.ReplaceAllString(line, "[DATE]")
+	line = logReason.ReplaceAllString(line, `"`)
+	known := func(s string) string {
+		s = strings.ReplaceAll(s, "-1", "unknown")
+		return logNumber.ReplaceAllString(s, "N")
+	}
+	line = logTimes.ReplaceAllStringFunc(line, known)
+	line = logTimes3.ReplaceAllStringFunc(line, known)
+	line = logBytes.ReplaceAllString(line, " $1 BYTES $3 $4 $5")
+	line = logLong.ReplaceAllString(line, "u…") // where it is cut depends on the length of times and ports
+	return line
+}
+
+const preamble = `global
+    nbthread 1
+    log 127.0.0.1:%d local0
+    maxconn 2000
+defaults
+    mode http
+    log global
+    option httplog
+    retries 1
+    timeout connect 400ms
+    timeout client 500ms
+    timeout server 500ms
+    timeout queue 300ms
+listen ready
+    bind 127.0.0.1:%d
+    no log
+`
+
+// TestExchanges plays every case through both proxies, at once and byte by byte, and compares the reports.
+func TestExchanges(t *testing.T) {
+	haproxy := needPeer(t)
+	ours, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	all := exchanges()
+	names := make(map[string]bool)
+	for i := range all {
+		names[all[i].name] = true
+	}
+	for name := range differences {
+		if !names[name] {
+			t.Errorf("there is no case %q", name)
+		}
+	}
+	origins := make([]*origin, len(all))
+	for i := range all {
+		origins[i] = newOrigin(t, &all[i])
+	}
+	configFor := func(port int, logs *logSink) string {
+		var b strings.Builder
+		fmt.Fprintf(&b, preamble, logs.conn.LocalAddr().(*net.UDPAddr).Port, port)
+		for i, x := range all {
+			fmt.Fprintf(&b, "listen case%d\n    bind 127.0.0.1:%d\n", i, port+1+i)
+			for line := range strings.Lines(x.settings) {
+				fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(strings.TrimSpace(line), "ORIGIN", origins[i].l.Addr().String()))
+			}
+			if !strings.Contains(x.settings, "server ") {
+				fmt.Fprintf(&b, "    server s %s\n", origins[i].l.Addr())
+			}
+		}
+		return b.String()
+	}
+	run := func(name, path string, args ...string) *program {
+		logs := newLogSink(t)
+		port := freePorts(t, len(all)+1)
+		return startProgram(t, name, path, args, configFor(port, logs), port, logs)
+	}
+	theirs := run("haproxy", haproxy, "-db")
+	mine := run("evenkeel", ours, "run", "--runtime-dir", t.TempDir())
+	for i := range all {
+		x := &all[i]
+		t.Run(fmt.Sprintf("%d %s", i, x.name), func(t *testing.T) {
+			t.Parallel()
+			for _, slow := range []bool{false, true} {
+				if slow && x.whole {
+					continue
+				}
+				want := x.play(t, theirs, i, origins[i], slow)
+				got := x.play(t, mine, i, origins[i], slow)
+				how := map[bool]string{false: "at once", true: "byte by byte"}[slow]
+				differs, ok := differences[x.name]
+				if !ok {
+					if d := cmp.Diff(want, got); d != "" {
+						t.Errorf("%s (- haproxy, + evenkeel):\n%s", how, d)
+					}
+					continue
+				}
+				if !slow && cmp.Equal(want, got) {
+					t.Errorf("%s: said to differ (%s), and does not", how, differs.why)
+				}
+				text := strings.Join(got, "\n")
+				for _, w := range differs.want {
+					if !strings.Contains(text, w) {
+						t.Errorf("%s: %q is not in\n%s\nhaproxy:\n%s", how, w, text, strings.Join(want, "\n"))
+					}
+				}
+			}
+		})
+	}
+}

@@ -1,0 +1,183 @@
+package differential
+
+import (
+	"bytes"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+)
+
+// needPeer skips where there is no haproxy, which must not happen in CI.
+func needPeer(t testing.TB) string {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("runs real programs: not with -short")
+	}
+	path, err := exec.LookPath("haproxy")
+	if err != nil {
+		if path = "/usr/sbin/haproxy"; os.Getenv("CI") == "true" {
+			t.Fatal("haproxy is not installed: run test/install-peers")
+		}
+		if _, err := os.Stat(path); err != nil {
+			t.Skip("haproxy is not installed: run test/install-peers")
+		}
+	}
+	return path
+}
+
+// binary builds evenkeel once.
+var binary = sync.OnceValues(func() (string, error) {
+	dir, err := os.MkdirTemp("", "evenkeel-differential-*")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(dir, "evenkeel")
+	cmd := exec.Command("go", "build", "-o", path, "../../cmd/evenkeel")
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return "", fmt.Errorf("%v: %s", err, out)
+	}
+	return path, nil
+})
+
+// program is a proxy under test with the log it writes.
+type program struct {
+	name string
+	logs *logSink
+	port int // of its first case; the others follow
+	out  *bytes.Buffer
+}
+
+// logSink gathers syslog datagrams by the frontend they name.
+type logSink struct {
+	conn *net.UDPConn
+	mu   sync.Mutex
+	by   map[string][]string
+	more chan struct{}
+}
+
+func newLogSink(t testing.TB) *logSink {
+	t.Helper()
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	conn.SetReadBuffer(4 << 20)
+	s := &logSink{conn: conn, by: make(map[string][]string), more: make(chan struct{})}
+	t.Cleanup(func() { conn.Close() })
+	go func() {
+		buf := make([]byte, 65536)
+		for {
+			n, err := conn.Read(buf)
+			if err != nil {
+				return
+			}
+			line := strings.TrimSuffix(string(buf[:n]), "\n")
+			s.mu.Lock()
+			for _, word := range strings.Fields(line) {
+				word = strings.TrimPrefix(word, "(")
+				name, _, _ := strings.Cut(word, "/")
+				if strings.HasPrefix(name, "case") {
+					s.by[name] = append(s.by[name], line)
+					break
+				}
+			}
+			close(s.more)
+			s.more = make(chan struct{})
+			s.mu.Unlock()
+		}
+	}()
+	return s
+}
+
+// take gives the lines of a frontend since the last take, waiting until there are at least n.
+func (s *logSink) take(name string, n int, patience time.Duration) []string {
+	limit := time.After(patience)
+	for {
+		s.mu.Lock()
+		lines, more := s.by[name], s.more
+		if len(lines) >= n {
+			s.by[name] = nil
+			s.mu.Unlock()
+			return lines
+		}
+		s.mu.Unlock()
+		select {
+		case <-more:
+		case <-limit:
+			s.mu.Lock()
+			lines = s.by[name]
+			s.by[name] = nil
+			s.mu.Unlock()
+			return lines
+		}
+	}
+}
+
+// startProgram runs a proxy in the foreground until the test ends.
+func startProgram(t testing.TB, name, path string, args []string, config string, port int, logs *logSink) *program {
+	t.Helper()
+	p := &program{name: name, port: port, logs: logs, out: new(bytes.Buffer)}
+	file := filepath.Join(t.TempDir(), name+".cfg")
+	if err := os.WriteFile(file, []byte(config), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(path, append(args, "-f", file)...)
+	cmd.Stdout, cmd.Stderr = p.out, p.out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	done := make(chan struct{})
+	go func() { cmd.Wait(); close(done) }()
+	t.Cleanup(func() {
+		cmd.Process.Signal(os.Interrupt)
+		select {
+		case <-done:
+		case <-time.After(5 * time.Second):
+			cmd.Process.Kill()
+			<-done
+		}
+		if t.Failed() {
+			t.Logf("%s said:\n%s", name, p.out)
+		}
+	})
+	for range 200 {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err == nil {
+			conn.Close()
+			return p
+		}
+		select {
+		case <-done:
+			t.Fatalf("%s ended at once:\n%s", name, p.out)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	t.Fatalf("%s does not listen:\n%s", name, p.out)
+	return nil
+}
+
+// freePorts finds n consecutive ports nobody uses.
+func freePorts(t testing.TB, n int) int {
+	t.Helper()
+	for base := 21000 + os.Getpid()%3000; base+n < 32000; base += n {
+		ok := true
+		for i := 0; i < n && ok; i += max(n/20, 1) {
+			l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", base+i))
+			if ok = err == nil; ok {
+				l.Close()
+			}
+		}
+		if ok {
+			return base
+		}
+	}
+	t.Fatal("no free ports")
+	return 0
+}
