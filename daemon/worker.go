@@ -274,6 +274,9 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 
 // open starts the frontends and what goes with them.
 func (w *workerProcess) open() error {
-	w.stop = func() {}
-	return w.engine.Start()
+	if err := w.engine.Start(); err != nil {
+		return err
+	}
+	w.stop = w.startChecks()
+	return nil
 }

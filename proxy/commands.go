@@ -91,6 +91,10 @@ func (e *Engine) SetAddress(backend, server, addr string, port int) error {
 		p = uint16(port)
 	}
 	srv.setAddr(netip.AddrPortFrom(ip, p))
+	select {
+	case srv.moved <- struct{}{}:
+	default:
+	}
 	e.eachCore(func(c *core) { // connections to where it was are of no use
 		for len(c.idle[srv.number]) > 0 {
 			c.discard(c.idle[srv.number][0])

@@ -117,7 +117,7 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 		e.backends[pc.Name] = p
 	}
 	for i, sc := range pc.Servers {
-		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads), hurry: make(chan struct{}, 1)}
+		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads), hurry: make(chan time.Duration, 1), moved: make(chan struct{}, 1)}
 		srv.setAddr(sc.Addr)
 		srv.maxConn.Store(int64(sc.MaxConn))
 		from := sc.Source

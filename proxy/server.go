@@ -78,12 +78,12 @@ type server struct {
 	tracked   *server // whose state it takes
 	followers []*server
 
-	queue   queue          // guarded by be.mu
-	health  *health.Server // guarded by the engine's states, as is weight
-	weight  int            // as configured or set, 0-256
-	erring  atomic.Bool    // traffic failed last time
-	hurry   chan struct{}
-	probing atomic.Bool
+	queue  queue          // guarded by be.mu
+	health *health.Server // guarded by the engine's states, as is weight
+	weight int            // as configured or set, 0-256
+	erring atomic.Bool    // traffic failed last time
+	hurry  chan time.Duration
+	moved  chan struct{}
 }
 
 func (p *proxy) server(c *config.Server) *server { return p.byConfig[c] }

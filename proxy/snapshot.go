@@ -219,7 +219,7 @@ func (srv *server) row(now time.Time) Row {
 		r.Active = 1
 	}
 	last := h.Last()
-	r.Check = CheckStatus{On: srv.cfg.Check.On, Running: srv.probing.Load(), Code: -1, Duration: last.Duration, Text: last.Info,
+	r.Check = CheckStatus{On: srv.cfg.Check.On, Code: -1, Duration: last.Duration, Text: last.Info,
 		Describe: last.Status.String(), Rise: srv.cfg.Check.Rise, Fall: srv.cfg.Check.Fall, Health: h.Health(), Failures: int64(h.Failed)}
 	if srv.cfg.Check.On {
 		r.Check.Status = last.Status.Code()

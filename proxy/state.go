@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"cmp"
+	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -181,7 +184,7 @@ func (srv *server) observe(o health.Outcome) {
 		srv.be.engine.states.Unlock()
 		if hurry {
 			select {
-			case srv.hurry <- struct{}{}:
+			case srv.hurry <- cmp.Or(srv.cfg.Check.FastInter, srv.cfg.Check.Inter):
 			default:
 			}
 		}
@@ -226,8 +229,21 @@ func (t CheckTarget) Next(random uint64) (wait time.Duration, wanted bool) {
 	return t.srv.health.NextCheck(random), t.srv.health.Checking()
 }
 
-// Hurry says, by a value, that the next probe should come after fastinter.
-func (t CheckTarget) Hurry() <-chan struct{} { return t.srv.hurry }
+// Hurry says that the next probe should come sooner: this long after the start of the last one.
+func (t CheckTarget) Hurry() <-chan time.Duration { return t.srv.hurry }
 
-// Probing notes that a probe is under way, for the statistics.
-func (t CheckTarget) Probing(on bool) { t.srv.probing.Store(on) }
+// Moved gives a value when the server's address has changed.
+func (t CheckTarget) Moved() <-chan struct{} { return t.srv.moved }
+
+// Addr is where the server is now.
+func (t CheckTarget) Addr() netip.AddrPort { return *t.srv.addr.Load() }
+
+// State is what http-check send-state tells a server of itself.
+func (t CheckTarget) State() string {
+	srv := t.srv
+	srv.be.engine.states.Lock()
+	state := srv.health.StatusText()
+	srv.be.engine.states.Unlock()
+	return fmt.Sprintf("%s; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", state, srv.be.cfg.Name, srv.cfg.Name, srv.be.engine.host,
+		srv.weightNow(), srv.cfg.Weight, srv.served.Load(), srv.be.beConns.Load(), srv.queuedNow.Load())
+}

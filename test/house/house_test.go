@@ -36,7 +36,7 @@ var floors = []floor{
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "engine", packages: []string{"failover", "proxy", "check"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "config", "syslog", "linux/"}},
 	{name: "admin", packages: []string{"admin"}, ours: []string{"proxy", "config"}},
-	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "check", "admin", "syslog", "config", "linux/"}},
+	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "check", "admin", "syslog", "health", "config", "linux/"}},
 	{name: "lab figures", packages: []string{"lab/measure"}, std: true},
 	{name: "lab", packages: []string{"lab"}, ours: []string{"lab/"}},
 	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover", "proxy", "admin"}},
