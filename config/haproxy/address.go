@@ -102,7 +102,7 @@ func (a *args) address(w word, e endpoint) netip.Addr {
 			return netip.Addr{}
 		}
 		if addr, err = a.host(e.host); err != nil {
-			a.fail(w.pos, "unresolved", fmt.Sprintf("%s %s: the name %s cannot be resolved: %s", a.name, q(w.text), q(e.host), oneLine(err.Error())), "")
+			a.fail(w.pos, "unresolved", fmt.Sprintf("%s %s: the name %s cannot be resolved: %s", a.name, q(w.text), q(e.host), err.Error()), "")
 			return netip.Addr{}
 		}
 	}

@@ -336,17 +336,7 @@ func (a *args) language(words []word, err error) {
 	if e.Unsupported {
 		add, code = a.report.refuse, "not-supported"
 	}
-	add(pos, code, a.name+": "+oneLine(e.Message), oneLine(e.Hint))
-}
-
-// oneLine keeps bytes of the file out of the terminal.
-func oneLine(s string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '?'
-		}
-		return r
-	}, s)
+	add(pos, code, a.name+": "+e.Message, e.Hint)
 }
 
 // condition reads "if …" or "unless …" to the end of the line; nil where there is none.
@@ -372,13 +362,16 @@ func (a *args) condition(point sample.Place) *sample.Condition {
 	}
 	c, warnings, err := a.draft.acls.ParseCondition(texts, a.front(point))
 	for _, text := range warnings {
-		a.report.warn(words[0].pos, "condition", a.name+": "+oneLine(text), "")
+		a.report.warn(words[0].pos, "condition", a.name+": "+text, "")
 	}
 	if err != nil {
 		a.language(words, err)
 		return nil
 	}
 	a.refer(words[0].pos, c.References())
+	if l6 := c.Layer6(); l6 != "" {
+		a.draft.rawBytes = append(a.draft.rawBytes, word{text: l6, pos: words[0].pos})
+	}
 	return c
 }
 

@@ -242,7 +242,7 @@ func (p *predicate) call(name string) bool {
 	case "feature":
 		return slices.Contains([]string{"EPOLL", "POLL", "THREAD", "LINUX_SPLICE", "TFO", "NS", "RT", "PRCTL", "ACCEPT4", "GETADDRINFO"}, arg(0))
 	}
-	// Differs from HAProxy: conditions about the TLS library are refused: there is none to ask about.
+	// Differs from HAProxy: conditions about a TLS library are refused or false: there is none to ask about.
 	p.fail(q(name)+" is known to haproxy, but not supported yet", strings.HasPrefix(name, "openssl_") || strings.HasPrefix(name, "ssllib_"))
 	return false
 }

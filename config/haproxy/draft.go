@@ -48,6 +48,7 @@ type draft struct {
 	timeoutsGiven map[string]bool
 	statsOwn      bool
 	captureUses   []captureUse
+	rawBytes      []word // criteria of conditions that look at raw bytes
 }
 
 // inherited is what a section takes over from its defaults, besides the Proxy.
@@ -60,7 +61,6 @@ type inherited struct {
 	uniqueID       word
 	server         serverDraft // default-server
 	check          checkDraft
-	sourceUses     word
 	httpRules      bool // a named defaults section with rules
 }
 

@@ -2,6 +2,7 @@ package haproxy
 
 import (
 	"fmt"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
 )
@@ -28,6 +29,7 @@ type report struct {
 const maxFindings = 2000
 
 func (r *report) add(f finding) {
+	f.Message, f.Hint = oneLine(f.Message), oneLine(f.Hint)
 	if f.Severity == config.Error {
 		r.errors++
 	}
@@ -46,6 +48,16 @@ func (r *report) add(f finding) {
 
 // q quotes a word of the file for a message, so that odd bytes cannot hurt a terminal.
 func q(s string) string { return fmt.Sprintf("%q", s) }
+
+// oneLine keeps bytes of the file out of the terminal.
+func oneLine(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '?'
+		}
+		return r
+	}, s)
+}
 
 // bare is q without the quotes.
 func bare(s string) string {

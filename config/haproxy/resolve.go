@@ -124,6 +124,9 @@ func (r *reader) finish(d *draft) {
 func (r *reader) modes(d *draft) {
 	p := d.proxy
 	if p.Mode == config.HTTP {
+		for _, w := range d.rawBytes {
+			r.report.warn(w.pos, "needs-tcp", fmt.Sprintf("%s looks at raw bytes and never matches in mode http", q(w.text)), "")
+		}
 		return
 	}
 	ignored := func(what string, is bool) {

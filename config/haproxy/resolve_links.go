@@ -115,7 +115,7 @@ func (r *reader) servers(d *draft) {
 		if s.Host != "" && !d.disabled {
 			r.resolve(s)
 		}
-		if c.On && s.Path == "" && s.Addr.Port() == 0 && c.Addr.Port() == 0 && !d.checkPorts() {
+		if c.On && !d.disabled && s.Path == "" && s.Addr.Port() == 0 && c.Addr.Port() == 0 && !d.checkPorts() {
 			r.report.bad(s.Pos, "missing-value", fmt.Sprintf("server %s: a check needs a port, and neither its address nor \"port\" names one", q(s.Name)), "write "+bare(s.at.text)+":PORT, or check port PORT")
 		}
 		d.proxy.Servers = append(d.proxy.Servers, &s.Server)
@@ -169,7 +169,7 @@ func (r *reader) resolve(s *serverDraft) {
 	}
 	why := ""
 	if problem != nil {
-		why = ": " + oneLine(problem.Error())
+		why = ": " + problem.Error()
 	}
 	r.report.bad(s.at.pos, "unresolved", fmt.Sprintf("server %s: the name %s cannot be resolved%s", q(s.Name), q(s.Host), why), "init-addr last,libc,none lets the server begin in maintenance")
 }
@@ -269,27 +269,51 @@ func (r *reader) httpSteps(c *checkDraft) []config.CheckStep {
 	default:
 		steps = append([]config.CheckStep{implicit}, steps...)
 	}
-	sent, expected := false, false
+	expected := false
 	for i, s := range steps {
-		switch s.Kind {
-		case config.StepConnect:
-			sent = false
-		case config.StepHTTPSend:
-			sent = true
-			if s.Method == "" || s.URI == "" || s.Version == "" {
-				steps[i] = over(config.CheckStep{Pos: s.Pos, Kind: s.Kind, Method: "OPTIONS", URI: "/", Version: "HTTP/1.0"}, s)
-			}
-		case config.StepExpect:
+		switch {
+		case s.Kind == config.StepHTTPSend:
+			steps[i] = over(config.CheckStep{Pos: s.Pos, Kind: s.Kind, Method: "OPTIONS", URI: "/", Version: "HTTP/1.0"}, s)
+		case s.Kind == config.StepExpect:
 			expected = true
-			if !sent && !c.broken {
-				r.report.bad(s.Pos, "check-order", "http-check expect: no request is sent before it", "write http-check send before it")
-			}
 		}
+	}
+	if !c.broken {
+		r.httpOrder(c.http)
 	}
 	if !expected {
 		steps = append(steps, config.CheckStep{Pos: implicit.Pos, Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectStatus, Default: true}})
 	}
 	return steps
+}
+
+// httpOrder holds steps to the order connect, send, expect…; before the first, option httpchk has sent its request.
+func (r *reader) httpOrder(steps []config.CheckStep) {
+	sent, judged := true, true
+	for i, s := range steps {
+		missing := ""
+		switch s.Kind {
+		case config.StepConnect:
+			if !judged && i > 0 {
+				missing = "expect"
+			}
+			sent, judged = false, false
+		case config.StepHTTPSend:
+			if sent && i > 0 {
+				missing = "connect"
+			}
+			sent = true
+		case config.StepExpect:
+			if !sent {
+				missing = "send"
+			}
+			judged = true
+		}
+		if missing != "" {
+			r.report.bad(s.Pos, "check-order", fmt.Sprintf("http-check: %q is missing before this step", missing), "")
+			return
+		}
+	}
 }
 
 // over lays what a send step says over the request of option httpchk.

@@ -167,5 +167,6 @@ func (a *args) addressOnSection(d *draft) {
 	a.report.tolerate(w.pos, "dead-word", fmt.Sprintf("the address on the %s line is a form that haproxy has given up", a.head.text), "write bind "+bare(w.text)+" on a line of its own")
 	b := &args{reader: a.reader, head: a.head, list: a.list[a.at:], name: "bind"}
 	b.k, _ = lookup(inProxy, "bind")
+	d.bindSeen = true
 	setBind(b)
 }

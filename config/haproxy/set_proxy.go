@@ -129,6 +129,8 @@ func setUseServer(a *args) {
 	}
 }
 
+// setACL declares a named condition.
+// Differs from HAProxy: addresses in ACLs are not looked up as host names.
 func setACL(a *args) {
 	name := a.need("a name")
 	a.checkName(name, "ACL")
@@ -151,7 +153,7 @@ func setACL(a *args) {
 		}
 	}
 	for _, text := range warnings {
-		a.report.warn(name.pos, "acl", "acl "+name.text+": "+oneLine(text), "")
+		a.report.warn(name.pos, "acl", "acl "+name.text+": "+text, "")
 	}
 	if err != nil {
 		a.draft.lostACLs[name.text] = true

@@ -17,10 +17,8 @@ type serverDraft struct {
 	family   family
 	track    word
 	initAddr word
-	checkSSL bool
 	// isDefault: the parameters of default-server.
-	isDefault  bool
-	interGiven bool
+	isDefault bool
 }
 
 func (s serverDraft) clone() serverDraft { return s }

@@ -35,9 +35,6 @@ func each(list []keyword, change func(*keyword)) []keyword {
 	return list
 }
 
-func quiet(k *keyword)   { k.quiet = true }
-func negates(k *keyword) { k.negate = true }
-
 // sectionWords begin sections.
 var sectionWords = []keyword{
 	{word: "global", help: "settings of the process", set: setGlobalSection},

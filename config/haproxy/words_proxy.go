@@ -37,7 +37,7 @@ var proxyWords = append([]keyword{
 	{word: "balance", args: "[ALGORITHM]", in: dlb, def: "roundrobin", help: "how servers are chosen", set: setBalance},
 	{word: "hash-type", args: "map-based|consistent [sdbm|djb2|wt6|crc32] [avalanche]", in: dlb, def: "map-based sdbm", help: "how hashes become servers", set: setHashType},
 	{word: "cookie", args: "NAME [rewrite|insert|prefix] [WORD …]", in: dlb, help: "clients stay with a server by a cookie", set: setCookie, min: 1},
-	{word: "retries", args: "NUMBER", in: dlb, def: "3", help: "attempts to reach a server after the first", set: setRetries, min: 1, loose: true},
+	{word: "retries", args: "NUMBER", in: dlb, def: "3", help: "attempts to reach a server after the first", set: setRetries, min: 1},
 	{word: "retry-on", args: "WORD …", in: dlb, def: "conn-failure", help: "what is tried again; conn-failure is", set: setRetryOn, min: 1},
 	{word: "fullconn", args: "NUMBER", in: dlb, def: "derived", help: "load at which servers reach maxconn", set: setFullConn, min: 1},
 	{word: "source", args: "ADDRESS[:PORT] [interface NAME]", in: dlb, help: "where server connections come from", set: setSource, min: 1},

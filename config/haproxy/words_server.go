@@ -149,7 +149,7 @@ var serverWords = append([]keyword{
 	{word: "proto", args: "h1", help: "the protocol; only h1", set: serverProto},
 	{word: "stick", help: "stick tables may name it", set: bindNone},
 	{word: "non-stick", help: "stick tables do not name it, and there are none", set: bindNone},
-}, append(group(refused, "",
+}, append(each(group(refused, "",
 	[3]string{"agent-check", "", "ask an agent on the server"},
 	[3]string{"agent-addr", "ADDRESS", "where the agent is"},
 	[3]string{"agent-inter", "TIME", "between questions to the agent"},
@@ -171,7 +171,12 @@ var serverWords = append([]keyword{
 	[3]string{"check-reuse-pool", "", "checks on idle connections"},
 	[3]string{"check-pool-conn-name", "NAME", "checks on idle connections"},
 	[3]string{"pool-conn-name", "NAME", "names of idle connections"},
-), each(group(harmless, noMachinery,
+), func(k *keyword) {
+	switch k.word {
+	case "set-proxy-v2-tlv-fmt", "hash-key", "init-state", "healthcheck", "strict-maxconn", "tcp-md5sig", "shard", "check-reuse-pool", "check-pool-conn-name", "pool-conn-name":
+		k.absent = newer
+	}
+}), each(group(harmless, noMachinery,
 	[3]string{"resolve-net", "NETWORKS", "addresses preferred from DNS"},
 	[3]string{"resolve-opts", "OPTIONS", "how DNS is asked"},
 	[3]string{"resolve-prefer", "ipv4|ipv6", "family preferred from DNS"},
@@ -199,15 +204,6 @@ var serverWords = append([]keyword{
 		k.quiet = true
 	}
 })...)...)
-
-func init() {
-	for i := range serverWords {
-		switch serverWords[i].word {
-		case "set-proxy-v2-tlv-fmt", "hash-key", "init-state", "healthcheck", "strict-maxconn", "tcp-md5sig", "shard", "check-reuse-pool", "check-pool-conn-name", "pool-conn-name":
-			serverWords[i].absent = newer
-		}
-	}
-}
 
 // serverTLSWords are about TLS to servers.
 var serverTLSWords = append(group(refused, noTLS,
@@ -258,7 +254,7 @@ var serverTLSWords = append(group(refused, noTLS,
 	switch k.word {
 	case "tls-tickets":
 		k.absent = ""
-	case "sni-auto", "no-sni-auto", "check-sni-auto", "no-check-sni-auto":
+	case "curves", "sni-auto", "no-sni-auto", "check-sni-auto", "no-check-sni-auto":
 		k.absent = newer
 	}
 	if k.args != "" {

@@ -56,7 +56,13 @@ var tuningWords = each(append(group(harmless, noMachinery,
 ), append(group(harmless, "URIs and cookies are logged as they are",
 	[3]string{"tune.http.cookielen", "BYTES", "longest captured cookie"},
 	[3]string{"tune.http.logurilen", "BYTES", "longest URI in logs"},
-), tuningNewer...)...)...), func(k *keyword) { k.quiet = k.why != "URIs and cookies are logged as they are" })
+), tuningNewer...)...)...), func(k *keyword) {
+	k.quiet = k.why != "URIs and cookies are logged as they are"
+	switch k.word {
+	case "tune.stick-counters", "tune.ssl.ocsp-update.maxdelay", "tune.ssl.ocsp-update.mindelay":
+		k.absent = newer
+	}
+})
 
 // tuningNewer are those that came after 2.6.
 var tuningNewer = each(group(harmless, noMachinery,

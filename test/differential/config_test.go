@@ -143,6 +143,15 @@ func TestConfig(t *testing.T) {
 			}
 		})
 	}
+	manual, err := os.ReadFile("../../docs/compat-haproxy.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, reason := range configDifferences {
+		if !strings.Contains(string(manual), reason) {
+			t.Errorf("docs/compat-haproxy.md does not say: %s", reason)
+		}
+	}
 	differing := 0
 	for _, c := range cases {
 		if c.differ != "" {
