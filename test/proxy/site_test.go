@@ -24,9 +24,9 @@ import (
 
 var evenkeel string // the binary under test
 
-func TestMain(m *testing.M) { os.Exit(run(m)) }
+func TestMain(m *testing.M) { os.Exit(runAll(m)) }
 
-func run(m *testing.M) int {
+func runAll(m *testing.M) int {
 	for _, a := range os.Args {
 		if a == "-test.short=true" || a == "-test.short" {
 			return m.Run()
