@@ -142,6 +142,9 @@ func (a *args) portNumber(w word, text string, least int) int {
 	return n
 }
 
+// maxListeners bounds what one line may listen on: two addresses with every port.
+const maxListeners = 2 * 65535
+
 // listenAddresses reads a list of addresses to listen on, with ranges of ports.
 func (a *args) listenAddresses(w word) []config.Listen {
 	var all []config.Listen
@@ -173,7 +176,10 @@ func (a *args) listenAddresses(w word) []config.Listen {
 			all = append(all, config.Listen{Pos: pw.pos, Text: part, Path: e.path, FD: e.fd})
 			continue
 		}
-		all = append(all, a.ports(pw, e)...)
+		if all = append(all, a.ports(pw, e)...); len(all) > maxListeners {
+			a.refuse(pw, "too-many", fmt.Sprintf("more than %d listeners on one line", maxListeners), "")
+			return nil
+		}
 	}
 	return all
 }
