@@ -87,6 +87,7 @@ func matches(e *config.Expect, answer []byte) bool {
 	case config.ExpectRegexp:
 		return e.Pattern.Match(answer)
 	case config.ExpectBinaryRegexp:
+		// Differs from HAProxy: there, the pattern must have capital letters.
 		return e.Pattern.Match(bytes.ToUpper(hex.AppendEncode(nil, answer)))
 	}
 	return false

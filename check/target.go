@@ -36,14 +36,11 @@ func For(p *config.Proxy, s *config.Server) (*Target, error) {
 	if !t.Source.IsValid() {
 		t.Source = p.Source
 	}
-	switch {
-	case c.Addr.Addr().IsValid():
+	if c.Addr.Addr().IsValid() {
 		t.Addr, t.Path, t.SendProxy = netip.AddrPortFrom(c.Addr.Addr(), t.Addr.Port()), "", 0
-		fallthrough
-	case c.Addr.Port() != 0:
-		if port := c.Addr.Port(); port != 0 {
-			t.Addr = netip.AddrPortFrom(t.Addr.Addr(), port)
-		}
+	}
+	if port := c.Addr.Port(); port != 0 {
+		t.Addr = netip.AddrPortFrom(t.Addr.Addr(), port)
 		t.SendProxy = 0 // another port, another service
 	}
 	if c.SendProxy {
