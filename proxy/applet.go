@@ -17,6 +17,8 @@ type AppletRequest struct {
 	Method        string
 	URI           string
 	Authorization string // the field's value
+	// Host, Origin and FetchSite (Sec-Fetch-Site) say whether another site's page had the request sent.
+	Host, Origin, FetchSite string
 	Body          []byte // of a POST, at most maxAppletBody bytes
 	Client        netip.AddrPort
 	// Admin says that a stats admin condition holds for this request.
@@ -65,6 +67,14 @@ func (s *stream) statsRequest(p *proxy) bool {
 	call := &appletCall{req: AppletRequest{Page: page, Proxy: p.cfg, Method: string(h.Method()), URI: string(h.URI()), Client: s.source}}
 	if v, ok := h.Find("Authorization"); ok {
 		call.req.Authorization = string(v)
+	}
+	for _, field := range [...]struct {
+		name string
+		to   *string
+	}{{"Host", &call.req.Host}, {"Origin", &call.req.Origin}, {"Sec-Fetch-Site", &call.req.FetchSite}} {
+		if v, ok := h.Find(field.name); ok {
+			*field.to = string(v)
+		}
 	}
 	x := s.context(sample.Request)
 	for i := range page.Rules {
