@@ -35,7 +35,6 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	s.srv.observe(health.OutcomeOf(status))
 	s.resBody = h.ResponseBody(s.method)
 	s.keepServer = s.keepServer && h.KeepAlive() && s.resBody.Framing() != h1.UntilClose
-	c.keep(&u.endpoint, rest)
 	if len(s.captured) > 0 || s.fe.cfg.Captures.Cookie != "" {
 		s.captureResponse(h)
 	}
@@ -46,7 +45,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	s.status = h.Status() // as the rules left it
 	s.frame(h)
 	head := h.AppendTo(c.headBuffer[:0])
-	return s.sendHead(head)
+	return s.sendHead(head, rest)
 }
 
 // rewriteResponse applies the rules of the backend, then those of the frontend.
@@ -104,28 +103,25 @@ func (s *stream) frame(h *h1.Head) {
 	}
 }
 
-// sendHead sends the response's head together with as much of the body as is there.
-func (s *stream) sendHead(head []byte) bool {
+// sendHead sends the response's head together with as much of the body as came with it.
+func (s *stream) sendHead(head, rest []byte) bool {
 	c, u := s.core, s.up
 	var body []byte
-	if data := u.pending(); len(data) > 0 && !s.resBody.Done() {
-		out, n, err := s.resBody.Next(data, c.scratch[:0], s.transfer)
+	if len(rest) > 0 && !s.resBody.Done() {
+		out, n, err := s.resBody.Next(rest, c.scratch[:0], s.transfer)
 		if err != nil {
 			s.badResponse(err.(*h1.Error)) // nothing of it has been sent yet
 			return true
 		}
-		body = out
-		defer func() {
-			if s.up == u {
-				c.keep(&u.endpoint, data[n:])
-			}
-		}()
+		body, rest = out, rest[n:]
 	}
 	s.countStatus(s.status)
 	s.dataAt = s.responseAt
 	s.toClient += int64(len(head) + len(body))
 	s.clientSeen = c.now()
-	if !c.send(&s.client, head, body) {
+	ok := c.send(&s.client, head, body)
+	c.keep(&u.endpoint, rest)
+	if !ok {
 		s.clientBroken()
 		return false
 	}

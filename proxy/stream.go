@@ -56,6 +56,7 @@ type stream struct {
 	pinned  *server   // by a cookie
 
 	timer      loop.Timer
+	scheduled  phase // for which the timer was set
 	phaseStart time.Duration
 	clientSeen time.Duration // last progress of the client's side
 	serverSeen time.Duration
@@ -317,6 +318,10 @@ func (s *stream) dropRequest() {
 // schedule sets the timer for the nearest limit. A timer that is already set earlier stays: when
 // it expires the limit is looked at again, which is cheaper than moving it with every packet.
 func (s *stream) schedule() {
+	if s.phase == phaseTunnel && s.scheduled == phaseTunnel && s.timer.Armed() {
+		return // a tunnel's limits only move away
+	}
+	s.scheduled = s.phase
 	due := s.due()
 	if due == none {
 		return

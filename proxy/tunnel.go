@@ -118,6 +118,7 @@ func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
 			}
 			if from.eof {
 				closeWrite(to)
+				s.scheduled = phaseDrain // a half that has closed has limits of its own
 			}
 			return true
 		}
