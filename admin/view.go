@@ -1,0 +1,457 @@
+package admin
+
+import (
+	"fmt"
+	"html/template"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/proxy"
+)
+
+// What the page's template is given.
+type (
+	view struct {
+		Title, Version, Node, Desc string
+		Facts                      []figure
+		Proxies                    []proxyView
+		Links                      []link
+		Scope                      string // written into the form
+		Message                    string
+		Failed                     bool
+		URI                        string // of the page, for the scope's form
+		Live                       string // where changes come from; empty: nowhere
+		Seconds                    int    // between them
+		Refresh                    int    // without a script
+		Style                      template.CSS
+		Script                     template.JS
+	}
+	figure struct{ Label, Text, Tip string }
+	link   struct {
+		Text, URI string
+		On        bool
+	}
+	proxyView struct {
+		Name, About, Desc string
+		IID               int
+		Admin             bool
+		Rows              []rowView
+	}
+	rowView struct {
+		ID, Name, Tip string
+		Class         string // colour
+		State, Since  string
+		Check         string
+		CheckTip      string
+		Select        bool // has a box for orders
+		Cells         []cell
+	}
+	cell struct {
+		Label, Text, Tip string
+		Class            string // k: shown on narrow screens too; e: more than it should be
+	}
+)
+
+// liveSeconds is how often the page asks for changes where no refresh is configured.
+const liveSeconds = 3
+
+// view prepares the page.
+func (a *Admin) view(req *proxy.AppletRequest, w wish, st *proxy.Status, rows []*proxy.Row) *view {
+	page := req.Page
+	i := &st.Info
+	v := &view{Title: "Evenkeel", URI: page.URI, Scope: w.scope, Style: template.CSS(pageStyle), Script: template.JS(pageScript)}
+	if !page.HideVersion {
+		v.Version = a.opts.Version
+	}
+	if page.ShowNode {
+		if v.Node = page.Node; v.Node == "" {
+			v.Node = i.Node
+		}
+	}
+	if page.ShowDesc {
+		if v.Desc = page.Desc; v.Desc == "" {
+			v.Desc = i.Description
+		}
+	}
+	if v.Node != "" {
+		v.Title += " on " + v.Node
+	}
+	v.Facts = processFigures(i, rows)
+	v.Message, v.Failed = outcome(w.done)
+	v.Links = links(page.URI, w)
+	if !w.noRefresh {
+		v.Seconds = liveSeconds
+		if page.Refresh > 0 {
+			v.Seconds = max(int(page.Refresh/time.Second), 1)
+			v.Refresh = v.Seconds
+		}
+		v.Live = page.URI + ";live" + w.words() + w.tail()
+	}
+	for _, r := range rows {
+		v.addRow(req, r)
+	}
+	return v
+}
+
+// addRow adds a row to the section of its proxy.
+func (v *view) addRow(req *proxy.AppletRequest, r *proxy.Row) {
+	n := len(v.Proxies)
+	if n == 0 || v.Proxies[n-1].IID != r.IID || v.Proxies[n-1].Name != r.Proxy.Name {
+		p := proxyView{Name: r.Proxy.Name, IID: r.IID, About: about(r.Proxy), Desc: r.Proxy.Description}
+		p.Admin = req.Admin && r.Proxy.Back && len(r.Proxy.Servers) > 0
+		v.Proxies = append(v.Proxies, p)
+		n++
+	}
+	p := &v.Proxies[n-1]
+	p.Rows = append(p.Rows, newRow(req.Page, r, p.Admin))
+}
+
+// about says what a proxy is.
+func about(p *config.Proxy) string {
+	kind := p.Kind
+	if kind == "" {
+		kind = "proxy"
+	}
+	return kind + ", " + modeName(p.Mode)
+}
+
+// processFigures are those of the process as a whole.
+func processFigures(i *proxy.Info, rows []*proxy.Row) []figure {
+	up, servers := 0, 0
+	for _, r := range rows {
+		if r.Kind == proxy.ServerRow {
+			servers++
+			if isUp(r) {
+				up++
+			}
+		}
+	}
+	all := []figure{
+		{"Up for", uptime(time.Since(i.Started)), "since " + i.Started.Format("2006-01-02 15:04:05")},
+		{"Connections", count(i.CurrentConns), fmt.Sprintf("now; at most %d, allowed %d, since the start %d", i.MaxConnSeen, i.MaxConn, i.Connections)},
+		{"Connections/s", count(i.ConnRate), fmt.Sprintf("in the last second; at most %d", i.ConnRateMax)},
+		{"Requests", count(i.Requests), fmt.Sprintf("since the start: %d", i.Requests)},
+		{"Servers up", fmt.Sprintf("%d of %d", up, servers), "servers that take requests, of those shown"},
+		{"Process", strconv.Itoa(i.PID), fmt.Sprintf("%d threads, %d listeners", i.Threads, i.Listeners)},
+	}
+	if i.DroppedLogs > 0 {
+		all = append(all, figure{"Logs lost", count(i.DroppedLogs), "lines that nobody took"})
+	}
+	if i.Draining {
+		all = append(all, figure{"State", "draining", "connections end, none are accepted"})
+	}
+	return all
+}
+
+// outcome is what the page says about the order that led to it.
+func outcome(done string) (text string, failed bool) {
+	switch done {
+	case "DONE":
+		return "Done.", false
+	case "PART":
+		return "Done for some of the servers only.", true
+	case "NONE":
+		return "Nothing was changed: choose servers and an action.", true
+	case "ERRP":
+		return "Nothing was changed: the order was not understood, or could not be carried out.", true
+	case "DENY":
+		return "Nothing was changed: this page may not give orders from here.", true
+	case "EXCD":
+		return "Nothing was changed: too many servers at once.", true
+	}
+	return "", false
+}
+
+// links are the page's ways to itself.
+func links(uri string, w wish) []link {
+	with := func(change func(*wish)) string {
+		x := w
+		change(&x)
+		return uri + x.words() + x.tail()
+	}
+	return []link{
+		{"Only servers that are up", with(func(x *wish) { x.up = !x.up }), w.up},
+		{"Without maintenance", with(func(x *wish) { x.noMaint = !x.noMaint }), w.noMaint},
+		{"Live", with(func(x *wish) { x.noRefresh = !x.noRefresh }), !w.noRefresh},
+		{"CSV", uri + ";csv" + w.words() + w.tail(), false},
+		{"JSON", uri + ";json" + w.words() + w.tail(), false},
+	}
+}
+
+// newRow prepares a line of a proxy's table.
+func newRow(page *config.StatsPage, r *proxy.Row, admin bool) rowView {
+	v := rowView{ID: r.Proxy.Name + "/" + r.Name, Name: r.Name, Class: colour(r), State: r.State}
+	switch r.Kind {
+	case proxy.FrontendRow:
+		v.Name = "Frontend"
+	case proxy.BackendRow:
+		v.Name = "Backend"
+	case proxy.ServerRow:
+		v.Select = admin
+	}
+	var tips []string
+	if page.ShowLegends {
+		if r.Address != "" {
+			tips = append(tips, r.Address)
+		}
+		if r.Cookie != "" {
+			tips = append(tips, "cookie "+r.Cookie)
+		}
+		if r.Algorithm != "" {
+			tips = append(tips, "balance "+r.Algorithm)
+		}
+	}
+	if r.Kind == proxy.ServerRow || r.Kind == proxy.ListenerRow {
+		tips = append(tips, "id "+strconv.Itoa(r.SID))
+	}
+	if r.Tracked != "" {
+		tips = append(tips, "tracks "+r.Tracked)
+	}
+	v.Tip = strings.Join(tips, ", ")
+	if r.Kind != proxy.FrontendRow && r.Kind != proxy.ListenerRow {
+		v.Since = span(r.LastChange)
+	}
+	if checked(r) {
+		v.Check = checkStatus(r)
+		if r.Check.Code > 0 {
+			v.Check += "/" + strconv.Itoa(r.Check.Code)
+		}
+		v.Check += fmt.Sprintf(" in %d ms", r.Check.Duration.Milliseconds())
+		v.CheckTip = strings.TrimSuffix(r.Check.Describe+": "+r.Check.Text, ": ")
+	}
+	v.Cells = cellsOf(r)
+	return v
+}
+
+// colour is the class of a row: what the reference's colours mean.
+func colour(r *proxy.Row) string {
+	word, rest, _ := strings.Cut(r.State, " ")
+	class := ""
+	switch {
+	case r.Kind == proxy.FrontendRow || r.Kind == proxy.ListenerRow:
+		switch word {
+		case "OPEN":
+			return "front"
+		case "FULL":
+			return "falling"
+		}
+		return "maint"
+	case word == "MAINT":
+		return "maint"
+	case word == "DRAIN" || word == "NOLB":
+		return "drain"
+	case word == "DOWN" && strings.Contains(rest, "/") && !strings.Contains(rest, "via"):
+		class = "rising"
+	case word == "DOWN":
+		return "down"
+	case word == "UP" && strings.Contains(rest, "/") && !strings.Contains(rest, "via"):
+		class = "falling"
+	case word == "no":
+		class = "unchecked"
+	case r.Kind == proxy.BackendRow:
+		return "back"
+	default:
+		class = "up"
+	}
+	if r.Kind == proxy.ServerRow && r.Backup > 0 {
+		class += " backup"
+	}
+	return class
+}
+
+// cellsOf are a row's figures in the order of the heads in page.html.
+func cellsOf(r *proxy.Row) []cell {
+	isFront := r.Kind == proxy.FrontendRow || r.Kind == proxy.ListenerRow
+	isServer := r.Kind == proxy.ServerRow
+	back := func(label string, n int64) cell {
+		if isFront {
+			return cell{Label: label}
+		}
+		return cell{Label: label, Text: count(n), Tip: exact(n)}
+	}
+	bad := func(c cell, n int64) cell {
+		if n > 0 && c.Text != "" {
+			c.Class += " e"
+		}
+		return c
+	}
+	key := func(c cell) cell {
+		c.Class += " k"
+		return c
+	}
+	number := func(label string, n int64) cell { return cell{Label: label, Text: count(n), Tip: exact(n)} }
+	cells := []cell{
+		bad(key(back("Queue", r.QueueNow)), r.QueueNow), back("Queue, most", r.QueueMax), {Label: "Queue, limit", Text: limit(isServer, r.QueueLimit)},
+		key(number("Sessions/s", r.Rate)), number("Sessions/s, most", r.RateMax), {Label: "Sessions/s, limit", Text: limit(isFront, r.RateLimit)},
+		key(number("Sessions", r.SessionsNow)), number("Sessions, most", r.SessionsMax), {Label: "Sessions, limit", Text: limit(true, r.SessionsLimit)},
+		key(withTip(number("Sessions, total", r.SessionsTotal), totals(r))), back("Chosen by balancing", r.Selected), {Label: "Last session", Text: last(r, isFront)},
+		key(size("Bytes in", r.BytesIn)), key(size("Bytes out", r.BytesOut)),
+	}
+	denied := cell{Label: "Requests denied"}
+	if !isServer {
+		denied = number("Requests denied", r.DeniedRequests)
+	}
+	requestErrors := cell{Label: "Request errors"}
+	if isFront {
+		requestErrors = key(number("Request errors", r.FailedRequests))
+	}
+	cells = append(cells,
+		bad(denied, r.DeniedRequests), bad(number("Responses denied", r.DeniedResponses), r.DeniedResponses),
+		bad(requestErrors, r.FailedRequests), bad(key(back("Connection errors", r.FailedConnections)), r.FailedConnections),
+		bad(key(back("Response errors", r.FailedResponses)), r.FailedResponses),
+		bad(back("Retries", r.Retries), r.Retries), bad(back("Redispatches", r.Redispatches), r.Redispatches))
+	server := func(label, text string) cell { return cell{Label: label, Text: text} }
+	if isFront {
+		return append(cells, server("Weight", ""), server("Active", ""), server("Backup", ""), server("Checks failed", ""), server("Went down", ""),
+			server("Down time", ""), server("Throttle", ""))
+	}
+	weight := key(cell{Label: "Weight", Text: weightText(r), Tip: fmt.Sprintf("effective %d, set %d", r.Weight, r.UserWeight)})
+	active, backup := strconv.Itoa(r.Active), strconv.Itoa(r.Backup)
+	if isServer {
+		active, backup = tick(r.Active), tick(r.Backup)
+	}
+	fails, downs, downtime := "", strconv.FormatInt(r.DownTransitions, 10), span(r.DownTime)
+	if isServer {
+		fails = strconv.FormatInt(r.CheckFailures, 10)
+		if !r.Check.On {
+			fails, downs, downtime = "", "", ""
+		}
+	}
+	if r.DownTime <= 0 && downtime != "" {
+		downtime = "0s"
+	}
+	throttle := ""
+	if isServer && r.Throttle >= 0 {
+		throttle = strconv.Itoa(r.Throttle) + "%"
+	}
+	return append(cells, weight, server("Active", active), server("Backup", backup), server("Checks failed", fails), server("Went down", downs),
+		server("Down time", downtime), server("Throttle", throttle))
+}
+
+func withTip(c cell, tip string) cell {
+	c.Tip = tip
+	return c
+}
+
+func weightText(r *proxy.Row) string {
+	if r.Kind == proxy.ServerRow && r.Weight != r.UserWeight {
+		return fmt.Sprintf("%d/%d", r.Weight, r.UserWeight)
+	}
+	return strconv.FormatInt(r.Weight, 10)
+}
+
+// totals is the small print of the total of sessions.
+func totals(r *proxy.Row) string {
+	lines := []string{fmt.Sprintf("sessions %d", r.SessionsTotal)}
+	if r.Kind == proxy.FrontendRow {
+		lines = append(lines, fmt.Sprintf("connections %d", r.ConnTotal))
+	}
+	if r.Mode == config.HTTP {
+		if r.Kind == proxy.FrontendRow || r.ReqTotal > 0 {
+			lines = append(lines, fmt.Sprintf("requests %d", r.ReqTotal))
+		}
+		for n, label := range []string{"other", "1xx", "2xx", "3xx", "4xx", "5xx"} {
+			lines = append(lines, fmt.Sprintf("%s %d", label, r.Codes[n]))
+		}
+		if r.Kind == proxy.FrontendRow {
+			lines = append(lines, fmt.Sprintf("answered here %d", r.Intercepted))
+		}
+	}
+	if r.Kind == proxy.ServerRow || r.Kind == proxy.BackendRow {
+		lines = append(lines, fmt.Sprintf("new connections %d, used again %d", r.Connects, r.Reuses),
+			fmt.Sprintf("mean / most ms: queue %d / %d, connect %d / %d, response %d / %d, total %d / %d", r.QueueTime, r.QueueTimeMax, r.ConnectTime, r.ConnectTimeMax,
+				r.ResponseTime, r.ResponseTimeMax, r.TotalTime, r.TotalTimeMax),
+			fmt.Sprintf("aborted by clients %d, by servers %d", r.ClientAborts, r.ServerAborts))
+	}
+	return strings.Join(lines, "\n")
+}
+
+// last says when the last session was.
+func last(r *proxy.Row, isFront bool) string {
+	switch {
+	case isFront:
+		return ""
+	case r.LastSession < 0:
+		return "never"
+	}
+	return span(r.LastSession)
+}
+
+// tick marks that a server is of a sort.
+func tick(n int) string {
+	if n > 0 {
+		return "Y"
+	}
+	return "-"
+}
+
+// limit writes a limit, a dash where there is none.
+func limit(has bool, n int64) string {
+	switch {
+	case !has:
+		return ""
+	case n == 0:
+		return "-"
+	}
+	return count(n)
+}
+
+// count writes a number with its thousands apart, and large ones short.
+func count(n int64) string {
+	if n >= 10_000_000 || n <= -10_000_000 {
+		return short(float64(n), 1000, []string{"", "k", "M", "G", "T", "P", "E"})
+	}
+	s := strconv.FormatInt(n, 10)
+	for i := len(s) - 3; i > 0 && s[i-1] != '-'; i -= 3 {
+		s = s[:i] + "\u202f" + s[i:] // a narrow space that does not break
+	}
+	return s
+}
+
+func exact(n int64) string {
+	if n < 10_000_000 {
+		return ""
+	}
+	return strconv.FormatInt(n, 10)
+}
+
+// size writes bytes.
+func size(label string, n int64) cell {
+	c := cell{Label: label, Text: short(float64(n), 1024, []string{"", " KiB", " MiB", " GiB", " TiB", " PiB", " EiB"})}
+	if n >= 1024 {
+		c.Tip = strconv.FormatInt(n, 10) + " bytes"
+	}
+	return c
+}
+
+// short writes a number with three digits and a unit.
+func short(x, step float64, units []string) string {
+	i := 0
+	for x >= step && i < len(units)-1 {
+		x /= step
+		i++
+	}
+	digits := 0
+	if i > 0 && x < 100 {
+		digits = 1
+	}
+	return strconv.FormatFloat(x, 'f', digits, 64) + units[i]
+}
+
+// span writes a duration by its two largest units.
+func span(d time.Duration) string {
+	n := int64(d / time.Second)
+	switch {
+	case n < 0:
+		return ""
+	case n < 60:
+		return fmt.Sprintf("%ds", n)
+	case n < 3600:
+		return fmt.Sprintf("%dm%02ds", n/60, n%60)
+	case n < 86400:
+		return fmt.Sprintf("%dh%02dm", n/3600, n/60%60)
+	}
+	return fmt.Sprintf("%dd%dh", n/86400, n/3600%24)
+}
