@@ -279,26 +279,56 @@ func (h *Head) endStart(i int, e lineEnd) int {
 	return i + 1
 }
 
-// line looks at the first byte after a line: a field, the end, or a folded line.
+// line looks at the first byte after a line: a field, the end, or a folded line. Fields
+// that are there as a whole, as nearly all are, it takes one after the other by itself.
 func (h *Head) line(i int) int {
-	switch h.data[i] {
-	case '\r':
-		h.state = stEndLF
-		return i + 1
-	case '\n':
-		return h.endHead(i, bareLF)
-	case ' ', '\t':
-		// Differs from HAProxy: it joins the lines. RFC 9112 §5.2 lets a proxy refuse.
-		return h.fail(i, "folded line")
+	b := h.data
+	for i < len(b) {
+		switch b[i] {
+		case '\r':
+			h.state = stEndLF
+			return i + 1
+		case '\n':
+			return h.endHead(i, bareLF)
+		case ' ', '\t':
+			// Differs from HAProxy: it joins the lines. RFC 9112 §5.2 lets a proxy refuse.
+			return h.fail(i, "folded line")
+		}
+		if len(h.fields) >= h.maxFields {
+			return h.fail(i, "too many fields")
+		}
+		h.mark = i
+		h.state = stName
+		colon := nameEnd(b, i)
+		if colon == len(b) || b[colon] != ':' || colon == i {
+			return h.parseName(colon)
+		}
+		h.name = span{int32(i), int32(colon - i)}
+		value := colon + 1
+		if value < len(b) && b[value] == ' ' {
+			value++
+		}
+		if value == len(b) || b[value] == ' ' || b[value] == '\t' {
+			h.state = stBeforeValue
+			return h.beforeValue(value)
+		}
+		end := textEnd(b, value)
+		if end+1 >= len(b) || b[end] != '\r' || b[end+1] != '\n' || b[end-1] == ' ' || !h.sameEnd(crlf) {
+			h.mark = value
+			h.state = stValue
+			return h.parseValue(end)
+		}
+		h.fields = append(h.fields, field{h.name, span{int32(value), int32(end - value)}})
+		if reason := h.learn(h.name, b[value:end]); reason != "" {
+			return h.fail(value, reason)
+		}
+		i = end + 2
+		h.state = stLine
 	}
-	if len(h.fields) >= h.maxFields {
-		return h.fail(i, "too many fields")
-	}
-	h.mark = i
-	h.state = stName
-	return h.parseName(i)
+	return i
 }
 
+// parseName, and what follows it, read a field that comes in pieces or is not plain.
 func (h *Head) parseName(i int) int {
 	b := h.data
 	i = nameEnd(b, i)
@@ -346,9 +376,6 @@ func (h *Head) parseValue(i int) int {
 		switch c := h.data[i]; {
 		case c == '\r':
 			h.end = i
-			if i+1 < len(h.data) && h.data[i+1] == '\n' {
-				return h.endField(i+1, crlf)
-			}
 			h.state = stValueLF
 			return i + 1
 		case c == '\n':
