@@ -33,6 +33,7 @@ type Options struct {
 	RuntimeDir string
 	Log        io.Writer
 	Verbose    bool
+	Version    string // of the program, for the statistics
 }
 
 // ErrConfig says that the configuration does not load; the diagnostics have been logged.
@@ -81,7 +82,7 @@ func Run(opts Options) error {
 	if site == nil {
 		return ErrConfig
 	}
-	d.workers = &workers{log: d.log, verbose: opts.Verbose, health: d.proxyHealth}
+	d.workers = &workers{log: d.log, verbose: opts.Verbose, version: opts.Version, health: d.proxyHealth}
 	if site.Proxying != nil {
 		if err := d.workers.replace(site.Proxying, inputs); err != nil {
 			return err

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evenkeel/evenkeel/admin"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/linux/confine"
@@ -35,6 +36,7 @@ type workerProcess struct {
 	order   *startOrder
 	cfg     *config.Proxying
 	engine  *proxy.Engine
+	admin   *admin.Admin
 	syslog  *syslog.Log
 	logger  *syslog.Logger
 	changed chan struct{}
@@ -106,6 +108,7 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	maxConn := w.descriptors()
 	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: maxConn, Host: host, Listeners: w.listeners,
 		Syslog: w.syslog, Log: w.announce,
+		Applet: func(r *proxy.AppletRequest) proxy.AppletReply { return w.admin.Applet(r) },
 		Changed: func() {
 			select {
 			case w.changed <- struct{}{}:
@@ -115,6 +118,7 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	if err != nil {
 		return err
 	}
+	w.admin = admin.New(w.engine, admin.Options{Version: w.order.Version, Sockets: g.StatsSockets, Timeout: g.StatsTimeout, MaxConn: g.StatsMaxConn})
 	if account.UID == os.Geteuid() {
 		account.UID = -1
 	}
@@ -277,6 +281,41 @@ func (w *workerProcess) open() error {
 	if err := w.engine.Start(); err != nil {
 		return err
 	}
-	w.stop = w.startChecks()
+	sockets, err := w.serveAdmin()
+	if err != nil {
+		return err
+	}
+	checks := w.startChecks()
+	w.stop = sync.OnceFunc(func() {
+		for _, l := range sockets {
+			l.Close() // whoever asks now must reach the next worker
+		}
+		checks()
+	})
 	return nil
+}
+
+// serveAdmin answers on the runtime sockets.
+func (w *workerProcess) serveAdmin() (all []net.Listener, err error) {
+	for i := range w.cfg.Global.StatsSockets {
+		s := &w.cfg.Global.StatsSockets[i]
+		for _, fd := range w.order.Sockets[listenKey(&s.Listen)] {
+			copied, err := syscall.Dup(fd)
+			if err != nil {
+				return all, err
+			}
+			f := os.NewFile(uintptr(copied), s.Text)
+			l, err := net.FileListener(f)
+			f.Close()
+			if err != nil {
+				return all, fmt.Errorf("stats socket %s: %w", s.Text, err)
+			}
+			if u, ok := l.(*net.UnixListener); ok {
+				u.SetUnlinkOnClose(false) // the file is the director's
+			}
+			all = append(all, l)
+			go w.admin.Serve(l, s.Level)
+		}
+	}
+	return all, nil
 }

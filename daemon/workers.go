@@ -31,6 +31,7 @@ type (
 		Sockets    map[string][]int `json:"sockets"` // by listenKey: descriptors
 		Threads    int              `json:"threads"`
 		Verbose    bool             `json:"verbose"`
+		Version    string           `json:"version,omitempty"`
 		Generation int              `json:"generation"`
 	}
 	// news goes back.
@@ -46,6 +47,7 @@ type workers struct {
 	log     *logger
 	health  func(usable map[string]int, alive bool) // told of every change
 	verbose bool
+	version string // of the program
 
 	mu      sync.Mutex
 	sockets sockets
@@ -96,7 +98,7 @@ func (w *workers) replace(p *config.Proxying, in *Inputs) error {
 		return err
 	}
 	w.count++
-	order := &startOrder{Inputs: in, Sockets: fds, Threads: n, Verbose: w.verbose, Generation: w.count}
+	order := &startOrder{Inputs: in, Sockets: fds, Threads: n, Verbose: w.verbose, Version: w.version, Generation: w.count}
 	next, err := w.start(order)
 	if err != nil {
 		undo()

@@ -66,11 +66,15 @@ func versionCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		Run: func(c *cobra.Command, _ []string) {
-			v := version
-			if info, ok := debug.ReadBuildInfo(); v == "" && ok {
-				v = info.Main.Version
-			}
-			fmt.Fprintln(c.OutOrStdout(), "evenkeel", v)
+			fmt.Fprintln(c.OutOrStdout(), "evenkeel", programVersion())
 		},
 	}
+}
+
+// programVersion is the release's version, or what the build knows.
+func programVersion() string {
+	if info, ok := debug.ReadBuildInfo(); version == "" && ok {
+		return info.Main.Version
+	}
+	return version
 }

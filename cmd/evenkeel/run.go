@@ -13,7 +13,7 @@ import (
 
 func runCommand() *cobra.Command {
 	var files []string
-	opts := daemon.Options{Log: os.Stderr}
+	opts := daemon.Options{Log: os.Stderr, Version: programVersion()}
 	c := &cobra.Command{
 		Use:   "run -f FILE [-f FILE…]",
 		Short: "Run the site: elections, addresses, lease gates, checks, the proxy",
