@@ -140,6 +140,7 @@ func setHashType(a *args) {
 	case "map-based":
 	case "consistent":
 		h.Consistent = true
+		h.Avalanche = !a.more() // without a function word, haproxy 2.6 mixes the key
 	case "avalanche":
 		a.fail(w.pos, "dead-word", `"hash-type avalanche" is gone from haproxy`, "today's words are hash-type map-based sdbm avalanche")
 	default:
