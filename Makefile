@@ -4,12 +4,12 @@ GO      ?= go
 BIN     := bin/evenkeel
 export CGO_ENABLED = 0
 
-.PHONY: demo test check build peers unit simulate system race bench-failover bench-gate fuzz generate clean
+.PHONY: demo test check build peers unit simulate system race soak bench-failover bench-gate bench-http fuzz generate clean
 
 ## What a newcomer needs
 
 demo: build ## build, then let the lab tell its story and stand until Ctrl-C
-	./$(BIN) lab nginx-pair --story
+	./$(BIN) lab --story
 
 test: peers check simulate system ## install the peers, run every test
 	@echo "make test: all passed"
@@ -43,6 +43,13 @@ bench-failover: peers ## takeover times, ours and keepalived's pairs in turns
 
 bench-gate: ## what the lease gate costs a packet
 	$(GO) test -run '^$$' -bench . ./linux/gate
+
+bench-http: peers ## CPU per request, p99 and memory beside haproxy: one configuration, the same core, in turns
+	$(GO) test -run '^$$' -bench HTTP -benchtime 1x -timeout 30m ./test/proxy
+
+SOAK ?= 30m
+soak: ## mixed load, good and bad, with reloads, on a build with the race detector
+	EVENKEEL_RACE=1 $(GO) test -run Soak -v -timeout 3h ./test/proxy -soak $(SOAK)
 
 FUZZTIME ?= 60s
 fuzz: ## every fuzz target for FUZZTIME

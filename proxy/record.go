@@ -112,7 +112,7 @@ func (s *stream) times() times {
 func (s *stream) figures() {
 	t := s.times()
 	front := s.front()
-	in := s.toServer
+	in := max(s.toServer, s.headSize)
 	front.bytesIn.Add(in)
 	front.bytesOut.Add(s.toClient)
 	if !s.counted {

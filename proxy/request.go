@@ -139,7 +139,7 @@ func (s *stream) rememberStart(data []byte) {
 // handle does everything from a complete head to the choice of a server. rest are the bytes behind the head.
 func (s *stream) handle(rest []byte) {
 	h := s.head
-	s.headAt = s.core.now()
+	s.headAt, s.headSize = s.core.now(), int64(h.Size())
 	s.method, s.minor = h.MethodID(), uint8(h.Minor())
 	s.rememberLine(h)
 	s.reqBody = h.RequestBody()

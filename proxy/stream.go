@@ -100,6 +100,7 @@ type stream struct {
 	status                                                      int
 	toClient                                                    int64
 	toServer                                                    int64
+	headSize                                                    int64 // of the request's head, as received
 	retries                                                     int
 	srvQueue, beQueue                                           int
 	cause, stage                                                byte // of the termination
@@ -167,7 +168,7 @@ func (s *stream) begin(now time.Duration) {
 	s.timeouts.client, s.timeouts.server, s.timeouts.tunnel = cfg.Timeouts.Client, 0, cfg.Timeouts.Tunnel
 	s.idleFrom, s.began = now, none
 	s.headAt, s.queueAt, s.connectAt, s.connectedAt, s.responseAt, s.dataAt = none, none, none, none, none, none
-	s.status, s.toClient, s.toServer, s.retries, s.srvQueue, s.beQueue = -1, 0, 0, 0, 0, 0
+	s.headSize, s.status, s.toClient, s.toServer, s.retries, s.srvQueue, s.beQueue = 0, -1, 0, 0, 0, 0, 0
 	s.cause, s.stage, s.reqCookie, s.resCookie = '-', '-', '-', '-'
 	s.line, s.captured = s.line[:0], s.captured[:0]
 	s.cookieReq, s.cookieRes, s.uniqueID = span{}, span{}, span{}
