@@ -23,6 +23,7 @@ type Admin struct {
 	engine  proxy.Commands
 	opts    Options
 	clients chan struct{} // one for each client of a runtime socket
+	now     func() time.Time
 }
 
 // New returns an Admin of an engine.
@@ -33,5 +34,5 @@ func New(engine proxy.Commands, opts Options) *Admin {
 	if opts.MaxConn <= 0 {
 		opts.MaxConn = 10
 	}
-	return &Admin{engine: engine, opts: opts, clients: make(chan struct{}, opts.MaxConn)}
+	return &Admin{engine: engine, opts: opts, clients: make(chan struct{}, opts.MaxConn), now: time.Now}
 }

@@ -57,7 +57,11 @@ func (a *Admin) ServeConn(conn net.Conn, level config.Level) {
 	for !s.quit {
 		_ = conn.SetReadDeadline(time.Now().Add(s.timeout))
 		line, err := in.ReadSlice('\n')
-		if err != nil { // also a line that is too long
+		if err == bufio.ErrBufferFull {
+			_, _ = io.WriteString(conn, "The line is too long.\n")
+			return
+		}
+		if err != nil {
 			return
 		}
 		out := s.line(strings.TrimRight(string(line), "\r\n"))
@@ -68,11 +72,6 @@ func (a *Admin) ServeConn(conn net.Conn, level config.Level) {
 		if !s.prompt && in.Buffered() == 0 {
 			break
 		}
-	}
-	// Whoever wrote more than was read must still get the answer: end our side first and let the rest come.
-	if half, ok := conn.(interface{ CloseWrite() error }); ok && half.CloseWrite() == nil {
-		_ = conn.SetReadDeadline(time.Now().Add(time.Second))
-		_, _ = io.CopyN(io.Discard, conn, longestLine)
 	}
 }
 

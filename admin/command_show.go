@@ -34,7 +34,7 @@ func showInfo(s *session, args []string) string {
 	var unused filter
 	how, describe := outputs(args, &unused)
 	st := s.admin.engine.Status()
-	return string(appendFacts(nil, s.admin.facts(&st.Info, time.Now()), how, describe))
+	return string(appendFacts(nil, s.admin.facts(&st.Info, s.admin.now()), how, describe))
 }
 
 func showStat(s *session, args []string) string {
@@ -309,7 +309,7 @@ func showErrors(s *session, args []string) string {
 	const stamp = "02/Jan/2006:15:04:05.000"
 	all := s.admin.engine.BadMessages()
 	var out strings.Builder
-	fmt.Fprintf(&out, "Total events captured on [%s] : %d\n", time.Now().Format(stamp), len(all))
+	fmt.Fprintf(&out, "Total events captured on [%s] : %d\n", s.admin.now().Format(stamp), len(all))
 	for n, m := range all {
 		if m.Response && !wantResponses || !m.Response && !wantRequests || only != "" && only != m.Frontend && only != m.Backend {
 			continue

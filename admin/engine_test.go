@@ -115,6 +115,8 @@ func newStandIn() *standIn {
 func newAdmin(t testing.TB) (*Admin, *standIn) {
 	t.Helper()
 	e := newStandIn()
-	return New(e, Options{Version: "0.3.0", Release: "2026/11/21", Sockets: []config.StatsSocket{
-		{Listen: config.Listen{Path: "/run/x.sock"}, Level: config.LevelAdmin}}}), e
+	a := New(e, Options{Version: "0.3.0", Release: "2026/11/21", Sockets: []config.StatsSocket{
+		{Listen: config.Listen{Path: "/run/x.sock"}, Level: config.LevelAdmin}}})
+	a.now = func() time.Time { return time.Unix(1795244606, 144e6).UTC() }
+	return a, e
 }

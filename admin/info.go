@@ -20,7 +20,8 @@ func uptime(d time.Duration) string {
 	return fmt.Sprintf("%dd %dh%02dm%02ds", n/86400, n/3600%24, n/60%60, n%60)
 }
 
-// facts are the lines in the reference's order; those of things that do not exist here are 0.
+// facts are the lines in the reference's order; those of things that do not exist here are 0, those without a value are
+// not written and keep their number.
 func (a *Admin) facts(i *proxy.Info, now time.Time) []fact {
 	up := now.Sub(i.Started)
 	stopping := int64(0)
@@ -65,14 +66,12 @@ func (a *Admin) facts(i *proxy.Info, now time.Time) []fact {
 	zeros("SslRate", "SslRateLimit", "MaxSslRate", "SslFrontendKeyRate", "SslFrontendMaxKeyRate", "SslFrontendSessionReuse_pct",
 		"SslBackendKeyRate", "SslBackendMaxKeyRate", "SslCacheLookups", "SslCacheMisses", "CompressBpsIn", "CompressBpsOut", "CompressBpsRateLim")
 	all = append(all,
+		fact{name: "ZlibMemUsage"}, fact{name: "MaxZlibMemUsage"}, // their places are kept
 		fact{"Tasks", "MGP", "tasks", u32(int64(i.Tasks))},
 		fact{"Run_queue", "MGP", "tasks that wait to run", u32(0)},
 		fact{"Idle_pct", "MaP", "percent of the time spent waiting", u32(100)},
-		fact{"node", "COS", "name of the node", str(i.Node)})
-	if i.Description != "" {
-		all = append(all, fact{"description", "COS", "description of the node", str(i.Description)})
-	}
-	all = append(all,
+		fact{"node", "COS", "name of the node", str(i.Node)},
+		fact{"description", "COS", "description of the node", nonEmpty(i.Description)},
 		fact{"Stopping", "MGP", "1 when the process lets its connections end", u32(stopping)},
 		fact{"Jobs", "MGP", "connections and listeners", u32(i.CurrentConns + int64(i.Listeners))},
 		fact{"Unstoppable Jobs", "MGP", "", u32(0)},
@@ -81,6 +80,9 @@ func (a *Admin) facts(i *proxy.Info, now time.Time) []fact {
 	all = append(all, fact{"DroppedLogs", "MGP", "log lines nobody took", u32(i.DroppedLogs)})
 	zeros("BusyPolling", "FailedResolutions")
 	all = append(all, fact{"TotalBytesOut", "MGP", "bytes sent to clients", u64(i.BytesOut)})
+	zeros("TotalSplicdedBytesOut", "BytesOutRate", "DebugCommandsIssued", "CumRecvLogs")
+	all = append(all, fact{"Build info", "POS", "version of the program", str(a.opts.Version)})
+	zeros("Memmax_bytes", "PoolAlloc_bytes", "PoolUsed_bytes")
 	all = append(all, fact{"Start_time_sec", "MDP", "when the process was started, in seconds since 1970", u32(i.Started.Unix())})
 	return all
 }
@@ -98,6 +100,9 @@ func appendFacts(out []byte, all []fact, how form, describe bool) []byte {
 	if how == asJSON {
 		out = append(out, '[')
 		for i, x := range all {
+			if x.v.kind == 0 {
+				continue
+			}
 			if i > 0 {
 				out = append(out, ',')
 			}
@@ -106,13 +111,16 @@ func appendFacts(out []byte, all []fact, how form, describe bool) []byte {
 		return append(out, "]\n"...)
 	}
 	for i, x := range all {
+		if x.v.kind == 0 {
+			continue
+		}
 		if how == typed {
 			out = append(strconv.AppendInt(out, int64(i), 10), '.')
 			out = append(append(append(out, x.name...), ".1:"...), x.tags...)
 			out = appendTypedValue(append(out, ':'), x.v)
 		} else {
 			out = append(append(out, x.name...), ": "...)
-			out = appendCSVless(out, x.v)
+			out = appendPlain(out, x.v)
 		}
 		if describe {
 			out = append(append(append(out, `:"`...), x.help...), '"')
@@ -122,8 +130,8 @@ func appendFacts(out []byte, all []fact, how form, describe bool) []byte {
 	return out
 }
 
-// appendCSVless writes a value as it is.
-func appendCSVless(out []byte, v value) []byte {
+// appendPlain writes a value as it is.
+func appendPlain(out []byte, v value) []byte {
 	if v.kind == 's' {
 		return append(out, v.s...)
 	}

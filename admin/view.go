@@ -78,7 +78,7 @@ func (a *Admin) view(req *proxy.AppletRequest, w wish, st *proxy.Status, rows []
 	if v.Node != "" {
 		v.Title += " on " + v.Node
 	}
-	v.Facts = processFigures(i, rows)
+	v.Facts = processFigures(i, rows, a.now().Sub(i.Started))
 	v.Message, v.Failed = outcome(w.done)
 	v.Links = links(page.URI, w)
 	if !w.noRefresh {
@@ -118,7 +118,7 @@ func about(p *config.Proxy) string {
 }
 
 // processFigures are those of the process as a whole.
-func processFigures(i *proxy.Info, rows []*proxy.Row) []figure {
+func processFigures(i *proxy.Info, rows []*proxy.Row, age time.Duration) []figure {
 	up, servers := 0, 0
 	for _, r := range rows {
 		if r.Kind == proxy.ServerRow {
@@ -129,7 +129,7 @@ func processFigures(i *proxy.Info, rows []*proxy.Row) []figure {
 		}
 	}
 	all := []figure{
-		{"Up for", uptime(time.Since(i.Started)), "since " + i.Started.Format("2006-01-02 15:04:05")},
+		{"Up for", uptime(age), "since " + i.Started.Format("2006-01-02 15:04:05")},
 		{"Connections", count(i.CurrentConns), fmt.Sprintf("now; at most %d, allowed %d, since the start %d", i.MaxConnSeen, i.MaxConn, i.Connections)},
 		{"Connections/s", count(i.ConnRate), fmt.Sprintf("in the last second; at most %d", i.ConnRateMax)},
 		{"Requests", count(i.Requests), fmt.Sprintf("since the start: %d", i.Requests)},
@@ -213,12 +213,15 @@ func newRow(page *config.StatsPage, r *proxy.Row, admin bool) rowView {
 	if r.Kind != proxy.FrontendRow && r.Kind != proxy.ListenerRow {
 		v.Since = span(r.LastChange)
 	}
-	if checked(r) {
+	if state, via, ok := strings.Cut(r.State, " (via "); ok {
+		v.State, v.Check = state, "via "+strings.TrimSuffix(via, ")")
+		v.CheckTip = "it takes its state from that server"
+	} else if checked(r) {
 		v.Check = checkStatus(r)
 		if r.Check.Code > 0 {
 			v.Check += "/" + strconv.Itoa(r.Check.Code)
 		}
-		v.Check += fmt.Sprintf(" in %d ms", r.Check.Duration.Milliseconds())
+		v.Check += fmt.Sprintf(" %dms", r.Check.Duration.Milliseconds())
 		v.CheckTip = strings.TrimSuffix(r.Check.Describe+": "+r.Check.Text, ": ")
 	}
 	v.Cells = cellsOf(r)
@@ -271,9 +274,10 @@ func cellsOf(r *proxy.Row) []cell {
 		}
 		return cell{Label: label, Text: count(n), Tip: exact(n)}
 	}
+	// What should be 0 is marked where it is not, and then belongs on narrow screens too.
 	bad := func(c cell, n int64) cell {
 		if n > 0 && c.Text != "" {
-			c.Class += " e"
+			c.Class += " e k"
 		}
 		return c
 	}
@@ -295,12 +299,12 @@ func cellsOf(r *proxy.Row) []cell {
 	}
 	requestErrors := cell{Label: "Request errors"}
 	if isFront {
-		requestErrors = key(number("Request errors", r.FailedRequests))
+		requestErrors = number("Request errors", r.FailedRequests)
 	}
 	cells = append(cells,
 		bad(denied, r.DeniedRequests), bad(number("Responses denied", r.DeniedResponses), r.DeniedResponses),
-		bad(requestErrors, r.FailedRequests), bad(key(back("Connection errors", r.FailedConnections)), r.FailedConnections),
-		bad(key(back("Response errors", r.FailedResponses)), r.FailedResponses),
+		bad(requestErrors, r.FailedRequests), bad(back("Connection errors", r.FailedConnections), r.FailedConnections),
+		bad(back("Response errors", r.FailedResponses), r.FailedResponses),
 		bad(back("Retries", r.Retries), r.Retries), bad(back("Redispatches", r.Redispatches), r.Redispatches))
 	server := func(label, text string) cell { return cell{Label: label, Text: text} }
 	if isFront {
@@ -400,7 +404,7 @@ func limit(has bool, n int64) string {
 
 // count writes a number with its thousands apart, and large ones short.
 func count(n int64) string {
-	if n >= 10_000_000 || n <= -10_000_000 {
+	if n >= 1_000_000 || n <= -1_000_000 {
 		return short(float64(n), 1000, []string{"", "k", "M", "G", "T", "P", "E"})
 	}
 	s := strconv.FormatInt(n, 10)
@@ -411,7 +415,7 @@ func count(n int64) string {
 }
 
 func exact(n int64) string {
-	if n < 10_000_000 {
+	if n < 1_000_000 {
 		return ""
 	}
 	return strconv.FormatInt(n, 10)
