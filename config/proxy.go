@@ -158,18 +158,14 @@ const (
 
 // ProxyOptions are the `option` switches that are on, where absence is off.
 type ProxyOptions struct {
-	Connection                                                                                                             ConnMode
-	Reuse                                                                                                                  ReuseMode // http-reuse
-	DontLogNull, DontLogNormal, LogSeparateErrors, LogASAP, LogHealthChecks                                                bool
-	Forwardfor                                                                                                             *Forwardfor // nil: off
-	Originalto                                                                                                             *Forwardfor
-	AbortOnClose, AllBackups, Persist, PreferLastServer, NoLinger, ContStats, SocketStats, TCPSmartAccept, TCPSmartConnect bool
-	ClientKeepalive, ServerKeepalive                                                                                       bool // clitcpka, srvtcpka (tcpka: both)
-	BufferRequest                                                                                                          bool // http-buffer-request
-	IgnoreProbes                                                                                                           bool
-	AcceptInvalidRequest, AcceptInvalidResponse                                                                            bool
-	IndependentStreams                                                                                                     bool
-	SpliceAuto, SpliceRequest, SpliceResponse                                                                              bool
+	Connection                                                              ConnMode
+	Reuse                                                                   ReuseMode // http-reuse
+	DontLogNull, DontLogNormal, LogSeparateErrors, LogASAP, LogHealthChecks bool
+	Forwardfor                                                              *Forwardfor // nil: off
+	Originalto                                                              *Forwardfor
+	AbortOnClose, AllBackups, Persist, PreferLastServer, NoLinger           bool
+	ClientKeepalive, ServerKeepalive                                        bool // clitcpka, srvtcpka (tcpka: both)
+	IgnoreProbes                                                            bool
 }
 
 // ReuseMode is http-reuse.
@@ -240,7 +236,6 @@ const (
 	ActCapture     // Expr, Slot
 	ActSilentDrop
 	ActClose // close the connection without a response: http-request reject, tcp-response close
-	ActAuth  // stats http-request auth: ask for a user of StatsPage.Users; Text is the realm, empty: the page's
 )
 
 // Rule is one line of a rule set.

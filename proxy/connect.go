@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -146,6 +147,9 @@ func (s *stream) connect() {
 
 // discardTaken closes a connection that is no longer among the idle ones.
 func (c *core) discardTaken(u *upstream) {
+	if u.srv.be.cfg.Options.NoLinger && u.fd >= 0 {
+		sock.Reset(u.fd)
+	}
 	c.close(&u.endpoint)
 	if len(c.upstreams) < 1024 {
 		c.upstreams = append(c.upstreams, u)
@@ -168,7 +172,7 @@ func (s *stream) dial() {
 		mapped := target.WithPort(uint16(int(s.destination().Port()) + srv.cfg.PortOffset))
 		target = &mapped
 	}
-	fd, done, errno := sock.Connect(target, srv.source)
+	fd, done, errno := sock.Connect(target, srv.source, cmp.Or(srv.cfg.Interface, s.be.cfg.SourceInterface))
 	if errno != 0 {
 		s.connectFailed('S', errno.Error())
 		return
@@ -231,6 +235,7 @@ func (s *stream) connected() {
 	if !s.fe.http {
 		s.enter(phaseTunnel)
 		s.dataAt = now
+		s.logEarly()
 		return
 	}
 	s.enter(phaseExchange)

@@ -91,6 +91,14 @@ func raise(m *atomic.Int64, v int64) {
 
 func raiseInt(m *atomic.Int64, v int64) { raise(m, v) }
 
+// thisSecond is how many events the current second has seen.
+func (r *rate) thisSecond(now int64) int64 {
+	if r.second.Load() == now {
+		return r.current.Load()
+	}
+	return 0
+}
+
 // event is something counted for frontend and backend alike.
 type event uint8
 

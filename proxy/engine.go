@@ -54,6 +54,7 @@ type Engine struct {
 	maxConn   atomic.Int64
 	maxSeen   atomic.Int64
 	serial    atomic.Uint32
+	connRate  rate // kept only where it is limited
 
 	states    sync.Mutex // guards the servers' health machines and weights, and what settle computes
 	bad       badMessages

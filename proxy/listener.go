@@ -65,7 +65,10 @@ func (l *listener) full() bool {
 	if limit := l.bind.cfg.MaxConn; limit > 0 && l.bind.conns.Load() >= int64(limit) {
 		return true
 	}
-	if limit := fe.rateLimit.Load(); limit > 0 && fe.sessionRate(l.core.loop.Wall().Unix()) >= limit {
+	if limit := fe.rateLimit.Load(); limit > 0 && fe.newSessions(l.core.loop.Wall().Unix()) >= limit {
+		return true
+	}
+	if limit := int64(e.cfg.Global.MaxConnRate); limit > 0 && e.connRate.thisSecond(l.core.loop.Wall().Unix()) >= limit {
 		return true
 	}
 	return e.conns.Load() >= e.maxConn.Load()
@@ -99,6 +102,9 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	raise(&fe.connsMax, fe.conns.Add(1))
 	l.bind.conns.Add(1)
 	raise(&e.maxSeen, e.conns.Add(1))
+	if e.cfg.Global.MaxConnRate > 0 {
+		e.connRate.add(now)
+	}
 	if len(fe.cfg.Rules.TCPConnection) > 0 && !l.admitted(fd, peer) {
 		shard.deniedConnections.Add(1)
 		sock.Reset(fd)

@@ -25,6 +25,22 @@ func (s *stream) log() {
 	}
 	s.logged = true
 	s.figures()
+	s.write(false)
+}
+
+// logEarly writes the line before the data has passed (option logasap).
+func (s *stream) logEarly() {
+	if s.fe.cfg.Options.LogASAP && !s.logged && !s.early {
+		s.early = true
+		s.write(true)
+	}
+}
+
+// write writes the request's line, unless it was written early.
+func (s *stream) write(early bool) {
+	if s.early && !early {
+		return
+	}
 	cfg := s.fe.cfg
 	if len(cfg.Log) == 0 || s.logLevel < 0 {
 		return
@@ -47,6 +63,7 @@ func (s *stream) log() {
 	} else {
 		x := s.context(sample.Log)
 		s.fillRecord(&c.record)
+		c.record.Partial = early
 		line = cfg.LogFormat.Append(c.scratch[:0], x)
 	}
 	if s.why != "" {

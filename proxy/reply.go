@@ -319,3 +319,13 @@ func (s *stream) silentDrop() {
 	s.status = -1
 	s.closeAll()
 }
+
+// redirectToServer sends the client to the server itself (redir).
+func (s *stream) redirectToServer() {
+	out := append(statusLine(nil, 302), "cache-control: no-cache\r\ncontent-length: 0\r\nlocation: "...)
+	from := len(out)
+	out = append(append(out, s.srv.cfg.Redir...), s.line[s.methodEnd:s.uriEnd]...)
+	out = append(cleanValue(out, from), "\r\n"...)
+	s.blame('L', 'R')
+	s.answer(302, out, nil)
+}

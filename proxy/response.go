@@ -14,6 +14,10 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	if status == 101 && s.upgrading {
 		return s.switched(h, rest)
 	}
+	if status == 101 {
+		s.badResponse(&notAsked)
+		return true
+	}
 	if status < 200 {
 		// Interim: passed on, and the real one awaited.
 		if s.minor >= 1 {
@@ -125,6 +129,7 @@ func (s *stream) sendHead(head, rest []byte) bool {
 		s.clientBroken()
 		return false
 	}
+	s.logEarly()
 	s.dropRequestIfSent()
 	return true
 }
@@ -204,6 +209,8 @@ func (s *stream) passResponse() bool {
 		}
 	}
 }
+
+var notAsked = h1.Error{Status: 502, Reason: "101 for a request that asked for no other protocol"}
 
 var errStuck = &h1.Error{Status: 502, Reason: "the body cannot be understood"}
 

@@ -134,6 +134,11 @@ func (s *stream) assign() {
 		}
 		s.pinned = nil // its queue is full too: any other server
 	}
+	if last := s.last; last != nil && be.cfg.Options.PreferLastServer && last.be == be && last.ready.Load() && be.queued.Load() == 0 &&
+		!(s.hasKey && be.chooser.hashes()) && last.takeSlot() {
+		s.assigned(last)
+		return
+	}
 	// Those waiting already come first, but for the servers they cannot use.
 	if be.queued.Load() == 0 {
 		srv, slot := be.pick(s.key, s.hasKey, nil)
@@ -176,5 +181,9 @@ func (s *stream) assigned(srv *server) {
 	back.selected.Add(1)
 	back.lastSession.Store(now)
 	raise(&srv.servedMax, srv.served.Load())
+	if srv.cfg.Redir != "" && (s.method == h1.MethodGet || s.method == h1.MethodHead) {
+		s.redirectToServer()
+		return
+	}
 	s.connect()
 }

@@ -43,6 +43,11 @@ func (s *stream) requestRules(p *proxy, rules []config.Rule) verdict {
 			if s.redirect(r.Redirect, x) {
 				return answered
 			}
+		case config.ActClose: // reject: without a word
+			s.count(deniedRequests)
+			s.blame('P', 'R')
+			s.closeAll()
+			return answered
 		case config.ActSilentDrop:
 			s.blame('P', 'R')
 			s.silentDrop()

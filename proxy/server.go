@@ -172,6 +172,15 @@ func (p *proxy) sessionRate(now int64) int64 {
 	return sum
 }
 
+// newSessions is how many sessions began in this second.
+func (p *proxy) newSessions(now int64) int64 {
+	sum := int64(0)
+	for i := range p.front {
+		sum += p.front[i].rate.thisSecond(now)
+	}
+	return sum
+}
+
 // Backend is part of sample.Environment.
 func (e *Engine) Backend(name string) (sample.BackendFacts, bool) {
 	p, ok := e.backends[name]

@@ -114,6 +114,7 @@ type stream struct {
 	why                                                         string // a malformed message's reason
 	logLevel                                                    int8   // set-log-level; 0: as usual
 	logged                                                      bool
+	early                                                       bool // the line was written by option logasap
 	serial                                                      uint32
 }
 
@@ -173,7 +174,7 @@ func (s *stream) begin(now time.Duration) {
 	s.line, s.captured = s.line[:0], s.captured[:0]
 	s.cookieReq, s.cookieRes, s.uniqueID = span{}, span{}, span{}
 	s.methodEnd, s.uriEnd, s.versionEnd = 0, 0, 0
-	s.bad, s.why, s.logged, s.logLevel, s.redispatched = false, "", false, 0, false
+	s.bad, s.why, s.logged, s.early, s.logLevel, s.redispatched = false, "", false, false, 0, false
 	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.hasKey, s.needBody = false, false, false, false, false, false, false, false
 	s.tries, s.looked = 0, 0
 	s.rest, s.resting, s.fromStats = nil, false, false
@@ -287,6 +288,9 @@ func (s *stream) destroy() {
 	s.gone = true
 	s.leaveQueue()
 	c.loop.Disarm(&s.timer)
+	if s.fe.cfg.Options.NoLinger && s.client.fd >= 0 {
+		sock.Reset(s.client.fd)
+	}
 	c.close(&s.client)
 	s.dropRequest()
 	if s.head != nil {

@@ -142,8 +142,7 @@ func (r *reader) modes(d *draft) {
 	p.Stats, p.MonitorURI, p.UniqueIDHeader = nil, "", ""
 	ignored("option forwardfor", p.Options.Forwardfor != nil)
 	ignored("option originalto", p.Options.Originalto != nil)
-	ignored("option http-buffer-request", p.Options.BufferRequest)
-	p.Options.Forwardfor, p.Options.Originalto, p.Options.BufferRequest = nil, nil, false
+	p.Options.Forwardfor, p.Options.Originalto = nil, nil
 	ignored("cookie", p.Cookie.Name != "" && d.back())
 	p.Cookie = config.Cookie{}
 	switch p.Balance.Algorithm {

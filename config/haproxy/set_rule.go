@@ -73,7 +73,7 @@ func (a *args) ruleSet(p place, point sample.Place, to *[]config.Rule) {
 // final reports whether a rule ends the processing of its set.
 func final(do config.Action) bool {
 	switch do {
-	case config.ActAllow, config.ActDeny, config.ActTarpit, config.ActReturn, config.ActRedirect, config.ActSilentDrop, config.ActClose, config.ActAuth:
+	case config.ActAllow, config.ActDeny, config.ActTarpit, config.ActReturn, config.ActRedirect, config.ActSilentDrop, config.ActClose:
 		return true
 	}
 	return false

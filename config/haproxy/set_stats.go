@@ -105,10 +105,3 @@ func statsHTTPRequest(a *args) {
 	}
 	a.ruleSet(inStatsRule, sample.Request, &a.page().Rules)
 }
-
-func ruleAuth(a *args) {
-	a.rule.Do = config.ActAuth
-	if _, ok := a.accept("realm"); ok {
-		a.rule.Text = a.need("a name").text
-	}
-}

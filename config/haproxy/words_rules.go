@@ -230,7 +230,7 @@ var statsWords = []keyword{
 var statsRuleWords = []keyword{
 	{word: "allow", help: "show it", set: action(config.ActAllow)},
 	{word: "deny", help: "do not show it", set: denial(config.ActDeny, 403)},
-	{word: "auth", args: "[realm NAME]", help: "ask for a user", set: ruleAuth},
+	{word: "auth", args: "[realm NAME]", help: "ask for a user", state: refused, why: "stats auth asks for users"},
 }
 
 // httpCheckWords follow http-check.

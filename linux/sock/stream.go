@@ -177,8 +177,8 @@ func (t Target) WithPort(port uint16) Target {
 
 // Connect begins a connection. done tells that it stands already; otherwise it stands,
 // or has failed, when the descriptor becomes writable: see [ConnectError]. from is the
-// source address, if valid.
-func Connect(to *Target, from *Target) (fd int, done bool, errno Errno) {
+// source address, if valid; device, if not empty, the interface.
+func Connect(to *Target, from *Target, device string) (fd int, done bool, errno Errno) {
 	r, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(to.domain), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if e != 0 {
 		return -1, false, e
@@ -186,6 +186,12 @@ func Connect(to *Target, from *Target) (fd int, done bool, errno Errno) {
 	fd = int(r)
 	if to.domain != unix.AF_UNIX {
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
+	}
+	if device != "" {
+		if _, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_BINDTODEVICE, uintptr(unsafe.Pointer(unsafe.StringData(device))), uintptr(len(device)), 0); e != 0 {
+			Close(fd)
+			return -1, false, e
+		}
 	}
 	if from != nil && from.Valid() {
 		setInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
