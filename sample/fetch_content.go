@@ -13,12 +13,54 @@ func (c *Context) wait() Value {
 	return Value{}
 }
 
-// isHTTP is true where a request was understood.
+// isHTTP is true where a request was understood, or where the bytes are one's head.
 func isHTTP(c *Context) Value {
-	if c.request() == nil {
+	switch {
+	case c.request() != nil:
+		return boolean(true)
+	case c.Place&Content == 0 || c.AwaitsHead:
 		return Value{}
 	}
+	line, rest, whole := bytes.Cut(c.Content, newline)
+	if !whole {
+		if len(line) > 0 && !isTokenByte(line[0]) {
+			return Value{}
+		}
+		return c.wait()
+	}
+	if !isRequestLine(bytes.TrimSuffix(line, carriageReturn)) {
+		return Value{}
+	}
+	if !bytes.Contains(rest, emptyLine) && !bytes.HasPrefix(rest, emptyLine[1:]) {
+		return c.wait()
+	}
 	return boolean(true)
+}
+
+var (
+	newline        = []byte("\n")
+	carriageReturn = []byte("\r")
+	emptyLine      = []byte("\n\r\n")
+)
+
+// isRequestLine recognises "method target HTTP/d.d" (RFC 9112 section 3).
+func isRequestLine(line []byte) bool {
+	method, rest, ok := bytes.Cut(line, []byte(" "))
+	target, version, ok2 := bytes.Cut(rest, []byte(" "))
+	if !ok || !ok2 || len(method) == 0 || len(target) == 0 || len(version) != 8 || !bytes.HasPrefix(version, []byte("HTTP/")) {
+		return false
+	}
+	for _, b := range method {
+		if !isTokenByte(b) {
+			return false
+		}
+	}
+	return true
+}
+
+// isTokenByte reports whether b may stand in a method (RFC 9110 section 5.6.2).
+func isTokenByte(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), b) >= 0
 }
 
 func contentLength(c *Context) Value {
