@@ -326,6 +326,7 @@ func (s *stream) redirectToServer() {
 	from := len(out)
 	out = append(append(out, s.srv.cfg.Redir...), s.line[s.methodEnd:s.uriEnd]...)
 	out = append(cleanValue(out, from), "\r\n"...)
-	s.blame('L', 'R')
+	s.blame('L', 'C')
+	s.keepClient = false
 	s.answer(302, out, nil)
 }

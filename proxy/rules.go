@@ -46,6 +46,7 @@ func (s *stream) requestRules(p *proxy, rules []config.Rule) verdict {
 		case config.ActClose: // reject: without a word
 			s.count(deniedRequests)
 			s.blame('P', 'R')
+			s.headAt = none
 			s.closeAll()
 			return answered
 		case config.ActSilentDrop:

@@ -289,6 +289,9 @@ func headerLines(h http.Header) (lines []string) {
 func describeRequest(raw string) (report []string) {
 	head, body, _ := strings.Cut(raw, "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
+	if strings.HasPrefix(lines[0], "PROXY ") {
+		lines[0] = proxyPorts.ReplaceAllString(lines[0], " PORT PORT")
+	}
 	report = append(report, "server: "+lines[0])
 	var fields []string
 	chunked := false
@@ -332,12 +335,13 @@ func dechunk(s string) string {
 }
 
 var (
+	proxyPorts = regexp.MustCompile(` \d+ \d+$`)
 	logHeader  = regexp.MustCompile(`^<\d+>\w{3} +\d+ [\d:]{8} (\S+ )?\w+\[\d+\]: `)
 	logAddress = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 	logDate    = regexp.MustCompile(`\[\d\d/\w{3}/\d{4}:[\d:.]+\]`)
 	logTimes   = regexp.MustCompile(` (-?\d+)/(-?\d+)/(-?\d+)/(-?\d+)/(\+?-?\d+) `)
-	logTimes3  = regexp.MustCompile(` (-?\d+)/(-?\d+)/(\+?-?\d+) (\d+) ([A-Za-z-]{2}) `)
-	logBytes   = regexp.MustCompile(` (-?\d+) (\d+) (\S+) (\S+) (\S{4} [\dN]+/)`)
+	logTimes3  = regexp.MustCompile(` (-?\d+)/(-?\d+)/(\+?-?\d+) (\+?\d+) ([A-Za-z-]{2}) `)
+	logBytes   = regexp.MustCompile(` (-?\d+) (\+?)\d+ (\S+) (\S+) (\S{4} [\dN]+/)`)
 	logLong    = regexp.MustCompile(`u{100,}`)
 	logReason  = regexp.MustCompile(`" \([^"]*\)$`)
 	logNumber  = regexp.MustCompile(`\d+`)
@@ -356,7 +360,7 @@ func describeLog(line string) string {
 	}
 	line = logTimes.ReplaceAllStringFunc(line, known)
 	line = logTimes3.ReplaceAllStringFunc(line, known)
-	line = logBytes.ReplaceAllString(line, " $1 BYTES $3 $4 $5")
+	line = logBytes.ReplaceAllString(line, " $1 ${2}BYTES $3 $4 $5")
 	line = logLong.ReplaceAllString(line, "u…") // where it is cut depends on the length of times and ports
 	return line
 }
