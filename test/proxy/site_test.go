@@ -222,6 +222,12 @@ func (n *node) startWeb(name string, port int) *webServer {
 	return w
 }
 
+// restart serves again, after the server was closed.
+func (w *webServer) restart(l net.Listener) {
+	w.srv = &http.Server{Handler: w.srv.Handler}
+	go w.srv.Serve(l)
+}
+
 // get asks once and gives the status and who answered; 0 for no answer.
 func (n *node) get(url string) (status int, server, body string) {
 	resp, err := n.client.Get(url)

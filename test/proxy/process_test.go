@@ -1,0 +1,165 @@
+package proxy
+
+import (
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const oneServer = `
+global
+    maxconn 1000
+    nbthread %d
+    hard-stop-after 3s
+defaults
+    mode http
+    timeout connect 2s
+    timeout client 20s
+    timeout server 20s
+frontend web
+    bind %s
+    default_backend servers
+backend servers
+    server one 10.9.0.50:8001 check inter 200ms
+`
+
+// TestReloadsChangeThings: other addresses, more and fewer threads, mistakes; what stays is never closed.
+func TestReloadsChangeThings(t *testing.T) {
+	n := newNode(t, fmt.Sprintf(oneServer, 1, "*:80"), "")
+	n.startWeb("one", 8001)
+	n.start()
+	served := func(port int) bool {
+		s, _, _ := n.get(fmt.Sprintf("http://%s:%d/", nodeAddress, port))
+		return s == 200
+	}
+	eventually(t, 10*time.Second, "served", func() bool { return served(80) })
+	for _, step := range []struct {
+		threads int
+		bind    string
+		open    []int
+		shut    []int
+	}{
+		{1, "*:80,*:81", []int{80, 81}, nil},
+		{3, "*:80,*:81", []int{80, 81}, nil},
+		{1, "*:80,*:82", []int{80, 82}, []int{81}},
+		{2, "10.9.0.1:80,unix@/tmp/evenkeel-test.sock mode 666", []int{80}, []int{82}},
+		{2, "*:80-85", []int{80, 81, 85}, nil},
+	} {
+		n.write("haproxy.cfg", fmt.Sprintf(oneServer, step.threads, step.bind))
+		if out, err := n.command("reload"); err != nil {
+			t.Fatalf("%s: %v %s", step.bind, err, out)
+		}
+		for _, port := range step.open {
+			if !served(port) {
+				t.Errorf("%s: port %d is not served", step.bind, port)
+			}
+		}
+		for _, port := range step.shut {
+			eventually(t, 5*time.Second, fmt.Sprintf("port %d is closed", port), func() bool {
+				conn, err := n.dial(port)
+				if err == nil {
+					conn.Close()
+				}
+				return err != nil
+			})
+		}
+	}
+	os.Remove("/tmp/evenkeel-test.sock")
+	before := n.worker()
+	for name, text := range map[string]string{
+		"a mistake":            strings.Replace(fmt.Sprintf(oneServer, 1, "*:80"), "default_backend", "default_backnd", 1),
+		"an address not ours":  fmt.Sprintf(oneServer, 1, "10.77.77.77:80"),
+		"a user who is nobody": strings.Replace(fmt.Sprintf(oneServer, 1, "*:80"), "global\n", "global\n    user nobody-knows-me\n", 1),
+	} {
+		n.write("haproxy.cfg", text)
+		out, err := n.command("reload")
+		if err == nil {
+			t.Errorf("%s: the reload went through: %s", name, out)
+		}
+		if !served(80) || !served(85) || n.worker() != before {
+			t.Errorf("%s: a refused reload changed something", name)
+		}
+	}
+}
+
+// TestDirectorKilled: the worker of a dead director accepts nothing more and ends what it has; a new director starts at once.
+func TestDirectorKilled(t *testing.T) {
+	n := newNode(t, fmt.Sprintf(oneServer, 2, "*:80"), "")
+	w := n.startWeb("one", 8001)
+	n.start()
+	url := "http://" + nodeAddress + "/"
+	eventually(t, 10*time.Second, "served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	w.delay.Store(int64(700 * time.Millisecond))
+	answered := make(chan int, 1)
+	go func() { s, _, _ := n.get(url + "slow"); answered <- s }()
+	time.Sleep(200 * time.Millisecond)
+	old := n.worker()
+	if err := kill(n.cmd.Process.Pid); err != nil {
+		t.Fatal(err)
+	}
+	if s := <-answered; s != 200 {
+		t.Errorf("the request that was on its way got %d", s)
+	}
+	w.delay.Store(0)
+	n.client.CloseIdleConnections()
+	n.start()
+	eventually(t, 5*time.Second, "served by the next one", func() bool { s, _, _ := n.get(url); return s == 200 })
+	eventually(t, 10*time.Second, "the old worker ends", func() bool { return syscall.Kill(old, 0) != nil })
+}
+
+// TestWithoutRoot: a haproxy.cfg alone runs as any user, in the foreground.
+func TestWithoutRoot(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs real programs: not with -short")
+	}
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	port := l.Addr().(*net.TCPAddr).Port
+	l.Close()
+	dir, err := os.MkdirTemp("", "evenkeel-user-*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	os.Chmod(dir, 0o755)
+	program := filepath.Join(dir, "evenkeel")
+	if text, err := os.ReadFile(evenkeel); err != nil || os.WriteFile(program, text, 0o755) != nil {
+		t.Fatal("copying the program: ", err)
+	}
+	conf := filepath.Join(dir, "haproxy.cfg")
+	os.WriteFile(conf, fmt.Appendf(nil, "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nfrontend web\n bind 127.0.0.1:%d\n http-request return status 200 content-type text/plain string hello\n", port), 0o644)
+	args := []string{program, "run", "-f", conf, "--runtime-dir", filepath.Join(dir, "run")}
+	if os.Geteuid() == 0 {
+		os.Mkdir(filepath.Join(dir, "run"), 0o755)
+		os.Chown(filepath.Join(dir, "run"), 65534, 65534)
+		args = append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all", "--inh-caps", "-all"}, args...)
+	}
+	out := new(output)
+	cmd := exec.Command(args[0], args[1:]...)
+	cmd.Stdout, cmd.Stderr = out, out
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() }()
+	eventually(t, 10*time.Second, "served", func() bool {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err != nil {
+			return false
+		}
+		defer conn.Close()
+		fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
+		buf := make([]byte, 512)
+		conn.SetReadDeadline(time.Now().Add(time.Second))
+		k, _ := conn.Read(buf)
+		return strings.Contains(string(buf[:k]), "200 OK")
+	})
+	t.Logf("%s", out)
+}
