@@ -200,17 +200,15 @@ func Connect(to *Target, from *Target, device string) (fd int, done bool, errno 
 			return -1, false, e
 		}
 	}
-	for {
-		_, _, e = syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
-		switch e {
-		case 0:
-			return fd, true, 0
-		case unix.EINTR, unix.EALREADY, unix.EINPROGRESS:
-			return fd, false, 0
-		}
-		Close(fd)
-		return -1, false, e
+	_, _, e = syscall.RawSyscall(unix.SYS_CONNECT, uintptr(fd), uintptr(unsafe.Pointer(&to.raw)), uintptr(to.size))
+	switch e {
+	case 0:
+		return fd, true, 0
+	case unix.EINTR, unix.EALREADY, unix.EINPROGRESS: // it goes on by itself
+		return fd, false, 0
 	}
+	Close(fd)
+	return -1, false, e
 }
 
 // ConnectError reads and clears a socket's pending error.

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -124,7 +125,7 @@ func (n *node) write(name, text string) {
 // newClient is a client outside whose connections are dialled in its namespace.
 func (n *node) newClient(keep int) *http.Client {
 	return &http.Client{Timeout: 10 * time.Second, Transport: &http.Transport{MaxIdleConnsPerHost: keep, MaxConnsPerHost: 0,
-		Dial: func(network, addr string) (conn net.Conn, err error) {
+		DialContext: func(_ context.Context, network, addr string) (conn net.Conn, err error) {
 			n.outside.Do(func() { conn, err = net.DialTimeout(network, addr, 5*time.Second) })
 			return conn, err
 		}}}
