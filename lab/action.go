@@ -1,9 +1,9 @@
 package lab
 
-// Action is one thing that can be done to a node.
+// Action is one thing that can be done to a node or to a web server behind the nodes.
 type Action string
 
-// The faults and their undoing. Cable actions are the switch's, all others the node's own.
+// The faults and their undoing. Cable actions are the switch's, all others the host's own.
 const (
 	DirectorStop   Action = "director-stop"   // end it in order, as systemctl stop does
 	DirectorKill   Action = "director-kill"   // SIGKILL
@@ -12,20 +12,36 @@ const (
 	DirectorStart  Action = "director-start"
 	CableOut       Action = "cable-out"
 	CableIn        Action = "cable-in"
-	WebStop        Action = "web-stop"  // ends the web server; a restart works
-	WebBreak       Action = "web-break" // ends the web server; a restart fails until web-start
-	WebStart       Action = "web-start" // repairs and starts it
+	WebStop        Action = "web-stop"     // ends the web server; a restart works
+	WebBreak       Action = "web-break"    // ends the web server; a restart fails until web-start
+	WebStart       Action = "web-start"    // repairs and starts it
+	ProxyKill      Action = "proxy-kill"   // SIGKILL to the process that proxies; whoever minds it starts another
+	ProxyFreeze    Action = "proxy-freeze" // SIGSTOP
+	ProxyThaw      Action = "proxy-thaw"
 	BringBack      Action = "bring-back"
+
+	// What follows is for the web servers behind the nodes.
+	ServerStop   Action = "server-stop"   // ends the program: connections are refused
+	ServerFreeze Action = "server-freeze" // SIGSTOP: connections are accepted and never answered
+	ServerSlow   Action = "server-slow"   // answers after slowAnswer
+	ServerFail   Action = "server-500"    // answers, with status 500
+	ServerMend   Action = "server-mend"   // as it should be again
 )
 
-// actions lists all actions in the order in which the page shows them.
-var actions = []Action{
-	DirectorStop, DirectorKill, DirectorFreeze, DirectorThaw, DirectorStart,
-	CableOut, CableIn, WebStop, WebBreak, WebStart, BringBack,
+// actions lists what can be done to a node of the site, in the order in which the page shows it.
+func (s *Site) actions() []Action {
+	all := []Action{DirectorStop, DirectorKill, DirectorFreeze, DirectorThaw, DirectorStart, CableOut, CableIn}
+	if s.Proxy != nil {
+		return append(all, ProxyKill, ProxyFreeze, ProxyThaw, BringBack)
+	}
+	return append(all, WebStop, WebBreak, WebStart, BringBack)
 }
 
+// serverActions lists what can be done to a web server behind the nodes.
+var serverActions = []Action{ServerStop, ServerFreeze, ServerSlow, ServerFail, ServerMend}
+
 // possible reports whether the action would change anything on a node whose director, web
-// server and cable are in the given states; why explains a no to a person.
+// server (or proxy) and cable are in the given states; why explains a no to a person.
 func (a Action) possible(director, web string, cableIn bool) (ok bool, why string) {
 	switch a {
 	case DirectorStop, DirectorKill, DirectorFreeze:
@@ -44,45 +60,72 @@ func (a Action) possible(director, web string, cableIn bool) (ok bool, why strin
 		return web != unitBroken, "the web server is " + web
 	case WebStart:
 		return web != unitRunning, "the web server is " + web
+	case ProxyKill, ProxyFreeze:
+		return web == unitRunning, "the proxy is " + web
+	case ProxyThaw:
+		return web == unitFrozen, "the proxy is " + web
 	case BringBack:
 		return director != unitRunning || web != unitRunning || !cableIn, "nothing is wrong here"
 	}
 	return false, "no such action"
 }
 
-// past says what happened, for the timeline.
-func (a Action) past(node string) string {
+// possibleServer is possible for a web server behind the nodes.
+func (a Action) possibleServer(state string) (ok bool, why string) {
+	becomes := map[Action]string{ServerStop: unitStopped, ServerFreeze: unitFrozen, ServerSlow: unitSlow, ServerFail: unitFailing}
 	switch a {
-	case DirectorStop:
-		return node + ": director stopped"
-	case DirectorKill:
-		return node + ": director killed (SIGKILL)"
-	case DirectorFreeze:
-		return node + ": director frozen (SIGSTOP)"
-	case DirectorThaw:
-		return node + ": director thawed (SIGCONT)"
-	case DirectorStart:
-		return node + ": director started"
-	case CableOut:
-		return node + ": cable unplugged"
-	case CableIn:
-		return node + ": cable plugged in"
-	case WebStop:
-		return node + ": web server stopped"
-	case WebBreak:
-		return node + ": web server broken, cannot restart"
-	case WebStart:
-		return node + ": web server repaired and started"
-	case BringBack:
-		return node + ": everything brought back"
+	case ServerStop, ServerFreeze, ServerSlow, ServerFail:
+		return state == unitRunning || state != becomes[a] && state != unitStopped && state != unitFrozen, "it is " + state
+	case ServerMend:
+		return state != unitRunning, "nothing is wrong here"
 	}
-	return node + ": " + string(a)
+	return false, "no such action"
+}
+
+// repairs reports whether the action undoes a fault.
+func (a Action) repairs() bool {
+	switch a {
+	case DirectorStart, DirectorThaw, CableIn, WebStart, ProxyThaw, ServerMend, BringBack:
+		return true
+	}
+	return false
+}
+
+// past says what happened, for the timeline.
+func (a Action) past(host string) string {
+	words := map[Action]string{
+		DirectorStop:   "director stopped",
+		DirectorKill:   "director killed (SIGKILL)",
+		DirectorFreeze: "director frozen (SIGSTOP)",
+		DirectorThaw:   "director thawed (SIGCONT)",
+		DirectorStart:  "director started",
+		CableOut:       "cable unplugged",
+		CableIn:        "cable plugged in",
+		WebStop:        "web server stopped",
+		WebBreak:       "web server broken, cannot restart",
+		WebStart:       "web server repaired and started",
+		ProxyKill:      "proxy killed (SIGKILL)",
+		ProxyFreeze:    "proxy frozen (SIGSTOP)",
+		ProxyThaw:      "proxy thawed (SIGCONT)",
+		ServerStop:     "stopped",
+		ServerFreeze:   "frozen (SIGSTOP)",
+		ServerSlow:     "answers only after " + slowAnswer.String(),
+		ServerFail:     "answers with status 500",
+		ServerMend:     "as it should be again",
+		BringBack:      "everything brought back",
+	}
+	if w, ok := words[a]; ok {
+		return host + ": " + w
+	}
+	return host + ": " + string(a)
 }
 
 // States of a unit.
 const (
 	unitRunning = "running"
 	unitStopped = "stopped"
-	unitFrozen  = "frozen" // director only
-	unitBroken  = "broken" // web server only: stopped, and a start fails
+	unitFrozen  = "frozen"    // director, proxy, or web server behind the nodes
+	unitBroken  = "broken"    // a node's own web server: stopped, and a start fails
+	unitSlow    = "slow"      // web server behind the nodes
+	unitFailing = "error 500" // web server behind the nodes
 )

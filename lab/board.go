@@ -30,6 +30,7 @@ type board struct {
 	phase   string
 	doing   string
 	nodes   []*nodeBoard
+	servers []*serverBoard   // the web servers behind the nodes
 	samples []measure.Sample // ordered by start, the last keepSamples
 	hung    []int64
 	// firstAnswer is the start of the first answered request; the client's record begins there.
@@ -59,6 +60,32 @@ type nodeBoard struct {
 	vrrp     directorState
 	served   int64
 	journal  []Entry
+	proxy    *proxyStats // as last read; nil: not yet
+	totals   proxyTotals
+	worker   string // number of the worker process
+	workers  int    // how many there were
+}
+
+// serverBoard is one web server behind the nodes.
+type serverBoard struct {
+	SiteServer
+	state  string
+	served int64
+}
+
+// proxyTotals are counters of a proxy that outlive its process.
+type proxyTotals struct{ requests, retries, redispatches, errors int64 }
+
+// take adds what the counters grew by from one reading to the next. One that is lower than
+// before belongs to a new process.
+func (t *proxyTotals) take(old *proxyStats, now proxyStats) {
+	if old == nil || now.Requests < old.Requests {
+		old = &proxyStats{}
+	}
+	t.requests += now.Requests - old.Requests
+	t.retries += max(0, now.Retries-old.Retries)
+	t.redispatches += max(0, now.Redispatches-old.Redispatches)
+	t.errors += max(0, now.Errors-old.Errors)
 }
 
 // incident is one action on the site and the stretch of time it answers for.
@@ -80,6 +107,9 @@ func newBoard(s *Site, director string, at int64) *board {
 	b := &board{site: s, began: at, director: director, phase: "building", changed: make(chan struct{})}
 	for _, n := range s.Nodes {
 		b.nodes = append(b.nodes, &nodeBoard{SiteNode: n, mac: mac(n.Address), director: unitStopped, web: unitStopped, cable: true})
+	}
+	for _, w := range s.servers() {
+		b.servers = append(b.servers, &serverBoard{SiteServer: w, state: unitStopped})
 	}
 	return b
 }
@@ -129,6 +159,15 @@ func (b *board) node(name string) *nodeBoard {
 	return nil
 }
 
+func (b *board) webServer(name string) *serverBoard {
+	for _, w := range b.servers {
+		if w.Name == name {
+			return w
+		}
+	}
+	return nil
+}
+
 func (b *board) nodeByMAC(mac string) string {
 	for _, n := range b.nodes {
 		if n.mac == mac {
@@ -146,9 +185,11 @@ func (b *board) take(host string, m message) {
 	case "journal":
 		b.takeJournal(host, m.Line)
 	case "unit":
-		b.takeUnit(host, m.Unit)
+		b.takeUnit(host, m.At, m.Unit)
 	case "vrrp":
 		b.takeVRRP(host, m.At, m.VRRP)
+	case "stats":
+		b.takeStats(host, m.At, m.Stats)
 	case "samples":
 		b.takeSamples(m)
 	case "tenures":
@@ -181,16 +222,47 @@ func (b *board) takeJournal(host string, l *journalLine) {
 	}
 }
 
-func (b *board) takeUnit(host string, u *unitState) {
-	n := b.node(host)
-	if n == nil || u == nil {
+func (b *board) takeUnit(host string, at int64, u *unitState) {
+	if u == nil {
 		return
 	}
-	if u.Name == "web" {
+	if w := b.webServer(host); w != nil {
+		w.state = u.State
+		return
+	}
+	n := b.node(host)
+	if n == nil {
+		return
+	}
+	switch u.Name {
+	case "web":
 		n.web = u.State
-	} else {
+	case "worker":
+		n.worker = u.State
+		if n.workers++; n.workers > 1 {
+			b.event(at, host, "state", host+": a new proxy worker runs (process "+u.State+")")
+		}
+	default:
 		n.director = u.State
 	}
+}
+
+func (b *board) takeStats(host string, at int64, st *proxyStats) {
+	n := b.node(host)
+	if n == nil || st == nil {
+		return
+	}
+	n.totals.take(n.proxy, *st)
+	for _, s := range st.Servers {
+		if old := n.proxy.status(s.Line); old != "" && isUp(old) != isUp(s.Status) {
+			word := "takes out"
+			if isUp(s.Status) {
+				word = "takes back"
+			}
+			b.event(at, host, "state", host+": the proxy "+word+" "+b.site.serverOf(s.Line))
+		}
+	}
+	n.proxy = st
 }
 
 func (b *board) takeVRRP(host string, at int64, st *directorState) {
@@ -231,6 +303,9 @@ func (b *board) takeSamples(m message) {
 		}
 		if n := b.node(s.Server); n != nil {
 			n.served++
+		}
+		if w := b.webServer(s.Server); w != nil {
+			w.served++
 		}
 	}
 	b.hung = slices.DeleteFunc(m.Hung, func(start int64) bool { return b.firstAnswer == 0 || start < b.firstAnswer })
@@ -285,7 +360,7 @@ func (b *board) act(at int64, node string, a Action) *incident {
 		b.faults = slices.Delete(b.faults, 0, 1)
 	}
 	kind := "fault"
-	if a == DirectorStart || a == DirectorThaw || a == CableIn || a == WebStart || a == BringBack {
+	if a.repairs() {
 		kind = "repair"
 	}
 	b.event(at, node, kind, a.past(node))
@@ -307,7 +382,7 @@ func (b *board) settleIncidents(at int64) {
 			in.until = at
 		}
 		// Requests begun in the stretch may still be on their way for a while.
-		if in.until != 0 && at-in.until > int64(requestLimit+time.Second) {
+		if in.until != 0 && at-in.until > int64(b.site.answerLimit()+time.Second) {
 			f := b.cost(in.at, in.until, at)
 			in.final = &f
 		}

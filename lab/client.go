@@ -2,7 +2,6 @@ package lab
 
 import (
 	"bufio"
-	"context"
 	"errors"
 	"io"
 	"net"
@@ -19,10 +18,11 @@ import (
 const (
 	// requestEvery is the client's pace: one request, on a connection of its own, every 20 ms.
 	requestEvery = 20 * time.Millisecond
-	// requestLimit is how long a request may take. The kernel sends a lost SYN again after one
-	// second, so with a little less than that every request whose first packet found nobody
-	// has failed, and none is saved by luck.
-	requestLimit = 900 * time.Millisecond
+	// connectLimit is how long a request may take to be connected. The kernel sends a lost SYN
+	// again after one second, so with a little less than that every request whose first packet
+	// found nobody has failed, and none is saved by luck. Where the nodes answer themselves it is
+	// the limit of the whole request.
+	connectLimit = 900 * time.Millisecond
 	// slowRequest is what an answered request may take before it is called slow.
 	slowRequest = 100 * time.Millisecond
 	// sampleBatch is how often the client tells what it saw.
@@ -35,6 +35,7 @@ const (
 // question: a hang must not stop the sampling.
 type client struct {
 	target string
+	limit  time.Duration // for the whole request
 
 	mu      sync.Mutex
 	done    []measure.Sample
@@ -43,13 +44,13 @@ type client struct {
 
 // runClient asks until the launcher hangs up.
 func runClient(l *line, id int, c *hostConfig) error {
-	cl := &client{target: net.JoinHostPort(c.VIP.Addr().String(), "80"), pending: make(map[int64]struct{})}
+	cl := &client{target: net.JoinHostPort(c.VIP.Addr().String(), "80"), limit: time.Duration(c.Limit), pending: make(map[int64]struct{})}
 	if err := l.send(answer(id, nil)); err != nil {
 		return nil
 	}
 	go cl.tell(l)
 	go cl.ask(time.Duration(c.Every))
-	obey(l, func(a Action) error { return errors.New("a client cannot " + string(a)) })
+	obey(l, func(a Action) error { return errors.New("a client cannot " + string(a)) }, nil)
 	return nil
 }
 
@@ -69,11 +70,10 @@ func (c *client) ask(every time.Duration) {
 		c.mu.Unlock()
 		go func() {
 			s := measure.Sample{Start: start}
-			server, err := c.request()
+			err := c.request(&s)
 			s.Took = now() - start
-			s.Server = server
 			if err != nil {
-				s.Server, s.Error = "", reason(err)
+				s.Server, s.Error = "", c.reason(err)
 			}
 			c.mu.Lock()
 			delete(c.pending, start)
@@ -83,43 +83,45 @@ func (c *client) ask(every time.Duration) {
 	}
 }
 
-// request asks for the page once and names the server that gave it.
-func (c *client) request() (server string, err error) {
-	ctx, cancel := context.WithTimeout(context.Background(), requestLimit)
-	defer cancel()
-	var d net.Dialer
-	conn, err := d.DialContext(ctx, "tcp4", c.target)
+// request asks for the page once and notes the server that gave it, or the status if that is
+// not 200.
+func (c *client) request(s *measure.Sample) error {
+	deadline := time.Now().Add(c.limit)
+	conn, err := net.DialTimeout("tcp4", c.target, min(connectLimit, c.limit))
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer conn.Close()
-	deadline, _ := ctx.Deadline()
 	if err := conn.SetDeadline(deadline); err != nil {
-		return "", err
+		return err
 	}
 	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: "+c.target+"\r\nConnection: close\r\n\r\n"); err != nil {
-		return "", err
+		return err
 	}
 	resp, err := http.ReadResponse(bufio.NewReaderSize(conn, 1024), nil)
 	if err != nil {
-		return "", err
+		return err
 	}
 	defer resp.Body.Close()
 	if _, err := io.Copy(io.Discard, resp.Body); err != nil {
-		return "", err
+		return err
 	}
-	if resp.StatusCode != http.StatusOK || resp.Header.Get(serverHeader) == "" {
-		return "", errors.New("bad answer: " + resp.Status)
+	if resp.StatusCode != http.StatusOK {
+		s.Status = resp.StatusCode
 	}
-	return resp.Header.Get(serverHeader), nil
+	s.Server = resp.Header.Get(serverHeader)
+	if s.Status != 0 || s.Server == "" {
+		return errors.New("bad answer: " + resp.Status)
+	}
+	return nil
 }
 
 // reason says in a word or two why a request failed.
-func reason(err error) string {
+func (c *client) reason(err error) string {
 	var ne net.Error
 	switch {
-	case errors.Is(err, context.DeadlineExceeded), errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
-		return "no answer in " + requestLimit.String()
+	case errors.Is(err, os.ErrDeadlineExceeded), errors.As(err, &ne) && ne.Timeout():
+		return "no answer in " + c.limit.String()
 	case errors.Is(err, syscall.ECONNREFUSED):
 		return "refused"
 	case errors.Is(err, syscall.ECONNRESET), errors.Is(err, syscall.EPIPE):

@@ -31,8 +31,8 @@ func (s directorState) equal(o directorState) bool {
 // director is how the lab deals with one kind of director: how to start it, how to ask for its
 // state, how to read its journal.
 type director interface {
-	// command is how a node starts it: executable and argv.
-	command() (path string, argv []string)
+	// command is how a node starts it: executable and argv. proxy: the node has a haproxy.cfg.
+	command(proxy bool) (path string, argv []string)
 	// query is the command that prints its state; nil: there is none, see learn.
 	query() []string
 	// parse reads what query's command printed.
@@ -62,8 +62,12 @@ const (
 // evenkeel is our own director.
 type evenkeel struct{}
 
-func (evenkeel) command() (string, []string) {
-	return labSelf, []string{"evenkeel", "run", "-f", configPath, "--runtime-dir", runtimeDir}
+func (evenkeel) command(proxy bool) (string, []string) {
+	argv := []string{"evenkeel", "run", "-f", configPath, "--runtime-dir", runtimeDir}
+	if proxy {
+		argv = append(argv, "-f", proxyConfigPath)
+	}
+	return labSelf, argv
 }
 
 func (evenkeel) query() []string {
@@ -113,7 +117,7 @@ type keepalived struct {
 	cause string // the last line that may explain the next change of state
 }
 
-func (*keepalived) command() (string, []string) {
+func (*keepalived) command(bool) (string, []string) {
 	return "/usr/sbin/keepalived", []string{"keepalived", "-n", "-l", "-D", "-P", "-f", configPath}
 }
 

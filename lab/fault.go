@@ -5,156 +5,49 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/lab/measure"
 )
 
-// fault is one experiment: what is done to a node of a settled site, what should come of it,
-// and what brings the site back.
-type fault struct {
-	name   string
-	title  string
-	node   SiteNode
-	action Action
-	undo   Action
-	// moves: another node must take the address over.
-	moves bool
-	// watch is how long to look at least, however soon the client is served again.
-	watch time.Duration
-	// outage is how long the client should be without an answer: at least and at most.
-	outage [2]time.Duration
-	// takeover is how long after the last advert of the old master the new one should announce
-	// the address; 0: the address does not move.
-	takeover time.Duration
-	formula  string
-}
-
-// FaultNames lists the faults that can be played on a site, in the order of "all".
-func FaultNames() []string {
-	return []string{"stop", "kill", "freeze", "cable", "web", "web-broken"}
-}
-
-// faultsByName makes the experiments of a list of names. A name may carry a node (kill@node2);
-// without one the fault is played on the master.
-func faultsByName(s *Site, names []string) ([]fault, error) {
-	var all []fault
-	for _, name := range names {
-		if name == "all" {
-			for _, n := range FaultNames() {
-				all = append(all, newFault(s, n, s.Nodes[0]))
-			}
-			continue
-		}
-		kind, where, elsewhere := strings.Cut(name, "@")
-		node := s.Nodes[0]
-		if elsewhere {
-			var ok bool
-			if node, ok = s.node(where); !ok {
-				return nil, fmt.Errorf("lab: fault %q: the site has no node %q", name, where)
-			}
-		}
-		f := newFault(s, kind, node)
-		if f.action == "" {
-			return nil, fmt.Errorf("lab: no fault %q; there is: all, %s", name, strings.Join(FaultNames(), ", "))
-		}
-		all = append(all, f)
-	}
-	return all, nil
-}
-
-// newFault computes what to expect from the timers in the site's files. An unknown name gives
-// a fault without an action.
-func newFault(s *Site, name string, n SiteNode) fault {
-	backup := s.Nodes[1]
-	wait, down := skew(backup.Priority), s.masterDown(backup.Priority)
-	// What the client's pace and the message itself add to any figure.
-	const slack = 100 * time.Millisecond
-	f := fault{name: name, node: n, moves: n.Name == s.Nodes[0].Name}
-	crash := func(title string, action, undo Action) {
-		f.title, f.action, f.undo = title, action, undo
-		// The gate stays open for three adverts after the last one sent, so the old master
-		// serves on until then; the backup waits for the skew on top.
-		f.outage = [2]time.Duration{wait, wait}
-		f.takeover = down
-		f.watch = down + 1500*time.Millisecond
-		f.formula = fmt.Sprintf("gate closes 3 x %s after the last advert; takeover at 3 x %s + (256-%d)/256 s = %s after it; "+
-			"outage is the difference, %s", s.Advert, s.Advert, backup.Priority, rounded(down), rounded(wait))
-	}
-	switch name {
-	case "stop":
-		f.title, f.action, f.undo = "stop the director", DirectorStop, DirectorStart
-		f.outage, f.takeover, f.watch = [2]time.Duration{wait, wait}, wait, wait+1500*time.Millisecond
-		f.formula = fmt.Sprintf("skew of the backup after priority 0: (256-%d)/256 s = %s", backup.Priority, rounded(wait))
-	case "kill":
-		crash("kill -9 the director", DirectorKill, DirectorStart)
-	case "freeze":
-		crash("freeze the director", DirectorFreeze, DirectorThaw)
-	case "cable":
-		f.title, f.action, f.undo = "unplug the cable", CableOut, CableIn
-		f.outage, f.takeover = [2]time.Duration{down - s.Advert, down}, down
-		f.watch = down + 1500*time.Millisecond
-		f.formula = fmt.Sprintf("3 x %s + (256-%d)/256 s = %s after the last advert, which was sent up to %s before",
-			s.Advert, backup.Priority, rounded(down), s.Advert)
-	case "web", "web-broken":
-		f.expectCheck(s, name == "web-broken", wait, slack)
-	}
-	if f.node.Name != s.Nodes[0].Name { // on the backup nothing should happen to the client
-		f.outage, f.takeover, f.formula = [2]time.Duration{}, 0, "the address is elsewhere: nothing happens"
-	}
-	return f
-}
-
-// expectCheck computes what the site's check script makes of a web server that has ended.
-func (f *fault) expectCheck(s *Site, broken bool, wait, slack time.Duration) {
-	f.title, f.action, f.undo = "stop the web server", WebStop, BringBack
-	if broken {
-		f.title, f.action = "break the web server", WebBreak
-	}
-	switch {
-	case s.CheckStops:
-		f.outage = [2]time.Duration{wait, s.CheckEvery + wait + slack}
-		f.takeover, f.watch = wait, s.CheckEvery+wait+1500*time.Millisecond
-		f.formula = fmt.Sprintf("the check looks every %s and stops the director; the backup takes over after its skew %s",
-			s.CheckEvery, rounded(wait))
-	case broken:
-		f.outage = [2]time.Duration{wait, s.CheckEvery + s.CheckLimit + wait + slack}
-		f.takeover, f.watch = wait, s.CheckEvery+s.CheckLimit+wait+1500*time.Millisecond
-		f.formula = fmt.Sprintf("the check looks every %s, fails within %s, and the backup takes over after its skew %s",
-			s.CheckEvery, s.CheckLimit, rounded(wait))
-	default:
-		f.moves = false // restarted by the check script, whatever the address does
-		f.outage = [2]time.Duration{0, s.CheckEvery + wait + slack}
-		f.watch = s.CheckEvery + s.CheckLimit + s.masterDown(f.node.Priority) + 1500*time.Millisecond
-		f.formula = fmt.Sprintf("the check looks every %s and restarts it at once; if the check itself takes longer than %s "+
-			"it fails, and the backup takes over after its skew %s", s.CheckEvery, s.CheckLimit, rounded(wait))
-	}
-}
-func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
-
 // Result is what a fault cost.
 type Result struct {
 	Fault  string  `json:"fault"`
 	Node   string  `json:"node"`
 	Title  string  `json:"title"`
-	Outage float64 `json:"outage_ms"`         // the client's, see measure.Outages
-	Failed int     `json:"failed_requests"`   //
-	Slow   int     `json:"slow_requests"`     //
-	Double float64 `json:"double_master_ms"`  // over fault and repair, see measure.Double
-	Gap    float64 `json:"address_gap_ms"`    // nobody answered for the address
-	Blind  float64 `json:"observer_blind_ms"` // the observer did not get to run
+	Outage float64 `json:"outage_ms"`       // the client's, see measure.Outages
+	Failed int     `json:"failed_requests"` //
+	Slow   int     `json:"slow_requests"`   //
+	Asked  int     `json:"requests"`        // that the client began while the fault lasted
+	// Served are the answers of that time by the host that gave them.
+	Served map[string]int `json:"requests_by_server"`
+	// Statuses counts the answers whose status was not 200; they are failed requests.
+	Statuses map[string]int `json:"statuses,omitempty"`
+	// Retries and Redispatches are the proxies' own counters, over fault and repair; absent where
+	// they do not tell.
+	Retries      *int64  `json:"retries,omitempty"`
+	Redispatches *int64  `json:"redispatches,omitempty"`
+	Longest      float64 `json:"slowest_answer_ms"`
+	Double       float64 `json:"double_master_ms"`  // over fault and repair, see measure.Double
+	Gap          float64 `json:"address_gap_ms"`    // nobody answered for the address
+	Blind        float64 `json:"observer_blind_ms"` // the observer did not get to run
 	// Takeover is from the old master's last advert to the new one's first announcement of the
 	// address; absent when the address did not move.
-	Takeover         *float64   `json:"takeover_ms,omitempty"`
-	ExpectedTakeover *float64   `json:"expected_takeover_ms,omitempty"`
-	ExpectedOutage   [2]float64 `json:"expected_outage_ms"` // at least, at most
-	Formula          string     `json:"formula"`
-	Master           string     `json:"master_after"` // who answered for the address in the end
-	RepairOutage     float64    `json:"repair_outage_ms"`
-	RepairFailed     int        `json:"repair_failed_requests"`
-	OK               bool       `json:"ok"`
-	Problem          string     `json:"problem,omitempty"`
+	Takeover         *float64 `json:"takeover_ms,omitempty"`
+	ExpectedTakeover *float64 `json:"expected_takeover_ms,omitempty"`
+	// ExpectedOutage is at least and at most; absent where a share of the requests fails instead.
+	ExpectedOutage *[2]float64 `json:"expected_outage_ms,omitempty"`
+	// ExpectedFailed is the share of the requests that should fail; absent where the outage says it.
+	ExpectedFailed *float64 `json:"expected_failed_share,omitempty"`
+	Formula        string   `json:"formula"`
+	Master         string   `json:"master_after"` // who answered for the address in the end
+	RepairOutage   float64  `json:"repair_outage_ms"`
+	RepairFailed   int      `json:"repair_failed_requests"`
+	OK             bool     `json:"ok"`
+	Problem        string   `json:"problem,omitempty"`
 }
 
 // errNotSettled says that the site did not come to rest.
@@ -163,8 +56,13 @@ var errNotSettled = errors.New("the site did not settle")
 // play makes one fault in a settled site, measures, and restores the site.
 func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	res := Result{
-		Fault: f.name, Node: f.node.Name, Title: f.title, Formula: f.formula,
-		ExpectedOutage: [2]float64{inMs(int64(f.outage[0])), inMs(int64(f.outage[1]))},
+		Fault: f.name, Node: f.host, Title: f.title, Formula: f.formula,
+	}
+	if !f.partial {
+		res.ExpectedOutage = &[2]float64{inMs(int64(f.outage[0])), inMs(int64(f.outage[1]))}
+	}
+	if f.failed >= 0 {
+		res.ExpectedFailed = &f.failed
 	}
 	if f.takeover > 0 {
 		t := inMs(int64(f.takeover))
@@ -173,7 +71,8 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	if err := l.settle(ctx); err != nil {
 		return res, err
 	}
-	in, err := l.act(ctx, f.node.Name, f.action)
+	before := l.board.proxies()
+	in, err := l.act(ctx, f.host, f.action)
 	if err != nil {
 		return res, fmt.Errorf("lab: %s: %w", f.title, err)
 	}
@@ -186,9 +85,10 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	res.Outage, res.Failed, res.Slow = inMs(broken.outage), broken.failed, broken.slow
 	res.Gap = inMs(broken.gap)
 	res.Master = strings.Join(l.board.holdersNow(), " and ")
-	res.Takeover = l.board.takeover(in.at, f.node)
-
-	repair, err := l.act(ctx, f.node.Name, f.undo)
+	if node, ok := l.site.node(f.host); ok {
+		res.Takeover = l.board.takeover(in.at, node)
+	}
+	repair, err := l.act(ctx, f.host, f.undo)
 	if err != nil {
 		return res, fmt.Errorf("lab: undo %s: %w", f.title, err)
 	}
@@ -200,12 +100,23 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	if err := l.until(ctx, func() bool { return l.board.seenUntil() >= end }); err != nil {
 		return res, err
 	}
+	// Requests that hung when the fault was undone have ended now.
+	broken = l.board.measure(in.at, repair.at)
+	res.Outage, res.Failed, res.Slow = inMs(broken.outage), broken.failed, broken.slow
+	l.board.count(&res, in.at, repair.at)
+	if after := l.board.proxies(); after != nil && before != nil {
+		retries, redispatches := after.retries-before.retries, after.redispatches-before.redispatches
+		res.Retries, res.Redispatches = &retries, &redispatches
+	}
 	mended := l.board.measure(repair.at, end)
 	res.RepairOutage, res.RepairFailed = inMs(mended.outage), mended.failed
 	whole := l.board.measure(in.at, end)
 	res.Double, res.Blind = inMs(whole.double), inMs(whole.blind)
 	if res.Double > 0 {
 		res.Problem = strings.TrimPrefix(res.Problem+fmt.Sprintf("; two nodes answered for the address for %.1f ms", res.Double), "; ")
+	}
+	if !f.moves && f.takeover == 0 && res.Takeover != nil {
+		res.Problem = strings.TrimPrefix(res.Problem+"; the address moved", "; ")
 	}
 	res.OK = res.Problem == ""
 	return res, nil
@@ -221,8 +132,11 @@ func (l *lab) watch(ctx context.Context, f fault, in *incident) (problem string,
 		if at < least {
 			return false
 		}
-		moved := !f.moves || l.board.heldByOtherThan(f.node.Name)
-		if moved && l.board.servedFor(requestLimit+200*time.Millisecond) {
+		if f.partial {
+			return true // it does not get better by itself
+		}
+		moved := !f.moves || l.board.heldByOtherThan(f.host)
+		if moved && l.board.servedFor(servedStretch) {
 			return true
 		}
 		if at > most {
@@ -283,7 +197,7 @@ func (b *board) unsettled() string {
 		case n.director != unitRunning:
 			return n.Name + "'s director is " + n.director
 		case n.web != unitRunning:
-			return n.Name + "'s web server is " + n.web
+			return n.Name + "'s " + b.site.WebUnit + " is " + n.web
 		case !n.cable:
 			return n.Name + "'s cable is out"
 		case n.vrrp.State != want:
@@ -293,11 +207,72 @@ func (b *board) unsettled() string {
 	if h := b.holders(); len(h) != 1 || h[0] != b.nodes[0].Name {
 		return fmt.Sprintf("answering for the address: %v", h)
 	}
-	if !b.served(requestLimit + 200*time.Millisecond) {
+	if !b.served(servedStretch) {
 		return "the client is not served"
+	}
+	return b.unsettledServers()
+}
+
+// unsettledServers says what keeps the web servers behind the nodes from being settled. Callers
+// hold b.mu.
+func (b *board) unsettledServers() string {
+	for _, w := range b.servers {
+		if w.state != unitRunning {
+			return w.Name + " is " + w.state
+		}
+		for _, n := range b.nodes {
+			if st := n.proxy.status(w.Line); st != "" && st != "UP" {
+				return n.Name + " sees " + w.Name + " " + st
+			}
+		}
+		recent := measure.Within(b.samples, now()-int64(servedStretch), math.MaxInt64)
+		if !slices.ContainsFunc(recent, func(s measure.Sample) bool { return s.Server == w.Name }) {
+			return w.Name + " gets no requests"
+		}
 	}
 	return ""
 }
+
+// proxies adds up what the proxies count; nil when one of them has told nothing.
+func (b *board) proxies() *proxyTotals {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.site.Proxy == nil {
+		return nil
+	}
+	var sum proxyTotals
+	for _, n := range b.nodes {
+		if n.proxy == nil {
+			return nil
+		}
+		sum.retries += n.totals.retries
+		sum.redispatches += n.totals.redispatches
+	}
+	return &sum
+}
+
+// count notes who answered the requests begun in [from, to), and how.
+func (b *board) count(res *Result, from, to int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	res.Served, res.Statuses = make(map[string]int), make(map[string]int)
+	for _, name := range b.site.answering() {
+		res.Served[name] = 0
+	}
+	for _, s := range measure.Within(b.samples, from, to) {
+		res.Asked++
+		switch {
+		case s.Status != 0:
+			res.Statuses[strconv.Itoa(s.Status)]++
+		case !s.Failed():
+			res.Served[s.Server]++
+			res.Longest = max(res.Longest, inMs(s.Took))
+		}
+	}
+}
+
+// servedStretch is for how long every request must have been answered before the client counts as served.
+const servedStretch = connectLimit + 200*time.Millisecond
 
 // served reports whether every request of the last stretch was answered. Callers hold b.mu.
 func (b *board) served(stretch time.Duration) bool {

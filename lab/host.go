@@ -12,16 +12,21 @@ import (
 // hostConfig is all a host needs to know to become what it is.
 type hostConfig struct {
 	Name      string            `json:"name"`
-	Role      string            `json:"role"` // node, client or observer
+	Role      string            `json:"role"` // node, web, client or observer
 	Interface string            `json:"interface"`
 	Address   netip.Prefix      `json:"address"`
 	VIP       netip.Prefix      `json:"vip"`
 	VRID      int               `json:"vrid"`
-	Files     map[string][]byte `json:"files,omitempty"` // node: /etc/keepalived
+	Files     map[string][]byte `json:"files,omitempty"` // node: by path below /etc
 	WebUnit   string            `json:"web_unit,omitempty"`
 	Director  string            `json:"director,omitempty"` // node: which director to run
-	Every     int64             `json:"every,omitempty"`    // client, observer: ns between requests or probes
-	Names     map[string]string `json:"names,omitempty"`    // /etc/hosts: name -> address
+	Proxy     bool              `json:"proxy,omitempty"`    // node: it proxies
+	Rootless  bool              `json:"rootless,omitempty"` // no other user can be become here
+	Stats     string            `json:"stats,omitempty"`    // node: the proxy's statistics page
+	StatsAuth string            `json:"stats_auth,omitempty"`
+	Every     int64             `json:"every,omitempty"` // client, observer: ns between requests or probes
+	Limit     int64             `json:"limit,omitempty"` // client: ns a request may take
+	Names     map[string]string `json:"names,omitempty"` // /etc/hosts: name -> address
 }
 
 // runHost is the first process of a host. It waits to be told what it is, becomes it, and
@@ -46,6 +51,8 @@ func runHost() error {
 	switch c.Role {
 	case "node":
 		return runNode(l, m.ID, c)
+	case "web":
+		return runWebHost(l, m.ID, c)
 	case "client":
 		return runClient(l, m.ID, c)
 	case "observer":
@@ -82,13 +89,21 @@ func becomeHost(c *hostConfig) error {
 	return nil
 }
 
-// obey receives the launcher's orders and answers each with what do returned. It comes back
-// when the launcher has hung up.
-func obey(l *line, do func(Action) error) {
+// obey receives the launcher's orders and answers each with what do returned, or fetch if the
+// host has pages to fetch. It comes back when the launcher has hung up.
+func obey(l *line, do func(Action) error, fetch func(path string) message) {
 	for {
 		m, err := l.receive()
 		if err != nil {
 			return
+		}
+		if m.Kind == "fetch" && fetch != nil {
+			go func() {
+				a := fetch(m.Path)
+				a.Kind, a.ID = "done", m.ID
+				_ = l.send(a)
+			}()
+			continue
 		}
 		if m.Kind != "do" {
 			_ = l.send(answer(m.ID, fmt.Errorf("unknown order %q", m.Kind)))

@@ -14,7 +14,7 @@ import (
 
 // Options say what to do with a site.
 type Options struct {
-	Site     string   // name of the site; empty: the first, nginx-pair
+	Site     string   // name of the site; empty: the first, haproxy-pair
 	Faults   []string // play these faults without the page and end: names of FaultNames, or "all"
 	JSON     bool     // with Faults: the result as JSON
 	Listen   string   // address of the page; empty: 127.0.0.1:8080 or the next free port
@@ -33,7 +33,7 @@ type lab struct {
 	out   *terminal
 
 	mu     sync.Mutex
-	orders map[int]chan error // by message ID, waiting for their done
+	orders map[int]chan message // by message ID, waiting for their done
 	nextID int
 	ending bool
 	failed chan error // gets the reason when the site breaks down
@@ -67,7 +67,7 @@ func Run(ctx context.Context, opt Options) (exit int, err error) {
 	defer stop()
 	l := &lab{
 		site: site, opt: opt, board: newBoard(site, opt.Director, now()), out: newTerminal(opt),
-		orders: make(map[int]chan error), failed: make(chan error, 1),
+		orders: make(map[int]chan message), failed: make(chan error, 1),
 	}
 	if err := l.build(ctx); err != nil {
 		l.close()
@@ -145,19 +145,33 @@ func (l *lab) hostConfigs() []hostConfig {
 	for _, n := range l.site.Nodes {
 		names[n.Name] = n.Address.Addr().String()
 	}
+	for _, w := range l.site.servers() {
+		names[w.Name] = w.Address.Addr().String()
+	}
 	var all []hostConfig
 	for _, n := range l.site.Nodes {
-		files := map[string][]byte{"keepalived.conf": l.site.file(n.Config)}
+		files := map[string][]byte{"keepalived/keepalived.conf": l.site.file(n.Config)}
 		if n.Scripts {
-			files[l.site.Check] = l.site.file(l.site.Check)
+			files["keepalived/"+l.site.Check] = l.site.file(l.site.Check)
 		}
-		all = append(all, hostConfig{
+		c := hostConfig{
 			Name: n.Name, Role: "node", Interface: l.site.Interface, Address: n.Address,
-			Files: files, WebUnit: l.site.WebUnit, Director: l.opt.Director,
-		})
+			Files: files, WebUnit: l.site.WebUnit, Director: l.opt.Director, Rootless: l.rig.userns,
+		}
+		if p := l.site.Proxy; p != nil {
+			files["haproxy/haproxy.cfg"] = l.site.file(p.Config)
+			if l.opt.Director == "keepalived" {
+				files["haproxy/haproxy.cfg"] = modern(l.site.file(p.Config))
+			}
+			c.Proxy, c.Stats, c.StatsAuth = true, p.Stats, p.StatsAuth
+		}
+		all = append(all, c)
+	}
+	for _, w := range l.site.servers() {
+		all = append(all, hostConfig{Name: w.Name, Role: "web", Interface: "eth0", Address: w.Address, WebUnit: "web"})
 	}
 	all = append(all,
-		hostConfig{Name: "client", Role: "client", Interface: "eth0", Address: l.site.Client, Every: int64(requestEvery)},
+		hostConfig{Name: "client", Role: "client", Interface: "eth0", Address: l.site.Client, Every: int64(requestEvery), Limit: int64(l.site.answerLimit())},
 		hostConfig{Name: "observer", Role: "observer", Interface: "eth0", Address: l.site.Observer})
 	for i := range all {
 		all[i].VIP, all[i].VRID, all[i].Names = l.site.VIP, l.site.VRID, names
@@ -167,7 +181,13 @@ func (l *lab) hostConfigs() []hostConfig {
 
 // order sends a message to a host and waits until it was carried out.
 func (l *lab) order(ctx context.Context, host string, m message) error {
-	done := make(chan error, 1)
+	_, err := l.ask(ctx, host, m)
+	return err
+}
+
+// ask is order for messages whose done brings something back.
+func (l *lab) ask(ctx context.Context, host string, m message) (message, error) {
+	done := make(chan message, 1)
 	l.mu.Lock()
 	l.nextID++
 	m.ID = l.nextID
@@ -179,17 +199,20 @@ func (l *lab) order(ctx context.Context, host string, m message) error {
 		l.mu.Unlock()
 	}()
 	if err := l.rig.lines[host].send(m); err != nil {
-		return fmt.Errorf("%s is gone: %w", host, err)
+		return m, fmt.Errorf("%s is gone: %w", host, err)
 	}
 	select {
-	case err := <-done:
-		return err
+	case reply := <-done:
+		if reply.Err != "" {
+			return reply, errors.New(reply.Err)
+		}
+		return reply, nil
 	case <-ctx.Done():
-		return ctx.Err()
+		return m, ctx.Err()
 	case <-l.rig.died:
-		return errors.New("the site has broken down")
+		return m, errors.New("the site has broken down")
 	case <-time.After(30 * time.Second):
-		return fmt.Errorf("%s did not answer within 30 s", host)
+		return m, fmt.Errorf("%s did not answer within 30 s", host)
 	}
 }
 
@@ -205,11 +228,7 @@ func (l *lab) listen(host string) {
 		case "done":
 			l.mu.Lock()
 			if done, ok := l.orders[m.ID]; ok {
-				if m.Err != "" {
-					done <- errors.New(m.Err)
-				} else {
-					done <- nil
-				}
+				done <- m
 			}
 			l.mu.Unlock()
 		case "gone", "failed":
@@ -233,9 +252,9 @@ func (l *lab) breakdown(err error) {
 	}
 }
 
-// act does one thing to a node and records it.
+// act does one thing to a node or web server and records it.
 func (l *lab) act(ctx context.Context, node string, a Action) (*incident, error) {
-	if _, ok := l.site.node(node); !ok {
+	if !l.site.has(node) {
 		return nil, fmt.Errorf("no node %q", node)
 	}
 	in := l.board.act(now(), node, a)

@@ -17,29 +17,51 @@ import (
 	"time"
 )
 
+// The two sites, by what the tests call them.
+var nginxPair, haproxyPair = mustSite("nginx-pair"), mustSite("haproxy-pair")
+
+func mustSite(name string) *Site {
+	s, err := siteByName(name)
+	if err != nil {
+		panic(err)
+	}
+	return s
+}
+
 // TestFaultNames: names become experiments, and a wrong one is refused with the right ones.
 func TestFaultNames(t *testing.T) {
-	all, err := faultsByName(sites[0], []string{"all"})
-	if err != nil || len(all) != len(FaultNames()) {
-		t.Fatalf("all: %d faults, %v", len(all), err)
-	}
-	for _, f := range all {
-		if f.action == "" || f.undo == "" || f.formula == "" || f.watch == 0 {
-			t.Errorf("%s is incomplete: %+v", f.name, f)
+	var all []fault
+	for _, s := range []*Site{haproxyPair, nginxPair} {
+		var err error
+		if all, err = faultsByName(s, []string{"all"}); err != nil || len(all) != len(s.faultNames()) {
+			t.Fatalf("%s: all: %d faults, %v", s.Name, len(all), err)
+		}
+		for _, f := range all {
+			if f.action == "" || f.undo == "" || f.title == "" || f.formula == "" || f.watch == 0 {
+				t.Errorf("%s is incomplete: %+v", f.name, f)
+			}
 		}
 	}
 	kill := all[1]
 	if kill.takeover != 3*time.Second+157*time.Second/256 || kill.outage[0] != 157*time.Second/256 {
 		t.Errorf("kill: takeover %v, outage %v", kill.takeover, kill.outage)
 	}
-	on2, err := faultsByName(sites[0], []string{"kill@node2"})
-	if err != nil || on2[0].node.Name != "node2" || on2[0].moves || on2[0].outage[1] != 0 {
+	on2, err := faultsByName(nginxPair, []string{"kill@node2"})
+	if err != nil || on2[0].host != "node2" || on2[0].moves || on2[0].outage[1] != 0 {
 		t.Errorf("kill@node2: %+v, %v", on2, err)
 	}
-	for _, bad := range []string{"explode", "kill@node9", ""} {
-		if _, err := faultsByName(sites[0], []string{bad}); err == nil {
+	for _, bad := range []string{"explode", "kill@node9", "", "worker-kill"} {
+		if _, err := faultsByName(nginxPair, []string{bad}); err == nil {
 			t.Errorf("%q is accepted", bad)
 		}
+	}
+	for _, bad := range []string{"web", "kill@web1", "web-server-stop@node1", "web-server-stop@web9"} {
+		if _, err := faultsByName(haproxyPair, []string{bad}); err == nil {
+			t.Errorf("%q is accepted", bad)
+		}
+	}
+	if one, err := faultsByName(haproxyPair, []string{"web1-stop"}); err != nil || one[0].host != "web1" || one[0].action != ServerStop {
+		t.Errorf("web1-stop: %+v, %v", one, err)
 	}
 }
 
@@ -74,12 +96,7 @@ func TestKillMeasured(t *testing.T) {
 // must say that it fell back, and close all the same.
 func TestWithoutRoot(t *testing.T) {
 	needNamespaces(t)
-	if os.Geteuid() != 0 {
-		t.Skip("becomes nobody: run as root")
-	}
-	if b, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); os.Getenv("CI") != "true" && (err != nil || strings.TrimSpace(string(b)) == "0") {
-		t.Skip("user namespaces are switched off here")
-	}
+	needUserNamespaces(t)
 	nobody := &syscall.Credential{Uid: 65534, Gid: 65534}
 	rep, code := runLab(t, nobody, 3*time.Minute, "nginx-pair", "--faults", "kill", "--json")
 	if code != 0 || !rep.OK || !rep.Rootless {
@@ -94,6 +111,17 @@ func TestWithoutRoot(t *testing.T) {
 		if r.Double != 0 || r.Master != "node2" {
 			t.Errorf("%+v", r)
 		}
+	}
+}
+
+// needUserNamespaces skips a test that runs the lab as nobody where that is not possible.
+func needUserNamespaces(t *testing.T) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("becomes nobody: run as root")
+	}
+	if b, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); os.Getenv("CI") != "true" && (err != nil || strings.TrimSpace(string(b)) == "0") {
+		t.Skip("user namespaces are switched off here")
 	}
 }
 
@@ -172,7 +200,7 @@ func TestKilledLabLeavesNothing(t *testing.T) {
 	if mounts := readFile(t, "/proc/self/mounts"); strings.Contains(mounts, "evenkeel-lab") {
 		t.Errorf("a mount is left behind:\n%s", mounts)
 	}
-	for _, p := range append(sites[0].ports(), port{Host: bridgeName}) {
+	for _, p := range append(nginxPair.ports(), port{Host: bridgeName}) {
 		if _, err := net.InterfaceByName(p.Host); err == nil {
 			t.Errorf("interface left behind: %s", p.Host)
 		}

@@ -27,6 +27,7 @@ type node struct {
 	mu       sync.Mutex
 	director unit
 	web      unit
+	webDown  bool          // the web unit was stopped by order: it stays down until a start
 	seen     directorState // last state sent to the launcher
 }
 
@@ -37,7 +38,8 @@ type unit struct {
 	ended chan struct{} // closed when the running process has ended
 }
 
-// runNode starts the web server and the director and obeys the launcher until it hangs up.
+// runNode starts the web server or proxy and obeys the launcher until it hangs up; the director is
+// started by the launcher's first order.
 func runNode(l *line, id int, c *hostConfig) error {
 	dir, err := directorByName(c.Director)
 	if err != nil {
@@ -48,7 +50,11 @@ func runNode(l *line, id int, c *hostConfig) error {
 		director: unit{state: unitStopped}, web: unit{state: unitStopped},
 	}
 	err = n.serveSystemctl()
-	if err == nil {
+	switch {
+	case err != nil:
+	case n.ownWorker():
+		go n.watchWorker()
+	default:
 		err = n.startWeb()
 	}
 	if err != nil {
@@ -56,10 +62,13 @@ func runNode(l *line, id int, c *hostConfig) error {
 		return err
 	}
 	go n.watch()
+	if c.Proxy {
+		go n.watchStatistics()
+	}
 	if err := l.send(answer(id, nil)); err != nil {
 		return nil
 	}
-	obey(l, n.do)
+	obey(l, n.do, n.fetch)
 	return nil
 }
 
@@ -82,6 +91,12 @@ func (n *node) do(a Action) error {
 		return n.stopWeb(true)
 	case WebStart:
 		return n.repairWeb()
+	case ProxyKill:
+		return n.signalProxy(unix.SIGKILL)
+	case ProxyFreeze:
+		return n.signalProxy(unix.SIGSTOP)
+	case ProxyThaw:
+		return n.signalProxy(unix.SIGCONT)
 	case BringBack:
 		return n.bringBack()
 	}
@@ -89,8 +104,17 @@ func (n *node) do(a Action) error {
 }
 
 func (n *node) bringBack() error {
-	if err := n.repairWeb(); err != nil {
-		return err
+	if n.cfg.Proxy {
+		if _, frozen := n.proxyPID(); frozen {
+			if err := n.signalProxy(unix.SIGCONT); err != nil {
+				return err
+			}
+		}
+	}
+	if !n.ownWorker() { // ours comes and goes with the director
+		if err := n.repairWeb(); err != nil {
+			return err
+		}
 	}
 	n.mu.Lock()
 	state := n.director.state
@@ -120,7 +144,7 @@ func (n *node) startDirector() error {
 		return err
 	}
 	defer in.Close()
-	path, argv := n.dir.command()
+	path, argv := n.dir.command(n.cfg.Proxy)
 	c, err := n.kids.start(path, argv, n.environment(), []*os.File{devNull(), in, in}, &syscall.SysProcAttr{Setpgid: true})
 	if err != nil {
 		out.Close()
@@ -186,7 +210,7 @@ func (n *node) signalDirector(sig syscall.Signal, becomes string) error {
 }
 
 // familyOf lists pid and its descendants of the same name: a director may be several processes,
-// but its check scripts are not meant.
+// but its check scripts and its proxy worker are not meant.
 func familyOf(pid int) ([]int, error) {
 	entries, err := os.ReadDir("/proc")
 	if err != nil {
@@ -215,7 +239,8 @@ func familyOf(pid int) ([]int, error) {
 	for p := range parent {
 		for a := parent[p]; a > 1 && p != pid; a = parent[a] {
 			if a == pid {
-				if comm[p] == comm[pid] {
+				cmdline, err := os.ReadFile("/proc/" + strconv.Itoa(p) + "/cmdline")
+				if err == nil && comm[p] == comm[pid] && !isWorker(cmdline) {
 					family = append(family, p)
 				}
 				break
@@ -391,6 +416,9 @@ func (n *node) service(verb, unit string) (status int, text string) {
 	isWeb := unit == n.cfg.WebUnit
 	if !isWeb && unit != "keepalived" && unit != "evenkeel" {
 		return 5, "Unit " + unit + ".service not found."
+	}
+	if isWeb && n.ownWorker() {
+		return n.proxyService(verb)
 	}
 	n.mu.Lock()
 	state := n.director.state

@@ -73,7 +73,7 @@ func runObserver(l *line, id int, c *hostConfig) error {
 			_ = l.send(message{Kind: "failed", Err: "observer: " + err.Error()})
 		}
 	}()
-	obey(l, func(a Action) error { return errors.New("an observer cannot " + string(a)) })
+	obey(l, func(a Action) error { return errors.New("an observer cannot " + string(a)) }, nil)
 	return nil
 }
 

@@ -75,6 +75,7 @@ func (l *lab) pageHandler() http.Handler {
 		_ = json.NewEncoder(w).Encode(l.board.snapshot(now()))
 	})
 	mux.HandleFunc("GET /events", l.events)
+	mux.HandleFunc("GET /stats/{node}/{path...}", l.statistics)
 	mux.HandleFunc("POST /fault", l.faultButton)
 	return sameSite(mux)
 }
@@ -145,6 +146,33 @@ func (l *lab) events(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// statistics shows a node's own statistics page, which nothing outside its network can reach.
+func (l *lab) statistics(w http.ResponseWriter, r *http.Request) {
+	name := r.PathValue("node")
+	if _, ok := l.site.node(name); !ok || l.site.Proxy == nil {
+		http.NotFound(w, r)
+		return
+	}
+	path := "/" + r.PathValue("path")
+	if r.URL.RawQuery != "" {
+		path += "?" + r.URL.RawQuery
+	}
+	reply, err := l.ask(r.Context(), name, message{Kind: "fetch", Path: path})
+	if err != nil || reply.Page == nil {
+		http.Error(w, fmt.Sprintf("%s's proxy does not answer: %v", name, err), http.StatusBadGateway)
+		return
+	}
+	w.Header().Set("Content-Type", reply.Page.Type)
+	w.Header().Set("Cache-Control", "no-store")
+	if reply.Page.Policy != "" {
+		w.Header().Set("Content-Security-Policy", reply.Page.Policy)
+	} else {
+		w.Header().Set("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
+	}
+	w.WriteHeader(reply.Page.Status)
+	_, _ = w.Write(reply.Page.Body)
+}
+
 // faultButton carries out `{"node": "node1", "action": "director-kill"}`.
 func (l *lab) faultButton(w http.ResponseWriter, r *http.Request) {
 	if r.Header.Get(pageHeader) == "" {
@@ -175,16 +203,25 @@ func (l *lab) faultButton(w http.ResponseWriter, r *http.Request) {
 
 // mayAct reports whether a button can be pressed now, and why not.
 func (b *board) mayAct(node string, a Action) (bool, string) {
-	for _, n := range b.snapshot(now()).Nodes {
-		if n.Name != node {
-			continue
+	st := b.snapshot(now())
+	var buttons []ActionState
+	for _, n := range st.Nodes {
+		if n.Name == node {
+			buttons = n.Actions
 		}
-		for _, s := range n.Actions {
-			if s.Action == a {
-				return s.Enabled, s.Why
-			}
-		}
-		return false, "no such action"
 	}
-	return false, "no such node"
+	for _, w := range st.Servers {
+		if w.Name == node {
+			buttons = w.Actions
+		}
+	}
+	if buttons == nil {
+		return false, "no such node"
+	}
+	for _, s := range buttons {
+		if s.Action == a {
+			return s.Enabled, s.Why
+		}
+	}
+	return false, "no such action"
 }

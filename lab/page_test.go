@@ -11,7 +11,7 @@ import (
 )
 
 func TestPageTakesOrdersOnlyFromItself(t *testing.T) {
-	l := &lab{site: sites[0], board: killedMaster()}
+	l := &lab{site: nginxPair, board: killedMaster()}
 	srv := httptest.NewServer(l.pageHandler())
 	defer srv.Close()
 	own := strings.TrimPrefix(srv.URL, "http://")

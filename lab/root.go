@@ -47,7 +47,7 @@ func buildRoot(c *hostConfig) error {
 	steps := []func(string) error{
 		makeDirectories,
 		bindMachine,
-		linkEtc,
+		func(root string) error { return linkEtc(root, c) },
 		mountKernel,
 		func(root string) error { return placeSelf(root, self) },
 		func(root string) error { return writeFiles(root, c) },
@@ -61,7 +61,7 @@ func buildRoot(c *hostConfig) error {
 }
 
 func makeDirectories(root string) error {
-	for _, d := range []string{"proc", "sys", "run", "run/lock", "etc", "etc/keepalived", "lab", "lab/bin", "lab/etc"} {
+	for _, d := range []string{"proc", "sys", "run", "run/lock", "etc", "etc/keepalived", "etc/haproxy", "lab", "lab/bin", "lab/etc"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			return err
 		}
@@ -120,12 +120,19 @@ func bindReadOnly(from, to string) error {
 }
 
 // linkEtc fills the host's /etc with links to the machine's, except for what is its own.
-func linkEtc(root string) error {
+func linkEtc(root string, c *hostConfig) error {
 	entries, err := os.ReadDir(root + hostEtc)
 	if err != nil {
 		return err
 	}
-	own := []string{"keepalived", "hosts", "hostname"}
+	own := []string{"keepalived", "haproxy", "hosts", "hostname"}
+	if c.Proxy {
+		accounts, err := c.writeAccounts(root)
+		if err != nil {
+			return err
+		}
+		own = append(own, accounts...)
+	}
 	for _, e := range entries {
 		if slices.Contains(own, e.Name()) {
 			continue
@@ -188,7 +195,7 @@ func writeFiles(root string, c *hostConfig) error {
 				content = bytes.ReplaceAll(content, []byte("/usr/bin/curl "), []byte("curl "))
 			}
 		}
-		if err := os.WriteFile(filepath.Join(root, "etc/keepalived", name), content, mode); err != nil {
+		if err := os.WriteFile(filepath.Join(root, "etc", name), content, mode); err != nil {
 			return err
 		}
 	}
@@ -214,7 +221,7 @@ func writeFiles(root string, c *hostConfig) error {
 			return err
 		}
 	}
-	if c.WebUnit != "" {
+	if c.WebUnit != "" && !c.Proxy {
 		return os.Symlink("evenkeel", filepath.Join(root, labBin, c.WebUnit))
 	}
 	return nil

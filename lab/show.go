@@ -5,11 +5,18 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 )
 
-// storyFaults is what the story tells, in order. Each is followed by its undoing.
-var storyFaults = []string{"kill", "freeze", "cable", "web"}
+// storyFaults is what the site's story tells, in order. Each is followed by its undoing.
+func (s *Site) storyFaults() []string {
+	if s.Proxy != nil {
+		return []string{"worker-kill", "web-server-stop", "web-server-slow", "freeze", "kill"}
+	}
+	return []string{"kill", "freeze", "cable", "web"}
+}
 
 // show serves the page until ctx ends. With a story, the story comes first; where standard
 // output is no terminal, it is also the end.
@@ -101,7 +108,7 @@ func (l *lab) story(ctx context.Context) (int, error) {
 		return 0, err
 	}
 	l.out.progress("%s is master and serves the client; %s stands by", l.site.Nodes[0].Name, l.site.Nodes[1].Name)
-	faults, err := faultsByName(l.site, storyFaults)
+	faults, err := faultsByName(l.site, l.site.storyFaults())
 	if err != nil {
 		return 0, err
 	}
@@ -120,7 +127,7 @@ func (l *lab) story(ctx context.Context) (int, error) {
 func (l *lab) playAll(ctx context.Context, faults []fault) ([]Result, error) {
 	var results []Result
 	for _, f := range faults {
-		l.board.say("", f.title+" on "+f.node.Name)
+		l.board.say("", f.title+" on "+f.host)
 		res, err := l.play(ctx, f)
 		if err != nil {
 			return results, err
@@ -128,7 +135,7 @@ func (l *lab) playAll(ctx context.Context, faults []fault) ([]Result, error) {
 		results = append(results, res)
 		l.out.progress("%s", res.sentence())
 		if l.opt.Story {
-			l.out.progress("  %s: client without an answer for %.0f ms", f.undo.past(f.node.Name), res.RepairOutage)
+			l.out.progress("  %s: client without an answer for %.0f ms", f.undo.past(f.host), res.RepairOutage)
 		}
 	}
 	return results, nil
@@ -146,16 +153,44 @@ func (r Result) sentence() string {
 
 // table is the closing table.
 func table(results []Result) []string {
-	lines := []string{"", fmt.Sprintf("  %-24s %-7s %12s %10s %14s %14s  %s", "fault", "node", "outage", "failed", "expected", "double master", "then")}
+	lines := []string{"", fmt.Sprintf("  %-27s %-6s %10s %17s %9s %7s %11s  %s", "fault", "on", "outage", "expected", "failed", "slow", "two masters", "then")}
 	for _, r := range results {
-		expected := fmt.Sprintf("%.0f ms", r.ExpectedOutage[1])
-		if r.ExpectedOutage[0] != r.ExpectedOutage[1] {
-			expected = fmt.Sprintf("%.0f-%.0f ms", r.ExpectedOutage[0], r.ExpectedOutage[1])
+		outage := fmt.Sprintf("%.0f ms", r.Outage)
+		if r.ExpectedOutage == nil {
+			outage = "-"
 		}
-		lines = append(lines, fmt.Sprintf("  %-24s %-7s %9.0f ms %10d %14s %11.1f ms  %s",
-			r.Title, r.Node, r.Outage, r.Failed, expected, r.Double, r.Master+" answered"))
+		lines = append(lines, fmt.Sprintf("  %-27s %-6s %10s %17s %9s %7d %8.1f ms  %s",
+			r.Title, r.Node, outage, r.expected(), fmt.Sprintf("%d/%d", r.Failed, r.Asked), r.Slow, r.Double, r.then()))
 	}
 	return append(lines, "")
+}
+
+// expected is the expectation in a word or two.
+func (r Result) expected() string {
+	if r.ExpectedFailed != nil && *r.ExpectedFailed > 0 {
+		return fmt.Sprintf("%.0f %% fail", 100**r.ExpectedFailed)
+	}
+	if r.ExpectedOutage == nil || r.ExpectedOutage[1] == 0 {
+		return "none fails"
+	}
+	if r.ExpectedOutage[0] != r.ExpectedOutage[1] {
+		return fmt.Sprintf("%.0f-%.0f ms", r.ExpectedOutage[0], r.ExpectedOutage[1])
+	}
+	return fmt.Sprintf("%.0f ms", r.ExpectedOutage[1])
+}
+
+// then says who answered in the end.
+func (r Result) then() string {
+	s := r.Master + " answers"
+	for _, name := range slices.Sorted(maps.Keys(r.Served)) {
+		if len(r.Served) > 1 && name != r.Master {
+			s += fmt.Sprintf(", %s %d", name, r.Served[name])
+		}
+	}
+	if r.Retries != nil && *r.Retries+*r.Redispatches > 0 {
+		s += fmt.Sprintf(", %d retries, %d redispatches", *r.Retries, *r.Redispatches)
+	}
+	return s
 }
 
 // verdict is the exit status of a series of faults.

@@ -25,13 +25,31 @@ type Site struct {
 	// CheckEvery and CheckLimit are the check script's interval and time limit (its interval,
 	// as keepalived has it when no timeout is written).
 	CheckEvery, CheckLimit time.Duration
-	// CheckStops: a failed check stops the director itself; else it restarts the web server, and
-	// the node goes into FAULT when that does not help.
-	CheckStops       bool
-	WebUnit          string // what the web server is called: its process name and its service
-	Check            string // the check script's name under /etc/keepalived
-	Nodes            []SiteNode
-	Client, Observer netip.Prefix
+	WebUnit                string // what answers on port 80 of a node: its process name and its service
+	Check                  string // the check script's name under /etc/keepalived
+	Nodes                  []SiteNode
+	Client, Observer       netip.Prefix
+	// Proxy is what the nodes do with a request; nil: they are web servers and answer themselves.
+	Proxy *SiteProxy
+}
+
+// SiteProxy is the proxy that both nodes run, and the web servers behind it.
+type SiteProxy struct {
+	Config        string // file below sites/<site>/
+	Servers       []SiteServer
+	Inter         time.Duration // between two checks of a server
+	Rise, Fall    int           // checks that bring a server back or take it out
+	Retries       int
+	ServerTimeout time.Duration
+	Stats         string // the statistics page as the node itself reaches it
+	StatsAuth     string // user:password
+}
+
+// SiteServer is a web server behind the proxy, a host of its own.
+type SiteServer struct {
+	Name    string // the host's
+	Line    string // what the proxy's file calls it
+	Address netip.Prefix
 }
 
 // SiteNode is one of the nodes that share the address. The first node of a site is its master
@@ -45,6 +63,33 @@ type SiteNode struct {
 }
 
 var sites = []*Site{
+	{
+		Name:       "haproxy-pair",
+		Title:      "two proxies share 192.168.13.144 and pass requests to two web servers",
+		VIP:        netip.MustParsePrefix("192.168.13.144/24"),
+		VRID:       80,
+		Interface:  "ens33",
+		Advert:     time.Second,
+		CheckEvery: 5 * time.Second,
+		CheckLimit: 5 * time.Second,
+		WebUnit:    "haproxy",
+		Check:      "check_haproxy_status.sh",
+		Nodes: []SiteNode{
+			{Name: "node1", Address: netip.MustParsePrefix("192.168.13.141/24"), Priority: 100, Config: "master.keepalived.conf", Scripts: true},
+			{Name: "node2", Address: netip.MustParsePrefix("192.168.13.142/24"), Priority: 50, Config: "backup.keepalived.conf"},
+		},
+		Client:   netip.MustParsePrefix("192.168.13.50/24"),
+		Observer: netip.MustParsePrefix("192.168.13.60/24"),
+		Proxy: &SiteProxy{
+			Config: "haproxy.cfg",
+			Servers: []SiteServer{
+				{Name: "web1", Line: "http1", Address: netip.MustParsePrefix("192.168.13.133/24")},
+				{Name: "web2", Line: "http2", Address: netip.MustParsePrefix("192.168.13.137/24")},
+			},
+			Inter: time.Second, Rise: 2, Fall: 2, Retries: 3, ServerTimeout: 50 * time.Second,
+			Stats: "http://127.0.0.1:81/haproxy", StatsAuth: "yjssjm:123",
+		},
+	},
 	{
 		Name:       "nginx-pair",
 		Title:      "two nginx servers share 192.168.229.100",
@@ -62,25 +107,6 @@ var sites = []*Site{
 		},
 		Client:   netip.MustParsePrefix("192.168.229.50/24"),
 		Observer: netip.MustParsePrefix("192.168.229.60/24"),
-	},
-	{
-		Name:       "haproxy-pair",
-		Title:      "two proxies share 192.168.13.144 (a small web server stands for haproxy)",
-		VIP:        netip.MustParsePrefix("192.168.13.144/24"),
-		VRID:       80,
-		Interface:  "ens33",
-		Advert:     time.Second,
-		CheckEvery: 5 * time.Second,
-		CheckLimit: 5 * time.Second,
-		CheckStops: true,
-		WebUnit:    "haproxy",
-		Check:      "check_haproxy_status.sh",
-		Nodes: []SiteNode{
-			{Name: "node1", Address: netip.MustParsePrefix("192.168.13.141/24"), Priority: 100, Config: "master.keepalived.conf", Scripts: true},
-			{Name: "node2", Address: netip.MustParsePrefix("192.168.13.142/24"), Priority: 50, Config: "backup.keepalived.conf"},
-		},
-		Client:   netip.MustParsePrefix("192.168.13.50/24"),
-		Observer: netip.MustParsePrefix("192.168.13.60/24"),
 	},
 }
 
@@ -113,6 +139,65 @@ func (s *Site) node(name string) (SiteNode, bool) {
 		}
 	}
 	return SiteNode{}, false
+}
+
+// server finds a web server of the site by name.
+func (s *Site) server(name string) (SiteServer, bool) {
+	for _, w := range s.servers() {
+		if w.Name == name {
+			return w, true
+		}
+	}
+	return SiteServer{}, false
+}
+
+// has reports whether something can be done to a host of that name.
+func (s *Site) has(host string) bool {
+	_, node := s.node(host)
+	_, server := s.server(host)
+	return node || server
+}
+
+// servers are the web servers behind the nodes; none where the nodes answer themselves.
+func (s *Site) servers() []SiteServer {
+	if s.Proxy == nil {
+		return nil
+	}
+	return s.Proxy.Servers
+}
+
+// serverOf names the host that a line of the proxy's file means.
+func (s *Site) serverOf(line string) string {
+	for _, w := range s.servers() {
+		if w.Line == line {
+			return w.Name
+		}
+	}
+	return line
+}
+
+// answering names the hosts whose answers the client gets.
+func (s *Site) answering() []string {
+	var names []string
+	for _, w := range s.servers() {
+		names = append(names, w.Name)
+	}
+	if names == nil {
+		for _, n := range s.Nodes {
+			names = append(names, n.Name)
+		}
+	}
+	return names
+}
+
+// answerLimit is how long the client waits for an answer once it is connected. A proxy that
+// meets a stopped server tries again after one second, up to its retries: the client is patient
+// enough to see those succeed, and gives up before the proxy does.
+func (s *Site) answerLimit() time.Duration {
+	if s.Proxy == nil {
+		return connectLimit
+	}
+	return time.Duration(s.Proxy.Retries+2) * time.Second
 }
 
 // file reads one of the site's files. The files are part of the binary, so a missing one is a
@@ -148,6 +233,9 @@ func (s *Site) ports() []port {
 	var all []port
 	for _, n := range s.Nodes {
 		all = append(all, port{Host: n.Name, Interface: s.Interface, MAC: mac(n.Address)})
+	}
+	for _, w := range s.servers() {
+		all = append(all, port{Host: w.Name, Interface: "eth0", MAC: mac(w.Address)})
 	}
 	return append(all,
 		port{Host: "client", Interface: "eth0", MAC: mac(s.Client)},

@@ -30,6 +30,10 @@ func (b *board) snapshot(at int64) State {
 	for _, n := range b.nodes {
 		st.Nodes = append(st.Nodes, b.nodeState(n, at, slices.Contains(st.Holders, n.Name)))
 	}
+	st.Servers = []ServerState{}
+	for _, w := range b.servers {
+		st.Servers = append(st.Servers, b.serverState(w))
+	}
 	st.Time = b.timeline(at, all, outages)
 	for _, in := range b.faults {
 		st.Faults = append(st.Faults, b.faultState(in, at))
@@ -54,7 +58,7 @@ func (b *board) holders() []string {
 // clientState is the client's record. Callers hold b.mu, here and below.
 func (b *board) clientState(at int64, outages []measure.Outage) ClientState {
 	c := ClientState{
-		Every: requestEvery.Milliseconds(), Limit: requestLimit.Milliseconds(), SlowOver: slowRequest.Milliseconds(),
+		Every: requestEvery.Milliseconds(), Limit: b.site.answerLimit().Milliseconds(), SlowOver: slowRequest.Milliseconds(),
 		Answered: b.answered, Failed: b.failed, Slow: b.slow, Hanging: len(b.hung), Server: b.server,
 	}
 	if n := len(outages); n > 0 && outages[n-1].Open {
@@ -76,18 +80,53 @@ func (b *board) nodeState(n *nodeBoard, at int64, answers bool) NodeState {
 			break
 		}
 	}
-	for _, a := range actions {
+	if b.site.Proxy != nil {
+		s.Served = n.totals.requests
+		s.Proxy = b.proxyState(n)
+	}
+	for _, a := range b.site.actions() {
 		ok, why := a.possible(n.director, n.web, n.cable)
-		switch {
-		case b.phase == "building":
-			ok, why = false, "the site is being built"
-		case b.phase != "ready":
-			ok, why = false, "the lab is playing its story"
-		}
-		if ok {
-			why = ""
-		}
-		s.Actions = append(s.Actions, ActionState{Action: a, Enabled: ok, Why: why})
+		s.Actions = append(s.Actions, b.button(a, ok, why))
+	}
+	return s
+}
+
+// button is an action's button, which the lab's own doings may hold back.
+func (b *board) button(a Action, ok bool, why string) ActionState {
+	switch {
+	case b.phase == "building":
+		ok, why = false, "the site is being built"
+	case b.phase != "ready":
+		ok, why = false, "the lab is playing its story"
+	}
+	if ok {
+		why = ""
+	}
+	return ActionState{Action: a, Enabled: ok, Why: why}
+}
+
+// proxyState is a node's proxy as it tells of itself.
+func (b *board) proxyState(n *nodeBoard) *ProxyState {
+	p := &ProxyState{Workers: n.workers, PID: n.worker, Retries: n.totals.retries, Redispatches: n.totals.redispatches,
+		Errors: n.totals.errors, Servers: []ProxyServerState{}}
+	if n.proxy == nil {
+		return p
+	}
+	p.Known = true
+	for _, s := range n.proxy.Servers {
+		p.Servers = append(p.Servers, ProxyServerState{Server: b.site.serverOf(s.Line), Line: s.Line, Status: s.Status, Requests: s.Requests})
+	}
+	return p
+}
+
+func (b *board) serverState(w *serverBoard) ServerState {
+	s := ServerState{Name: w.Name, Address: w.Address.Addr().String(), State: w.state, Served: w.served, Seen: make(map[string]string)}
+	for _, n := range b.nodes {
+		s.Seen[n.Name] = n.proxy.status(w.Line)
+	}
+	for _, a := range serverActions {
+		ok, why := a.possibleServer(w.state)
+		s.Actions = append(s.Actions, b.button(a, ok, why))
 	}
 	return s
 }
@@ -102,8 +141,8 @@ func (b *board) timeline(at int64, all []measure.Sample, outages []measure.Outag
 	// Buckets keep their place while time moves on, so that the picture does not flicker.
 	tl.From -= tl.From % tl.Bucket
 	buckets := int((tl.To-tl.From)/tl.Bucket) + 1
-	for _, n := range b.nodes {
-		tl.Served[n.Name] = make([]int, buckets)
+	for _, name := range b.site.answering() {
+		tl.Served[name] = make([]int, buckets)
 	}
 	hungFrom := int64(1) << 62
 	if len(b.hung) > 0 {

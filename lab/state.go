@@ -14,12 +14,14 @@ type State struct {
 
 	// Holders are the nodes whose hardware address answers for the shared address right now,
 	// as the observer sees it. More than one is what must never happen.
-	Holders []string     `json:"holders"`
-	Nodes   []NodeState  `json:"nodes"`
-	Client  ClientState  `json:"client"`
-	Watch   WatchState   `json:"watch"`
-	Time    Timeline     `json:"timeline"`
-	Faults  []FaultState `json:"faults"` // newest last
+	Holders []string    `json:"holders"`
+	Nodes   []NodeState `json:"nodes"`
+	// Servers are the web servers behind the nodes; empty where the nodes answer themselves.
+	Servers []ServerState `json:"servers"`
+	Client  ClientState   `json:"client"`
+	Watch   WatchState    `json:"watch"`
+	Time    Timeline      `json:"timeline"`
+	Faults  []FaultState  `json:"faults"` // newest last
 }
 
 // NodeState is one node.
@@ -28,16 +30,47 @@ type NodeState struct {
 	Address  string        `json:"address"`
 	MAC      string        `json:"mac"`
 	Director string        `json:"director"` // running, frozen, stopped
-	Web      string        `json:"web"`      // running, stopped, broken
+	Web      string        `json:"web"`      // its web server or proxy: running, stopped, broken, frozen
 	WebUnit  string        `json:"web_unit"`
 	Cable    bool          `json:"cable"`   // plugged in
 	Answers  bool          `json:"answers"` // for the shared address
 	VRRP     directorState `json:"vrrp"`    // the director's own words, as of the last time it answered
-	Served   int64         `json:"served"`  // requests of the client it answered
+	Served   int64         `json:"served"`  // requests of the client it answered, or of anybody its proxy passed on
+	// Proxy is what the node's proxy says of itself; absent where the nodes answer themselves.
+	Proxy *ProxyState `json:"proxy,omitempty"`
 	// LastAdvert is how long ago its last advert was on the wire, ms; -1: none yet.
 	LastAdvert int64         `json:"last_advert"`
 	Journal    []Entry       `json:"journal"`
 	Actions    []ActionState `json:"actions"`
+}
+
+// ProxyState is a node's proxy. The counters go on when its process is replaced.
+type ProxyState struct {
+	Known        bool               `json:"known"` // its statistics could be read
+	PID          string             `json:"pid,omitempty"`
+	Workers      int                `json:"workers"` // worker processes so far
+	Retries      int64              `json:"retries"`
+	Redispatches int64              `json:"redispatches"`
+	Errors       int64              `json:"errors"` // answers with status 5xx
+	Servers      []ProxyServerState `json:"servers"`
+}
+
+// ProxyServerState is a web server as one proxy sees it.
+type ProxyServerState struct {
+	Server   string `json:"server"` // the host
+	Line     string `json:"line"`   // its name in the proxy's file
+	Status   string `json:"status"`
+	Requests int64  `json:"requests"` // by the present process
+}
+
+// ServerState is a web server behind the nodes.
+type ServerState struct {
+	Name    string            `json:"name"`
+	Address string            `json:"address"`
+	State   string            `json:"state"`  // running, stopped, frozen, slow, error 500
+	Served  int64             `json:"served"` // requests of the client it answered
+	Seen    map[string]string `json:"seen"`   // by node: UP or DOWN, or nothing yet
+	Actions []ActionState     `json:"actions"`
 }
 
 // ActionState is one button.

@@ -20,7 +20,7 @@ const second = int64(time.Second)
 // killedMaster is a recording: node1 is master and serves, its director is killed, its gate
 // closes, node2 takes over.
 func killedMaster() *board {
-	b := newBoard(sites[0], "evenkeel", 100*second)
+	b := newBoard(nginxPair, "evenkeel", 100*second)
 	at := func(s float64) int64 { return b.began + int64(s*1e9) }
 	for _, n := range b.nodes {
 		b.take(n.Name, message{Kind: "unit", Unit: &unitState{Name: "web", State: unitRunning}})
@@ -41,7 +41,7 @@ func killedMaster() *board {
 		s := measure.Sample{Start: at(float64(ms) / 1000), Took: 1e6, Server: "node1"}
 		switch {
 		case ms >= 5000 && ms < 5600:
-			s = measure.Sample{Start: s.Start, Took: int64(requestLimit), Error: "no answer in 900ms"}
+			s = measure.Sample{Start: s.Start, Took: int64(connectLimit), Error: "no answer in 900ms"}
 		case ms >= 5600:
 			s.Server = "node2"
 		case ms == 3000:
@@ -83,7 +83,7 @@ func TestStateGolden(t *testing.T) {
 
 // TestStateListsAreNeverNull: a reader in any language may walk every list of an empty state.
 func TestStateListsAreNeverNull(t *testing.T) {
-	b, err := json.Marshal(newBoard(sites[0], "evenkeel", 0).snapshot(second))
+	b, err := json.Marshal(newBoard(nginxPair, "evenkeel", 0).snapshot(second))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -111,7 +111,7 @@ func TestFiguresOfKilledMaster(t *testing.T) {
 	if got := inMs(c.blind); got != 6 {
 		t.Errorf("blind %.1f ms, want 6", got)
 	}
-	if took := b.takeover(f.at, sites[0].Nodes[0]); took == nil || *took != 3650 {
+	if took := b.takeover(f.at, nginxPair.Nodes[0]); took == nil || *took != 3650 {
 		t.Errorf("takeover %v, want 3650 ms", took)
 	}
 	// A second machine that answers for a moment shows up, wherever the tenure lies.
@@ -124,7 +124,7 @@ func TestFiguresOfKilledMaster(t *testing.T) {
 
 // TestClientRecordBeginsWithTheSite: what nobody could have answered is not a failure.
 func TestClientRecordBeginsWithTheSite(t *testing.T) {
-	b := newBoard(sites[0], "evenkeel", 0)
+	b := newBoard(nginxPair, "evenkeel", 0)
 	b.take("client", message{Kind: "samples", At: second, Hung: []int64{5}, Samples: []measure.Sample{
 		{Start: 1, Took: second, Error: "no route to host"}}})
 	if b.failed != 0 || len(b.hung) != 0 {
@@ -132,7 +132,7 @@ func TestClientRecordBeginsWithTheSite(t *testing.T) {
 	}
 	b.take("client", message{Kind: "samples", At: 3 * second, Samples: []measure.Sample{
 		{Start: 2 * second, Took: 1e6, Server: "node1"}, {Start: 2*second - 1, Took: second, Error: "late news"},
-		{Start: 2*second + 1, Took: int64(requestLimit), Error: "no answer in 900ms"}}})
+		{Start: 2*second + 1, Took: int64(connectLimit), Error: "no answer in 900ms"}}})
 	if b.failed != 1 || b.answered != 1 {
 		t.Errorf("failed %d, answered %d; want 1, 1", b.failed, b.answered)
 	}

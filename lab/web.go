@@ -35,9 +35,16 @@ func runWeb(args []string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		n := served.Add(1)
+		how := mood()
+		if how == "slow" {
+			time.Sleep(slowAnswer)
+		}
 		w.Header().Set(serverHeader, name)
 		w.Header().Set("X-Lab-Requests", strconv.FormatInt(n, 10))
 		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+		if how == "fail" {
+			w.WriteHeader(http.StatusInternalServerError)
+		}
 		fmt.Fprintf(w, "<!doctype html><title>%[1]s</title><h1>This is %[1]s</h1><p>Request %[2]d since this web server started.</p>\n",
 			html.EscapeString(name), n)
 	})
@@ -65,6 +72,10 @@ func (n *node) startWeb() error {
 	defer n.mu.Unlock()
 	if n.web.state == unitRunning {
 		return nil
+	}
+	if n.cfg.Proxy {
+		n.webDown = false
+		return n.startHaproxy()
 	}
 	args := []string{n.cfg.WebUnit, EntryPoint, "web", n.cfg.Name}
 	if n.web.state == unitBroken {
@@ -98,7 +109,7 @@ func (n *node) startWeb() error {
 		<-c.exit
 		n.mu.Lock()
 		defer n.mu.Unlock()
-		if n.web.state == unitRunning {
+		if n.web.state != unitBroken {
 			n.web.state = unitStopped
 		}
 		n.report("web", n.web.state)
@@ -112,12 +123,13 @@ func (n *node) startWeb() error {
 func (n *node) stopWeb(broken bool) error {
 	n.mu.Lock()
 	w := n.web
+	n.webDown = true
 	if broken {
 		n.web.state = unitBroken
 		n.report("web", unitBroken)
 	}
 	n.mu.Unlock()
-	if w.state != unitRunning {
+	if w.state == unitStopped || w.state == unitBroken {
 		return nil
 	}
 	if err := syscall.Kill(w.pid, unix.SIGTERM); err != nil {

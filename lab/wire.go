@@ -17,8 +17,8 @@ import (
 // the other fields mean something.
 //
 //	launcher -> switch   build, port
-//	launcher -> host     configure, do
-//	host -> launcher     ready, done, journal, unit, vrrp, samples, tenures, announce, advert
+//	launcher -> host     configure, do, fetch
+//	host -> launcher     ready, done, journal, unit, vrrp, stats, samples, tenures, announce, advert
 type message struct {
 	Kind string `json:"kind"`
 	ID   int    `json:"id,omitempty"` // ties a done to the order it answers
@@ -33,6 +33,9 @@ type message struct {
 	Line     *journalLine     `json:"line,omitempty"`
 	Unit     *unitState       `json:"unit,omitempty"`
 	VRRP     *directorState   `json:"vrrp,omitempty"`
+	Stats    *proxyStats      `json:"stats,omitempty"`
+	Path     string           `json:"path,omitempty"` // fetch
+	Page     *page            `json:"page,omitempty"` // done, of a fetch
 	Samples  []measure.Sample `json:"samples,omitempty"`
 	Hung     []int64          `json:"hung,omitempty"` // starts of requests still waiting, ns
 	Tenures  []measure.Tenure `json:"tenures,omitempty"`
@@ -56,10 +59,18 @@ type journalLine struct {
 	Text string `json:"text"`
 }
 
-// unitState says how a program of a node is doing.
+// unitState says how a program of a host is doing.
 type unitState struct {
-	Name  string `json:"name"`  // director or web
-	State string `json:"state"` // running, stopped, frozen, broken
+	Name  string `json:"name"`  // director, web, or worker
+	State string `json:"state"` // one of the states of a unit; of a worker: the number of the process that is new
+}
+
+// page is a page a node fetched.
+type page struct {
+	Status int    `json:"status"`
+	Type   string `json:"type"`
+	Policy string `json:"policy,omitempty"`
+	Body   []byte `json:"body"`
 }
 
 // announcement is a burst of gratuitous ARP for the address by one machine.

@@ -8,6 +8,7 @@ type Sample struct {
 	Took   int64  `json:"d"`           // until the whole answer was there or the request was given up, ns
 	Server string `json:"v,omitempty"` // who answered; empty when nobody did
 	Error  string `json:"e,omitempty"` // why it failed; empty for an answered request
+	Status int    `json:"c,omitempty"` // the answer's status, where that is not 200; such a request has failed
 }
 
 // Failed reports whether the request got no complete answer in time.

@@ -1,0 +1,210 @@
+package lab
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+)
+
+// fault is one experiment: what is done to a host of a settled site, what should come of it,
+// and what brings the site back.
+type fault struct {
+	name   string
+	title  string
+	host   string // a node, or a web server behind the nodes
+	action Action
+	undo   Action
+	// moves: another node must take the address over.
+	moves bool
+	// partial: some requests fail, or are slow, as long as the fault lasts.
+	partial bool
+	// watch is how long to look at least, however soon the client is served again.
+	watch time.Duration
+	// outage is how long the client should be without an answer: at least and at most. Nothing is
+	// expected of the outage of a partial fault, see failed.
+	outage [2]time.Duration
+	// failed is how many of the requests should fail, as a share; below 0: as many as the outage makes.
+	failed float64
+	// takeover is how long after the last advert of the old master the new one should announce
+	// the address; 0: the address does not move.
+	takeover time.Duration
+	formula  string
+}
+
+// slack is what the client's pace and the message itself add to any figure.
+const slack = 100 * time.Millisecond
+
+// faultNames lists the faults that can be played on the site, in the order of "all".
+func (s *Site) faultNames() []string {
+	names := []string{"stop", "kill", "freeze", "cable"}
+	if s.Proxy != nil {
+		return append(names, "worker-kill", "worker-freeze", "web-server-stop", "web-server-freeze", "web-server-slow", "web-server-500")
+	}
+	return append(names, "web", "web-broken")
+}
+
+// FaultNames lists the faults that can be played on any of the sites.
+func FaultNames() []string {
+	var all []string
+	for _, s := range sites {
+		for _, name := range s.faultNames() {
+			if !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
+	}
+	return all
+}
+
+// faultsByName makes the experiments of a list of names. A name may carry a host (kill@node2,
+// web-server-stop@web2); without one the fault is played on the master, or on the first web server.
+func faultsByName(s *Site, names []string) ([]fault, error) {
+	var all []fault
+	for _, name := range names {
+		if name == "all" {
+			for _, n := range s.faultNames() {
+				all = append(all, newFault(s, n, ""))
+			}
+			continue
+		}
+		kind, where, elsewhere := strings.Cut(name, "@")
+		if kind == "web1-stop" {
+			kind, where, elsewhere = "web-server-stop", "web1", true
+		}
+		if !slices.Contains(s.faultNames(), kind) {
+			return nil, fmt.Errorf("lab: no fault %q on %s; there is: all, %s", name, s.Name, strings.Join(s.faultNames(), ", "))
+		}
+		if elsewhere {
+			_, isNode := s.node(where)
+			_, isServer := s.server(where)
+			if ofServer := strings.HasPrefix(kind, "web-server-"); ofServer && !isServer || !ofServer && !isNode {
+				return nil, fmt.Errorf("lab: fault %q: the site has no %q to play it on", name, where)
+			}
+		}
+		all = append(all, newFault(s, kind, where))
+	}
+	return all, nil
+}
+
+// newFault computes what to expect from the timers in the site's files. An empty host is the
+// first that the fault can be played on.
+func newFault(s *Site, name, host string) fault {
+	if strings.HasPrefix(name, "web-server-") {
+		return newServerFault(s, name, host)
+	}
+	master, backup := s.Nodes[0], s.Nodes[1]
+	if host == "" {
+		host = master.Name
+	}
+	wait, down := skew(backup.Priority), s.masterDown(backup.Priority)
+	f := fault{name: name, host: host, moves: host == master.Name, failed: -1}
+	silence := func(title string, action, undo Action) {
+		f.title, f.action, f.undo = title, action, undo
+		f.takeover, f.watch = down, down+1500*time.Millisecond
+		f.outage = [2]time.Duration{down - s.Advert, down}
+		f.formula = fmt.Sprintf("3 x %s + (256-%d)/256 s = %s after the last advert, which was sent up to %s before",
+			s.Advert, backup.Priority, rounded(down), s.Advert)
+	}
+	crash := func(title string, action, undo Action) {
+		silence(title, action, undo)
+		// The gate stays open for three adverts after the last one sent, so the old master
+		// serves on until then; the backup waits for the skew on top.
+		f.outage = [2]time.Duration{wait, wait}
+		f.formula = fmt.Sprintf("gate closes 3 x %s after the last advert; takeover at 3 x %s + (256-%d)/256 s = %s after it; "+
+			"outage is the difference, %s", s.Advert, s.Advert, backup.Priority, rounded(down), rounded(wait))
+	}
+	switch name {
+	case "stop":
+		f.title, f.action, f.undo = "stop the director", DirectorStop, DirectorStart
+		f.outage, f.takeover, f.watch = [2]time.Duration{wait, wait}, wait, wait+1500*time.Millisecond
+		f.formula = fmt.Sprintf("skew of the backup after priority 0: (256-%d)/256 s = %s", backup.Priority, rounded(wait))
+	case "kill":
+		crash("kill -9 the director", DirectorKill, DirectorStart)
+		if s.Proxy != nil {
+			silence(f.title, f.action, f.undo)
+			f.formula = "its proxy worker accepts nothing more; takeover " + f.formula
+		}
+	case "freeze":
+		crash("freeze the director", DirectorFreeze, DirectorThaw)
+	case "cable":
+		silence("unplug the cable", CableOut, CableIn)
+	case "web", "web-broken":
+		f.expectCheck(s, name == "web-broken", wait)
+	case "worker-kill":
+		f.title, f.action, f.undo = "kill -9 the proxy worker", ProxyKill, BringBack
+		f.moves, f.watch = false, 2*time.Second
+		f.outage = [2]time.Duration{0, workerBack}
+		f.formula = fmt.Sprintf("the director starts another at once, within %s; the address stays", workerBack)
+	case "worker-freeze":
+		f.title, f.action, f.undo = "freeze the proxy worker", ProxyFreeze, ProxyThaw
+		f.failingCheck(s, wait)
+	}
+	if host != master.Name { // on the backup nothing should happen to the client
+		f.outage, f.takeover, f.formula = [2]time.Duration{}, 0, "the address is elsewhere: nothing happens"
+	}
+	return f
+}
+
+// workerBack is how soon a proxy worker that died must be replaced.
+const workerBack = 200 * time.Millisecond
+
+// expectCheck computes what the site's check script makes of a web server that has ended: it
+// restarts it, and the node goes into FAULT when that does not help.
+func (f *fault) expectCheck(s *Site, broken bool, wait time.Duration) {
+	f.title, f.action, f.undo = "stop the web server", WebStop, BringBack
+	if broken {
+		f.title, f.action = "break the web server", WebBreak
+		f.failingCheck(s, wait)
+		return
+	}
+	node, _ := s.node(f.host)
+	f.moves = false // restarted by the check script, whatever the address does
+	f.outage = [2]time.Duration{0, s.CheckEvery + wait + slack}
+	f.watch = s.CheckEvery + s.CheckLimit + s.masterDown(node.Priority) + 1500*time.Millisecond
+	f.formula = fmt.Sprintf("the check looks every %s and restarts it at once; if the check itself takes longer than %s "+
+		"it fails, and the backup takes over after its skew %s", s.CheckEvery, s.CheckLimit, rounded(wait))
+}
+
+// failingCheck expects that the check script fails, at the latest because its time is up.
+func (f *fault) failingCheck(s *Site, wait time.Duration) {
+	f.outage = [2]time.Duration{wait, s.CheckEvery + s.CheckLimit + wait + slack}
+	f.takeover, f.watch = wait, s.CheckEvery+s.CheckLimit+wait+1500*time.Millisecond
+	f.formula = fmt.Sprintf("the check looks every %s, fails within %s, and the backup takes over after its skew %s",
+		s.CheckEvery, s.CheckLimit, rounded(wait))
+}
+
+// newServerFault computes what the proxy's checks and retries make of a web server's fault.
+func newServerFault(s *Site, name, host string) fault {
+	p := s.Proxy
+	if host == "" {
+		host = p.Servers[0].Name
+	}
+	f := fault{name: name, host: host, undo: ServerMend}
+	detect := time.Duration(p.Fall) * p.Inter
+	half := 1 / float64(len(p.Servers))
+	// Servers take turns, so each has its share of the requests.
+	const turn = "every second request"
+	switch name {
+	case "web-server-stop":
+		f.title, f.action, f.watch = "stop a web server", ServerStop, detect+2*time.Second
+		f.formula = fmt.Sprintf("a refused connection is tried again, up to %d times, or passed to the other server; "+
+			"checks take it out after %d x %s; no request fails", p.Retries, p.Fall, p.Inter)
+	case "web-server-freeze":
+		f.title, f.action, f.watch, f.partial = "freeze a web server", ServerFreeze, s.answerLimit()+detect, true
+		// Those who ask later are still waiting when the server goes on.
+		f.failed = half * float64(detect) / float64(f.watch)
+		f.formula = fmt.Sprintf("the kernel still accepts its connections, which is all the checks look at: it stays in, and %s "+
+			"waits up to the proxy's %s for the server; the client gives up after %s, which is over for those of the first %s when it is thawed",
+			turn, p.ServerTimeout, s.answerLimit(), detect)
+	case "web-server-slow":
+		f.title, f.action, f.watch, f.partial = "make a web server slow", ServerSlow, detect+3*time.Second, true
+		f.formula = fmt.Sprintf("%s takes %s; none fails", turn, slowAnswer)
+	case "web-server-500":
+		f.title, f.action, f.watch, f.partial, f.failed = "let a web server answer 500", ServerFail, detect+2*time.Second, true, half
+		f.formula = fmt.Sprintf("the checks only connect, so it stays in: %s is answered 500, passed on as it is", turn)
+	}
+	return f
+}
+
+func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
