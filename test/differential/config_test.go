@@ -131,6 +131,9 @@ func configStrict(file string) (bool, string) {
 
 // TestConfig compares the verdicts of haproxy -c and of a strict check on many small configurations.
 func TestConfig(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs haproxy a thousand times: not with -short")
+	}
 	needReference(t)
 	cases := configCases(t)
 	dir := t.TempDir()

@@ -1,0 +1,42 @@
+package proxy
+
+import (
+	"strings"
+	"testing"
+	"time"
+)
+
+// TestTrackProxy ties an address to the proxy's health without a script: without a usable server, and without a
+// worker, the node is not fit to hold it.
+func TestTrackProxy(t *testing.T) {
+	n := newNode(t, pairOfServers, strings.Replace(oneAddress, "    vrrp_version 3\n", "", 1))
+	one, two := n.startWeb("one", 8001), n.startWeb("two", 8002)
+	n.start()
+	state := func(want string) func() bool {
+		return func() bool {
+			out, _ := n.command("show", "vrrp", "--json")
+			return strings.Contains(out, `"state": "`+want+`"`)
+		}
+	}
+	eventually(t, 10*time.Second, "master", state("MASTER"))
+	one.srv.Close()
+	time.Sleep(1500 * time.Millisecond)
+	if !state("MASTER")() {
+		t.Error("one server of two cost the mastership")
+	}
+	two.srv.Close()
+	eventually(t, 5*time.Second, "fault without servers", state("FAULT"))
+	if out, _ := n.command("show", "vrrp"); !strings.Contains(out, "no usable server") {
+		t.Errorf("the cause is not told:\n%s", out)
+	}
+	n.startWeb("one again", 8001)
+	eventually(t, 10*time.Second, "master again", state("MASTER"))
+	if err := kill(n.worker()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 5*time.Second, "the worker's death in the log", func() bool { return strings.Contains(n.log.String(), "Proxy worker is gone") })
+	eventually(t, 10*time.Second, "master with the next worker", state("MASTER"))
+	if !strings.Contains(n.log.String(), "the proxy's worker is not there") {
+		t.Errorf("a dead worker did not cost the mastership:\n%s", tail(n.log.String()))
+	}
+}
