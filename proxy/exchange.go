@@ -68,7 +68,11 @@ func (c *core) write(e *endpoint, b []byte) (n int, ok bool) {
 // sendBody moves the request's body on. False means that the stream's state has changed.
 func (s *stream) sendBody() bool {
 	c, u, e := s.core, s.up, &s.client
-	for !s.reqBody.Done() {
+	for moves := 0; !s.reqBody.Done(); moves++ {
+		if moves == stretch {
+			c.loop.Again(s)
+			return true
+		}
 		if !c.flush(&u.endpoint) || u.unwritable != 0 {
 			return true // the response decides
 		}

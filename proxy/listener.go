@@ -107,6 +107,7 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	}
 	if len(fe.cfg.Rules.TCPConnection) > 0 && !l.admitted(fd, peer) {
 		shard.deniedConnections.Add(1)
+		sock.Reset(fd)
 		sock.Close(fd)
 		l.left(c)
 		return

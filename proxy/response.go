@@ -145,7 +145,11 @@ func (s *stream) dropRequestIfSent() {
 // passResponse moves the response's body to the client.
 func (s *stream) passResponse() bool {
 	c, u, e := s.core, s.up, &s.client
-	for {
+	for moves := 0; ; moves++ {
+		if moves == stretch {
+			c.loop.Again(s)
+			return false
+		}
 		if e.unsent() > 0 {
 			before := e.unsent()
 			if !c.flush(e) {

@@ -186,9 +186,16 @@ func (s *stream) Ready(ev loop.Events) {
 	s.advance()
 }
 
+// stretch is how many steps, and how many moves of data, a stream makes at a time while others wait.
+const stretch = 32
+
 // advance goes as far as it can without waiting, and sets the timer for the wait.
 func (s *stream) advance() {
-	for !s.gone && s.step() {
+	for steps := 0; !s.gone && s.step(); steps++ {
+		if steps == stretch {
+			s.core.loop.Again(s)
+			break
+		}
 	}
 	if !s.gone {
 		s.schedule()

@@ -91,7 +91,11 @@ func (s *stream) tunnel() bool {
 // carry moves one direction on; false: it is broken.
 func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
 	c := s.core
-	for {
+	for moves := 0; ; moves++ {
+		if moves == stretch {
+			c.loop.Again(s)
+			return true
+		}
 		if to.unsent() > 0 && !c.flush(to) || to.unwritable != 0 {
 			return to.finSent
 		}

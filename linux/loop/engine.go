@@ -43,6 +43,8 @@ type Loop struct {
 	end         func()
 	events      [256]unix.EpollEvent
 
+	again, going []Handler // see Again
+
 	mu      sync.Mutex
 	posted  []func()
 	running []func() // posted before, being run
@@ -149,6 +151,10 @@ func (l *Loop) Wall() time.Time {
 // AtTurnEnd sets what runs after each batch of events, before the loop sleeps.
 func (l *Loop) AtTurnEnd(f func()) { l.end = f }
 
+// Again calls h once more, with no events, in this turn or the next, after others had theirs: for work
+// that would go on for too long at a stretch.
+func (l *Loop) Again(h Handler) { l.again = append(l.again, h) }
+
 // Post runs f on the loop's thread, soon. It may be called from any goroutine. It
 // reports false after [Loop.Stop]: f will not run.
 func (l *Loop) Post(f func()) bool {
@@ -203,6 +209,11 @@ func (l *Loop) Run() error {
 			}
 		}
 		l.wheel.advance(l.now)
+		l.again, l.going = l.going[:0], l.again
+		for i, h := range l.going {
+			h.Ready(0)
+			l.going[i] = nil
+		}
 		l.end()
 	}
 }
@@ -245,6 +256,9 @@ func (l *Loop) wait() (int, error) {
 
 // sleep is how many milliseconds may pass until a timer is due; -1 for ever.
 func (l *Loop) sleep() int {
+	if len(l.again) > 0 {
+		return 0
+	}
 	at, ok := l.wheel.next()
 	if !ok {
 		return -1

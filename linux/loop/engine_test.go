@@ -152,3 +152,29 @@ func TestTimersDoNotAllocate(t *testing.T) {
 		t.Errorf("a timer allocates %v times", n)
 	}
 }
+
+type counter struct {
+	l *Loop
+	n int
+}
+
+func (c *counter) Ready(Events) {
+	if c.n++; c.n < 1000 {
+		c.l.Again(c)
+		return
+	}
+	c.l.Stop()
+}
+
+// TestAgainDoesNotSleep: work that goes on is called turn after turn.
+func TestAgainDoesNotSleep(t *testing.T) {
+	l, err := NewLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{l: l}
+	l.Post(func() { c.Ready(0) })
+	if err := l.Run(); err != nil || c.n != 1000 {
+		t.Fatalf("called %d times, %v", c.n, err)
+	}
+}
