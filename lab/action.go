@@ -22,7 +22,7 @@ const (
 
 	// What follows is for the web servers behind the nodes.
 	ServerStop   Action = "server-stop"   // ends the program: connections are refused
-	ServerFreeze Action = "server-freeze" // SIGSTOP: connections are accepted and never answered
+	ServerFreeze Action = "server-freeze" // SIGSTOP: connections are accepted and not answered
 	ServerSlow   Action = "server-slow"   // answers after slowAnswer
 	ServerFail   Action = "server-500"    // answers, with status 500
 	ServerMend   Action = "server-mend"   // as it should be again

@@ -17,6 +17,8 @@ type fault struct {
 	undo   Action
 	// moves: another node must take the address over.
 	moves bool
+	// stays: the address must not move.
+	stays bool
 	// partial: some requests fail, or are slow, as long as the fault lasts.
 	partial bool
 	// watch is how long to look at least, however soon the client is served again.
@@ -133,7 +135,7 @@ func newFault(s *Site, name, host string) fault {
 		f.expectCheck(s, name == "web-broken", wait)
 	case "worker-kill":
 		f.title, f.action, f.undo = "kill -9 the proxy worker", ProxyKill, BringBack
-		f.moves, f.watch = false, 2*time.Second
+		f.moves, f.stays, f.watch = false, host == master.Name, 2*time.Second
 		f.outage = [2]time.Duration{0, workerBack}
 		f.formula = fmt.Sprintf("the director starts another at once, within %s; the address stays", workerBack)
 	case "worker-freeze":
@@ -180,7 +182,7 @@ func newServerFault(s *Site, name, host string) fault {
 	if host == "" {
 		host = p.Servers[0].Name
 	}
-	f := fault{name: name, host: host, undo: ServerMend}
+	f := fault{name: name, host: host, undo: ServerMend, stays: true}
 	detect := time.Duration(p.Fall) * p.Inter
 	half := 1 / float64(len(p.Servers))
 	// Servers take turns, so each has its share of the requests.
@@ -191,12 +193,15 @@ func newServerFault(s *Site, name, host string) fault {
 		f.formula = fmt.Sprintf("a refused connection is tried again, up to %d times, or passed to the other server; "+
 			"checks take it out after %d x %s; no request fails", p.Retries, p.Fall, p.Inter)
 	case "web-server-freeze":
-		f.title, f.action, f.watch, f.partial = "freeze a web server", ServerFreeze, s.answerLimit()+detect, true
-		// Those who ask later are still waiting when the server goes on.
-		f.failed = half * float64(detect) / float64(f.watch)
-		f.formula = fmt.Sprintf("the kernel still accepts its connections, which is all the checks look at: it stays in, and %s "+
-			"waits up to the proxy's %s for the server; the client gives up after %s, which is over for those of the first %s when it is thawed",
-			turn, p.ServerTimeout, s.answerLimit(), detect)
+		f.title, f.action, f.watch, f.partial = "freeze a web server", ServerFreeze, s.answerLimit()+s.CheckLimit/6, true
+		// Those who ask later are still waiting when the server goes on. Were it frozen for longer,
+		// the check script of the master, which asks through the proxy too, might wait until its
+		// time is up: then the address moves, by luck.
+		over := f.watch - s.answerLimit()
+		f.failed = half * float64(over) / float64(f.watch)
+		f.formula = fmt.Sprintf("the kernel still accepts its connections, which is all the proxy's checks look at: it stays in, and %s "+
+			"waits up to the proxy's %s for it; the client gives up after %s, and thawed after %s it still finds the others waiting",
+			turn, p.ServerTimeout, s.answerLimit(), rounded(f.watch))
 	case "web-server-slow":
 		f.title, f.action, f.watch, f.partial = "make a web server slow", ServerSlow, detect+3*time.Second, true
 		f.formula = fmt.Sprintf("%s takes %s; none fails", turn, slowAnswer)

@@ -26,6 +26,8 @@ type Result struct {
 	Served map[string]int `json:"requests_by_server"`
 	// Statuses counts the answers whose status was not 200; they are failed requests.
 	Statuses map[string]int `json:"statuses,omitempty"`
+	// Reasons counts the failed requests by what the client met.
+	Reasons map[string]int `json:"failed_because,omitempty"`
 	// Retries and Redispatches are the proxies' own counters, over fault and repair; absent where
 	// they do not tell.
 	Retries      *int64  `json:"retries,omitempty"`
@@ -115,7 +117,7 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	if res.Double > 0 {
 		res.Problem = strings.TrimPrefix(res.Problem+fmt.Sprintf("; two nodes answered for the address for %.1f ms", res.Double), "; ")
 	}
-	if !f.moves && f.takeover == 0 && res.Takeover != nil {
+	if f.stays && l.board.takeover(in.at, l.site.Nodes[0]) != nil {
 		res.Problem = strings.TrimPrefix(res.Problem+"; the address moved", "; ")
 	}
 	res.OK = res.Problem == ""
@@ -255,12 +257,15 @@ func (b *board) proxies() *proxyTotals {
 func (b *board) count(res *Result, from, to int64) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	res.Served, res.Statuses = make(map[string]int), make(map[string]int)
+	res.Served, res.Statuses, res.Reasons = make(map[string]int), make(map[string]int), make(map[string]int)
 	for _, name := range b.site.answering() {
 		res.Served[name] = 0
 	}
 	for _, s := range measure.Within(b.samples, from, to) {
 		res.Asked++
+		if s.Failed() {
+			res.Reasons[s.Error]++
+		}
 		switch {
 		case s.Status != 0:
 			res.Statuses[strconv.Itoa(s.Status)]++

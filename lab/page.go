@@ -1,6 +1,7 @@
 package lab
 
 import (
+	"bytes"
 	"context"
 	"embed"
 	"encoding/json"
@@ -170,7 +171,12 @@ func (l *lab) statistics(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Security-Policy", "default-src 'self' 'unsafe-inline'; frame-ancestors 'none'")
 	}
 	w.WriteHeader(reply.Page.Status)
-	_, _ = w.Write(reply.Page.Body)
+	body := reply.Page.Body
+	if strings.HasPrefix(reply.Page.Type, "text/html") { // its links lead to here, too
+		own := l.site.Proxy.statsPath()
+		body = bytes.ReplaceAll(body, []byte(`"`+own), []byte(`"/stats/`+name+own))
+	}
+	_, _ = w.Write(body)
 }
 
 // faultButton carries out `{"node": "node1", "action": "director-kill"}`.

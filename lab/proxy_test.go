@@ -240,23 +240,33 @@ func TestReferenceLosesNoMore(t *testing.T) {
 	if _, err := user.Lookup(proxyAccount); err != nil {
 		t.Log("no user haproxy here: the lab gives the nodes one")
 	}
-	const faults = "web-server-stop,web-server-freeze"
-	reference, _ := runLab(t, nil, 3*time.Minute, "--faults", faults, "--json", "--director", "keepalived")
-	ours, code := runLab(t, nil, 3*time.Minute, "--faults", faults, "--json")
-	if code != 0 || len(ours.Faults) != 2 || len(reference.Faults) != 2 {
-		t.Fatalf("exit status %d, %d and %d faults", code, len(ours.Faults), len(reference.Faults))
+	ours, reference := playBoth(t, "web-server-stop")
+	if ours.Failed != 0 || reference.Failed != 0 {
+		t.Errorf("web-server-stop: %d of our requests failed: %v, and %d of the reference's: %v", ours.Failed, ours.Reasons, reference.Failed, reference.Reasons)
 	}
-	for i, r := range ours.Faults {
-		ref := reference.Faults[i]
-		t.Logf("%s: failed %d of %d, the reference's %d of %d; slow %d and %d", r.Fault, r.Failed, r.Asked, ref.Failed, ref.Asked, r.Slow, ref.Slow)
-		// A frozen server holds every second request; how many of them were too late to be saved
-		// by the thaw is a matter of a request or two, and of the machine's load.
-		few := r.Asked / 20
-		if r.Fault == "web-server-stop" {
-			few = 0
-		}
-		if r.Failed > ref.Failed+few {
-			t.Errorf("%s: %d requests of %d failed; of the reference's %d only %d", r.Fault, r.Failed, r.Asked, ref.Asked, ref.Failed)
-		}
+	ours, reference = playBoth(t, "web-server-freeze")
+	// A frozen server holds every second request; how many of them were too late to be saved by
+	// the thaw is a matter of a request or two, and of the machine's load.
+	if ours.Failed > reference.Failed+ours.Asked/20 {
+		t.Errorf("web-server-freeze: %d of our %d requests failed: %v; of the reference's %d only %d", ours.Failed, ours.Asked, ours.Reasons, reference.Asked, reference.Failed)
 	}
+}
+
+// playBoth plays a fault on both, again if the machine was so busy that a check script ran out of
+// time and the address moved: what that loses has nothing to do with the proxies.
+func playBoth(t *testing.T, fault string) (ours, reference Result) {
+	t.Helper()
+	play := func(director string) Result {
+		for range 3 {
+			rep, _ := runLab(t, nil, 2*time.Minute, "--faults", fault, "--json", "--director", director)
+			if len(rep.Faults) == 1 && rep.Faults[0].OK {
+				return rep.Faults[0]
+			}
+		}
+		t.Fatalf("%s did not come to its end with %s", fault, director)
+		return Result{}
+	}
+	reference, ours = play("keepalived"), play("evenkeel")
+	t.Logf("%s: failed %d of %d, the reference's %d of %d; slow %d and %d", fault, ours.Failed, ours.Asked, reference.Failed, reference.Asked, ours.Slow, reference.Slow)
+	return ours, reference
 }

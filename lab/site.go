@@ -4,6 +4,7 @@ import (
 	"embed"
 	"fmt"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strings"
 	"time"
@@ -43,6 +44,15 @@ type SiteProxy struct {
 	ServerTimeout time.Duration
 	Stats         string // the statistics page as the node itself reaches it
 	StatsAuth     string // user:password
+}
+
+// statsPath is the statistics page's path.
+func (p *SiteProxy) statsPath() string {
+	u, err := url.Parse(p.Stats)
+	if err != nil {
+		return "/"
+	}
+	return u.Path
 }
 
 // SiteServer is a web server behind the proxy, a host of its own.
@@ -197,7 +207,7 @@ func (s *Site) answerLimit() time.Duration {
 	if s.Proxy == nil {
 		return connectLimit
 	}
-	return time.Duration(s.Proxy.Retries+2) * time.Second
+	return time.Duration(s.Proxy.Retries+1) * time.Second
 }
 
 // file reads one of the site's files. The files are part of the binary, so a missing one is a

@@ -123,12 +123,22 @@ func liveLines(st State, url string) []string {
 		if n.Answers {
 			holds = "answers"
 		}
-		cable := ""
+		cable, serves := "", "web"
+		if n.Proxy != nil {
+			serves = "proxy"
+		}
 		if !n.Cable {
 			cable = "  cable out"
 		}
-		lines = append(lines, fmt.Sprintf("  %-8s %-8s %s  gate %-14s web %-8s %7d requests%s",
-			n.Name, state, holds, gate, n.Web, n.Served, cable))
+		lines = append(lines, fmt.Sprintf("  %-8s %-8s %s  gate %-14s %s %-8s %7d requests%s",
+			n.Name, state, holds, gate, serves, n.Web, n.Served, cable))
+	}
+	for _, w := range st.Servers {
+		seen := ""
+		for _, n := range st.Nodes {
+			seen += fmt.Sprintf("  %s sees it %-6s", n.Name, w.Seen[n.Name])
+		}
+		lines = append(lines, fmt.Sprintf("  %-8s %-10s%s %7d requests", w.Name, w.State, seen, w.Served))
 	}
 	client := "served by " + st.Client.Server
 	if st.Client.Down > 0 {

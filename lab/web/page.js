@@ -3,7 +3,7 @@
 
 const $ = (id) => document.getElementById(id);
 const svgNS = 'http://www.w3.org/2000/svg';
-const letters = ['a', 'b'];
+const letters = ['a', 'b'], serverLetters = ['c', 'd'];
 
 // h makes an element; children that are strings become text.
 function h(tag, attrs = {}, ...children) {
@@ -27,6 +27,12 @@ const seconds = (ms) => (ms / 1000).toFixed(1) + ' s';
 function millis(ms) { return ms >= 10000 ? seconds(ms) : Math.round(ms).toLocaleString('en') + ' ms'; }
 const color = (name) => getComputedStyle(document.documentElement).getPropertyValue('--' + name).trim();
 const letterOf = (st, node) => letters[st.nodes.findIndex((n) => n.name === node)] || 'a';
+// Who answers the client: the web servers behind the nodes, or the nodes themselves.
+const answering = (st) => (st.servers.length ? st.servers : st.nodes);
+const answeringLetters = (st) => (st.servers.length ? serverLetters : letters);
+// How many requests a host answered in the last full stretch of the timeline.
+const lately = (st, name) => (st.timeline.served[name] || []).at(-2) || 0;
+const ordinal = (n) => n + (['th', 'st', 'nd', 'rd'][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] || 'th');
 
 // ---- the sentence at the top ----
 
@@ -34,9 +40,14 @@ function verdict(st) {
   const holders = st.holders;
   if (st.phase === 'building') return ['idle', 'the site is being built'];
   if (holders.length > 1) return ['bad', holders.join(' and ') + ' both answer for the address'];
+  if (st.servers.length) {
+    const wrong = st.timeline.bad.filter(([start, , kind]) => kind === 1 && start > st.now - 1000).length;
+    if (wrong && st.servers.some((w) => lately(st, w.name))) return ['warn', 'some of the requests fail'];
+  }
   if (st.client.down > 0) return ['bad', 'the client has had no answer for ' + seconds(st.client.down)];
   if (st.client.hanging > 0) return ['warn', 'requests are waiting for an answer'];
   if (!st.client.server) return ['idle', 'nobody holds the address yet'];
+  if (st.servers.length) return holders.length ? ['good', holders[0] + ' serves the client'] : ['idle', 'nobody holds the address yet'];
   return ['good', st.client.server + ' serves the client'];
 }
 
@@ -46,6 +57,8 @@ function verdict(st) {
 const slim = matchMedia('(max-width: 640px)');
 const wideMap = { box: '0 0 520 330', half: 105, client: [260, 34], switch: [260, 142], observer: [436, 142], nodes: [[124, 262], [396, 262]] };
 const slimMap = { box: '0 0 380 312', half: 91, client: [128, 28], switch: [128, 126], observer: [314, 126], nodes: [[95, 246], [285, 246]] };
+// With web servers behind the nodes both are longer.
+const deep = { [wideMap.box]: ['0 0 520 466', 418], [slimMap.box]: ['0 0 380 428', 388] };
 
 function nodeChip(n) {
   if (n.director === 'stopped') return ['c-bad', 'stopped'];
@@ -55,16 +68,21 @@ function nodeChip(n) {
 }
 
 function drawMap(st) {
-  const served = st.client.down === 0 && st.client.server;
+  const proxied = st.servers.length > 0;
+  const server = proxied ? st.holders[0] : st.client.server; // the node that serves
+  const busy = st.servers.map((w) => lately(st, w.name) > 0);
+  const served = server && (proxied ? busy.some((x) => x) : st.client.down === 0);
+  const down = st.client.down > 0 && !served;
   // Drawing again would start the moving dashes anew, so that happens at changes only.
-  const key = JSON.stringify([slim.matches, served, st.client.down > 0, st.holders, st.nodes.map((n) => [n.director, n.vrrp.state, n.web, n.cable, n.answers])]);
+  const key = JSON.stringify([slim.matches, served, server, down, st.holders, busy, st.nodes.map((n) => [n.director, n.vrrp.state, n.web, n.cable, n.answers]),
+    st.servers.map((w) => [w.state, w.seen])]);
   if (drawMap.key === key) return;
   drawMap.key = key;
   const place = slim.matches ? slimMap : wideMap, half = place.half;
-  attr($('map'), 'viewBox', place.box);
+  attr($('map'), 'viewBox', proxied ? deep[place.box][0] : place.box);
   const links = [], boxes = [], badges = [];
   const [cx, cy] = place.client, [sx, sy] = place.switch;
-  const way = served ? letterOf(st, st.client.server) + ' flow' : (st.client.down > 0 ? 'down' : '');
+  const way = served ? letterOf(st, server) + ' flow' : (down ? 'down' : '');
   links.push(s('line', { class: 'link ' + way, x1: cx, y1: cy + 21, x2: sx, y2: sy - 17 }));
   links.push(s('line', { class: 'link', x1: sx + 62, y1: sy, x2: place.observer[0] - 59, y2: sy, 'stroke-dasharray': '1 5' }));
   boxes.push(box(cx, cy, 152, 42, '', 'client', 'one request every ' + st.client.every + ' ms'));
@@ -75,7 +93,7 @@ function drawMap(st) {
     const from = [sx + (nx < sx ? -34 : 34), sy + 17], to = [nx, ny - 48];
     let cls = 'link';
     if (!n.cable) cls += ' cut';
-    else if (served && st.client.server === n.name) cls += ' ' + l + ' flow';
+    else if (served && server === n.name) cls += ' ' + l + ' flow';
     links.push(s('line', { class: cls, x1: from[0], y1: from[1], x2: to[0], y2: to[1] }));
     if (!n.cable) {
       const mx = (from[0] + to[0]) / 2, my = (from[1] + to[1]) / 2;
@@ -86,15 +104,38 @@ function drawMap(st) {
     boxes.push(s('text', { class: 'sub', x: nx - half + 13, y: ny - 10 }, n.address));
     const [cc, label] = nodeChip(n);
     boxes.push(chip(nx + half - 9, ny - 41, cc, label));
-    boxes.push(s('text', { class: 'sub', x: nx - half + 13, y: ny + 10 }, n.web_unit + ' ' + n.web + (n.cable ? '' : ' · cable out')));
+    boxes.push(s('text', { class: 'sub', x: nx - half + 13, y: ny + 10 }, (proxied ? 'proxy' : n.web_unit) + ' ' + n.web + (n.cable ? '' : ' · cable out')));
     if (n.answers) badges.push(badge(nx, ny + 36, l, st.address));
   });
+  st.servers.forEach((w, i) => drawServer(st, w, i, place, { links, boxes }, served && busy[i] ? server : ''));
   if (st.holders.length === 0) badges.push(badge(sx, sy + 66, 'none', 'nobody answers'));
   $('links').replaceChildren(...links);
   $('boxes').replaceChildren(...boxes);
   $('badges').replaceChildren(...badges);
-  set($('map-t'), `Client, switch and two nodes. ${st.holders.join(' and ') || 'Nobody'} answers for ${st.address}. ` +
-    st.nodes.map((n) => `${n.name}: ${nodeChip(n)[1]}, web server ${n.web}, cable ${n.cable ? 'in' : 'out'}`).join('. ') + '.');
+  set($('map-t'), `Client, switch and two nodes${proxied ? ', two web servers behind them' : ''}. ${st.holders.join(' and ') || 'Nobody'} answers for ${st.address}. ` +
+    st.nodes.map((n) => `${n.name}: ${nodeChip(n)[1]}, ${proxied ? 'proxy' : 'web server'} ${n.web}, cable ${n.cable ? 'in' : 'out'}`).join('. ') + '.' +
+    st.servers.map((w) => ` ${w.name}: ${w.state}, ${seenAs(st, w)}.`).join(''));
+}
+
+// drawServer adds a web server behind the nodes to the map, with a line to each proxy: the one that sends it
+// requests flows, one that has taken it out is cut. by is the node that sends it requests now.
+function drawServer(st, w, i, place, to, by) {
+  const half = place.half, x = place.nodes[i][0], y = deep[place.box][1];
+  st.nodes.forEach((n, k) => {
+    const nx = place.nodes[k][0] + (i - k) * 16, out = /^(DOWN|MAINT)/.test(w.seen[n.name] || '');
+    to.links.push(s('line', { class: 'link thin' + (out ? ' cut' : by === n.name ? ' ' + serverLetters[i] + ' flow' : ''), x1: nx, y1: place.nodes[k][1] + 56, x2: x + (k - i) * 16, y2: y - 30 }));
+  });
+  to.boxes.push(s('rect', { class: 'box ' + serverLetters[i] + (by ? ' holds' : ''), x: x - half, y: y - 30, width: 2 * half, height: 66, rx: 9 }));
+  to.boxes.push(s('text', { class: 'name', x: x - half + 13, y: y - 8 }, w.name));
+  to.boxes.push(s('text', { class: 'sub', x: x - half + 13, y: y + 8 }, w.address));
+  to.boxes.push(s('text', { class: 'sub', x: x - half + 13, y: y + 25 }, seenAs(st, w)));
+  to.boxes.push(chip(x + half - 9, y - 23, w.state === 'running' ? 'c-master' : /slow|frozen/.test(w.state) ? 'c-warn' : 'c-bad', w.state));
+}
+
+// seenAs says how the proxies see a web server: in one word if they agree.
+function seenAs(st, w) {
+  const seen = st.nodes.map((n) => w.seen[n.name] || 'unknown');
+  return seen[0] === seen[1] ? 'proxies see it ' + seen[0] : st.nodes.map((n, i) => n.name + ': ' + seen[i]).join(', ');
 }
 function box(x, y, w, hgt, cls, name, sub) {
   const g = s('g', {}, s('rect', { class: 'box ' + cls, x: x - w / 2, y: y - hgt / 2, width: w, height: hgt, rx: 9 }));
@@ -118,12 +159,16 @@ function badge(x, y, cls, label) {
 const groups = [
   ['Director', [['director-stop', 'Stop', 'fault'], ['director-kill', 'Kill −9', 'fault'], ['director-freeze', 'Freeze', 'fault'], ['director-thaw', 'Thaw', 'mend'], ['director-start', 'Start', 'mend']]],
   ['Cable', [['cable-out', 'Unplug', 'fault'], ['cable-in', 'Plug in', 'mend']]],
+  ['Proxy', [['proxy-kill', 'Kill −9', 'fault'], ['proxy-freeze', 'Freeze', 'fault'], ['proxy-thaw', 'Thaw', 'mend']]],
   ['Web server', [['web-stop', 'Stop', 'fault'], ['web-break', 'Break', 'fault'], ['web-start', 'Repair', 'mend']]],
 ];
 const hints = {
   'director-stop': 'end it in order (SIGTERM)', 'director-kill': 'SIGKILL: no time to clean up', 'director-freeze': 'SIGSTOP: it hangs',
   'director-thaw': 'SIGCONT', 'director-start': 'start the director', 'cable-out': 'pull the cable out of the switch', 'cable-in': 'plug the cable in',
   'web-stop': 'end the web server; the check script may start it again', 'web-break': 'end it so that it cannot start again', 'web-start': 'repair and start the web server',
+  'proxy-kill': 'SIGKILL to the process that proxies: another is started', 'proxy-freeze': 'SIGSTOP: it hangs, and the check script notices', 'proxy-thaw': 'SIGCONT',
+  'server-stop': 'end the program: connections are refused', 'server-freeze': 'SIGSTOP: connections are accepted and never answered',
+  'server-slow': 'answers only after two seconds', 'server-500': 'answers every request with status 500', 'server-mend': 'start, thaw, and behave again',
   'bring-back': 'repair, start, thaw and plug in everything',
 };
 const cards = new Map();
@@ -139,10 +184,12 @@ function makeCard(n, l) {
   c.state = h('span', { class: 'state' });
   c.why = h('p', { class: 'why' });
   c.gate = h('dd'); c.web = h('dd'); c.link = h('dd'); c.note = h('dd', { class: 'note' });
+  c.count = n.proxy ? [h('dt', {}, 'Requests'), h('dd', {}, h('span'), h('a', { href: `stats/${n.name}/haproxy`, target: '_blank' }, 'statistics'))] : [];
+  const has = new Set(n.actions.map((a) => a.action));
   c.root = h('section', { class: 'card node ' + l, 'aria-label': n.name },
     h('div', { class: 'top' }, h('h3', {}, n.name, h('small', {}, n.address)), c.state), c.why,
-    h('dl', {}, h('dt', {}, 'Gate'), c.gate, c.note, h('dt', {}, 'Web server'), c.web, h('dt', {}, 'Cable'), c.link),
-    ...groups.map(([name, list]) => h('fieldset', {}, h('legend', {}, name), h('div', { class: 'buttons' }, ...list.map((x) => button(...x))))),
+    h('dl', {}, h('dt', {}, 'Gate'), c.gate, c.note, h('dt', {}, n.proxy ? 'Proxy' : 'Web server'), c.web, ...c.count, h('dt', {}, 'Cable'), c.link),
+    ...groups.filter(([, list]) => has.has(list[0][0])).map(([name, list]) => h('fieldset', {}, h('legend', {}, name), h('div', { class: 'buttons' }, ...list.map((x) => button(...x))))),
     h('div', { class: 'all' }, button('bring-back', 'Bring ' + n.name + ' back', 'mend')));
   c.log = h('pre', { tabindex: '0', role: 'log', 'aria-live': 'off', 'aria-label': 'Journal of ' + n.name });
   c.journal = h('section', { class: 'card journal' }, h('h2', {}, 'Journal of ' + n.name), c.log);
@@ -172,15 +219,55 @@ function drawNode(st, n, i) {
   const fallback = v.gate_why || '';
   set(c.note, fallback); attr(c.note, 'class', 'note' + (fallback && v.gate_mode !== 'ebpf' ? ' warn' : '')); attr(c.note, 'title', fallback);
   c.note.style.display = st.nodes.some((x) => x.vrrp.gate_why) ? '' : 'none';
-  set(c.web, `${n.web_unit} ${n.web} · ${n.served.toLocaleString('en')} answers`);
+  if (n.proxy) drawProxy(c, st, n);
+  else set(c.web, `${n.web_unit} ${n.web} · ${n.served.toLocaleString('en')} answers`);
   set(c.link, (n.cable ? 'plugged in' : 'out') + (n.last_advert >= 0 ? ` · last advert ${n.last_advert < 9950 ? seconds(n.last_advert) : Math.round(n.last_advert / 1000) + ' s'} ago` : ''));
-  for (const a of n.actions) {
+  drawButtons(c, n.actions);
+  drawJournal(c, n.journal);
+}
+
+function drawButtons(c, actions) {
+  for (const a of actions) {
     const b = c.buttons.get(a.action);
     if (!b) continue;
     attr(b, 'aria-disabled', a.enabled ? 'false' : 'true');
     attr(b, 'title', a.enabled ? hints[a.action] : a.why);
   }
-  drawJournal(c, n.journal);
+}
+
+function drawProxy(c, st, n) {
+  const p = n.proxy, own = st.director === 'evenkeel';
+  set(c.web, (own ? 'worker ' : n.web_unit + ' ') + n.web + (own && p.workers > 1 ? ` · the ${ordinal(p.workers)}` : '') + (own && p.pid ? ` · process ${p.pid}` : ''));
+  const more = [[p.retries, 'retries'], [p.redispatches, 'redispatched'], [p.errors, '5xx']].filter(([v]) => v).map(([v, w]) => ` · ${v.toLocaleString('en')} ${w}`).join('');
+  set(c.count[1].firstChild, p.known ? n.served.toLocaleString('en') + more + ' · ' : '');
+  attr(c.count[1], 'title', p.known ? 'as its statistics page says: ' + n.served + ' requests passed on' + more : '');
+}
+
+const serverCards = new Map();
+const serverButtons = [['server-stop', 'Stop', 'fault'], ['server-freeze', 'Freeze', 'fault'], ['server-slow', 'Slow', 'fault'], ['server-500', 'Error 500', 'fault']];
+
+// drawServerCard draws the card of a web server behind the nodes.
+function drawServerCard(st, w, i) {
+  let c = serverCards.get(w.name);
+  if (!c) {
+    c = { buttons: new Map(), state: h('span', { class: 'state' }), seen: h('dd'), count: h('dd') };
+    const button = ([action, label, kind]) => {
+      const b = h('button', { type: 'button', class: kind, 'aria-label': `${label}, ${w.name}: ${hints[action]}` }, label);
+      b.addEventListener('click', () => press(w.name, action, b));
+      c.buttons.set(action, b);
+      return b;
+    };
+    $('nodes').append(h('section', { class: 'card node server ' + serverLetters[i], 'aria-label': w.name },
+      h('div', { class: 'top' }, h('h3', {}, w.name, h('small', {}, w.address)), c.state),
+      h('dl', {}, h('dt', {}, 'Proxies see'), c.seen, h('dt', {}, 'Answered'), c.count),
+      h('div', { class: 'buttons' }, ...serverButtons.map(button)), h('div', { class: 'all' }, button(['server-mend', 'Bring ' + w.name + ' back', 'mend']))));
+    serverCards.set(w.name, c);
+  }
+  set(c.state, w.state);
+  attr(c.state, 'class', 'state ' + (w.state === 'running' ? 'master' : /slow|frozen/.test(w.state) ? 'warn' : 'bad'));
+  set(c.seen, st.nodes.map((n) => `${n.name}: ${w.seen[n.name] || '…'}`).join(' · '));
+  set(c.count, `${w.served.toLocaleString('en')} requests of the client`);
+  drawButtons(c, w.actions);
 }
 
 function drawJournal(c, lines) {
@@ -254,11 +341,11 @@ function drawTime(st) {
   const n = Math.max(...Object.values(t.served).map((v) => v.length), 0);
   for (let i = 0; i < n - 1; i++) {
     let y = lanes.served[1];
-    st.nodes.forEach((node, k) => {
-      const v = (t.served[node.name] || [])[i] || 0;
+    answering(st).forEach((host, k) => {
+      const v = (t.served[host.name] || [])[i] || 0;
       if (!v) return;
       const bh = Math.min(1, v / full) * laneH;
-      g.fillStyle = color(letters[k]); g.globalAlpha = 0.55;
+      g.fillStyle = color(answeringLetters(st)[k]); g.globalAlpha = 0.55;
       const bx = Math.round(x(t.from + i * t.bucket) * dpr) / dpr, end = Math.round(x(t.from + (i + 1) * t.bucket) * dpr) / dpr;
       g.fillRect(bx, y - bh, end - bx, bh);
       y -= bh;
@@ -284,7 +371,7 @@ function drawTime(st) {
     g.setLineDash(state ? [2, 3] : []);
     g.beginPath(); g.moveTo(ex, lanes.marks[1]); g.lineTo(ex, H - 24); g.stroke();
     g.setLineDash([]); g.globalAlpha = 1;
-    const text = e.text.replace(/ \(.*$/s, '').replace(/: director /, ' ').replace(/: web server /, ' web ').replace(/: cable /, ' ').replace(': everything ', ' ').replace(/, cannot restart/, '');
+    const text = e.text.replace(/ \(.*$/s, '').replace(/: director /, ' ').replace(/: web server /, ' web ').replace(/: (the )?proxy /, ' proxy ').replace(/: a new proxy worker runs/, ' new worker').replace(/: cable /, ' ').replace(': everything ', ' ').replace(/, cannot restart/, '');
     const end = ex + g.measureText(text).width + 8;
     const row = narrow || end > right ? -1 : rows.findIndex((taken) => taken.every(([a, b]) => end < a || ex > b));
     if (row >= 0) { g.fillText(text, ex + 2, lanes.marks[0] + 5 + row * 14); rows[row].push([ex, end]); } else {
@@ -301,10 +388,13 @@ function drawTime(st) {
 function drawLegend(st) {
   if ($('legend').children.length) return;
   const item = (c, text) => h('li', {}, h('i', { style: 'background:var(--' + c + ')' }), text);
-  $('legend').append(...st.nodes.map((n, i) => item(letters[i], n.name)), item('bad', 'failed, or two masters'), item('slow', `slow (over ${st.client.slow_over} ms)`));
+  $('legend').append(...st.nodes.map((n, i) => item(letters[i], n.name)), ...st.servers.map((w, i) => item(serverLetters[i], w.name)), item('bad', 'failed, or two masters'), item('slow', `slow (over ${st.client.slow_over} ms)`));
 }
 
 // ---- tables and figures ----
+
+// While these last some requests are answered and some are not: there is no stretch without an answer.
+const partly = new Set(['server-freeze', 'server-slow', 'server-500']);
 
 function drawCosts(st) {
   const faults = st.faults.slice(-20).reverse();
@@ -314,7 +404,7 @@ function drawCosts(st) {
   drawCosts.key = key;
   $('costs').replaceChildren(...faults.map((f) => h('tr', {},
     h('td', {}, seconds(f.at)), h('td', {}, f.text),
-    h('td', { class: 'num' }, f.outage_ms ? millis(f.outage_ms) : 'none'),
+    h('td', { class: 'num' }, partly.has(f.action) && f.failed_requests ? 'partly' : f.outage_ms ? millis(f.outage_ms) : 'none'),
     h('td', { class: 'num' }, String(f.failed_requests)),
     h('td', { class: 'num' }, f.double_master_ms.toFixed(1) + ' ms'))));
 }
@@ -322,7 +412,7 @@ function drawCosts(st) {
 function drawFigures(st) {
   const c = st.client;
   const rows = [
-    ...st.nodes.map((n) => ['answered by ' + n.name, n.served.toLocaleString('en')]),
+    ...answering(st).map((n) => ['answered by ' + n.name, n.served.toLocaleString('en')]),
     ['failed requests', c.failed.toLocaleString('en')], ['slow requests', c.slow.toLocaleString('en')],
     ['two masters at once', st.watch.double_master_ms.toFixed(1) + ' ms', st.watch.double_master_ms > 0],
     ['lab is up for', seconds(st.now).replace(/\.\d/, '')],
@@ -330,7 +420,7 @@ function drawFigures(st) {
   const dl = $('figures');
   if (dl.children.length !== rows.length) dl.replaceChildren(...rows.map(([name]) => h('div', {}, h('dt', {}, name), h('dd'))));
   rows.forEach(([, value, isBad], i) => { const dd = dl.children[i].lastChild; set(dd, value); attr(dd, 'class', isBad ? 'badnum' : ''); });
-  set($('method'), `A request has failed when it has no answer within ${c.limit} ms. An outage lasts from the start of the first failed request to the end of the next answered one. ` +
+  set($('method'), `A request has failed when it has no answer within ${millis(c.limit)}${st.servers.length ? ', or one with another status than 200' : ''}. An outage lasts from the start of the first failed request to the end of the next answered one. ` +
     'Two masters: an observer asks every 0.5 ms who has the address, and two machines answer.' +
     (st.watch.blind_ms > 0 ? ` The observer itself was late for ${millis(st.watch.blind_ms)} in all.` : ''));
 }
@@ -356,6 +446,7 @@ function draw(st) {
   if (st.doing) set($('doing'), 'Now: ' + st.doing); else if ($('doing').textContent.startsWith('Now:')) set($('doing'), '\u00a0');
   drawMap(st);
   st.nodes.forEach((n, i) => drawNode(st, n, i));
+  st.servers.forEach((w, i) => drawServerCard(st, w, i));
   drawLegend(st); drawTime(st); drawCosts(st); drawFigures(st); drawEvents(st);
 }
 
@@ -365,7 +456,7 @@ function listen() {
   source.onerror = () => {
     attr($('verdict'), 'data-kind', 'idle');
     set($('verdict').lastChild, latest ? 'the lab has ended' : 'the lab does not answer');
-    for (const c of cards.values()) for (const b of c.buttons.values()) attr(b, 'aria-disabled', 'true');
+    for (const c of [...cards.values(), ...serverCards.values()]) for (const b of c.buttons.values()) attr(b, 'aria-disabled', 'true');
   };
 }
 addEventListener('resize', () => { if (latest) { drawMap(latest); drawTime(latest); } });
