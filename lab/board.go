@@ -412,13 +412,21 @@ func (b *board) cost(from, to, at int64) figures {
 }
 
 // withHung returns the samples with those that still hang, as failures until they are known to
-// be anything else. Callers hold b.mu.
+// be anything else; behind a proxy only once they have hung for longer than a slow server takes.
+// Callers hold b.mu.
 func (b *board) withHung(at int64) []measure.Sample {
 	if len(b.hung) == 0 {
 		return b.samples
 	}
+	patience := time.Duration(0)
+	if b.site.Proxy != nil {
+		patience = slowAnswer + 500*time.Millisecond
+	}
 	all := slices.Clone(b.samples)
 	for _, start := range b.hung {
+		if at-start < int64(patience) {
+			continue
+		}
 		all = measure.Insert(all, measure.Sample{Start: start, Took: at - start, Error: "hanging"})
 	}
 	return all

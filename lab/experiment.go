@@ -34,6 +34,9 @@ type fault struct {
 	formula  string
 }
 
+// serverFault begins the names of the faults that are played on a web server behind the nodes.
+const serverFault = "web-server-"
+
 // slack is what the client's pace and the message itself add to any figure.
 const slack = 100 * time.Millisecond
 
@@ -80,7 +83,7 @@ func faultsByName(s *Site, names []string) ([]fault, error) {
 		if elsewhere {
 			_, isNode := s.node(where)
 			_, isServer := s.server(where)
-			if ofServer := strings.HasPrefix(kind, "web-server-"); ofServer && !isServer || !ofServer && !isNode {
+			if ofServer := strings.HasPrefix(kind, serverFault); ofServer && !isServer || !ofServer && !isNode {
 				return nil, fmt.Errorf("lab: fault %q: the site has no %q to play it on", name, where)
 			}
 		}
@@ -92,7 +95,7 @@ func faultsByName(s *Site, names []string) ([]fault, error) {
 // newFault computes what to expect from the timers in the site's files. An empty host is the
 // first that the fault can be played on.
 func newFault(s *Site, name, host string) fault {
-	if strings.HasPrefix(name, "web-server-") {
+	if strings.HasPrefix(name, serverFault) {
 		return newServerFault(s, name, host)
 	}
 	master, backup := s.Nodes[0], s.Nodes[1]

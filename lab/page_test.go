@@ -38,6 +38,7 @@ func TestPageTakesOrdersOnlyFromItself(t *testing.T) {
 			header: map[string]string{pageHeader: "1"}, want: 409},
 		{name: "impossible now", method: "POST", path: "/fault", body: `{"node":"node1","action":"director-kill"}`,
 			header: map[string]string{pageHeader: "1"}, want: 409},
+		{name: "statistics of a site without", method: "GET", path: "/stats/node1/haproxy", want: 404},
 		{name: "orders by GET", method: "GET", path: "/fault", want: 404},
 	}
 	for _, tt := range tests {

@@ -7,13 +7,14 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"time"
 )
 
 // storyFaults is what the site's story tells, in order. Each is followed by its undoing.
 func (s *Site) storyFaults() []string {
 	if s.Proxy != nil {
-		return []string{"worker-kill", "web-server-stop", "web-server-slow", "freeze", "kill"}
+		return []string{"worker-kill", "web-server-stop", "web-server-freeze", "web-server-slow", "freeze", "kill", "cable"}
 	}
 	return []string{"kill", "freeze", "cable", "web"}
 }
@@ -134,7 +135,7 @@ func (l *lab) playAll(ctx context.Context, faults []fault) ([]Result, error) {
 		}
 		results = append(results, res)
 		l.out.progress("%s", res.sentence())
-		if l.opt.Story {
+		if l.opt.Story && (!f.stays || res.RepairFailed > 0) {
 			l.out.progress("  %s: client without an answer for %.0f ms", f.undo.past(f.host), res.RepairOutage)
 		}
 	}
@@ -145,6 +146,10 @@ func (l *lab) playAll(ctx context.Context, faults []fault) ([]Result, error) {
 func (r Result) sentence() string {
 	s := fmt.Sprintf("%s on %s: client without an answer for %.0f ms (%d requests failed), double master %.1f ms",
 		r.Title, r.Node, r.Outage, r.Failed, r.Double)
+	if _, server := r.Served[r.Node]; server && strings.HasPrefix(r.Fault, serverFault) {
+		s = fmt.Sprintf("%s (%s): %d of %d requests failed, %d were slow, the slowest answer took %.1f s; answers by%s",
+			r.Title, r.Node, r.Failed, r.Asked, r.Slow, r.Longest/1000, r.servers())
+	}
 	if r.Problem != "" {
 		s += "; " + r.Problem
 	}
@@ -179,14 +184,18 @@ func (r Result) expected() string {
 	return fmt.Sprintf("%.0f ms", r.ExpectedOutage[1])
 }
 
-// then says who answered in the end.
-func (r Result) then() string {
-	s := r.Master + " answers"
+// servers says who answered how many requests.
+func (r Result) servers() string {
+	s := ""
 	for _, name := range slices.Sorted(maps.Keys(r.Served)) {
-		if len(r.Served) > 1 && name != r.Master {
-			s += fmt.Sprintf(", %s %d", name, r.Served[name])
-		}
+		s += fmt.Sprintf(" %s %d", name, r.Served[name])
 	}
+	return s
+}
+
+// then says who held the address in the end, who gave the answers, and what it took the proxies.
+func (r Result) then() string {
+	s := r.Master + " holds the address;" + r.servers()
 	if r.Retries != nil && *r.Retries+*r.Redispatches > 0 {
 		s += fmt.Sprintf(", %d retries, %d redispatches", *r.Retries, *r.Redispatches)
 	}

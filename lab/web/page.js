@@ -184,7 +184,8 @@ function makeCard(n, l) {
   c.state = h('span', { class: 'state' });
   c.why = h('p', { class: 'why' });
   c.gate = h('dd'); c.web = h('dd'); c.link = h('dd'); c.note = h('dd', { class: 'note' });
-  c.count = n.proxy ? [h('dt', {}, 'Requests'), h('dd', {}, h('span'), h('a', { href: `stats/${n.name}/haproxy`, target: '_blank' }, 'statistics'))] : [];
+  c.count = n.proxy ? [h('dt', {}, 'Requests'), h('dd')] : [];
+  if (n.proxy) c.web.append(h('span'), ' · ', h('a', { href: `stats/${n.name}/haproxy`, target: '_blank', 'aria-label': 'Statistics page of ' + n.name }, 'statistics'));
   const has = new Set(n.actions.map((a) => a.action));
   c.root = h('section', { class: 'card node ' + l, 'aria-label': n.name },
     h('div', { class: 'top' }, h('h3', {}, n.name, h('small', {}, n.address)), c.state), c.why,
@@ -237,9 +238,10 @@ function drawButtons(c, actions) {
 
 function drawProxy(c, st, n) {
   const p = n.proxy, own = st.director === 'evenkeel';
-  set(c.web, (own ? 'worker ' : n.web_unit + ' ') + n.web + (own && p.workers > 1 ? ` · the ${ordinal(p.workers)}` : '') + (own && p.pid ? ` · process ${p.pid}` : ''));
+  set(c.web.firstChild, (own && p.workers > 1 ? ordinal(p.workers) + ' ' : '') + (own ? 'worker ' : n.web_unit + ' ') + n.web);
+  attr(c.web, 'title', p.pid ? 'process ' + p.pid + ' of the node' : '');
   const more = [[p.retries, 'retries'], [p.redispatches, 'redispatched'], [p.errors, '5xx']].filter(([v]) => v).map(([v, w]) => ` · ${v.toLocaleString('en')} ${w}`).join('');
-  set(c.count[1].firstChild, p.known ? n.served.toLocaleString('en') + more + ' · ' : '');
+  set(c.count[1], p.known ? n.served.toLocaleString('en') + more : '…');
   attr(c.count[1], 'title', p.known ? 'as its statistics page says: ' + n.served + ' requests passed on' + more : '');
 }
 
