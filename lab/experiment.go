@@ -142,8 +142,11 @@ func newFault(s *Site, name, host string) fault {
 		f.outage = [2]time.Duration{0, workerBack}
 		f.formula = fmt.Sprintf("the director starts another at once, within %s; the address stays", workerBack)
 	case "worker-freeze":
-		f.title, f.action, f.undo = "freeze the proxy worker", ProxyFreeze, ProxyThaw
-		f.failingCheck(s, wait)
+		f.title, f.action, f.undo = "freeze the proxy worker", ProxyFreeze, BringBack
+		f.moves, f.watch = false, workerSilence+2*time.Second
+		f.outage = [2]time.Duration{0, workerSilence + wait + slack}
+		f.formula = fmt.Sprintf("the director replaces a worker that says nothing for %s; the check script looks every %s and fails after %s, "+
+			"and if that is earlier the backup takes over after its skew %s", workerSilence, s.CheckEvery, s.CheckLimit, rounded(wait))
 	}
 	if host != master.Name { // on the backup nothing should happen to the client
 		f.outage, f.takeover, f.formula = [2]time.Duration{}, 0, "the address is elsewhere: nothing happens"
@@ -151,8 +154,12 @@ func newFault(s *Site, name, host string) fault {
 	return f
 }
 
-// workerBack is how soon a proxy worker that died must be replaced.
-const workerBack = 200 * time.Millisecond
+const (
+	// workerBack is how soon a proxy worker that died must be replaced.
+	workerBack = 200 * time.Millisecond
+	// workerSilence is how long a director waits for a word of its worker before it replaces it.
+	workerSilence = 6 * time.Second
+)
 
 // expectCheck computes what the site's check script makes of a web server that has ended: it
 // restarts it, and the node goes into FAULT when that does not help.
