@@ -3,7 +3,6 @@ package daemon
 import (
 	"errors"
 	"fmt"
-	"os"
 	"syscall"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -95,11 +94,9 @@ func (s *sockets) prepare(p *config.Proxying, threads int) (result map[string][]
 		}
 	}
 	for _, w := range list {
-		if have := s.open[w.key]; len(have) > 0 {
-			result[w.key] = have
-			continue
-		}
-		for range w.count {
+		// More threads than before get sockets of their own; with fewer, some threads serve two.
+		result[w.key] = append([]int(nil), s.open[w.key]...)
+		for len(result[w.key]) < w.count {
 			fd, err := listenOn(w)
 			if err != nil {
 				undo()
@@ -135,7 +132,7 @@ func listenOn(w wanted) (int, error) {
 		return sock.ListenUnix(w.listen.Path, w.options)
 	}
 	fd, err := sock.ListenTCP(w.listen.Addr, w.options)
-	if errors.Is(err, syscall.EACCES) && os.Geteuid() != 0 {
+	if errors.Is(err, syscall.EACCES) {
 		err = fmt.Errorf("%w: ports below net.ipv4.ip_unprivileged_port_start take root or CAP_NET_BIND_SERVICE", err)
 	}
 	return fd, err

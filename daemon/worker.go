@@ -71,7 +71,7 @@ func RunWorker(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error
 		return err
 	}
 	w.tell(news{Ready: true})
-	w.tell(news{Usable: w.engine.Usable()})
+	w.tell(news{Usable: w.engine.Usable(), Down: w.engine.Down()})
 	w.log.logf(failover.LevelInfo, "worker %d: %d proxies on %d threads, up to %d connections", w.order.Generation, len(w.cfg.Proxies), w.order.Threads, w.engine.MaxConn())
 	w.life(orders, signals)
 	return nil
@@ -106,7 +106,7 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	w.syslog = syslog.New(identity(g, host))
 	w.logger = w.syslog.Logger()
 	maxConn := w.descriptors()
-	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: maxConn, Host: host, Listeners: w.listeners,
+	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: maxConn, Host: host, Listeners: w.listeners, Down: w.order.Down,
 		Syslog: w.syslog, Log: w.announce,
 		Applet: func(r *proxy.AppletRequest) proxy.AppletReply { return w.admin.Applet(r) },
 		Changed: func() {
@@ -126,6 +126,11 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 		w.log.logf(failover.LevelWarning, "the worker stays what it is: becoming user %s takes root", g.User.User)
 		account.UID = -1
 	}
+	if os.Geteuid() == 0 && account.UID < 0 {
+		w.log.logf(failover.LevelWarning, "the worker stays root, without capabilities: name a user in the global section")
+	}
+	// The director must outlive a shortage of memory; its worker takes the chances of any other program.
+	os.WriteFile("/proc/self/oom_score_adj", []byte("0"), 0)
 	if err := confine.Drop(account, g.Chroot); err != nil {
 		return err
 	}
@@ -232,6 +237,7 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 	}()
 	var drained <-chan struct{}
 	var limit <-chan time.Time
+	go w.pulse()
 	drain := func(patience time.Duration) {
 		if drained != nil {
 			return
@@ -270,9 +276,22 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 			return
 		case <-w.changed:
 			if drained == nil {
-				w.tell(news{Usable: w.engine.Usable()})
+				w.tell(news{Usable: w.engine.Usable(), Down: w.engine.Down()})
 			}
 		}
+	}
+}
+
+// pulseEvery is how often the worker says that it is alive.
+const pulseEvery = time.Second
+
+// pulse tells the director again and again that every thread turns; if one hangs, it is silent.
+func (w *workerProcess) pulse() {
+	for {
+		if w.engine.Turns(pulseEvery) {
+			w.tell(news{Alive: true})
+		}
+		time.Sleep(pulseEvery)
 	}
 }
 

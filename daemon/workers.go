@@ -32,12 +32,15 @@ type (
 		Threads    int              `json:"threads"`
 		Verbose    bool             `json:"verbose"`
 		Version    string           `json:"version,omitempty"`
+		Down       []string         `json:"down,omitempty"` // servers found down by the worker before
 		Generation int              `json:"generation"`
 	}
 	// news goes back.
 	news struct {
 		Ready  bool           `json:"ready,omitempty"`
 		Failed string         `json:"failed,omitempty"`
+		Alive  bool           `json:"alive,omitempty"`  // every thread turns
+		Down   []string       `json:"down,omitempty"`   // servers that checks have found down, told with Usable
 		Usable map[string]int `json:"usable,omitempty"` // proxies: servers that can be used; -1: it needs none
 	}
 )
@@ -56,7 +59,8 @@ type workers struct {
 	hard    time.Duration
 	count   int
 	closing bool
-	quick   bool // the last one to die was young
+	down    []string // servers found down
+	quick   bool     // the last one to die was young
 	all     sync.WaitGroup
 }
 
@@ -130,6 +134,7 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 	if err != nil {
 		return nil, err
 	}
+	o.Down = w.down
 	cmd := exec.Command(self, WorkerEntry)
 	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the director's to handle
@@ -210,11 +215,12 @@ func (w *workers) listen(k *worker) {
 	dec := json.NewDecoder(k.control)
 	for {
 		var n news
-		if dec.Decode(&n) != nil {
+		if err := w.hear(k, &dec, &n); err != nil {
 			break
 		}
 		w.mu.Lock()
 		if w.current == k && n.Usable != nil {
+			w.down = n.Down
 			w.health(n.Usable, true)
 		}
 		w.mu.Unlock()
@@ -222,6 +228,30 @@ func (w *workers) listen(k *worker) {
 	<-k.exited
 	k.control.Close()
 	w.ended(k)
+}
+
+// silenceLimit is how long a worker may say nothing before it counts as frozen.
+const silenceLimit = 5 * time.Second
+
+// hear reads the next news. A worker that is silent for too long is killed: whatever holds it up, another one will
+// serve, and its own end is news as well. After a timeout it gets a second chance, for it may be us who was frozen: then its
+// words are waiting to be read.
+func (w *workers) hear(k *worker, dec **json.Decoder, n *news) error {
+	for chance := 0; ; chance++ {
+		k.control.SetReadDeadline(time.Now().Add([]time.Duration{silenceLimit, time.Second}[chance]))
+		err := (*dec).Decode(n)
+		var late net.Error
+		if !errors.As(err, &late) || !late.Timeout() {
+			return err
+		}
+		if chance == 0 {
+			*dec = json.NewDecoder(k.control)
+			continue
+		}
+		w.log.logf(failover.LevelError, "worker %d (process %d) has said nothing for %v: killing it", k.generation, k.cmd.Process.Pid, silenceLimit+time.Second)
+		k.cmd.Process.Kill()
+		return err
+	}
 }
 
 // quickDeath is the age below which a worker's death, if the one before died as young, makes the next one wait.

@@ -11,6 +11,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/syslog"
 )
@@ -31,6 +32,9 @@ type Options struct {
 	// Applet answers requests for the statistics page. It is called on a goroutine of its own.
 	Applet func(*AppletRequest) AppletReply
 	Host   string // this machine's name in logs
+	// Down names servers ("backend/server") that checks had found down before a reload or a restart: they come back when
+	// checks say so, instead of counting as up until the first one.
+	Down []string
 	// Changed is called after each change of a server's state; it must not block. Optional.
 	Changed func()
 }
@@ -176,6 +180,18 @@ func (e *Engine) Start() error {
 	return nil
 }
 
+// Down names the servers that checks have found down.
+func (e *Engine) Down() (names []string) {
+	e.states.Lock()
+	defer e.states.Unlock()
+	for _, srv := range e.servers {
+		if srv.cfg.Check.On && srv.tracked == nil && srv.health.Operation() == health.Stopped {
+			names = append(names, srv.be.cfg.Name+"/"+srv.cfg.Name)
+		}
+	}
+	return names
+}
+
 // MaxConn is the limit of connections that holds.
 func (e *Engine) MaxConn() int64 { return e.maxConn.Load() }
 
@@ -219,7 +235,28 @@ func (p *proxy) usable() int {
 	return int(p.usableServers())
 }
 
-// Drain stops accepting and lets the connections end: idle ones at once, busy ones after their
+// Turns says whether every core's thread gets to its work within the limit. An engine that has been closed turns.
+func (e *Engine) Turns(limit time.Duration) bool {
+	answers := make(chan struct{}, len(e.cores))
+	asked := 0
+	for _, c := range e.cores {
+		if c.loop.Post(func() { answers <- struct{}{} }) {
+			asked++
+		}
+	}
+	patience := time.NewTimer(limit)
+	defer patience.Stop()
+	for range asked {
+		select {
+		case <-answers:
+		case <-patience.C:
+			return false
+		}
+	}
+	return true
+}
+
+// Drain stops accepting and lets the connections end: idle ones after a short grace, busy ones with their
 // request. The returned channel is closed when none is left.
 func (e *Engine) Drain() <-chan struct{} {
 	for _, c := range e.cores {

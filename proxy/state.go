@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -37,6 +38,9 @@ func (p *proxy) prepare() {
 	for _, srv := range p.servers {
 		srv.weight = srv.cfg.Weight
 		srv.health = health.New(healthParams(&e.cfg.Global, p.cfg, srv.cfg), instant())
+		if srv.cfg.Check.On && slices.Contains(e.opts.Down, p.cfg.Name+"/"+srv.cfg.Name) {
+			srv.health.Force(instant(), health.Stopped, nil)
+		}
 	}
 	p.chooser.init(p)
 	p.settle()

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -77,7 +78,7 @@ func printVRRP(w io.Writer, s *failover.Status) error {
 			fmt.Fprintf(w, "  fault: %s\n", f)
 		}
 		for _, tr := range i.Trackers {
-			line := fmt.Sprintf("  %s %s: %s", tr.Kind, tr.Name, tr.State)
+			line := fmt.Sprintf("  %s %s: %s", tr.Kind, cmp.Or(tr.Name, "*"), tr.State)
 			if tr.Weight != 0 {
 				line += fmt.Sprintf(", weight %d", tr.Weight)
 			}

@@ -6,7 +6,7 @@ const (
 	noLua       = "there is no Lua"
 	noTables    = "there are no stick tables yet"
 	noDNS       = "names are looked up when the file is read"
-	noState     = "the state of servers is kept over a reload"
+	noState     = "which servers are down is kept over a reload"
 	alwaysOurs  = "it is always so here"
 	onlyTLS     = "it matters for TLS only, which is refused where it is used"
 )

@@ -145,7 +145,7 @@ var serverWords = append([]keyword{
 	{word: "on-marked-up", args: "shutdown-backup-sessions", help: "what happens to backup servers' connections when it comes up", set: serverMarkedUp},
 	{word: "init-addr", args: "[last],[libc],[none],[ADDRESS]", def: "last,libc", help: "where its address comes from at start", set: serverInitAddr},
 	{word: "pool-max-conn", args: "NUMBER", def: "-1, unlimited", help: "idle connections kept", set: serverPoolMax},
-	{word: "pool-purge-delay", args: "TIME", def: "5s", help: "time until half of the idle connections are closed", set: serverPurge},
+	{word: "pool-purge-delay", args: "TIME", def: "5s", help: "time after which idle connections are closed", set: serverPurge},
 	{word: "proto", args: "h1", help: "the protocol; only h1", set: serverProto},
 	{word: "stick", help: "stick tables may name it", set: bindNone},
 	{word: "non-stick", help: "stick tables do not name it, and there are none", set: bindNone},

@@ -163,3 +163,49 @@ func TestWithoutRoot(t *testing.T) {
 	})
 	t.Logf("%s", out)
 }
+
+// TestFrozenWorker: a worker that hangs is replaced after some seconds of silence.
+func TestFrozenWorker(t *testing.T) {
+	n := newNode(t, fmt.Sprintf(oneServer, 2, "*:80"), "")
+	n.startWeb("one", 8001)
+	n.start()
+	url := "http://" + nodeAddress + "/"
+	eventually(t, 10*time.Second, "served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	pid := n.worker()
+	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	n.client.CloseIdleConnections()
+	eventually(t, 15*time.Second, "another worker", func() bool { w := n.worker(); return w != 0 && w != pid })
+	c := n.newClient(-1)
+	eventually(t, 5*time.Second, "served again", func() bool {
+		resp, err := c.Get(url)
+		if err == nil {
+			resp.Body.Close()
+		}
+		return err == nil
+	})
+}
+
+// TestDownStaysDown: a server that checks have found down gets no request of a worker that has just started.
+func TestDownStaysDown(t *testing.T) {
+	conf := strings.Replace(pairOfServers, "option redispatch", "no option redispatch", 1)
+	n := newNode(t, strings.Replace(conf, "retries 3", "retries 0", 1), "")
+	n.startWeb("one", 8001)
+	n.start()
+	url := "http://" + nodeAddress + "/"
+	eventually(t, 10*time.Second, "server two is down", func() bool { return strings.Contains(n.log.String(), "servers/two is DOWN") })
+	for i := range 5 {
+		if out, err := n.command("reload"); err != nil {
+			t.Fatalf("%v %s", err, out)
+		}
+		for range 6 {
+			if s, _, body := n.get(url); s != 200 {
+				t.Fatalf("after reload %d: %d %s", i, s, body)
+			}
+		}
+	}
+	if c := strings.Count(n.log.String(), "servers/two is DOWN"); c != 1 {
+		t.Errorf("the log says %d times that it is down", c)
+	}
+}
