@@ -191,20 +191,13 @@ func (s *stream) fillRecord(r *sample.Record) {
 	s.fillLine(r)
 	r.Bad = s.bad && s.versionEnd == 0
 	r.RequestCookie, r.SetCookie = s.text(s.cookieReq), s.text(s.cookieRes)
+	// A request that was not understood has none, not empty ones.
 	r.RequestCaptures, r.ResponseCaptures = r.RequestCaptures[:0], r.ResponseCaptures[:0]
 	for i, p := range s.captured {
 		if i < len(s.fe.cfg.Captures.Request) {
 			r.RequestCaptures = append(r.RequestCaptures, s.text(p))
 		} else {
 			r.ResponseCaptures = append(r.ResponseCaptures, s.text(p))
-		}
-	}
-	if s.captured == nil && s.bad {
-		for range s.fe.cfg.Captures.Request {
-			r.RequestCaptures = append(r.RequestCaptures, nil)
-		}
-		for range s.fe.cfg.Captures.Response {
-			r.ResponseCaptures = append(r.ResponseCaptures, nil)
 		}
 	}
 	r.UniqueID = s.text(s.uniqueID)

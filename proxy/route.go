@@ -175,6 +175,9 @@ func (s *stream) assigned(srv *server) {
 	shard := &srv.shards[s.core.id]
 	shard.selected.Add(1)
 	shard.sessions.Add(1)
+	if s.be.http {
+		shard.requests.Add(1)
+	}
 	shard.rate.add(now)
 	shard.lastSession.Store(now)
 	back := &s.be.back[s.core.id]

@@ -176,7 +176,9 @@ func (p *proxy) backRow(now time.Time) Row {
 		if srv.ready.Load() && (!srv.cfg.Backup || p.active == 0) {
 			r.Weight += int64(srv.weight)
 		}
-		r.UserWeight += int64(srv.weight)
+		if srv.health.Admin() != health.Maint {
+			r.UserWeight += int64(srv.weight)
+		}
 	}
 	if p.usableCount.Load() == 0 && len(p.servers) > 0 {
 		r.State = "DOWN"
@@ -229,7 +231,13 @@ func (srv *server) row(now time.Time) Row {
 	}
 	r.CheckFailures, r.DownTransitions = int64(h.Failed), int64(h.Downs)
 	r.LastChange, r.DownTime = h.Uptime(tick), h.Downtime(tick)
+	if h.Admin() == health.Maint {
+		r.Check.Health = 0
+	}
 	if srv.tracked != nil {
+		if h.Admin() == health.Ready {
+			r.State = srv.tracked.health.StatusText()
+		}
 		r.Tracked = srv.tracked.be.cfg.Name + "/" + srv.tracked.cfg.Name
 	}
 	r.Address, r.Cookie = srv.address(), srv.cfg.Cookie

@@ -1,7 +1,7 @@
 package differential
 
 // differences are the cases in which we mean to behave otherwise than haproxy 2.6, with the reason and with
-// what must be seen of us then. Each is also in docs/compat-haproxy.md.
+// what must be seen of us then. The manual tells them under "What differs from HAProxy on purpose".
 var differences = map[string]struct {
 	why  string
 	want []string
