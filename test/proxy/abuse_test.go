@@ -119,7 +119,7 @@ func TestAbuse(t *testing.T) {
 	logs := n.syslog(514)
 	n.start()
 	eventually(t, 10*time.Second, "served", func() bool { s, _, _ := n.get("http://" + nodeAddress + "/"); return s == 200 })
-	worker := n.worker()
+	worker := n.running()
 	before := rss(t, worker)
 
 	t.Run("10000 idle connections", func(t *testing.T) {
@@ -324,7 +324,7 @@ func TestDeadLogs(t *testing.T) {
 	n.cmd.Stdout, n.cmd.Stderr = full, n.log
 	n.ns.Start(n.cmd)
 	eventually(t, 10*time.Second, "served", func() bool { s, _, _ := n.get("http://" + nodeAddress + "/"); return s == 200 })
-	worker := n.worker()
+	worker := n.running()
 	before := rss(t, worker)
 	l := n.startLoad("http://"+nodeAddress+"/", 1000, 32)
 	time.Sleep(4 * time.Second)

@@ -71,7 +71,7 @@ func TestReloadsChangeThings(t *testing.T) {
 		}
 	}
 	os.Remove("/tmp/evenkeel-test.sock")
-	before := n.worker()
+	before := n.running()
 	for name, text := range map[string]string{
 		"a mistake":            strings.Replace(fmt.Sprintf(oneServer, 1, "*:80"), "default_backend", "default_backnd", 1),
 		"an address not ours":  fmt.Sprintf(oneServer, 1, "10.77.77.77:80"),
@@ -99,7 +99,7 @@ func TestDirectorKilled(t *testing.T) {
 	answered := make(chan int, 1)
 	go func() { s, _, _ := n.get(url + "slow"); answered <- s }()
 	time.Sleep(200 * time.Millisecond)
-	old := n.worker()
+	old := n.running()
 	if err := kill(n.cmd.Process.Pid); err != nil {
 		t.Fatal(err)
 	}
@@ -171,8 +171,8 @@ func TestFrozenWorker(t *testing.T) {
 	n.start()
 	url := "http://" + nodeAddress + "/"
 	eventually(t, 10*time.Second, "served", func() bool { s, _, _ := n.get(url); return s == 200 })
-	pid := n.worker()
-	if err := syscall.Kill(pid, syscall.SIGSTOP); err != nil {
+	pid := n.running()
+	if err := send(pid, syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	n.client.CloseIdleConnections()

@@ -93,7 +93,7 @@ func TestWorkerKilled(t *testing.T) {
 	l := n.startLoad(url, 500, 32)
 	for range 3 {
 		time.Sleep(1200 * time.Millisecond)
-		pid := n.worker()
+		pid := n.running()
 		if err := kill(pid); err != nil {
 			t.Fatal(err)
 		}

@@ -177,6 +177,13 @@ func (n *node) worker() int {
 	return reply.Worker
 }
 
+// running waits for a worker and gives its process number.
+func (n *node) running() (pid int) {
+	n.t.Helper()
+	eventually(n.t, 5*time.Second, "a worker", func() bool { pid = n.worker(); return pid != 0 })
+	return pid
+}
+
 func eventually(t testing.TB, limit time.Duration, what string, cond func() bool) {
 	t.Helper()
 	for end := time.Now().Add(limit); !cond(); time.Sleep(5 * time.Millisecond) {
@@ -302,4 +309,12 @@ func (l *load) end() string {
 	return fmt.Sprintf("%d requests, %d failed %s", l.asked.Load(), l.failed.Load(), strings.Join(l.failures, "; "))
 }
 
-func kill(pid int) error { return syscall.Kill(pid, syscall.SIGKILL) }
+// send sends a signal to one process, and never to a group.
+func send(pid int, sig syscall.Signal) error {
+	if pid <= 0 {
+		return fmt.Errorf("there is no process %d", pid)
+	}
+	return syscall.Kill(pid, sig)
+}
+
+func kill(pid int) error { return send(pid, syscall.SIGKILL) }

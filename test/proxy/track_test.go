@@ -31,7 +31,7 @@ func TestTrackProxy(t *testing.T) {
 	}
 	n.startWeb("one again", 8001)
 	eventually(t, 10*time.Second, "master again", state("MASTER"))
-	if err := kill(n.worker()); err != nil {
+	if err := kill(n.running()); err != nil {
 		t.Fatal(err)
 	}
 	eventually(t, 5*time.Second, "the worker's death in the log", func() bool { return strings.Contains(n.log.String(), "Proxy worker is gone") })
