@@ -64,6 +64,7 @@ func runNode(l *line, id int, c *hostConfig) error {
 	go n.watch()
 	if c.Proxy {
 		go n.watchStatistics()
+		go swallowLogs()
 	}
 	if err := l.send(answer(id, nil)); err != nil {
 		return nil

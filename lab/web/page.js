@@ -30,8 +30,8 @@ const letterOf = (st, node) => letters[st.nodes.findIndex((n) => n.name === node
 // Who answers the client: the web servers behind the nodes, or the nodes themselves.
 const answering = (st) => (st.servers.length ? st.servers : st.nodes);
 const answeringLetters = (st) => (st.servers.length ? serverLetters : letters);
-// How many requests a host answered in the last full stretch of the timeline.
-const lately = (st, name) => (st.timeline.served[name] || []).at(-2) || 0;
+// How many requests a host answered in the last full stretch of the timeline; a slow one's answers are still due.
+const lately = (st, host) => (st.timeline.served[host.name] || []).slice(host.state === 'slow' ? -8 : -2, -1).reduce((a, b) => a + b, 0);
 const ordinal = (n) => n + (['th', 'st', 'nd', 'rd'][n % 100 > 10 && n % 100 < 14 ? 0 : n % 10] || 'th');
 
 // ---- the sentence at the top ----
@@ -42,7 +42,7 @@ function verdict(st) {
   if (holders.length > 1) return ['bad', holders.join(' and ') + ' both answer for the address'];
   if (st.servers.length) {
     const wrong = st.timeline.bad.filter(([start, , kind]) => kind === 1 && start > st.now - 1000).length;
-    if (wrong && st.servers.some((w) => lately(st, w.name))) return ['warn', 'some of the requests fail'];
+    if (wrong && st.servers.some((w) => lately(st, w))) return ['warn', 'some of the requests fail'];
   }
   if (st.client.down > 0) return ['bad', 'the client has had no answer for ' + seconds(st.client.down)];
   if (st.client.hanging > 0) return ['warn', 'requests are waiting for an answer'];
@@ -70,7 +70,7 @@ function nodeChip(n) {
 function drawMap(st) {
   const proxied = st.servers.length > 0;
   const server = proxied ? st.holders[0] : st.client.server; // the node that serves
-  const busy = st.servers.map((w) => lately(st, w.name) > 0);
+  const busy = st.servers.map((w) => lately(st, w) > 0);
   const served = server && (proxied ? busy.some((x) => x) : st.client.down === 0);
   const down = st.client.down > 0 && !served;
   // Drawing again would start the moving dashes anew, so that happens at changes only.
@@ -240,9 +240,9 @@ function drawProxy(c, st, n) {
   const p = n.proxy, own = st.director === 'evenkeel';
   set(c.web.firstChild, (own && p.workers > 1 ? ordinal(p.workers) + ' ' : '') + (own ? 'worker ' : n.web_unit + ' ') + n.web);
   attr(c.web, 'title', p.pid ? 'process ' + p.pid + ' of the node' : '');
-  const more = [[p.retries, 'retries'], [p.redispatches, 'redispatched'], [p.errors, '5xx']].filter(([v]) => v).map(([v, w]) => ` · ${v.toLocaleString('en')} ${w}`).join('');
+  const more = [[p.retries, 'retries'], [p.redispatches, 'redisp.'], [p.errors, '5xx']].filter(([v]) => v).map(([v, w]) => ` · ${v.toLocaleString('en')} ${w}`).join('');
   set(c.count[1], p.known ? n.served.toLocaleString('en') + more : '…');
-  attr(c.count[1], 'title', p.known ? 'as its statistics page says: ' + n.served + ' requests passed on' + more : '');
+  attr(c.count[1], 'title', p.known ? 'as its statistics page says: ' + n.served + ' requests passed on, ' + p.retries + ' retries, ' + p.redispatches + ' redispatches, ' + p.errors + ' answers of status 5xx' : '');
 }
 
 const serverCards = new Map();
