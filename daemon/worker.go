@@ -25,8 +25,12 @@ import (
 // controlFD is where a worker finds its director.
 const controlFD = 3
 
-// orphanLimit is how long the worker of a director that died lets its connections end.
-const orphanLimit = 30 * time.Second
+// The worker of a director that died goes on for orphanAccepts, in which the lease gate shuts and another node takes over,
+// and lets its connections end for orphanLimit.
+const (
+	orphanAccepts = 5 * time.Second
+	orphanLimit   = 30 * time.Second
+)
 
 // workerProcess is the worker's side.
 type workerProcess struct {
@@ -236,7 +240,7 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 		}
 	}()
 	var drained <-chan struct{}
-	var limit <-chan time.Time
+	var limit, orphaned <-chan time.Time
 	go w.pulse()
 	drain := func(patience time.Duration) {
 		if drained != nil {
@@ -256,9 +260,11 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 			}
 		case err := <-lost:
 			if drained == nil && errors.Is(err, io.EOF) {
-				w.log.logf(failover.LevelError, "the director is gone: this worker accepts nothing more")
+				w.log.logf(failover.LevelError, "the director is gone: this worker accepts for %v more", orphanAccepts)
 			}
 			lost = nil
+			orphaned = time.After(orphanAccepts)
+		case <-orphaned:
 			drain(orphanLimit)
 		case s := <-signals:
 			if s == syscall.SIGUSR1 {

@@ -126,10 +126,6 @@ func newFault(s *Site, name, host string) fault {
 		f.formula = fmt.Sprintf("skew of the backup after priority 0: (256-%d)/256 s = %s", backup.Priority, rounded(wait))
 	case "kill":
 		crash("kill -9 the director", DirectorKill, DirectorStart)
-		if s.Proxy != nil {
-			silence(f.title, f.action, f.undo)
-			f.formula = "its proxy worker accepts nothing more; takeover " + f.formula
-		}
 	case "freeze":
 		crash("freeze the director", DirectorFreeze, DirectorThaw)
 	case "cable":

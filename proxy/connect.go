@@ -285,6 +285,15 @@ func (s *stream) mayRedispatch() bool {
 	if interval == 0 {
 		return false
 	}
+	if !s.srv.usable() {
+		return true
+	}
+	if s.pinned == nil && s.be.usableServers() > 1 {
+		switch s.be.cfg.Balance.Algorithm {
+		case config.RoundRobin, config.StaticRR, config.Random: // any server is as good, so why wait for this one
+			return true
+		}
+	}
 	if interval < 0 {
 		return s.tries == -interval
 	}

@@ -15,9 +15,8 @@ func labCommand() *cobra.Command {
 		Use:   "lab [" + strings.Join(lab.Sites(), "|") + "]",
 		Short: "Build a textbook site in network namespaces and break it at the press of a button",
 		Long: `Build a site on this machine, in network namespaces of its own: a client, a
-switch, two nodes that share a virtual address, a web server on each. A page
-shows it live and has a button for each fault. Nothing is left behind when the
-lab ends, however it ends. Without root it needs user namespaces.
+switch, two nodes that share a virtual address, the web servers. A page shows it
+live and has a button for each fault. Nothing is left behind when the lab ends, however it ends. Without root it needs user namespaces.
 
 Faults for --faults: ` + strings.Join(lab.FaultNames(), ", ") + `, or all.`,
 		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),

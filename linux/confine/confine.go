@@ -5,8 +5,10 @@ package confine
 
 import (
 	"fmt"
+	"os"
 	"os/user"
 	"strconv"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -64,7 +66,7 @@ func Drop(a Account, root string) error {
 	}
 	if privileged {
 		if a.GID >= 0 {
-			if err := syscall.Setgroups([]int{a.GID}); err != nil {
+			if err := syscall.Setgroups([]int{a.GID}); err != nil && !groupsFixed() {
 				return fmt.Errorf("dropping supplementary groups: %w", err)
 			}
 			if err := syscall.Setgid(a.GID); err != nil {
@@ -112,4 +114,10 @@ func Files(n uint64) uint64 {
 	}
 	syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r)
 	return r.Cur
+}
+
+// groupsFixed says whether this is a user namespace in which nobody may change supplementary groups.
+func groupsFixed() bool {
+	text, err := os.ReadFile("/proc/self/setgroups")
+	return err == nil && strings.TrimSpace(string(text)) == "deny"
 }
