@@ -69,7 +69,7 @@ func (c *core) write(e *endpoint, b []byte) (n int, ok bool) {
 func (s *stream) sendBody() bool {
 	c, u, e := s.core, s.up, &s.client
 	for moves := 0; !s.reqBody.Done(); moves++ {
-		if moves == stretch {
+		if moves >= stretch {
 			c.loop.Again(s)
 			return true
 		}
@@ -83,6 +83,7 @@ func (s *stream) sendBody() bool {
 			moved, state := s.spliceBody(&s.reqBody, e, &u.endpoint, &s.upward)
 			if moved > 0 {
 				s.bodyMoved(moved)
+				moves += moved / moveSize
 				continue
 			}
 			if state == spliceWait {

@@ -152,7 +152,7 @@ func (s *stream) dropRequestIfSent() {
 func (s *stream) passResponse() bool {
 	c, u, e := s.core, s.up, &s.client
 	for moves := 0; ; moves++ {
-		if moves == stretch {
+		if moves >= stretch {
 			c.loop.Again(s)
 			return false
 		}
@@ -185,6 +185,7 @@ func (s *stream) passResponse() bool {
 				now := c.now()
 				s.serverSeen, s.clientSeen = now, now
 				s.toClient += int64(moved)
+				moves += moved / moveSize
 				continue
 			}
 			if state == spliceWait {

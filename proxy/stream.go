@@ -186,8 +186,11 @@ func (s *stream) Ready(ev loop.Events) {
 	s.advance()
 }
 
-// stretch is how many steps, and how many moves of data, a stream makes at a time while others wait.
-const stretch = 32
+// stretch is how many steps, and how many moves of moveSize bytes, a stream makes at a time while others wait.
+const (
+	stretch  = 32
+	moveSize = 16 << 10
+)
 
 // advance goes as far as it can without waiting, and sets the timer for the wait.
 func (s *stream) advance() {

@@ -92,7 +92,7 @@ func (s *stream) tunnel() bool {
 func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
 	c := s.core
 	for moves := 0; ; moves++ {
-		if moves == stretch {
+		if moves >= stretch {
 			c.loop.Again(s)
 			return true
 		}
@@ -109,6 +109,7 @@ func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
 			n := c.splice2(from, to, p)
 			if n > 0 {
 				s.moved(from, n, count)
+				moves += n / moveSize
 				continue
 			}
 			if n < 0 {
