@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"cmp"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/sample"
@@ -327,10 +329,7 @@ func (s *stream) denyReply(r *config.Rule, x *sample.Context, fallback int) {
 // tarpit keeps a denied client waiting before it is told.
 func (s *stream) tarpit(r *config.Rule) {
 	s.count(deniedRequests)
-	s.tries = r.Status // used by nothing else here
-	if s.tries == 0 {
-		s.tries = 500
-	}
+	s.denial = cmp.Or(r.Status, 500)
 	s.keepRest()
 	s.core.dropHead(s.head)
 	s.head = nil
@@ -342,7 +341,7 @@ func (s *stream) tarpit(r *config.Rule) {
 
 func (s *stream) endTarpit() {
 	s.blame('P', 'T')
-	s.fail(s.tries)
+	s.fail(s.denial)
 }
 
 // contentRules applies tcp-request content rules to what is there of the stream.

@@ -86,6 +86,7 @@ type stream struct {
 	queued       waiting
 	applet       *appletCall
 	looked       int    // bytes of the response's head that were seen to be incomplete
+	denial       int    // what a tarpit ends with
 	rest         []byte // what was read behind the request's head, while resting is true
 	resting      bool
 	fromStats    bool
