@@ -11,14 +11,23 @@ import (
 )
 
 // stuck is a writer whose reader is asleep.
-type stuck struct{ until chan struct{} }
+type stuck struct{ called, until chan struct{} }
 
-func (s stuck) Write(b []byte) (int, error) { <-s.until; return len(b), nil }
+func (s stuck) Write(b []byte) (int, error) {
+	select {
+	case s.called <- struct{}{}:
+	default:
+	}
+	<-s.until
+	return len(b), nil
+}
 
 func TestLogNeverBlocks(t *testing.T) {
-	w := stuck{make(chan struct{})}
+	w := stuck{make(chan struct{}, 1), make(chan struct{})}
 	defer close(w.until)
 	l := newLogger(w, false)
+	l.Log(failover.LevelNotice, "the line the reader sleeps over")
+	<-w.called // what is lost from now on stays counted
 	began := time.Now()
 	for range 3 * logBuffer {
 		l.Log(failover.LevelNotice, "line")
