@@ -2,6 +2,7 @@ package keepalived
 
 import (
 	"fmt"
+	"github.com/evenkeel/evenkeel/config"
 	"slices"
 	"strings"
 	"testing"
@@ -117,10 +118,10 @@ func TestDistance(t *testing.T) {
 		{"", "ab", 2},
 	}
 	for _, test := range tests {
-		if got := distance(test.a, test.b, 9); got != test.want {
+		if got := config.Slips(test.a, test.b, 9); got != test.want {
 			t.Errorf("%s, %s: %d, want %d", test.a, test.b, got, test.want)
 		}
-		if got := distance(test.a, test.b, 1); got != min(test.want, 1) {
+		if got := config.Slips(test.a, test.b, 1); got != min(test.want, 1) {
 			t.Errorf("%s, %s with limit 1: %d", test.a, test.b, got)
 		}
 	}

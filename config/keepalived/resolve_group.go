@@ -150,9 +150,9 @@ func (b *builder) scriptNames() []string {
 
 // nearestName suggests a defined name.
 func nearestName(name string, defined []string) string {
-	near, best := "", allowance(name)+1
+	near, best := "", config.SlipsAllowed(name)+1
 	for _, other := range defined {
-		if d := distance(name, other, best); d < best {
+		if d := config.Slips(name, other, best); d < best {
 			near, best = other, d
 		}
 	}

@@ -130,7 +130,7 @@ func (b *builder) unknownAddressOption(word token) {
 	}
 	near, best := "", 3
 	for _, known := range [...]string{"dev", "label", "scope", "brd", "no_track"} {
-		if d := distance(word.text, known, best); d < best {
+		if d := config.Slips(word.text, known, best); d < best {
 			near, best = known, d
 		}
 	}

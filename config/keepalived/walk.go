@@ -219,9 +219,9 @@ func (w *walker) recover(k keyword, s *statement) {
 // hint gives the nearest word that is known, if it is one of this place, and the
 // advice to use it, or one of another place.
 func hint(p place, text string) (near, advice string) {
-	best := allowance(text) + 1
+	best := config.SlipsAllowed(text) + 1
 	for _, k := range table[p] {
-		if d := distance(text, k.word, best); d < best {
+		if d := config.Slips(text, k.word, best); d < best {
 			near, best = k.word, d
 		}
 	}
@@ -234,7 +234,7 @@ func hint(p place, text string) (near, advice string) {
 	var home place
 	for _, other := range places {
 		for _, k := range table[other] {
-			if d := distance(text, k.word, best); d < best {
+			if d := config.Slips(text, k.word, best); d < best {
 				near, home, best = k.word, other, d
 			}
 		}
@@ -254,40 +254,6 @@ func homesOf(text string) []string {
 		}
 	}
 	return homes
-}
-
-// allowance is how many slips of the finger a word of this length may hold.
-func allowance(text string) int { return min(1+len(text)/5, 4) }
-
-// distance counts the slips between two words (letter lost, added, wrong, or two
-// exchanged), or gives limit if there are at least that many. Case is half a slip.
-func distance(a, b string, limit int) int {
-	if len(a)-len(b) >= limit || len(b)-len(a) >= limit || len(a) > 64 {
-		return limit
-	}
-	if strings.EqualFold(a, b) {
-		return 0
-	}
-	var before []int
-	prev, row := make([]int, len(b)+1), make([]int, len(b)+1)
-	for j := range prev {
-		prev[j] = j
-	}
-	for i := 1; i <= len(a); i++ {
-		row[0] = i
-		for j := 1; j <= len(b); j++ {
-			cost := 1
-			if a[i-1] == b[j-1] {
-				cost = 0
-			}
-			row[j] = min(prev[j]+1, row[j-1]+1, prev[j-1]+cost)
-			if i > 1 && j > 1 && a[i-1] == b[j-2] && a[i-2] == b[j-1] {
-				row[j] = min(row[j], before[j-2]+1)
-			}
-		}
-		before, prev, row = prev, row, make([]int, len(b)+1)
-	}
-	return min(prev[len(b)], limit)
 }
 
 // extraWords warns of words that nothing reads.
