@@ -107,20 +107,7 @@ func makeCookie(of head) maker {
 func makeCookieCount(of head) maker {
 	return func(c call) (source, *Error) {
 		r := cookieReader{name: []byte(c.arg(0))}
-		return source{get: func(c *Context) Value {
-			m := of(c)
-			if m == nil {
-				return Value{}
-			}
-			n, at := int64(0), cursor{}
-			for {
-				_, next, ok := r.read(m, at)
-				if !ok {
-					return number(n)
-				}
-				n, at = n+1, next
-			}
-		}}, nil
+		return counting(of, r), nil
 	}
 }
 

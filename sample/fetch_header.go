@@ -201,23 +201,33 @@ func lowerName(s string) string {
 	return string(bytes.ToLower([]byte(s)))
 }
 
+// reader gives the values of a message one after the other.
+type reader interface {
+	read(m Message, at cursor) (value []byte, next cursor, ok bool)
+}
+
+// counting is how many values a reader finds.
+func counting(of head, r reader) source {
+	return source{get: func(c *Context) Value {
+		m := of(c)
+		if m == nil {
+			return Value{}
+		}
+		n, at := int64(0), cursor{}
+		for {
+			_, next, ok := r.read(m, at)
+			if !ok {
+				return number(n)
+			}
+			n, at = n+1, next
+		}
+	}}
+}
+
 func makeHeaderCount(of head, split bool) maker {
 	return func(c call) (source, *Error) {
 		r := fieldReader{name: lowerName(c.arg(0)), split: split}
-		return source{get: func(c *Context) Value {
-			m := of(c)
-			if m == nil {
-				return Value{}
-			}
-			n, at := int64(0), cursor{}
-			for {
-				_, next, ok := r.read(m, at)
-				if !ok {
-					return number(n)
-				}
-				n, at = n+1, next
-			}
-		}}, nil
+		return counting(of, r), nil
 	}
 }
 
