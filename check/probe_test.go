@@ -258,6 +258,9 @@ func fullListener(t *testing.T) string {
 		}
 		t.Cleanup(func() { c.Close() })
 	}
+	if os.Getenv("CI") == "true" {
+		t.Fatal("this kernel takes more connections than it was told to")
+	}
 	t.Skip("this kernel takes more connections than it was told to")
 	return ""
 }
