@@ -15,6 +15,8 @@ type Site struct {
 	Scripts   []*Script
 	// Proxying is nil where no haproxy.cfg was given.
 	Proxying *Proxying
+	// Directing is nil where no virtual_server is configured.
+	Directing *Directing
 }
 
 // Global holds the settings of a node as a whole (keepalived's global_defs).
