@@ -29,12 +29,12 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
 	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "sample", "lvs/table"}, std: true},
 	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
-	{name: "engine", packages: []string{"failover", "proxy", "check", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "config", "syslog", "linux/", "lvs/table"}},
+	{name: "engine", packages: []string{"failover", "proxy", "check", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "config", "syslog", "linux/", "lvs/"}},
 	{name: "admin", packages: []string{"admin"}, ours: []string{"proxy", "config"}},
 	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "lvs", "lvs/table", "check", "admin", "syslog", "health", "config", "linux/"}},
 	{name: "command line of ipvsadm", packages: []string{"ipvsadm"}, ours: []string{"lvs/table"}, std: true},
@@ -139,7 +139,7 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lab/measure"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lab/measure"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)
