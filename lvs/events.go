@@ -1,0 +1,119 @@
+package lvs
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/lvs/pool"
+)
+
+// result takes the end of an attempt.
+func (d *director) result(r result) {
+	d.checks.running--
+	t := r.task
+	t.running = false
+	if t.gone {
+		d.checks.wake()
+		return
+	}
+	t.last, t.ran = r.verdict, time.Now()
+	counts, next := t.cadence.Result(r.verdict.OK)
+	d.checks.finished(t, next)
+	s, v := t.server, t.server.virtual
+	if v.suspended {
+		return
+	}
+	d.logVerdict(t, counts)
+	if !counts {
+		return
+	}
+	was := s.cfg.Weight
+	events := v.pool.Passed(s.index, t.index, r.verdict.OK)
+	if r.verdict.HasWeight {
+		add := r.verdict.Weight
+		if t.cfg.Kind == config.CheckerMisc {
+			add -= was
+		}
+		events = append(events, v.pool.Adjust(s.index, t.index, add)...)
+	}
+	d.tell(v, events)
+}
+
+// logVerdict says what a check found: the first failure of a row that counts, each with
+// log_all_failures, and the success after it.
+func (d *director) logVerdict(t *task, counts bool) {
+	s, v := t.server, t.server.virtual
+	switch {
+	case !t.last.OK && (counts && !t.logged || t.cfg.LogAll || d.cfg.LogAllFailures):
+		t.logged = counts || t.logged
+		d.logf(Info, "%s on %s of VS %s failed: %s", t.cfg.Kind, serviceName(s), v.cfg.Name, t.last.Reason)
+	case t.last.OK && t.logged:
+		t.logged = false
+		d.logf(Info, "%s on %s of VS %s succeeded", t.cfg.Kind, serviceName(s), v.cfg.Name)
+	}
+}
+
+// serviceName is how Keepalived names a real server: [192.0.2.1]:tcp:80.
+func serviceName(s *server) string { return endpoint(s.cfg, s.virtual.cfg) }
+
+func endpoint(rs *config.RealServer, vs *config.VirtualServer) string {
+	proto := "tcp"
+	for _, k := range vs.Keys {
+		switch k.Protocol {
+		case 17:
+			proto = "udp"
+		case 132:
+			proto = "sctp"
+		}
+	}
+	return fmt.Sprintf("[%s]:%s:%d", rs.Addr.Addr(), proto, rs.Addr.Port())
+}
+
+// tell logs events, runs their programs and has the table written.
+func (d *director) tell(v *virtual, events []pool.Event) {
+	if len(events) == 0 {
+		return
+	}
+	d.keeper.dirty[v] = true
+	for _, e := range events {
+		switch e.Kind {
+		case pool.ServerUp, pool.ServerDown:
+			d.tellServer(v, v.servers[e.Server], e.Kind == pool.ServerUp)
+		case pool.Weight:
+			weight, _ := v.pool.Entry(e.Server)
+			d.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.cfg.Name, weight)
+		case pool.QuorumUp:
+			d.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.cfg.Name)
+			if v.cfg.Sorry != nil {
+				d.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.cfg.Name)
+			}
+			d.scripts.run(v.cfg.Name, v.cfg.QuorumUp, d.global)
+		case pool.QuorumDown:
+			d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.cfg.Name)
+			if v.cfg.Sorry != nil {
+				d.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.cfg.Name)
+			}
+			d.scripts.run(v.cfg.Name, v.cfg.QuorumDown, d.global)
+		}
+	}
+}
+
+func (d *director) tellServer(v *virtual, s *server, up bool) {
+	inhibit := s.cfg.InhibitOnFailure
+	verb := map[[2]bool]string{{true, false}: "Adding", {true, true}: "Enabling", {false, false}: "Removing", {false, true}: "Disabling"}[[2]bool{up, inhibit}]
+	to := "from"
+	if up {
+		to = "to"
+	}
+	d.logf(Notice, "%s service %s %s VS %s", verb, serviceName(s), to, v.cfg.Name)
+	d.notifyServer(v, s, up)
+}
+
+func (d *director) notifyServer(v *virtual, s *server, up bool) {
+	c := s.cfg.NotifyDn
+	if up {
+		c = s.cfg.NotifyUp
+	}
+	d.scripts.run(v.cfg.Name, c, d.global)
+}
