@@ -60,6 +60,7 @@ var (
 	ErrNotFound    = fmt.Errorf("no such service or destination")
 	ErrExists      = fmt.Errorf("it exists already")
 	ErrUnsupported = fmt.Errorf("not supported")
+	ErrNoScheduler = fmt.Errorf("no such scheduler or persistence engine")
 )
 
 var verbs = [...]string{"add service", "edit service", "delete service", "add destination", "edit destination", "delete destination", "clear the table"}

@@ -40,3 +40,14 @@ func (k Key) String() string {
 	}
 	return k.Protocol.String() + " " + k.Addr.String()
 }
+
+// String is the word of `ipvsadm --start-daemon`.
+func (r Role) String() string {
+	switch r {
+	case Master:
+		return "master"
+	case Backup:
+		return "backup"
+	}
+	return strconv.Itoa(int(r))
+}
