@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -34,6 +36,9 @@ type Options struct {
 	// Refuse, if set, is asked before each run of a check or notify script, on a
 	// goroutine of its own; a reason it gives is how that run failed.
 	Refuse func(c config.Command, g config.Global) string
+	// Mirror, if set, gives the place where a forwarding plane reads the deadline of a virtual
+	// address, or nil; see gate.Set.Mirror.
+	Mirror func(netip.Addr) (*atomic.Int64, error)
 	// RealTime asks for real-time scheduling and locked memory; refusal is only logged.
 	RealTime bool
 }
@@ -112,6 +117,14 @@ func (e *Engine) call(f func(now vrrp.Time)) error {
 			return ErrStopped
 		}
 	}
+}
+
+// SetMirror sets [Options.Mirror] of a running engine, and has the deadlines written there at once.
+func (e *Engine) SetMirror(find func(netip.Addr) (*atomic.Int64, error)) (err error) {
+	if failed := e.call(func(vrrp.Time) { err = e.router.gates.Mirror(find) }); failed != nil {
+		return failed
+	}
+	return err
 }
 
 // Alive returns nil if the router thread answers before ctx ends.

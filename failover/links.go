@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"slices"
 	"strings"
@@ -47,10 +48,10 @@ func (r *router) linkEvents() {
 			r.linkGone(ev.Link)
 			look = look || r.concerns(ev.Link.Name)
 		case netif.AddressAdded:
-			look = r.mayBeSource(ev) || look
+			look = r.mayBeSource(ev) || r.links[ev.Ifindex].Loopback || look
 		case netif.AddressRemoved:
 			r.addressRemoved(*ev)
-			look = r.mayBeSource(ev) || look
+			look = r.mayBeSource(ev) || r.links[ev.Ifindex].Loopback || look
 		case netif.Resync:
 			r.logf(LevelWarning, "the kernel's news about interfaces were lost; looking again")
 			r.setLinks(ev.Links)
@@ -64,6 +65,26 @@ func (r *router) linkEvents() {
 	if look {
 		r.refreshAddrs()
 		r.refreshAll()
+		r.serve()
+	}
+}
+
+// serve tells the gates which addresses this machine has on its loopback interface: those
+// it serves as a real server, for whoever holds them.
+func (r *router) serve() {
+	var addrs []netip.Addr
+	for _, l := range r.links {
+		if !l.Loopback {
+			continue
+		}
+		for _, p := range l.Addrs {
+			if !p.Addr().IsLoopback() {
+				addrs = append(addrs, p.Addr())
+			}
+		}
+	}
+	if err := r.gates.Serve(addrs); err != nil {
+		r.logf(LevelWarning, "%v", err)
 	}
 }
 

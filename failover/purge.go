@@ -47,6 +47,9 @@ func leftovers(conn *netif.Conn, gates *gate.Set) ([]netif.Assignment, error) {
 	}
 	for _, ip := range gates.Inherited() {
 		for _, link := range links {
+			if link.Loopback { // a real server's address, which stays
+				continue
+			}
 			for _, p := range link.Addrs {
 				if p.Addr() == ip {
 					left = append(left, netif.Assignment{Ifindex: link.Index, Addr: config.Address{Prefix: p}})

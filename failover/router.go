@@ -93,6 +93,12 @@ func (r *router) open(site *config.Site) (err error) {
 	if r.gates, err = gate.New(options); err != nil {
 		return fmt.Errorf("lease gate: %w", err)
 	}
+	r.serve()
+	if r.engine.opts.Mirror != nil {
+		if err := r.gates.Mirror(r.engine.opts.Mirror); err != nil {
+			return err
+		}
+	}
 	if err := r.reclaim(site); err != nil {
 		return err
 	}

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/program"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -86,7 +87,7 @@ func (r *router) scriptResult(s *script, err error, skipped int) {
 		}
 	}
 	s.told = s.last
-	if skipped > 0 && !errors.Is(err, errTimeout) {
+	if skipped > 0 && !errors.Is(err, program.ErrTimeout) {
 		r.logf(LevelInfo, "Script `%s` ran for more than its interval of %v: %d runs left out", s.cfg.Name, s.cfg.Interval, skipped)
 	}
 	to, need := scriptUp, s.cfg.Rise
@@ -112,8 +113,8 @@ func (r *router) scriptResult(s *script, err error, skipped int) {
 func failure(err error) string {
 	var exit interface{ ExitCode() int }
 	switch {
-	case errors.Is(err, errTimeout):
-		return errTimeout.Error()
+	case errors.Is(err, program.ErrTimeout):
+		return program.ErrTimeout.Error()
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
 		return fmt.Sprintf("now returning %d", exit.ExitCode())
 	case errors.As(err, &exit):

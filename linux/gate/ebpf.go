@@ -233,6 +233,16 @@ func (d *ebpfDriver) addresses(g *Gate, add, remove []netip.Addr) error {
 	return nil
 }
 
+func (d *ebpfDriver) serve(a netip.Addr, yes bool) error {
+	if yes {
+		return d.objs.GateServed.Put(a.As16(), uint32(1))
+	}
+	if err := d.objs.GateServed.Delete(a.As16()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		return err
+	}
+	return nil
+}
+
 func (d *ebpfDriver) router(g *Gate, now router, old *router) error {
 	if err := d.objs.GateRouters.Put(now.key(), g.slot); err != nil {
 		return err

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/loop"
 )
 
@@ -40,6 +41,8 @@ type Gate struct {
 
 	// What the kernel was told last, in nanoseconds since boot. Written by the owner only.
 	open, advert atomic.Int64
+	// mirrors are where a forwarding plane reads the deadline of each address; see Set.Mirror.
+	mirrors map[netip.Addr]*atomic.Int64
 }
 
 // PermitAdverts lets the router's own adverts leave until the given instant while the
@@ -94,9 +97,45 @@ func (g *Gate) store(open, advert int64) {
 	changed := open != g.open.Load() || advert != g.advert.Load()
 	g.open.Store(open)
 	g.advert.Store(advert)
-	if changed {
-		g.set.driver.deadlines(g, open, advert)
+	if !changed {
+		return
 	}
+	g.set.driver.deadlines(g, open, advert)
+	for _, m := range g.mirrors {
+		m.Store(open)
+	}
+}
+
+// mirror follows the addresses with what the forwarding plane reads.
+func (g *Gate) mirror() error {
+	find := g.set.mirror
+	if find == nil || g.set.mode == config.GateOff {
+		return nil
+	}
+	for a, m := range g.mirrors {
+		if !slices.Contains(g.addrs, a) {
+			m.Store(0)
+			delete(g.mirrors, a)
+		}
+	}
+	for _, a := range g.addrs {
+		if g.mirrors[a] != nil {
+			continue
+		}
+		m, err := find(a)
+		if err != nil {
+			return fmt.Errorf("gate: %s: the forwarding plane has no place for the deadline of %s: %w", g.key.Name, a, err)
+		}
+		if m == nil {
+			continue
+		}
+		if g.mirrors == nil {
+			g.mirrors = map[netip.Addr]*atomic.Int64{}
+		}
+		g.mirrors[a] = m
+		m.Store(g.open.Load())
+	}
+	return nil
 }
 
 // Deadline returns the instant until which the addresses are open: in the past or 0 when the
@@ -144,7 +183,7 @@ func (g *Gate) SetAddresses(addrs []netip.Addr) error {
 		g.set.owners[a] = g
 	}
 	g.addrs = now
-	return nil
+	return g.mirror()
 }
 
 // SetInterface follows the interface of multicast adverts to a new index, after it was

@@ -20,6 +20,7 @@ func (memory) remove(*Gate) error                         { return nil }
 func (memory) cover(netif.Link) error                     { return nil }
 func (memory) uncover(int) error                          { return nil }
 func (memory) inherited() []netip.Addr                    { return nil }
+func (memory) serve(netip.Addr, bool) error               { return nil }
 func (memory) settle() error                              { return nil }
 func (memory) shutdown() error                            { return nil }
 func (memory) abandon()                                   {}

@@ -226,6 +226,13 @@ func (d *nftDriver) addresses(g *Gate, add, remove []netip.Addr) error {
 	return nil
 }
 
+func (d *nftDriver) serve(a netip.Addr, yes bool) error {
+	if err := d.rules.serve(d.conn, a, yes); err != nil {
+		return err
+	}
+	return d.flush()
+}
+
 func (d *nftDriver) router(g *Gate, now router, old *router) error {
 	if err := d.rules.mapRouter(d.conn, now, g.slot); err != nil {
 		return err

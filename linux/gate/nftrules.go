@@ -34,6 +34,7 @@ type ruleset struct {
 	unicast4, unicast6     *nftables.Set // VRID -> slot
 	open, adverts          *nftables.Set // slots, with timeouts
 	dropped                *nftables.Set // slot . kind, counted
+	served4, served6       *nftables.Set // addresses that this machine also has as a real server
 }
 
 func newRuleset() *ruleset {
@@ -58,6 +59,8 @@ func newRuleset() *ruleset {
 		open:       &nftables.Set{Table: t, Name: "open", KeyType: word, HasTimeout: true},
 		adverts:    &nftables.Set{Table: t, Name: "adverts", KeyType: word, HasTimeout: true},
 		dropped:    &nftables.Set{Table: t, Name: "dropped", KeyType: pair, Concatenation: true, Dynamic: true, Size: 8 * maxNFTSlots},
+		served4:    &nftables.Set{Table: t, Name: "served4", KeyType: nftables.TypeIPAddr},
+		served6:    &nftables.Set{Table: t, Name: "served6", KeyType: nftables.TypeIP6Addr},
 	}
 }
 
@@ -65,7 +68,7 @@ func newRuleset() *ruleset {
 func (r *ruleset) create(c *nftables.Conn) error {
 	c.AddTable(r.table)
 	for _, s := range []*nftables.Set{r.addresses4, r.addresses6, r.news4, r.multicast4, r.multicast6,
-		r.unicast4, r.unicast6, r.open, r.adverts, r.dropped} {
+		r.unicast4, r.unicast6, r.open, r.adverts, r.dropped, r.served4, r.served6} {
 		if err := c.AddSet(s, nil); err != nil {
 			return err
 		}
@@ -187,11 +190,13 @@ func otherNetworks() []rule {
 }
 
 // packet drops packets whose source or destination is closed, unless this machine only
-// forwards them.
-func (r *ruleset) packet(kind uint16, offset uint32, size uint32, in *nftables.Set, source bool, count uint32) []rule {
+// forwards them, or serves the address as a real server.
+func (r *ruleset) packet(kind uint16, offset uint32, size uint32, in, served *nftables.Set, source bool, count uint32) []rule {
 	head := join(etherType(kind), payload(expr.PayloadBaseNetworkHeader, offset, size, regA), find(regA, in), absent(r.open))
 	passing := rule{&expr.Fib{Register: regA, ResultADDRTYPE: true, FlagSADDR: source, FlagDADDR: !source}}
 	return []rule{
+		join(etherType(kind), payload(expr.PayloadBaseNetworkHeader, offset, size, regA),
+			rule{&expr.Lookup{SourceRegister: regA, SetName: served.Name}}, accept),
 		join(head, passing, is(regA, expr.CmpOpEq, binary.NativeEndian.AppendUint32(nil, unix.RTN_UNICAST)...), accept),
 		join(head, r.drop(count)),
 	}
@@ -214,8 +219,8 @@ func (r *ruleset) inbound() []rule {
 		join(request, payload(expr.PayloadBaseNetworkHeader, 24, 4, regA), find(regA, r.addresses4), absent(r.open), r.drop(countQuestions)),
 		r.neighbour(135, countQuestions),
 	)
-	rules = append(rules, r.packet(unix.ETH_P_IP, 16, 4, r.addresses4, false, countPacketsIn)...)
-	return append(rules, r.packet(unix.ETH_P_IPV6, 24, 16, r.addresses6, false, countPacketsIn)...)
+	rules = append(rules, r.packet(unix.ETH_P_IP, 16, 4, r.addresses4, r.served4, false, countPacketsIn)...)
+	return append(rules, r.packet(unix.ETH_P_IPV6, 24, 16, r.addresses6, r.served6, false, countPacketsIn)...)
 }
 
 func (r *ruleset) outbound() []rule {
@@ -227,8 +232,8 @@ func (r *ruleset) outbound() []rule {
 	)
 	rules = append(rules, r.advert(unix.ETH_P_IP, 16, 0xf0, 0xe0, r.multicast4, r.unicast4)...)
 	rules = append(rules, r.advert(unix.ETH_P_IPV6, 24, 0xff, 0xff, r.multicast6, r.unicast6)...)
-	rules = append(rules, r.packet(unix.ETH_P_IP, 12, 4, r.addresses4, true, countPacketsOut)...)
-	return append(rules, r.packet(unix.ETH_P_IPV6, 8, 16, r.addresses6, true, countPacketsOut)...)
+	rules = append(rules, r.packet(unix.ETH_P_IP, 12, 4, r.addresses4, r.served4, true, countPacketsOut)...)
+	return append(rules, r.packet(unix.ETH_P_IPV6, 8, 16, r.addresses6, r.served6, true, countPacketsOut)...)
 }
 
 // advert drops our own adverts of priority above 0 while they are not permitted. dst is where
@@ -280,6 +285,18 @@ func (r *ruleset) unmapAddress(c *nftables.Conn, a netip.Addr, slot uint32) erro
 		}
 	}
 	set, element := r.address(a, slot)
+	return c.SetDeleteElements(set, element)
+}
+
+// serve notes an address that this machine has as a real server, or forgets it.
+func (r *ruleset) serve(c *nftables.Conn, a netip.Addr, yes bool) error {
+	set, element := r.served6, []nftables.SetElement{{Key: a.AsSlice()}}
+	if a.Is4() {
+		set = r.served4
+	}
+	if yes {
+		return c.SetAddElements(set, element)
+	}
 	return c.SetDeleteElements(set, element)
 }
 

@@ -18,6 +18,7 @@ import (
 const (
 	programMapGateAddresses  = "gate_addresses"
 	programMapGateRouters    = "gate_routers"
+	programMapGateServed     = "gate_served"
 	programMapGateSlots      = "gate_slots"
 	programProgGateEgress    = "gate_egress"
 	programProgGateEgressL3  = "gate_egress_l3"
@@ -79,6 +80,7 @@ type programProgramSpecs struct {
 type programMapSpecs struct {
 	GateAddresses *ebpf.MapSpec `ebpf:"gate_addresses"`
 	GateRouters   *ebpf.MapSpec `ebpf:"gate_routers"`
+	GateServed    *ebpf.MapSpec `ebpf:"gate_served"`
 	GateSlots     *ebpf.MapSpec `ebpf:"gate_slots"`
 }
 
@@ -110,6 +112,7 @@ func (o *programObjects) Close() error {
 type programMaps struct {
 	GateAddresses *ebpf.Map `ebpf:"gate_addresses"`
 	GateRouters   *ebpf.Map `ebpf:"gate_routers"`
+	GateServed    *ebpf.Map `ebpf:"gate_served"`
 	GateSlots     *ebpf.Map `ebpf:"gate_slots"`
 }
 
@@ -117,6 +120,7 @@ func (m *programMaps) Close() error {
 	return _ProgramClose(
 		m.GateAddresses,
 		m.GateRouters,
+		m.GateServed,
 		m.GateSlots,
 	)
 }

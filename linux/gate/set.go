@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/netif"
@@ -35,6 +36,9 @@ type driver interface {
 	inherited() []netip.Addr
 	settle() error
 
+	// serve lets packets of an address pass that this machine also has as a real server, or no more.
+	serve(a netip.Addr, yes bool) error
+
 	// shutdown takes everything out of the kernel; abandon frees descriptors and leaves
 	// everything in the kernel as it is.
 	shutdown() error
@@ -63,6 +67,8 @@ type Set struct {
 	gates   map[*Gate]struct{}
 	owners  map[netip.Addr]*Gate
 	routers map[router]*Gate
+	served  map[netip.Addr]bool
+	mirror  func(netip.Addr) (*atomic.Int64, error)
 }
 
 // New builds an empty set in the network namespace of the calling thread and covers every
@@ -84,6 +90,7 @@ func New(opts Options) (*Set, error) {
 		gates:   map[*Gate]struct{}{},
 		owners:  map[netip.Addr]*Gate{},
 		routers: map[router]*Gate{},
+		served:  map[netip.Addr]bool{},
 	}
 	if s.log == nil {
 		s.log = func(string) {}
@@ -167,6 +174,48 @@ func (s *Set) coverAll() error {
 		}
 		if err != nil {
 			return err
+		}
+	}
+	return nil
+}
+
+// Mirror has the deadline of each guarded address written to a second place as well: where a
+// forwarding plane that runs before the gate reads it (nanoseconds since boot, like
+// [Gate.Deadline]). find may return nil for an address the plane has nothing to do with; it is
+// asked again at the next call of Mirror. The places must stay valid as long as the set lives. With
+// GateOff nothing is written.
+func (s *Set) Mirror(find func(netip.Addr) (*atomic.Int64, error)) error {
+	s.mirror = find
+	var errs []error
+	for g := range s.gates {
+		errs = append(errs, g.mirror())
+	}
+	return errors.Join(errs...)
+}
+
+// Serve replaces the addresses that this machine also has as a real server (on its loopback
+// interface): the machine that holds one hands it packets of its clients, so while the gate is closed
+// only questions and announcements are held back for it, not packets. It may name addresses no
+// gate stands before.
+func (s *Set) Serve(addrs []netip.Addr) error {
+	now := map[netip.Addr]bool{}
+	for _, a := range addrs {
+		now[a.Unmap().WithZone("")] = true
+	}
+	for a := range s.served {
+		if !now[a] {
+			if err := s.driver.serve(a, false); err != nil {
+				return fmt.Errorf("gate: %s is no real server's any more: %w", a, err)
+			}
+			delete(s.served, a)
+		}
+	}
+	for a := range now {
+		if !s.served[a] {
+			if err := s.driver.serve(a, true); err != nil {
+				return fmt.Errorf("gate: %s as a real server: %w", a, err)
+			}
+			s.served[a] = true
 		}
 	}
 	return nil

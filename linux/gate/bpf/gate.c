@@ -91,6 +91,16 @@ struct {
 	__type(value, __u32);
 } gate_routers SEC(".maps");
 
+// Addresses that this machine also has as a real server: whoever holds one may hand it the
+// packets, so only questions and announcements are judged.
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, 16384);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct address);
+	__type(value, __u32);
+} gate_served SEC(".maps");
+
 // frame is what the hook knows before it looks at bytes.
 struct frame {
 	struct __sk_buff *skb;
@@ -177,7 +187,7 @@ static __always_inline int packet(struct frame *f, const struct address *a, int 
 {
 	struct slot *s = closed(a);
 
-	if (!s)
+	if (!s || bpf_map_lookup_elem(&gate_served, a))
 		return PASS;
 	// Without an incoming interface the packet was made here.
 	if ((!f->egress || f->skb->ingress_ifindex) && elsewhere(f, a, family))
