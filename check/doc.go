@@ -8,6 +8,11 @@
 //
 // Each checked server has a goroutine of its own, so that one that hangs holds up no
 // other; while it waits it costs a few KiB. Results are health.Results with HAProxy's
-// codes and words; what follows from them is package health's business. The package
-// never knows states, counters or logs.
+// codes and words; what follows from them is package health's business.
+//
+// The checkers of virtual servers (TCP_CHECK, HTTP_GET and the others of keepalived.conf) are
+//
+//	verdict := check.Verify(ctx, checker, server) // once
+//
+// The package never knows states, counters or logs.
 package check

@@ -1,0 +1,126 @@
+package check
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/netip"
+	"strconv"
+	"strings"
+	"syscall"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// dial connects as a checker's words say: from where, through which interface, with which mark,
+// and within connect_timeout.
+func dial(ctx context.Context, c *config.Checker, network string, to netip.AddrPort) (net.Conn, error) {
+	d := net.Dialer{Timeout: c.Timeout, Control: socketOptions(c), KeepAlive: -1}
+	source := sourceFor(c, to.Addr())
+	switch {
+	case !source.IsValid():
+	case network == "tcp":
+		d.LocalAddr = net.TCPAddrFromAddrPort(source)
+	default:
+		d.LocalAddr = net.UDPAddrFromAddrPort(source)
+	}
+	return d.DialContext(ctx, network, to.String())
+}
+
+// sourceFor is the local end of a connection to an address; invalid: the kernel's choice. A
+// port alone is bound to any address of the family. A link-local address gets its zone
+// from bind_if.
+func sourceFor(c *config.Checker, to netip.Addr) netip.AddrPort {
+	addr := c.Source.Addr()
+	switch {
+	case addr.IsValid() && addr.Is6() && addr.IsLinkLocalUnicast() && c.BindInterface != "":
+		addr = addr.WithZone(c.BindInterface)
+	case addr.IsValid():
+	case c.Source.Port() == 0:
+		return netip.AddrPort{}
+	case to.Is4():
+		addr = netip.IPv4Unspecified()
+	default:
+		addr = netip.IPv6Unspecified()
+	}
+	return netip.AddrPortFrom(addr, c.Source.Port())
+}
+
+// socketOptions sets what has to be set before a socket is bound; nil if that is nothing.
+func socketOptions(c *config.Checker) func(network, address string, raw syscall.RawConn) error {
+	if c.BindInterface == "" && c.Mark == 0 && c.Source.Port() == 0 {
+		return nil
+	}
+	return func(_, _ string, raw syscall.RawConn) error {
+		var err error
+		if e := raw.Control(func(fd uintptr) { err = setSocketOptions(int(fd), c) }); e != nil {
+			return e
+		}
+		return err
+	}
+}
+
+func setSocketOptions(fd int, c *config.Checker) error {
+	if c.BindInterface != "" {
+		if err := syscall.BindToDevice(fd, c.BindInterface); err != nil {
+			return named("bind_if "+c.BindInterface, err)
+		}
+	}
+	if c.Mark != 0 {
+		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_MARK, int(c.Mark)); err != nil {
+			return named("fwmark", err)
+		}
+	}
+	if c.Source.Port() != 0 {
+		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+			return named("bind_port", err)
+		}
+	}
+	return nil
+}
+
+// namedError says which word of the file asked for what failed.
+type namedError struct {
+	word string
+	err  error
+}
+
+func named(word string, err error) error { return &namedError{word, err} }
+
+func (e *namedError) Error() string { return e.word + ": " + e.err.Error() }
+
+func (e *namedError) Unwrap() error { return e.err }
+
+// hangUp resets a connection: no side is left with one in TIME_WAIT, and a fixed source port is
+// free again at once.
+func hangUp(conn net.Conn) {
+	if t, ok := conn.(*net.TCPConn); ok {
+		_ = t.SetLinger(0) // best effort; closing is what counts
+	}
+	_ = conn.Close()
+}
+
+// place is a server as Keepalived's log names it: [192.0.2.1]:tcp:80.
+func place(c *config.Checker, addr netip.AddrPort) string {
+	protocol := "tcp"
+	if c.Kind == config.CheckerDNS || c.Kind == config.CheckerUDP {
+		protocol = "udp"
+	}
+	return "[" + addr.Addr().String() + "]:" + protocol + ":" + strconv.Itoa(int(addr.Port()))
+}
+
+// cause says in the system's words why something failed.
+func cause(err error) string {
+	var named *namedError
+	if errors.As(err, &named) {
+		return named.Error()
+	}
+	if timedOut(err) {
+		return "timeout"
+	}
+	var errno syscall.Errno
+	if errors.As(err, &errno) {
+		return errno.Error()
+	}
+	return strings.TrimSuffix(err.Error(), ".")
+}
