@@ -13,6 +13,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/lvs"
 )
 
 // DefaultRuntimeDir holds the control socket and the lock of a running director.
@@ -47,6 +48,8 @@ type Reply struct {
 	Summary     string              `json:"summary,omitempty"`
 	Diagnostics []config.Diagnostic `json:"diagnostics,omitempty"`
 	Status      *failover.Status    `json:"status,omitempty"`
+	// LVS is what the virtual servers are like; nil: there are none.
+	LVS *lvs.Status `json:"lvs,omitempty"`
 	// Worker is the process number of the proxy's worker; 0: there is none.
 	Worker int `json:"worker,omitempty"`
 }
@@ -129,6 +132,7 @@ func (d *director) answer(conn net.Conn) {
 			break
 		}
 		reply.OK, reply.Status, reply.Worker = true, &s, d.workers.pid()
+		reply.LVS = d.directing.status()
 	case "reload":
 		reply = d.reload()
 	default:

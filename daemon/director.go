@@ -44,6 +44,9 @@ type director struct {
 	opts   Options
 	log    *logger
 	engine *failover.Engine // nil: no vrrp_instance was configured so far
+	site   *config.Site     // in force
+	// directing runs the virtual servers, if there are any.
+	directing directing
 	// workers run the proxy, if there is one.
 	workers *workers
 	// reloading makes reloads wait for each other.
@@ -89,14 +92,23 @@ func Run(opts Options) error {
 		}
 		defer d.pidFile(site.Proxying.Global.PIDFile)()
 	}
-	if err := d.startFailover(site); err != nil {
+	d.site = site
+	d.directing.log, d.directing.refuse, d.directing.runtimeDir = d.log, opts.Refuse, opts.RuntimeDir
+	if err := d.directing.start(site); err != nil {
 		d.workers.stop(false)
 		return err
 	}
+	if err := d.startFailover(site); err != nil {
+		d.workers.stop(false)
+		d.directing.close()
+		return err
+	}
+	d.directing.unlease(site)
 	control, err := listen(opts.RuntimeDir)
 	if err != nil {
 		d.workers.stop(false)
 		d.closeFailover()
+		d.directing.close()
 		return fmt.Errorf("control socket: %w", err)
 	}
 	go d.serve(control)
@@ -106,6 +118,9 @@ func Run(opts Options) error {
 	systemd.SdNotify(false, systemd.SdNotifyStopping)
 	// The address goes first: whoever takes over serves while our connections end.
 	err = d.closeFailover()
+	if e := d.directing.close(); err == nil {
+		err = e
+	}
 	d.workers.stop(soft)
 	return err
 }
@@ -115,6 +130,9 @@ func describe(site *config.Site) string {
 	var parts []string
 	if n := len(site.Instances); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d instances", n))
+	}
+	if site.Directing != nil {
+		parts = append(parts, fmt.Sprintf("%d virtual servers", len(site.Directing.Servers)))
 	}
 	if site.Proxying != nil {
 		parts = append(parts, fmt.Sprintf("%d proxies", len(site.Proxying.Proxies)))
@@ -127,10 +145,10 @@ func describe(site *config.Site) string {
 
 // startFailover starts the election, if the site has any; a plain proxy needs none of its privileges.
 func (d *director) startFailover(site *config.Site) error {
-	if len(site.Instances) == 0 && site.Proxying != nil {
+	if len(site.Instances) == 0 && (site.Proxying != nil || site.Directing != nil) {
 		return nil
 	}
-	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Refuse: d.opts.Refuse,
+	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Refuse: d.opts.Refuse, Mirror: d.directing.mirror(),
 		Changed: func() {
 			select {
 			case d.changed <- struct{}{}:
@@ -218,6 +236,7 @@ func (d *director) wait(signals <-chan os.Signal) (soft bool) {
 		case <-limit:
 			becomeReady()
 		case <-d.changed:
+			d.roles()
 			if managed && say == nil { // many instances may move at once: one line for all
 				say = time.After(statusPause)
 			}
@@ -239,6 +258,16 @@ func (d *director) wait(signals <-chan os.Signal) (soft bool) {
 				return false
 			}
 		}
+	}
+}
+
+// roles tells the virtual servers what the instances have become.
+func (d *director) roles() {
+	if d.directing.sync == "" {
+		return
+	}
+	if s, err := d.status(); err == nil {
+		d.directing.roles(s)
 	}
 }
 
@@ -299,10 +328,24 @@ func (d *director) reload() Reply {
 		d.log.logf(failover.LevelError, "reload refused: %v; everything goes on as before", ErrConfig)
 		return Reply{Error: ErrConfig.Error() + "; everything goes on as before", Diagnostics: diags}
 	}
-	// The worker first: it can still refuse, and then nothing has changed.
-	if err := d.workers.replace(site.Proxying, inputs); err != nil {
+	// What can still refuse comes first, and what it has changed is undone when the next refuses.
+	had := d.directing.plane != nil
+	directed, err := d.directing.apply(site)
+	if err == nil {
+		if err = d.workers.replace(site.Proxying, inputs); err != nil {
+			_, undone := d.directing.apply(d.site)
+			err = errors.Join(err, undone)
+		}
+	}
+	if err != nil {
 		d.log.logf(failover.LevelError, "reload refused: %v; everything goes on as before", err)
 		return Reply{Error: err.Error() + "; everything goes on as before", Diagnostics: diags}
+	}
+	d.site = site
+	if find := d.directing.mirror(); find != nil && !had && d.engine != nil {
+		if err := d.engine.SetMirror(find); err != nil {
+			return Reply{Error: err.Error(), Diagnostics: diags}
+		}
 	}
 	summary := describe(site)
 	if d.engine == nil {
@@ -315,6 +358,11 @@ func (d *director) reload() Reply {
 			return Reply{Error: err.Error(), Diagnostics: diags}
 		}
 		summary = applied.String()
+	}
+	d.directing.unlease(site)
+	d.roles()
+	if directed != "" && d.engine != nil {
+		summary += "; " + directed
 	}
 	if site.Proxying != nil {
 		summary += fmt.Sprintf("; worker %d serves %d proxies", d.workers.generation(), len(site.Proxying.Proxies))

@@ -25,6 +25,8 @@ type director struct {
 	local    map[netip.Addr]bool // nil: everything is here
 	master   map[string]bool     // by vrrp_instance
 	daemons  map[table.Role]bool // that we have started
+	// upkeepFailed is the last failure of the plane's upkeep, which is logged when it changes.
+	upkeepFailed string
 }
 
 // virtual is one virtual_server.
@@ -217,6 +219,8 @@ func (d *director) setRole(instance string, master bool) {
 func (d *director) run() {
 	look := time.NewTimer(d.keeper.pause())
 	defer look.Stop()
+	upkeep := time.NewTicker(time.Second)
+	defer upkeep.Stop()
 	for {
 		d.flush()
 		select {
@@ -228,6 +232,8 @@ func (d *director) run() {
 			d.checks.launch()
 		case d.local = <-d.engine.opts.LocalAddresses:
 			d.suspend()
+		case <-upkeep.C:
+			d.upkeep()
 		case <-look.C:
 			d.keeper.look()
 			look.Reset(d.keeper.pause())
@@ -235,6 +241,22 @@ func (d *director) run() {
 			return
 		}
 	}
+}
+
+// upkeep does what the plane wants done each second.
+func (d *director) upkeep() {
+	if d.engine.opts.Upkeep == nil {
+		return
+	}
+	err := d.engine.opts.Upkeep()
+	text := ""
+	if err != nil {
+		text = err.Error()
+	}
+	if text != d.upkeepFailed && err != nil {
+		d.logf(Warning, "lvs: %v", err)
+	}
+	d.upkeepFailed = text
 }
 
 // flush writes what has changed once no more news waits, so that many results at once are

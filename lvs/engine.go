@@ -47,6 +47,8 @@ type Options struct {
 	// LocalAddresses tells, whenever it changes, which addresses this machine has
 	// (ha_suspend). nil: every address counts as here.
 	LocalAddresses <-chan map[netip.Addr]bool
+	// Upkeep is called each second, between other uses of the driver. nil: nothing is to be done.
+	Upkeep func() error
 }
 
 // Engine is a running director.

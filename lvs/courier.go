@@ -1,0 +1,305 @@
+package lvs
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/evenkeel/evenkeel/linux/xdp"
+	"github.com/evenkeel/evenkeel/lvs/letter"
+)
+
+// FlowPlane is a forwarding plane whose flows a [Courier] carries to the other directors, so that
+// connections go on when one of them is lost. The kernel's IPVS has a daemon of its own for that.
+type FlowPlane interface {
+	// Events calls f for what happens to flows until ctx ends.
+	Events(ctx context.Context, f func(*xdp.Event)) error
+	// Learn puts flows of another director into the table. Any goroutine may call it.
+	Learn([]xdp.Flow) (unknown int, err error)
+	// Dump calls yield for each established flow. Any goroutine may call it.
+	Dump(yield func(*xdp.Flow) bool) error
+}
+
+// Line is a way to the other directors.
+type Line struct {
+	Interface string       // letters go to Group on it
+	IPv6      bool         // family of the letters
+	Group     netip.Addr   // multicast; without Peers
+	Peers     []netip.Addr // unicast, instead of Group; only they are heard
+	Port      uint16
+	ID        uint8 // of the group of directors (syncid); letters of others are not heard
+}
+
+// Equal tells whether two lines are the same.
+func (l Line) Equal(o Line) bool {
+	return l.Interface == o.Interface && l.IPv6 == o.IPv6 && l.Group == o.Group && l.Port == o.Port && l.ID == o.ID && slices.Equal(l.Peers, o.Peers)
+}
+
+// CourierStats count letters and flows since the start.
+type CourierStats struct {
+	Sent, Received   uint64 // letters
+	FlowsSent        uint64 // each counted once, however often it is repeated
+	Learnt, Unknown  uint64 // flows; Unknown have no service or destination here
+	Refused, Failed  uint64 // letters not ours or not well-formed; letters that could not be sent
+	Requests, Dumped uint64 // requests for everything, and flows sent for them
+}
+
+// Courier tells other directors of our flows and learns theirs.
+type Courier struct {
+	plane  FlowPlane
+	log    func(Level, string)
+	id     uint64
+	lines  []*line
+	cancel context.CancelFunc
+	ended  sync.WaitGroup
+	within func(func()) // runs what opens sockets; tests have it in another network namespace
+
+	mu      sync.Mutex // guards writing
+	writing [][]byte   // letters that are being filled, the last one not yet full
+	free    [][]byte
+
+	sent, received, flowsSent, learnt, unknown, refused, failed, requests, dumped atomic.Uint64
+	lastDump                                                                      atomic.Int64
+	complaints                                                                    sync.Map // causes that have been logged
+}
+
+const (
+	// flushEvery gathers flows for one letter; a director that dies takes what was gathered with it.
+	flushEvery = 10 * time.Millisecond
+	// repeatAfter is when each letter goes out once more: a lost datagram must not be a lost connection.
+	repeatAfter = 200 * time.Millisecond
+	// retryLine is how long a line that cannot be opened waits.
+	retryLine = 2 * time.Second
+	// dumpPause bounds the answers to requests for everything.
+	dumpPause = 5 * time.Second
+	// dumpRate is how many letters of an answer go out in a millisecond.
+	dumpRate = 4
+)
+
+// StartCourier begins to tell and to learn. It asks the others for all they know.
+func StartCourier(plane FlowPlane, lines []Line, log func(Level, string)) *Courier {
+	return startCourier(plane, lines, log, func(f func()) { f() })
+}
+
+func startCourier(plane FlowPlane, lines []Line, log func(Level, string), within func(func())) *Courier {
+	var id [8]byte
+	rand.Read(id[:])
+	c := &Courier{plane: plane, log: log, id: binary.NativeEndian.Uint64(id[:]), within: within}
+	ctx, cancel := context.WithCancel(context.Background())
+	c.cancel = cancel
+	for _, l := range lines {
+		c.lines = append(c.lines, &line{Line: l, courier: c})
+	}
+	for _, l := range c.lines {
+		c.ended.Go(func() { l.run(ctx) })
+	}
+	c.ended.Go(func() { c.post(ctx) })
+	c.ended.Go(func() {
+		if err := plane.Events(ctx, c.event); err != nil && ctx.Err() == nil {
+			c.complain("events", fmt.Sprintf("flows are not told to the other directors any more: %v", err))
+		}
+	})
+	return c
+}
+
+// Close ends it.
+func (c *Courier) Close() {
+	c.cancel()
+	for _, l := range c.lines {
+		l.close()
+	}
+	c.ended.Wait()
+}
+
+// Stats returns what was counted so far.
+func (c *Courier) Stats() CourierStats {
+	return CourierStats{Sent: c.sent.Load(), Received: c.received.Load(), FlowsSent: c.flowsSent.Load(), Learnt: c.learnt.Load(),
+		Unknown: c.unknown.Load(), Refused: c.refused.Load(), Failed: c.failed.Load(), Requests: c.requests.Load(), Dumped: c.dumped.Load()}
+}
+
+// complain logs once per cause.
+func (c *Courier) complain(cause, text string) {
+	if _, known := c.complaints.LoadOrStore(cause, true); !known {
+		c.log(Warning, "connection state: "+text)
+	}
+}
+
+// event takes news of a flow; it runs on the plane's goroutine.
+func (c *Courier) event(e *xdp.Event) {
+	f := letter.Flow(e.Flow)
+	if e.Kind == xdp.FlowClosed && f.State == "ESTABLISHED" {
+		f.State = "CLOSE"
+	}
+	c.flowsSent.Add(1)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if n := len(c.writing); n > 0 {
+		var ok bool
+		if c.writing[n-1], ok = letter.Add(c.writing[n-1], &f); ok {
+			return
+		}
+	}
+	c.writing = append(c.writing, c.begin())
+	n := len(c.writing)
+	c.writing[n-1], _ = letter.Add(c.writing[n-1], &f)
+}
+
+// begin starts a letter in a buffer that was used before, if there is one.
+func (c *Courier) begin() []byte {
+	var b []byte
+	if n := len(c.free); n > 0 {
+		b, c.free = c.free[n-1], c.free[:n-1]
+	} else {
+		b = make([]byte, 0, letter.MaxSize)
+	}
+	return letter.Begin(b, letter.Header{Kind: letter.Flows, Sender: c.id})
+}
+
+// post sends what was gathered, and each letter once more.
+func (c *Courier) post(ctx context.Context) {
+	type sent struct {
+		letter []byte
+		again  time.Time
+	}
+	var repeat []sent
+	tick := time.NewTicker(flushEvery)
+	defer tick.Stop()
+	for {
+		var now time.Time
+		select {
+		case now = <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		c.mu.Lock()
+		ready := c.writing
+		c.writing = nil
+		c.mu.Unlock()
+		for _, b := range ready {
+			c.send(b)
+			repeat = append(repeat, sent{b, now.Add(repeatAfter)})
+		}
+		n := 0
+		for n < len(repeat) && !repeat[n].again.After(now) {
+			c.send(repeat[n].letter)
+			n++
+		}
+		if n > 0 {
+			c.mu.Lock()
+			for _, s := range repeat[:n] {
+				c.free = append(c.free, s.letter)
+			}
+			c.mu.Unlock()
+			repeat = slices.Delete(repeat, 0, n)
+		}
+	}
+}
+
+// send sends a letter on every line.
+func (c *Courier) send(b []byte) {
+	for _, l := range c.lines {
+		l.send(b)
+	}
+}
+
+// take reads a letter that came in on a line.
+func (c *Courier) take(ctx context.Context, l *line, b []byte, flows []letter.Flow) []letter.Flow {
+	h, flows, err := letter.Parse(b, flows[:0])
+	switch {
+	case err != nil:
+		c.refused.Add(1)
+		c.complain(fmt.Sprintf("parse %v", errors.Is(err, letter.ErrForeign)), fmt.Sprintf("a letter on %s is %v", l.name(), err))
+		return flows
+	case h.Sender == c.id || !c.member(h.Group):
+		return flows
+	}
+	c.received.Add(1)
+	if h.Kind == letter.Request {
+		c.requests.Add(1)
+		c.answer(ctx)
+		return flows
+	}
+	learn := make([]xdp.Flow, len(flows))
+	for i := range flows {
+		learn[i] = xdp.Flow(flows[i])
+	}
+	unknown, err := c.plane.Learn(learn)
+	if err != nil {
+		c.complain("learn", fmt.Sprintf("flows of another director cannot be remembered: %v", err))
+	}
+	c.learnt.Add(uint64(len(flows) - unknown))
+	c.unknown.Add(uint64(unknown))
+	return flows
+}
+
+// peer tells whether an address is one of those named on any line: the kernel gives a datagram to
+// one of the sockets that share a port, whichever line it was meant for.
+func (c *Courier) peer(a netip.Addr) bool {
+	return slices.ContainsFunc(c.lines, func(l *line) bool { return slices.Contains(l.Peers, a) })
+}
+
+// member tells whether letters of a group are ours.
+func (c *Courier) member(id uint8) bool {
+	return slices.ContainsFunc(c.lines, func(l *line) bool { return l.ID == id })
+}
+
+// answer sends all flows, on a goroutine of its own, at a pace that drowns nobody.
+func (c *Courier) answer(ctx context.Context) {
+	now := time.Now().UnixNano()
+	last := c.lastDump.Load()
+	if last != 0 && now-last < int64(dumpPause) || !c.lastDump.CompareAndSwap(last, now) {
+		return
+	}
+	c.ended.Go(func() {
+		b := letter.Begin(make([]byte, 0, letter.MaxSize), letter.Header{Kind: letter.Flows, Sender: c.id})
+		letters := 0
+		err := c.plane.Dump(func(f *xdp.Flow) bool {
+			flow := letter.Flow(*f)
+			c.dumped.Add(1)
+			var ok bool
+			if b, ok = letter.Add(b, &flow); ok {
+				return ctx.Err() == nil
+			}
+			c.send(b)
+			if letters++; letters%dumpRate == 0 {
+				time.Sleep(time.Millisecond)
+			}
+			b = letter.Begin(b, letter.Header{Kind: letter.Flows, Sender: c.id})
+			b, _ = letter.Add(b, &flow)
+			return ctx.Err() == nil
+		})
+		if err != nil {
+			c.complain("dump", fmt.Sprintf("another director asked for all flows, and they cannot be read: %v", err))
+		}
+		c.send(b)
+	})
+}
+
+func (l *line) name() string {
+	if len(l.Peers) > 0 {
+		return fmt.Sprintf("the line to %s", l.Peers[0])
+	}
+	return l.Interface
+}
+
+// listen makes the socket of a line.
+func (l *line) listen() (*net.UDPConn, error) {
+	network := "udp4"
+	if l.IPv6 {
+		network = "udp6"
+	}
+	lc := net.ListenConfig{Control: reusable}
+	pc, err := lc.ListenPacket(context.Background(), network, fmt.Sprintf(":%d", l.Port))
+	if err != nil {
+		return nil, err
+	}
+	return pc.(*net.UDPConn), nil
+}
