@@ -53,7 +53,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(runCommand(), checkCommand(), reloadCommand(), showCommand(), purgeCommand(), labCommand(), versionCommand())
+	c.AddCommand(runCommand(), checkCommand(), reloadCommand(), showCommand(), purgeCommand(), realserverCommand(), labCommand(), versionCommand())
 	return c
 }
 

@@ -32,7 +32,7 @@ var floors = []floor{
 	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/letter"}, ours: []string{"lvs/table"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
 	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "sample", "lvs/table"}, std: true},
-	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
+	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "program edge", packages: []string{"program"}, ours: []string{"config"}, std: true},
 	{name: "engine", packages: []string{"failover", "proxy", "check", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "config", "program", "syslog", "linux/", "lvs/"}},
@@ -41,7 +41,7 @@ var floors = []floor{
 	{name: "command line of ipvsadm", packages: []string{"ipvsadm"}, ours: []string{"lvs/table"}, std: true},
 	{name: "lab figures", packages: []string{"lab/measure"}, std: true},
 	{name: "lab", packages: []string{"lab"}, ours: []string{"lab/"}},
-	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover", "proxy", "admin", "ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif"}},
+	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover", "proxy", "admin", "ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif", "linux/realserver"}},
 	{name: "tests", packages: []string{"test/"}, ours: []string{"", "/"}},
 }
 
