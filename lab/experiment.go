@@ -1,221 +1,341 @@
 package lab
 
 import (
+	"context"
+	"errors"
 	"fmt"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+
+	"github.com/evenkeel/evenkeel/lab/measure"
 )
 
-// fault is one experiment: what is done to a host of a settled site, what should come of it,
-// and what brings the site back.
-type fault struct {
-	name   string
-	title  string
-	host   string // a node, or a web server behind the nodes
-	action Action
-	undo   Action
-	// moves: another node must take the address over.
-	moves bool
-	// stays: the address must not move.
-	stays bool
-	// partial: some requests fail, or are slow, as long as the fault lasts.
-	partial bool
-	// watch is how long to look at least, however soon the client is served again.
-	watch time.Duration
-	// outage is how long the client should be without an answer: at least and at most. Nothing is
-	// expected of the outage of a partial fault, see failed.
-	outage [2]time.Duration
-	// failed is how many of the requests should fail, as a share; below 0: as many as the outage makes.
-	failed float64
-	// takeover is how long after the last advert of the old master the new one should announce
-	// the address; 0: the address does not move.
-	takeover time.Duration
-	formula  string
+// Result is what a fault cost.
+type Result struct {
+	Fault  string  `json:"fault"`
+	Node   string  `json:"node"`
+	Title  string  `json:"title"`
+	Outage float64 `json:"outage_ms"`       // the client's, see measure.Outages
+	Failed int     `json:"failed_requests"` //
+	Slow   int     `json:"slow_requests"`   //
+	Asked  int     `json:"requests"`        // that the client began while the fault lasted
+	// Served are the answers of that time by the host that gave them.
+	Served map[string]int `json:"requests_by_server"`
+	// Statuses counts the answers whose status was not 200; they are failed requests.
+	Statuses map[string]int `json:"statuses,omitempty"`
+	// Reasons counts the failed requests by what the client met.
+	Reasons map[string]int `json:"failed_because,omitempty"`
+	// Retries and Redispatches are the proxies' own counters, over fault and repair; absent where
+	// they do not tell.
+	Retries      *int64  `json:"retries,omitempty"`
+	Redispatches *int64  `json:"redispatches,omitempty"`
+	Longest      float64 `json:"slowest_answer_ms"`
+	Double       float64 `json:"double_master_ms"`  // over fault and repair, see measure.Double
+	Gap          float64 `json:"address_gap_ms"`    // nobody answered for the address
+	Blind        float64 `json:"observer_blind_ms"` // the observer did not get to run
+	// Takeover is from the old master's last advert to the new one's first announcement of the
+	// address; absent when the address did not move.
+	Takeover         *float64 `json:"takeover_ms,omitempty"`
+	ExpectedTakeover *float64 `json:"expected_takeover_ms,omitempty"`
+	// ExpectedOutage is at least and at most; absent where a share of the requests fails instead.
+	ExpectedOutage *[2]float64 `json:"expected_outage_ms,omitempty"`
+	// ExpectedFailed is the share of the requests that should fail; absent where the outage says it.
+	ExpectedFailed *float64 `json:"expected_failed_share,omitempty"`
+	Formula        string   `json:"formula"`
+	Master         string   `json:"master_after"` // who answered for the address in the end
+	RepairOutage   float64  `json:"repair_outage_ms"`
+	RepairFailed   int      `json:"repair_failed_requests"`
+	OK             bool     `json:"ok"`
+	Problem        string   `json:"problem,omitempty"`
 }
 
-// serverFault begins the names of the faults that are played on a web server behind the nodes.
-const serverFault = "web-server-"
+// errNotSettled says that the site did not come to rest.
+var errNotSettled = errors.New("the site did not settle")
 
-// slack is what the client's pace and the message itself add to any figure.
-const slack = 100 * time.Millisecond
-
-// faultNames lists the faults that can be played on the site, in the order of "all".
-func (s *Site) faultNames() []string {
-	names := []string{"stop", "kill", "freeze", "cable"}
-	if s.Proxy != nil {
-		return append(names, "worker-kill", "worker-freeze", "web-server-stop", "web-server-freeze", "web-server-slow", "web-server-500")
+// play makes one fault in a settled site, measures, and restores the site.
+func (l *lab) play(ctx context.Context, f fault) (Result, error) {
+	res := Result{
+		Fault: f.name, Node: f.host, Title: f.title, Formula: f.formula,
 	}
-	return append(names, "web", "web-broken")
+	if !f.partial {
+		res.ExpectedOutage = &[2]float64{inMs(int64(f.outage[0])), inMs(int64(f.outage[1]))}
+	}
+	if f.failed >= 0 {
+		res.ExpectedFailed = &f.failed
+	}
+	if f.takeover > 0 {
+		t := inMs(int64(f.takeover))
+		res.ExpectedTakeover = &t
+	}
+	if err := l.settle(ctx); err != nil {
+		return res, err
+	}
+	before := l.board.proxies()
+	in, err := l.act(ctx, f.host, f.action)
+	if err != nil {
+		return res, fmt.Errorf("lab: %s: %w", f.title, err)
+	}
+	problem, err := l.watch(ctx, f, in)
+	if err != nil {
+		return res, err
+	}
+	res.Problem = problem
+	broken := l.board.measure(in.at, now())
+	res.Outage, res.Failed, res.Slow = inMs(broken.outage), broken.failed, broken.slow
+	res.Gap = inMs(broken.gap)
+	res.Master = strings.Join(l.board.holdersNow(), " and ")
+	if node, ok := l.site.node(f.host); ok {
+		res.Takeover = l.board.takeover(in.at, node)
+	}
+	repair, err := l.act(ctx, f.host, f.undo)
+	if err != nil {
+		return res, fmt.Errorf("lab: undo %s: %w", f.title, err)
+	}
+	if err := l.settle(ctx); err != nil {
+		return res, err
+	}
+	// The observer tells what it saw a little later.
+	end := now()
+	if err := l.until(ctx, func() bool { return l.board.seenUntil() >= end }); err != nil {
+		return res, err
+	}
+	// Requests that hung when the fault was undone have ended now.
+	broken = l.board.measure(in.at, repair.at)
+	res.Outage, res.Failed, res.Slow = inMs(broken.outage), broken.failed, broken.slow
+	l.board.count(&res, in.at, repair.at)
+	if after := l.board.proxies(); after != nil && before != nil {
+		retries, redispatches := after.retries-before.retries, after.redispatches-before.redispatches
+		res.Retries, res.Redispatches = &retries, &redispatches
+	}
+	mended := l.board.measure(repair.at, end)
+	res.RepairOutage, res.RepairFailed = inMs(mended.outage), mended.failed
+	whole := l.board.measure(in.at, end)
+	res.Double, res.Blind = inMs(whole.double), inMs(whole.blind)
+	if res.Double > 0 {
+		res.Problem = strings.TrimPrefix(res.Problem+fmt.Sprintf("; two nodes answered for the address for %.1f ms", res.Double), "; ")
+	}
+	if f.stays && l.board.takeover(in.at, l.site.Nodes[0]) != nil {
+		res.Problem = strings.TrimPrefix(res.Problem+"; the address moved", "; ")
+	}
+	res.OK = res.Problem == ""
+	return res, nil
 }
 
-// FaultNames lists the faults that can be played on any of the sites.
-func FaultNames() []string {
-	var all []string
-	for _, s := range sites {
-		for _, name := range s.faultNames() {
-			if !slices.Contains(all, name) {
-				all = append(all, name)
+// watch waits until a fault has had its effect and the client is served again. The problem is
+// what went otherwise than it should.
+func (l *lab) watch(ctx context.Context, f fault, in *incident) (problem string, err error) {
+	least := in.at + int64(f.watch)
+	most := least + int64(20*time.Second)
+	err = l.until(ctx, func() bool {
+		at := now()
+		if at < least {
+			return false
+		}
+		if f.partial {
+			return true // it does not get better by itself
+		}
+		moved := !f.moves || l.board.heldByOtherThan(f.host)
+		if moved && l.board.servedFor(servedStretch) {
+			return true
+		}
+		if at > most {
+			problem = "the client was not served again within 20 s"
+			if !moved {
+				problem = "no other node took the address over within 20 s"
 			}
+			return true
+		}
+		return false
+	})
+	return problem, err
+}
+
+// settle waits until all is as it should be: everything runs, the first node is master and
+// alone answers for the address, and the client has been served for a while.
+func (l *lab) settle(ctx context.Context) error {
+	limit := now() + int64(45*time.Second)
+	missing := ""
+	err := l.until(ctx, func() bool {
+		missing = l.board.unsettled()
+		return missing == "" || now() > limit
+	})
+	if err == nil && missing != "" {
+		err = fmt.Errorf("lab: %w within 45 s: %s", errNotSettled, missing)
+	}
+	return err
+}
+
+// until looks at the site after every change until done says so.
+func (l *lab) until(ctx context.Context, done func() bool) error {
+	for {
+		changed := l.board.change()
+		if done() {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-time.After(100 * time.Millisecond):
+		case err := <-l.failed:
+			return err
+		case <-ctx.Done():
+			return ctx.Err()
 		}
 	}
-	return all
 }
 
-// faultsByName makes the experiments of a list of names. A name may carry a host (kill@node2,
-// web-server-stop@web2); without one the fault is played on the master, or on the first web server.
-func faultsByName(s *Site, names []string) ([]fault, error) {
-	var all []fault
-	for _, name := range names {
-		if name == "all" {
-			for _, n := range s.faultNames() {
-				all = append(all, newFault(s, n, ""))
+// unsettled says what keeps the site from being settled; empty: nothing.
+func (b *board) unsettled() string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for i, n := range b.nodes {
+		want := "BACKUP"
+		if i == 0 {
+			want = "MASTER"
+		}
+		switch {
+		case n.director != unitRunning:
+			return n.Name + "'s director is " + n.director
+		case n.web != unitRunning:
+			return n.Name + "'s " + b.site.WebUnit + " is " + n.web
+		case !n.cable:
+			return n.Name + "'s cable is out"
+		case n.vrrp.State != want:
+			return fmt.Sprintf("%s is %q, not %s", n.Name, n.vrrp.State, want)
+		}
+	}
+	if h := b.holders(); len(h) != 1 || h[0] != b.nodes[0].Name {
+		return fmt.Sprintf("answering for the address: %v", h)
+	}
+	if !b.served(servedStretch) {
+		return "the client is not served"
+	}
+	return b.unsettledServers()
+}
+
+// unsettledServers says what keeps the web servers behind the nodes from being settled. Callers
+// hold b.mu.
+func (b *board) unsettledServers() string {
+	for _, w := range b.servers {
+		if w.state != unitRunning {
+			return w.Name + " is " + w.state
+		}
+		for _, n := range b.nodes {
+			if st := n.proxy.status(w.Line); st != "" && st != "UP" {
+				return n.Name + " sees " + w.Name + " " + st
 			}
+		}
+		recent := measure.Within(b.samples, now()-int64(servedStretch), math.MaxInt64)
+		if !slices.ContainsFunc(recent, func(s measure.Sample) bool { return s.Server == w.Name }) {
+			return w.Name + " gets no requests"
+		}
+	}
+	return ""
+}
+
+// proxies adds up what the proxies count; nil when one of them has told nothing.
+func (b *board) proxies() *proxyTotals {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.site.Proxy == nil {
+		return nil
+	}
+	var sum proxyTotals
+	for _, n := range b.nodes {
+		if n.proxy == nil {
+			return nil
+		}
+		sum.retries += n.totals.retries
+		sum.redispatches += n.totals.redispatches
+	}
+	return &sum
+}
+
+// count notes who answered the requests begun in [from, to), and how.
+func (b *board) count(res *Result, from, to int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	res.Served, res.Statuses, res.Reasons = make(map[string]int), make(map[string]int), make(map[string]int)
+	for _, name := range b.site.answering() {
+		res.Served[name] = 0
+	}
+	for _, s := range measure.Within(b.samples, from, to) {
+		res.Asked++
+		if s.Failed() {
+			res.Reasons[s.Error]++
+		}
+		switch {
+		case s.Status != 0:
+			res.Statuses[strconv.Itoa(s.Status)]++
+		case !s.Failed():
+			res.Served[s.Server]++
+			res.Longest = max(res.Longest, inMs(s.Took))
+		}
+	}
+}
+
+// servedStretch is for how long every request must have been answered before the client counts as served.
+const servedStretch = connectLimit + 200*time.Millisecond
+
+// served reports whether every request of the last stretch was answered. Callers hold b.mu.
+func (b *board) served(stretch time.Duration) bool {
+	if len(b.hung) > 0 || len(b.samples) == 0 {
+		return false
+	}
+	recent := measure.Within(b.samples, now()-int64(stretch), math.MaxInt64)
+	return len(recent) > 0 && measure.FailedRequests(recent) == 0
+}
+
+func (b *board) servedFor(stretch time.Duration) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.served(stretch)
+}
+
+func (b *board) heldByOtherThan(node string) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	h := b.holders()
+	return len(h) > 0 && h[0] != node || len(h) > 1
+}
+
+func (b *board) holdersNow() []string {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.holders()
+}
+
+// seenUntil is how far the observer's view reaches.
+func (b *board) seenUntil() int64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.reach
+}
+
+// measure computes the figures of a stretch.
+func (b *board) measure(from, to int64) figures {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.cost(from, to, now())
+}
+
+// takeover is the time from old's last advert to the announcement by which another node took
+// the address over since the instant from; nil when none did.
+func (b *board) takeover(from int64, old SiteNode) *float64 {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, a := range b.announced {
+		if a.At < from || a.MAC == mac(old.Address) {
 			continue
 		}
-		kind, where, elsewhere := strings.Cut(name, "@")
-		if kind == "web1-stop" {
-			kind, where, elsewhere = "web-server-stop", "web1", true
-		}
-		if !slices.Contains(s.faultNames(), kind) {
-			return nil, fmt.Errorf("lab: no fault %q on %s; there is: all, %s", name, s.Name, strings.Join(s.faultNames(), ", "))
-		}
-		if elsewhere {
-			_, isNode := s.node(where)
-			_, isServer := s.server(where)
-			if ofServer := strings.HasPrefix(kind, serverFault); ofServer && !isServer || !ofServer && !isNode {
-				return nil, fmt.Errorf("lab: fault %q: the site has no %q to play it on", name, where)
+		for i := len(b.adverts) - 1; i >= 0; i-- {
+			if v := b.adverts[i]; v.At < a.At && v.Source == old.Address.Addr().String() {
+				ms := inMs(a.At - v.At)
+				return &ms
 			}
 		}
-		all = append(all, newFault(s, kind, where))
 	}
-	return all, nil
+	return nil
 }
-
-// newFault computes what to expect from the timers in the site's files. An empty host is the
-// first that the fault can be played on.
-func newFault(s *Site, name, host string) fault {
-	if strings.HasPrefix(name, serverFault) {
-		return newServerFault(s, name, host)
-	}
-	master, backup := s.Nodes[0], s.Nodes[1]
-	if host == "" {
-		host = master.Name
-	}
-	wait, down := skew(backup.Priority), s.masterDown(backup.Priority)
-	f := fault{name: name, host: host, moves: host == master.Name, failed: -1}
-	silence := func(title string, action, undo Action) {
-		f.title, f.action, f.undo = title, action, undo
-		f.takeover, f.watch = down, down+1500*time.Millisecond
-		f.outage = [2]time.Duration{down - s.Advert, down}
-		f.formula = fmt.Sprintf("3 x %s + (256-%d)/256 s = %s after the last advert, which was sent up to %s before",
-			s.Advert, backup.Priority, rounded(down), s.Advert)
-	}
-	crash := func(title string, action, undo Action) {
-		silence(title, action, undo)
-		// The gate stays open for three adverts after the last one sent, so the old master
-		// serves on until then; the backup waits for the skew on top.
-		f.outage = [2]time.Duration{wait, wait}
-		f.formula = fmt.Sprintf("gate closes 3 x %s after the last advert; takeover at 3 x %s + (256-%d)/256 s = %s after it; "+
-			"outage is the difference, %s", s.Advert, s.Advert, backup.Priority, rounded(down), rounded(wait))
-	}
-	switch name {
-	case "stop":
-		f.title, f.action, f.undo = "stop the director", DirectorStop, DirectorStart
-		f.outage, f.takeover, f.watch = [2]time.Duration{wait, wait}, wait, wait+1500*time.Millisecond
-		f.formula = fmt.Sprintf("skew of the backup after priority 0: (256-%d)/256 s = %s", backup.Priority, rounded(wait))
-	case "kill":
-		crash("kill -9 the director", DirectorKill, DirectorStart)
-	case "freeze":
-		crash("freeze the director", DirectorFreeze, DirectorThaw)
-	case "cable":
-		silence("unplug the cable", CableOut, CableIn)
-	case "web", "web-broken":
-		f.expectCheck(s, name == "web-broken", wait)
-	case "worker-kill":
-		f.title, f.action, f.undo = "kill -9 the proxy worker", ProxyKill, BringBack
-		f.moves, f.stays, f.watch = false, host == master.Name, 2*time.Second
-		f.outage = [2]time.Duration{0, workerBack}
-		f.formula = fmt.Sprintf("the director starts another at once, within %s; the address stays", workerBack)
-	case "worker-freeze":
-		f.title, f.action, f.undo = "freeze the proxy worker", ProxyFreeze, BringBack
-		f.moves, f.watch = false, workerSilence+2*time.Second
-		f.outage = [2]time.Duration{0, workerSilence + wait + slack}
-		f.formula = fmt.Sprintf("the director replaces a worker that says nothing for %s; the check script looks every %s and fails after %s, "+
-			"and if that is earlier the backup takes over after its skew %s", workerSilence, s.CheckEvery, s.CheckLimit, rounded(wait))
-	}
-	if host != master.Name { // on the backup nothing should happen to the client
-		f.outage, f.takeover, f.formula = [2]time.Duration{}, 0, "the address is elsewhere: nothing happens"
-	}
-	return f
-}
-
-const (
-	// workerBack is how soon a proxy worker that died must be replaced.
-	workerBack = 200 * time.Millisecond
-	// workerSilence is how long a director waits for a word of its worker before it replaces it.
-	workerSilence = 6 * time.Second
-)
-
-// expectCheck computes what the site's check script makes of a web server that has ended: it
-// restarts it, and the node goes into FAULT when that does not help.
-func (f *fault) expectCheck(s *Site, broken bool, wait time.Duration) {
-	f.title, f.action, f.undo = "stop the web server", WebStop, BringBack
-	if broken {
-		f.title, f.action = "break the web server", WebBreak
-		f.failingCheck(s, wait)
-		return
-	}
-	node, _ := s.node(f.host)
-	f.moves = false // restarted by the check script, whatever the address does
-	f.outage = [2]time.Duration{0, s.CheckEvery + wait + slack}
-	f.watch = s.CheckEvery + s.CheckLimit + s.masterDown(node.Priority) + 1500*time.Millisecond
-	f.formula = fmt.Sprintf("the check looks every %s and restarts it at once; if the check itself takes longer than %s "+
-		"it fails, and the backup takes over after its skew %s", s.CheckEvery, s.CheckLimit, rounded(wait))
-}
-
-// failingCheck expects that the check script fails, at the latest because its time is up.
-func (f *fault) failingCheck(s *Site, wait time.Duration) {
-	f.outage = [2]time.Duration{wait, s.CheckEvery + s.CheckLimit + wait + slack}
-	f.takeover, f.watch = wait, s.CheckEvery+s.CheckLimit+wait+1500*time.Millisecond
-	f.formula = fmt.Sprintf("the check looks every %s, fails within %s, and the backup takes over after its skew %s",
-		s.CheckEvery, s.CheckLimit, rounded(wait))
-}
-
-// newServerFault computes what the proxy's checks and retries make of a web server's fault.
-func newServerFault(s *Site, name, host string) fault {
-	p := s.Proxy
-	if host == "" {
-		host = p.Servers[0].Name
-	}
-	f := fault{name: name, host: host, undo: ServerMend, stays: true}
-	detect := time.Duration(p.Fall) * p.Inter
-	half := 1 / float64(len(p.Servers))
-	// Servers take turns, so each has its share of the requests.
-	const turn = "every second request"
-	switch name {
-	case "web-server-stop":
-		f.title, f.action, f.watch = "stop a web server", ServerStop, detect+2*time.Second
-		f.formula = fmt.Sprintf("a refused connection is tried again, up to %d times, or passed to the other server; "+
-			"checks take it out after %d x %s; no request fails", p.Retries, p.Fall, p.Inter)
-	case "web-server-freeze":
-		f.title, f.action, f.watch, f.partial = "freeze a web server", ServerFreeze, s.answerLimit()+s.CheckLimit/6, true
-		// Those who ask later are still waiting when the server goes on. Were it frozen for longer,
-		// the check script of the master, which asks through the proxy too, might wait until its
-		// time is up: then the address moves, by luck.
-		over := f.watch - s.answerLimit()
-		f.failed = half * float64(over) / float64(f.watch)
-		f.formula = fmt.Sprintf("the kernel still accepts its connections, which is all the proxy's checks look at: it stays in, and %s "+
-			"waits up to the proxy's %s for it; the client gives up after %s, and thawed after %s it still finds the others waiting",
-			turn, p.ServerTimeout, s.answerLimit(), rounded(f.watch))
-	case "web-server-slow":
-		f.title, f.action, f.watch, f.partial = "make a web server slow", ServerSlow, detect+3*time.Second, true
-		f.formula = fmt.Sprintf("%s takes %s; none fails", turn, slowAnswer)
-	case "web-server-500":
-		f.title, f.action, f.watch, f.partial, f.failed = "let a web server answer 500", ServerFail, detect+2*time.Second, true, half
-		f.formula = fmt.Sprintf("the checks only connect, so it stays in: %s is answered 500, passed on as it is", turn)
-	}
-	return f
-}
-
-func rounded(d time.Duration) time.Duration { return d.Round(time.Millisecond) }
