@@ -105,6 +105,10 @@ func (w *walker) argument(k keyword, a arg, tok token) (value, bool) {
 	case aChoice:
 		if !slices.Contains(a.choices, tok.text) {
 			if i := slices.IndexFunc(a.choices, func(c string) bool { return strings.EqualFold(c, tok.text) }); i >= 0 {
+				if a.anyCase {
+					v.tok.text = a.choices[i]
+					return v, true
+				}
 				return wrong("must be written " + a.choices[i])
 			}
 			return wrong("must be one of " + strings.Join(a.choices, ", "))

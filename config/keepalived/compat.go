@@ -56,7 +56,7 @@ const linesAndFiles = `
 func writeCounts(b *bytes.Buffer) {
 	counts := make(map[state]int)
 	for _, p := range places {
-		for _, k := range table[p] {
+		for _, k := range vocabulary[p] {
 			counts[k.state]++
 		}
 	}
@@ -66,7 +66,7 @@ func writeCounts(b *bytes.Buffer) {
 // writePlace writes the words of one place as a table.
 func writePlace(b *bytes.Buffer, p place) {
 	fmt.Fprintf(b, "\n## %s\n\n| word | values | default | | what it does |\n|---|---|---|---|---|\n", p)
-	for _, k := range table[p] {
+	for _, k := range vocabulary[p] {
 		var values []string
 		for _, a := range k.args {
 			values = append(values, a.String())

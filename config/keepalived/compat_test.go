@@ -57,13 +57,13 @@ func intendedDifferences(t *testing.T) []string {
 
 // TestTable checks the table against itself.
 func TestTable(t *testing.T) {
-	if len(places) != len(table) {
-		t.Errorf("%d places in the manual, %d in the table", len(places), len(table))
+	if len(places) != len(vocabulary) {
+		t.Errorf("%d places in the manual, %d in the table", len(places), len(vocabulary))
 	}
 	opened := map[place]bool{topLevel: true}
 	for _, p := range places {
 		seen := make(map[string]bool)
-		for _, k := range table[p] {
+		for _, k := range vocabulary[p] {
 			if seen[k.word] {
 				t.Errorf("%s is twice in %s", k.word, p)
 			}

@@ -32,6 +32,7 @@ type builder struct {
 	current
 
 	global    globalDraft
+	directing directingDraft
 	instances []*instanceDraft
 	groups    []*groupDraft
 	scripts   []*scriptDraft
@@ -49,14 +50,23 @@ type names struct {
 
 func newBuilder(r *report) *builder {
 	return &builder{report: r, lost: make(map[string]bool),
+		directing: directingDraft{groups: make(map[string]*addressGroup), trackFiles: make(map[string]*trackFileDraft)},
 		byName: names{make(map[string]*instanceDraft), make(map[string]*groupDraft), make(map[string]*scriptDraft)}}
 }
 
-// current is the definition being read; at most one is set.
+// current is the definition being read; at most one is set, but for those in another.
 type current struct {
 	instance *instanceDraft
 	group    *groupDraft
 	script   *scriptDraft
+
+	virtual   *virtualDraft
+	real      *realDraft       // in virtual
+	check     *checkDraft      // in real
+	url       *urlDraft        // in check
+	host      *connectionDraft // in check
+	addresses *addressGroup
+	trackFile *trackFileDraft
 }
 
 type globalDraft struct {

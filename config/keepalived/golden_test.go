@@ -8,11 +8,13 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -83,7 +85,7 @@ func dumpField(out *bytes.Buffer, indent, name string, f reflect.Value) {
 	case config.Position:
 		fmt.Fprintf(out, "%s%s: %v\n", indent, name, v)
 		return
-	case time.Duration, netip.Addr, netip.Prefix, []string:
+	case time.Duration, netip.Addr, netip.AddrPort, netip.Prefix, []string, *regexp.Regexp, *[16]byte, []byte, [][2]int, table.Key:
 		fmt.Fprintf(out, "%s%s: %q\n", indent, name, fmt.Sprint(v))
 		return
 	case *config.Script:
@@ -104,6 +106,9 @@ func dumpField(out *bytes.Buffer, indent, name string, f reflect.Value) {
 		return
 	}
 	switch f.Kind() {
+	case reflect.Pointer:
+		fmt.Fprintf(out, "%s%s\n", indent, name)
+		dump(out, indent+"  ", f.Elem())
 	case reflect.Struct:
 		fmt.Fprintf(out, "%s%s\n", indent, name)
 		dump(out, indent+"  ", f)
@@ -111,6 +116,10 @@ func dumpField(out *bytes.Buffer, indent, name string, f reflect.Value) {
 		for i := range f.Len() {
 			fmt.Fprintf(out, "%s%s\n", indent, name)
 			e := f.Index(i)
+			if k, ok := e.Interface().(table.Key); ok {
+				fmt.Fprintf(out, "%s  %v\n", indent, k)
+				continue
+			}
 			if e.Kind() == reflect.Pointer {
 				e = e.Elem()
 			}

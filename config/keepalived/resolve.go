@@ -32,6 +32,7 @@ func (b *builder) site() *config.Site {
 			s.Groups = append(s.Groups, &d.SyncGroup)
 		}
 	}
+	s.Directing = b.directingSite()
 	b.checkVRIDs()
 	b.checkSharedAddresses()
 	for _, d := range b.scripts {

@@ -82,20 +82,9 @@ func (b *builder) setInitFail(*statement, []value) { b.script.InitFail = true }
 // setNotify reads COMMAND [USER [GROUP]] for the notify words of instance and group.
 func (b *builder) setNotify(s *statement, _ []value) {
 	notify := b.notify()
-	command, ok := b.command(s)
+	command, ok := b.ownedCommand(s)
 	if !ok {
 		return
-	}
-	command.Pos = s.word.pos
-	if len(s.args) > 1 {
-		command.Owner.User = s.args[1].text
-	}
-	if len(s.args) > 2 {
-		command.Owner.Group = s.args[2].text
-	}
-	if len(s.args) > 3 {
-		b.report.warn(s.args[3].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[3].text), q(s.word.text)),
-			"a command with arguments must be in quotes; user and group may follow")
 	}
 	switch s.word.text {
 	case "notify_master":
@@ -111,6 +100,26 @@ func (b *builder) setNotify(s *statement, _ []value) {
 	case "notify":
 		notify.Any = command
 	}
+}
+
+// ownedCommand reads COMMAND [USER [GROUP]].
+func (b *builder) ownedCommand(s *statement) (config.Command, bool) {
+	command, ok := b.command(s)
+	if !ok {
+		return command, false
+	}
+	command.Pos = s.word.pos
+	if len(s.args) > 1 {
+		command.Owner.User = s.args[1].text
+	}
+	if len(s.args) > 2 {
+		command.Owner.Group = s.args[2].text
+	}
+	if len(s.args) > 3 {
+		b.report.warn(s.args[3].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[3].text), q(s.word.text)),
+			"a command with arguments must be in quotes; user and group may follow")
+	}
+	return command, true
 }
 
 func (b *builder) notify() *config.Notify {

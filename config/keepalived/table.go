@@ -109,6 +109,8 @@ type arg struct {
 	whole    bool // of a duration: Keepalived 2.2.7 takes no fractions
 	choices  []string
 	optional bool
+	// anyCase: a choice may be written in small letters.
+	anyCase bool
 	// loose: a value out of range is brought into it, with a warning, as Keepalived does.
 	loose bool
 }
@@ -152,6 +154,8 @@ func restOrNone() arg { return arg{kind: theRest, name: "…", optional: true} }
 
 func (a arg) opt() arg { a.optional = true; return a }
 
+func (a arg) inAnyCase() arg { a.anyCase = true; return a }
+
 func (a arg) clamped() arg { a.loose = true; return a }
 
 // lookup finds a word of a place.
@@ -160,5 +164,5 @@ func lookup(p place, word string) (keyword, bool) {
 	if !ok {
 		return keyword{}, false
 	}
-	return table[p][i], true
+	return vocabulary[p][i], true
 }

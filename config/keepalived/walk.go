@@ -220,7 +220,7 @@ func (w *walker) recover(k keyword, s *statement) {
 // advice to use it, or one of another place.
 func hint(p place, text string) (near, advice string) {
 	best := config.SlipsAllowed(text) + 1
-	for _, k := range table[p] {
+	for _, k := range vocabulary[p] {
 		if d := config.Slips(text, k.word, best); d < best {
 			near, best = k.word, d
 		}
@@ -233,7 +233,7 @@ func hint(p place, text string) (near, advice string) {
 	}
 	var home place
 	for _, other := range places {
-		for _, k := range table[other] {
+		for _, k := range vocabulary[other] {
 			if d := config.Slips(text, k.word, best); d < best {
 				near, home, best = k.word, other, d
 			}

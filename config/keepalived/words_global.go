@@ -5,6 +5,7 @@ const (
 	noSNMP     = "it only concerns monitoring: use evenkeel show, or the metrics"
 	alwaysSafe = "a reload always checks the whole file first and keeps the old one if it is wrong"
 	noFirewall = "only no_accept and use_vmac need a firewall, and they are not supported yet"
+	noMarks    = "every address of a group is a service of its own"
 	buffers    = "socket buffers are chosen by the program"
 )
 
@@ -73,18 +74,20 @@ var globalWords = []keyword{
 	{word: "notify_fifo_script", args: []arg{rest("COMMAND")}, state: refused, help: "reader of the pipe"},
 	{word: "vrrp_notify_fifo", args: []arg{rest("PATH")}, state: refused, help: "pipe that gets changes of instances"},
 	{word: "vrrp_notify_fifo_script", args: []arg{rest("COMMAND")}, state: refused, help: "reader of the pipe"},
-	{word: "lvs_notify_fifo", args: []arg{rest("PATH")}, state: harmless, help: "pipe that gets changes of real servers", why: noLVS},
-	{word: "lvs_notify_fifo_script", args: []arg{rest("COMMAND")}, state: harmless, help: "reader of the pipe", why: noLVS},
+	{word: "lvs_notify_fifo", args: []arg{rest("PATH")}, state: refused, help: "pipe that gets changes of real servers", why: "use notify_up, notify_down, quorum_up and quorum_down"},
+	{word: "lvs_notify_fifo_script", args: []arg{rest("COMMAND")}, state: refused, help: "reader of the pipe"},
 	{word: "vrrp_notify_priority_changes", args: []arg{onOff()}, state: harmless, help: "tell pipes of priorities too", why: "there are no pipes yet"},
 	{word: "fifo_write_vrrp_states_on_reload", args: []arg{alone()}, state: harmless, help: "tell pipes all states after a reload", why: "there are no pipes yet"},
-	{word: "rs_init_notifies", args: []arg{onOff()}, state: harmless, help: "notify the first state of real servers", why: noLVS},
-	{word: "checker_log_all_failures", args: []arg{onOff()}, state: harmless, help: "log each failed check", why: noLVS},
+	{word: "rs_init_notifies", args: []arg{onOff()}, def: "off", help: "notify_up and notify_down for the first state of a server too", set: (*builder).setInitNotifies},
+	{word: "checker_log_all_failures", args: []arg{onOff()}, def: "off", help: "log each failed check", set: (*builder).setAllFailures},
 
-	// LVS.
-	{word: "lvs_sync_daemon", args: []arg{rest("INTERFACE")}, state: harmless, help: "share the kernel's connections with the other node", why: noLVS},
-	{word: "lvs_timeouts", args: []arg{rest("TIMEOUTS")}, state: harmless, help: "the kernel's connection timeouts", why: noLVS},
-	{word: "lvs_flush", args: []arg{alone()}, state: harmless, help: "empty the kernel's table at start", why: noLVS},
-	{word: "lvs_flush_on_stop", args: []arg{choice("VS").opt()}, state: harmless, help: "empty the kernel's table at stop", why: noLVS},
+	// Virtual servers.
+	{word: "lvs_sync_daemon", args: []arg{rest("INTERFACE [inst] INSTANCE, id, maxlen, port, ttl NUMBER, group ADDRESS")}, help: "tell the other director of connections; with INSTANCE, by its state", set: (*builder).setSyncDaemon},
+	{word: "lvs_timeouts", args: []arg{rest("tcp, tcpfin, udp SECONDS")}, def: "900, 120, 300", help: "how long silent connections are remembered", set: (*builder).setTimeouts},
+	{word: "lvs_flush", args: []arg{alone()}, def: "off", help: "empty the table at the start", set: (*builder).setFlush},
+	{word: "lvs_flush_on_stop", args: []arg{choice("VS").opt()}, def: "off", help: "empty the table at the end; VS: of what is ours", set: (*builder).setFlushOnStop},
+	{word: "lvs_driver", args: []arg{choice("auto", "ipvs", "xdp")}, own: true, def: "auto", help: "what forwards: the kernel's IPVS or our own plane; auto: IPVS where it is", set: (*builder).setDriver},
+	{word: "lvs_table_size", args: []arg{integer(1024, 16777216)}, own: true, def: "1048576", help: "connections that our own plane remembers", set: (*builder).setTableSize},
 
 	// Firewall.
 	{word: "vrrp_iptables", args: []arg{restOrNone()}, state: harmless, instead: "nftables", help: "iptables chains to use", why: noFirewall},
@@ -93,9 +96,9 @@ var globalWords = []keyword{
 	{word: "nftables_priority", args: []arg{integer(-2147483648, 2147483647)}, state: harmless, def: "-1", help: "priority of its chains", why: noFirewall},
 	{word: "nftables_counters", args: []arg{alone()}, state: harmless, help: "counters in its rules", why: noFirewall},
 	{word: "nftables_ifindex", args: []arg{alone()}, state: harmless, help: "interfaces by number", why: noFirewall},
-	{word: "nftables_ipvs", args: []arg{word("TABLE").opt()}, state: harmless, help: "nftables table of virtual servers", why: noLVS},
-	{word: "nftables_ipvs_priority", args: []arg{integer(-2147483648, 2147483647)}, state: harmless, help: "priority of its chains", why: noLVS},
-	{word: "nftables_ipvs_start_fwmark", args: []arg{integer(1, 2147483647)}, state: harmless, def: "1000", help: "first mark used", why: noLVS},
+	{word: "nftables_ipvs", args: []arg{word("TABLE").opt()}, state: harmless, help: "nftables table of virtual servers", why: noMarks},
+	{word: "nftables_ipvs_priority", args: []arg{integer(-2147483648, 2147483647)}, state: harmless, help: "priority of its chains", why: noMarks},
+	{word: "nftables_ipvs_start_fwmark", args: []arg{integer(1, 2147483647)}, state: harmless, def: "1000", help: "first mark used", why: noMarks},
 
 	// Scheduling and buffers.
 	{word: "max_auto_priority", args: []arg{integer(-1, 99).opt()}, state: harmless, def: "0", help: "raise own priority when late", why: process},

@@ -1,8 +1,8 @@
 package keepalived
 
-// table holds every word of the dialect by the place it may stand in. The parser,
+// vocabulary holds every word of the dialect by the place it may stand in. The parser,
 // its hints and docs/compat.md all come from it.
-var table = map[place][]keyword{
+var vocabulary = map[place][]keyword{
 	topLevel:     topWords,
 	inGlobal:     globalWords,
 	inInstance:   instanceWords,
@@ -39,8 +39,8 @@ var places = []place{topLevel, inGlobal, inInstance, inAuth, inAuthHMAC, inGroup
 
 // index finds a word of a place in the table.
 var index = func() map[place]map[string]int {
-	all := make(map[place]map[string]int, len(table))
-	for p, words := range table {
+	all := make(map[place]map[string]int, len(vocabulary))
+	for p, words := range vocabulary {
 		all[p] = make(map[string]int, len(words))
 		for i, k := range words {
 			all[p][k.word] = i
@@ -50,7 +50,6 @@ var index = func() map[place]map[string]int {
 }()
 
 const (
-	noLVS   = "virtual servers are not supported yet, so there is nothing it could change"
 	noVMAC  = "virtual MAC addresses are not supported yet"
 	process = "there is one process, and it schedules itself"
 )
@@ -65,13 +64,16 @@ var topWords = []keyword{
 		set: (*builder).openScript, end: (*builder).closeScript},
 	{word: "vrrp_track_process", args: []arg{word("NAME")}, block: inProcess, multi: true, state: refused, help: "a check that a process runs",
 		why: "use a vrrp_script with pidof or pgrep"},
-	{word: "track_file", args: []arg{word("NAME")}, block: inTrackFile, multi: true, state: refused, help: "a number in a file that moves priorities",
-		why: "use a vrrp_script that reads the file"},
-	{word: "vrrp_track_file", args: []arg{word("NAME")}, block: inTrackFile, multi: true, state: refused, help: "old name of track_file"},
+	{word: "track_file", args: []arg{word("NAME")}, block: inTrackFile, multi: true, help: "a number in a file that moves the weights of real servers (FILE_CHECK)",
+		set: (*builder).openTrackFile, end: (*builder).closeTrackFile},
+	{word: "vrrp_track_file", args: []arg{word("NAME")}, block: inTrackFile, multi: true, help: "old name of track_file",
+		set: (*builder).openTrackFile, end: (*builder).closeTrackFile},
 	{word: "bfd_instance", args: []arg{word("NAME")}, block: inBFD, multi: true, state: refused, help: "a BFD session with a neighbour"},
-	{word: "virtual_server", args: []arg{rest("ADDRESS PORT")}, block: inVirtual, multi: true, state: refused, help: "a service balanced over real servers by the kernel"},
-	{word: "virtual_server_group", args: []arg{word("NAME")}, entries: true, multi: true, state: refused, help: "addresses that share one virtual_server"},
-	{word: "SSL", block: inSSL, state: refused, help: "client certificate of SSL_GET"},
+	{word: "virtual_server", args: []arg{rest("ADDRESS [PORT], fwmark NUMBER or group NAME")}, block: inVirtual, multi: true, help: "a service spread over real servers",
+		set: (*builder).openVirtual, end: (*builder).closeVirtual},
+	{word: "virtual_server_group", args: []arg{word("NAME")}, entries: true, multi: true, help: "addresses that share one virtual_server",
+		set: (*builder).openGroupOfAddresses, entry: (*builder).addGroupEntry, end: (*builder).closeGroupOfAddresses},
+	{word: "SSL", block: inSSL, help: "client certificate of SSL_GET, and the authority of servers", set: (*builder).openTLS, end: (*builder).closeTLS},
 	{word: "static_ipaddress", entries: true, multi: true, state: refused, help: "addresses that stay whoever is master"},
 	{word: "static_routes", entries: true, multi: true, state: refused, help: "routes that stay whoever is master"},
 	{word: "static_rules", entries: true, multi: true, state: refused, help: "routing rules that stay whoever is master"},
@@ -81,7 +83,7 @@ var topWords = []keyword{
 	{word: "linkbeat_interfaces", entries: true, state: harmless, help: "interfaces to poll for carrier", why: "the kernel reports carrier by itself"},
 	{word: "linkbeat_use_polling", state: harmless, help: "poll interfaces for carrier", why: "the kernel reports carrier by itself"},
 	{word: "net_namespace", args: []arg{word("NAME")}, state: refused, help: "run in this network namespace", why: "start evenkeel in it: ip netns exec NAME"},
-	{word: "net_namespace_ipvs", args: []arg{word("NAME")}, state: harmless, help: "network namespace of the kernel's virtual servers", why: noLVS},
+	{word: "net_namespace_ipvs", args: []arg{word("NAME")}, state: refused, help: "network namespace of the kernel's virtual servers", why: "start evenkeel in it: ip netns exec NAME"},
 	{word: "namespace_with_ipsets", args: []arg{alone()}, state: harmless, help: "allow ipsets with a namespace", why: "no ipsets are used"},
 	{word: "instance", args: []arg{word("NAME")}, state: harmless, help: "name of this process among several", why: "it only names pid files there"},
 	{word: "use_pid_dir", args: []arg{alone()}, state: harmless, help: "where pid files go", why: "there are no pid files"},
@@ -99,12 +101,6 @@ var hmacWords = []keyword{
 	{word: "mode", args: []arg{word("MODE")}, state: refused, absent: newer, def: "enforce", help: "what happens to unsigned adverts"},
 	{word: "anti_replay", args: []arg{word("MODE")}, state: refused, absent: newer, def: "time", help: "how repeated adverts are seen"},
 	{word: "time_window", args: []arg{seconds(1, 300)}, state: refused, absent: newer, help: "how far clocks may differ"},
-}
-
-var trackFileWords = []keyword{
-	{word: "file", args: []arg{word("PATH")}, state: refused, help: "the file to watch"},
-	{word: "weight", args: []arg{integer(-254, 254), restOrNone()}, state: refused, def: "1", help: "what the number in it is multiplied with"},
-	{word: "init_file", args: []arg{restOrNone()}, state: refused, help: "write the file at start"},
 }
 
 var processWords = []keyword{

@@ -1,0 +1,193 @@
+package keepalived
+
+import (
+	"fmt"
+	"math/bits"
+	"net/netip"
+	"slices"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/lvs/table"
+)
+
+func sorted(names []string) []string {
+	slices.Sort(names)
+	return names
+}
+
+// resolveScheduler settles how connections are spread.
+func (b *builder) resolveScheduler(v *virtualDraft) {
+	if !v.scheduler.set && len(v.servers) > 0 {
+		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no lb_algo: wlc is used", q(v.Name)), "add a line: lb_algo NAME")
+	}
+	v.Template.Scheduler = v.scheduler.or("wlc")
+	hashes := v.Template.Scheduler == "sh" || v.Template.Scheduler == "mh"
+	for _, f := range v.flags {
+		named := f.tok.text[:2] == "sh" || f.tok.text[:2] == "mh"
+		switch {
+		case named && !hashes:
+			b.report.tolerate(f.tok.pos, "no-effect", fmt.Sprintf("%s has no effect with lb_algo %s", q(f.tok.text), v.Template.Scheduler), "it is for sh and mh")
+			continue
+		case named && f.early:
+			b.report.strictOnly(f.tok.pos, "order", fmt.Sprintf("%s stands before lb_algo: keepalived ignores it here", q(f.tok.text)), "move it down")
+		}
+		v.Template.Flags |= f.flag
+	}
+	if !v.onePacket.val {
+		return
+	}
+	if !v.mark.set && v.Template.Protocol != table.UDP {
+		b.report.tolerate(v.onePacket.tok.pos, "no-effect", "ops has no effect: it is for UDP", "")
+		return
+	}
+	v.Template.Flags |= table.OnePacket
+}
+
+// resolvePersistence settles how long a client stays with its server, and what a client is.
+func (b *builder) resolvePersistence(v *virtualDraft, entries []groupEntry) {
+	timeout := v.persistence.val
+	if timeout == 0 && v.granularity.set {
+		timeout = defaultPersistence // as in Keepalived: a granularity makes no sense without
+	}
+	for _, e := range entries {
+		if e.mark == 0 && e.port == 0 && timeout == 0 {
+			b.report.tolerate(v.Pos, "port", fmt.Sprintf("virtual_server %s is for every port, so it is made persistent", q(v.Name)), "give it a port, or add a line: persistence_timeout 360")
+			timeout = defaultPersistence
+		}
+	}
+	t := &v.Template
+	t.Granularity = 32
+	if v.family {
+		t.Granularity = 128
+	}
+	if v.granularity.set {
+		if n, ok := b.granularityOf(v); ok {
+			t.Granularity = n
+		}
+	}
+	if timeout > 0 {
+		t.Flags |= table.Persistent
+		t.Timeout = timeout
+	}
+	if v.engine.set {
+		if timeout == 0 {
+			b.report.warn(v.engine.tok.pos, "no-effect", "persistence_engine has no effect without persistence_timeout", "")
+			return
+		}
+		t.Engine = v.engine.val
+	}
+}
+
+// granularityOf reads a mask, or a number of bits.
+// Differs from Keepalived: for IPv4 too, a number is one of bits. There, 24 is the mask 0.0.0.24.
+func (b *builder) granularityOf(v *virtualDraft) (int, bool) {
+	tok := v.granularity.tok
+	if n, ok := wholeNumber(tok.text); ok {
+		most := 32
+		if v.family {
+			most = 128
+		}
+		switch {
+		case n >= 1 && n <= most && !v.family:
+			b.report.warn(tok.pos, "granularity", fmt.Sprintf("persistence_granularity %s is taken as a number of bits; keepalived takes it as the mask 0.0.0.%s", tok.text, tok.text), "write it as a mask")
+			return n, true
+		case n >= 1 && n <= most:
+			return n, true
+		case v.family:
+			b.report.bad(tok.pos, "out-of-range", fmt.Sprintf("persistence_granularity %s: must be from 1 to 128", q(tok.text)), "")
+			return 0, false
+		}
+		b.report.refuse(tok.pos, "out-of-range", fmt.Sprintf("persistence_granularity %s: is no mask", q(tok.text)), "write a mask, as 255.255.255.0")
+		return 0, false
+	}
+	addr, err := netip.ParseAddr(tok.text)
+	if err != nil || !addr.Is4() || v.family {
+		b.report.bad(tok.pos, "bad-value", fmt.Sprintf("persistence_granularity %s: must be a mask for IPv4, a number of bits for IPv6", q(tok.text)), "")
+		return 0, false
+	}
+	a := addr.As4()
+	mask := uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
+	ones := bits.LeadingZeros32(^mask)
+	if ones == 0 || mask<<ones != 0 && ones < 32 {
+		b.report.refuse(tok.pos, "bad-value", fmt.Sprintf("persistence_granularity %s: must be ones, then zeros", q(tok.text)), "as 255.255.255.0")
+		return 0, false
+	}
+	return ones, true
+}
+
+// resolveKeys lists what a virtual server serves. No two may serve the same.
+func (b *builder) resolveKeys(v *virtualDraft, entries []groupEntry, taken map[table.Key]config.Position) {
+	own := make(map[table.Key]bool)
+	for _, e := range entries {
+		for addr := e.first; ; addr = addr.Next() {
+			k := table.Key{Mark: e.mark, IPv6: v.family}
+			if e.ipv6.set {
+				k.IPv6 = e.ipv6.val
+			}
+			if e.mark == 0 {
+				k = table.Key{Protocol: v.Template.Protocol, Addr: netip.AddrPortFrom(addr, e.port), IPv6: addr.Is6()}
+			}
+			if b.claim(v, e, k, own, taken) {
+				v.Keys = append(v.Keys, k)
+			}
+			if addr == e.last {
+				break
+			}
+		}
+	}
+}
+
+// claim reserves a key for a virtual server.
+func (b *builder) claim(v *virtualDraft, e groupEntry, k table.Key, own map[table.Key]bool, taken map[table.Key]config.Position) bool {
+	if own[k] {
+		b.report.warn(e.tok.pos, "repeated", fmt.Sprintf("%s is given again and left out", k), "")
+		return false
+	}
+	own[k] = true
+	if first, ok := taken[k]; ok {
+		// Differs from Keepalived: two virtual servers for the same packets are an error. There
+		// each takes the other's servers out of the kernel's table.
+		b.report.refuse(v.Pos, "duplicate-service", fmt.Sprintf("virtual_server %s: %s is served by another one", q(v.Name), k), "it is at "+first.String())
+		return false
+	}
+	taken[k] = v.Pos
+	return true
+}
+
+// fitsDriver refuses, with lvs_driver xdp, what our own plane cannot do. With auto or ipvs, the
+// kernel may.
+func (b *builder) fitsDriver(v *virtualDraft) {
+	if b.directing.driver.val != config.DriverXDP {
+		return
+	}
+	cannot := func(tok token, what string) {
+		b.report.refuse(tok.pos, "not-supported", what+" is not supported by lvs_driver xdp", "use lvs_driver ipvs")
+	}
+	if s := v.scheduler; s.set && slices.Contains([]string{"lblc", "lblcr", "dh", "fo", "ovf", "sed", "nq", "twos"}, s.val) {
+		cannot(s.tok, "lb_algo "+s.val)
+	}
+	if v.protocol.set && v.protocol.val == table.SCTP {
+		cannot(v.protocol.tok, "protocol SCTP")
+	}
+	if v.engine.set {
+		cannot(v.engine.tok, "persistence_engine")
+	}
+	if v.mark.set {
+		cannot(v.mark.tok, "fwmark")
+	} else if g := b.directing.groups[v.group.val]; v.group.set && g != nil {
+		for _, e := range g.entries {
+			if e.mark != 0 {
+				cannot(e.tok, "fwmark")
+			}
+		}
+	}
+	tunnels := []opt[forwarding]{v.forward, v.sorryKind}
+	for _, r := range v.servers {
+		tunnels = append(tunnels, r.forward)
+	}
+	for _, f := range tunnels {
+		if f.set && f.val.method == table.Tunnel && f.val.wrap.Type == table.GRE {
+			cannot(f.tok, "a tunnel of type gre")
+		}
+	}
+}

@@ -1,0 +1,326 @@
+package keepalived
+
+import (
+	"fmt"
+	"net/netip"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/lvs/table"
+)
+
+// directingSite turns the drafts of virtual servers into the model; nil if there is none.
+func (b *builder) directingSite() *config.Directing {
+	g := &b.directing
+	if len(g.virtuals) == 0 {
+		return nil
+	}
+	d := &config.Directing{Driver: g.driver.val, Timeouts: g.timeouts, Flush: g.flush, FlushOnStop: g.flushOnStop,
+		TableSize: g.tableSize, LogAllFailures: g.logAll, InitNotifies: g.initNotify}
+	b.resolveSync(d)
+	taken := make(map[table.Key]config.Position)
+	for _, v := range g.virtuals {
+		if b.finishVirtual(v, taken) {
+			d.Servers = append(d.Servers, &v.VirtualServer)
+		}
+	}
+	if len(d.Servers) == 0 {
+		return nil
+	}
+	return d
+}
+
+// resolveSync settles whose state lvs_sync_daemon follows, and its number.
+func (b *builder) resolveSync(d *config.Directing) {
+	s := b.directing.sync
+	if s == nil {
+		return
+	}
+	daemon := s.Daemon
+	if name := s.instance.text; name != "" {
+		instance := b.byName.instances[name]
+		if instance == nil {
+			if !b.lost[name] {
+				// Differs from Keepalived: lvs_sync_daemon must name a vrrp_instance there is. There,
+				// neither daemon starts, and nothing says so.
+				b.report.refuse(s.instance.pos, "unknown-name", fmt.Sprintf("there is no vrrp_instance %s", q(name)), nearestName(name, b.instanceNames()))
+			}
+			return
+		}
+		d.SyncInstance = name
+		daemon.ID = instance.VRID
+	}
+	if s.id.set {
+		daemon.ID = uint8(s.id.val)
+	}
+	d.Sync = &daemon
+}
+
+// finishVirtual fills in one virtual server. It reports false if there is nothing to serve.
+func (b *builder) finishVirtual(v *virtualDraft, taken map[table.Key]config.Position) bool {
+	entries, ok := b.entriesOf(v)
+	if !ok {
+		return false
+	}
+	b.resolveProtocol(v, entries)
+	b.resolveVirtualFamily(v, entries)
+	b.resolveServers(v, entries)
+	b.resolvePersistence(v, entries)
+	b.resolveScheduler(v)
+	b.resolveKeys(v, entries, taken)
+	b.resolveSorry(v, entries)
+	b.resolveQuorum(v)
+	b.fitsDriver(v)
+	v.VirtualHost = v.host.val
+	if len(v.Servers) > 0 {
+		return true
+	}
+	if !v.broken && len(v.servers) == 0 {
+		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no real_server: it is left out", q(v.Name)), "add a block: real_server ADDRESS PORT { … }")
+	}
+	return false
+}
+
+// entriesOf are the addresses and marks a virtual server is for.
+func (b *builder) entriesOf(v *virtualDraft) ([]groupEntry, bool) {
+	switch {
+	case v.mark.set:
+		return []groupEntry{{tok: v.mark.tok, mark: v.mark.val, ipv6: v.ipv6}}, true
+	case !v.group.set:
+		return []groupEntry{{tok: v.head, first: v.at.addr, last: v.at.addr, port: v.at.port}}, true
+	}
+	g := b.directing.groups[v.group.val]
+	if g == nil {
+		var names []string
+		for name := range b.directing.groups {
+			names = append(names, name)
+		}
+		// Differs from Keepalived: a virtual_server of a group that is not there is an error. There
+		// it is left out in silence.
+		b.report.refuse(v.group.tok.pos, "unknown-name", fmt.Sprintf("there is no virtual_server_group %s", q(v.group.val)), nearestOf(v.group.val, names))
+		return nil, false
+	}
+	return g.entries, len(g.entries) > 0 && !g.wrong
+}
+
+// resolveProtocol settles the protocol of services by address, and the name.
+func (b *builder) resolveProtocol(v *virtualDraft, entries []groupEntry) {
+	addresses := false
+	for _, e := range entries {
+		addresses = addresses || e.mark == 0
+	}
+	if !addresses {
+		if v.protocol.set {
+			b.report.tolerate(v.protocol.tok.pos, "no-effect", "protocol has no effect on a service by fwmark, which is for every one", "leave it out")
+		}
+		return
+	}
+	if !v.protocol.set && !v.broken {
+		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no protocol: UDP is used, as keepalived does", q(v.Name)), "add a line: protocol TCP")
+	}
+	v.Template.Protocol = v.protocol.or(table.UDP)
+	if v.Template.Protocol != table.TCP {
+		v.Name += " " + v.Template.Protocol.String() // the same address may have a TCP service
+	}
+}
+
+// resolveVirtualFamily settles the family of a virtual server: of its addresses, its servers, or
+// as ip_family says.
+func (b *builder) resolveVirtualFamily(v *virtualDraft, entries []groupEntry) {
+	var has [2]bool // IPv4, IPv6
+	for _, e := range entries {
+		if e.mark == 0 {
+			has[index6(e.first.Is6())] = true
+		} else if e.ipv6.set {
+			has[index6(e.ipv6.val)] = true
+		}
+	}
+	switch {
+	case v.mark.set && v.ipv6.set:
+		v.family = v.ipv6.val
+	case has[0] != has[1]:
+		v.family = has[1]
+	case has[0] && has[1] && v.ipv6.set:
+		v.family = v.ipv6.val
+	default:
+		v.family = v.serversFamily()
+	}
+	if v.ipv6.set && v.ipv6.val != v.family {
+		b.report.bad(v.ipv6.tok.pos, "family", fmt.Sprintf("ip_family %s, but the addresses are %s", v.ipv6.tok.text, family(v.family)), "leave it out")
+	}
+}
+
+func index6(ipv6 bool) int {
+	if ipv6 {
+		return 1
+	}
+	return 0
+}
+
+// serversFamily is that of the first server that is not behind a tunnel, else of all, if they
+// are of one, else IPv4.
+func (v *virtualDraft) serversFamily() bool {
+	six := len(v.servers) > 0
+	for _, r := range v.servers {
+		if r.forward.or(v.forward.val).method != table.Tunnel {
+			return r.at.addr.Is6()
+		}
+		six = six && r.at.addr.Is6()
+	}
+	return six
+}
+
+// resolveServers fills in the real servers.
+func (b *builder) resolveServers(v *virtualDraft, entries []groupEntry) {
+	if !v.forward.set && len(v.servers) > 0 {
+		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no lb_kind: NAT is used", q(v.Name)), "add a line: lb_kind NAT, DR or TUN")
+	}
+	seen := make(map[netip.AddrPort]bool)
+	for _, r := range v.servers {
+		if !b.finishReal(v, r, entries) {
+			continue
+		}
+		if seen[r.Addr] {
+			b.report.tolerate(r.Pos, "repeated", fmt.Sprintf("real_server %s is given again and left out", r.Addr), "")
+			continue
+		}
+		seen[r.Addr] = true
+		v.Servers = append(v.Servers, &r.RealServer)
+	}
+}
+
+// finishReal fills in one real server, and reports false if it cannot be used.
+func (b *builder) finishReal(v *virtualDraft, r *realDraft, entries []groupEntry) bool {
+	f := r.forward.or(v.forward.val)
+	port, ok := b.destination(v, r.at, f, entries, "real_server")
+	if !ok {
+		v.broken = true
+		return false
+	}
+	r.Addr = netip.AddrPortFrom(r.at.addr, port)
+	r.Method, r.Wrap = f.method, f.wrap
+	r.Weight = r.weight.or(v.weight.or(1))
+	r.Alpha = r.alpha.or(v.alpha.val)
+	r.InhibitOnFailure = r.inhibit.or(v.inhibit.val)
+	r.VirtualHost = r.host.or(v.host.val)
+	if r.Upper > 0 && r.Lower >= r.Upper {
+		b.report.warn(r.Pos, "out-of-range", fmt.Sprintf("lthreshold %d is not below uthreshold %d", r.Lower, r.Upper), "")
+	}
+	for _, c := range r.checks {
+		r.Checkers = append(r.Checkers, b.finishCheck(v, r, c, entries)...)
+	}
+	return true
+}
+
+// destination checks a server against the services it is for, and gives its port: as written, or
+// that of the services, if they have one. DR and TUN cannot change ports.
+func (b *builder) destination(v *virtualDraft, at endpoint, f forwarding, entries []groupEntry, what string) (uint16, bool) {
+	if f.method != table.Tunnel {
+		for _, e := range entries {
+			six := v.family
+			if e.mark == 0 {
+				six = e.first.Is6()
+			} else if e.ipv6.set {
+				six = e.ipv6.val
+			}
+			if six == at.addr.Is6() {
+				continue
+			}
+			if v.group.set {
+				b.report.refuse(at.tok.pos, "family", fmt.Sprintf("%s %s is %s, but an address or mark of group %s is %s", what, at.addr, family(at.addr.Is6()), q(v.group.val), family(six)), "only lvs_method TUN goes from one family to the other")
+			} else {
+				b.report.bad(at.tok.pos, "family", fmt.Sprintf("%s %s is not %s, as the virtual server is", what, at.addr, family(six)), "only lvs_method TUN goes from one family to the other")
+			}
+			return 0, false
+		}
+	}
+	return b.servicePort(v, at, f, entries, what), true
+}
+
+// servicePort is the port of a destination.
+func (b *builder) servicePort(v *virtualDraft, at endpoint, f forwarding, entries []groupEntry, what string) uint16 {
+	common, same, marks := entries[0].port, true, false
+	for _, e := range entries {
+		marks = marks || e.mark != 0
+		same = same && e.port == common
+	}
+	switch {
+	case marks:
+		if at.port != 0 {
+			b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: a service by fwmark has no port; %d is used for checks only", what, at.addr, at.port), "")
+		}
+		if !v.group.set {
+			return 0
+		}
+	case at.port == 0 && same:
+		return common
+	case f.method != table.NAT && at.port != 0 && (!same || at.port != common):
+		if same {
+			b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: port %d is not that of the service, and %s cannot change it: %d is used", what, at.addr, at.port, methodWord(f.method), common), "its own port counts for checks only")
+			return common
+		}
+		b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: %s cannot change the ports of group %s to %d", what, at.addr, methodWord(f.method), q(v.group.val), at.port), "leave the port out")
+		return 0
+	}
+	return at.port
+}
+
+func methodWord(m table.Method) string {
+	switch m {
+	case table.Direct:
+		return "DR"
+	case table.Tunnel:
+		return "TUN"
+	}
+	return "NAT"
+}
+
+// resolveSorry fills in the server of last resort.
+func (b *builder) resolveSorry(v *virtualDraft, entries []groupEntry) {
+	if !v.sorry.set {
+		for _, o := range []opt[bool]{v.sorryIn, {tok: v.sorryKind.tok, set: v.sorryKind.set}} {
+			if o.set {
+				b.report.tolerate(o.tok.pos, "no-effect", fmt.Sprintf("%s has no effect without sorry_server", q(o.tok.text)), "")
+			}
+		}
+		return
+	}
+	f := v.sorryKind.or(v.forward.val)
+	port, ok := b.destination(v, v.sorry.val, f, entries, "sorry_server")
+	if !ok {
+		return
+	}
+	v.Sorry = &config.RealServer{Pos: v.sorry.tok.pos}
+	v.Sorry.Addr = netip.AddrPortFrom(v.sorry.val.addr, port)
+	v.Sorry.Method, v.Sorry.Wrap, v.Sorry.Weight = f.method, f.wrap, 1
+	v.SorryInhibit = v.sorryIn.val
+}
+
+// resolveQuorum holds the quorum to what the servers can reach.
+func (b *builder) resolveQuorum(v *virtualDraft) {
+	v.Quorum, v.Hysteresis = v.quorum.or(1), v.hysteresis.val
+	total := 0
+	for _, r := range v.Servers {
+		total += r.Weight
+	}
+	if v.Quorum > total && len(v.Servers) > 0 {
+		pos := v.Pos
+		if v.quorum.set {
+			pos = v.quorum.tok.pos
+		}
+		b.report.tolerate(pos, "quorum", fmt.Sprintf("quorum %d is more than all servers weigh together: %d is used", v.Quorum, total), "")
+		v.Quorum = total
+	}
+	if v.Hysteresis > 0 && v.Hysteresis >= v.Quorum {
+		used := max(v.Quorum-1, 0)
+		b.report.tolerate(v.hysteresis.tok.pos, "quorum", fmt.Sprintf("hysteresis %d is not below quorum %d: %d is used", v.Hysteresis, v.Quorum, used), "")
+		v.Hysteresis = used
+	}
+}
+
+// nearestOf is nearestName for names in no order.
+func nearestOf(name string, names []string) string {
+	if len(names) == 1 {
+		return fmt.Sprintf("the only one is %s", q(names[0]))
+	}
+	return nearestName(name, sorted(names))
+}
