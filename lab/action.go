@@ -31,6 +31,9 @@ const (
 // actions lists what can be done to a node of the site, in the order in which the page shows it.
 func (s *Site) actions() []Action {
 	all := []Action{DirectorStop, DirectorKill, DirectorFreeze, DirectorThaw, DirectorStart, CableOut, CableIn}
+	if s.LVS != nil {
+		return append(all, BringBack)
+	}
 	if s.Proxy != nil {
 		return append(all, ProxyKill, ProxyFreeze, ProxyThaw, BringBack)
 	}
@@ -65,7 +68,7 @@ func (a Action) possible(director, web string, cableIn bool) (ok bool, why strin
 	case ProxyThaw:
 		return web == unitFrozen, "the proxy is " + web
 	case BringBack:
-		return director != unitRunning || web != unitRunning || !cableIn, "nothing is wrong here"
+		return director != unitRunning || web != unitRunning && web != "" || !cableIn, "nothing is wrong here"
 	}
 	return false, "no such action"
 }

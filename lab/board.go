@@ -62,6 +62,7 @@ type nodeBoard struct {
 	journal  []Entry
 	proxy    *proxyStats // as last read; nil: not yet
 	totals   proxyTotals
+	table    tableState
 	worker   string // number of the worker process
 	workers  int    // how many there were
 }
@@ -107,6 +108,10 @@ func newBoard(s *Site, director string, at int64) *board {
 	b := &board{site: s, began: at, director: director, phase: "building", changed: make(chan struct{})}
 	for _, n := range s.Nodes {
 		b.nodes = append(b.nodes, &nodeBoard{SiteNode: n, mac: mac(n.Address), director: unitStopped, web: unitStopped, cable: true})
+		if s.LVS != nil {
+			b.nodes[len(b.nodes)-1].web = "" // a director has none
+			b.nodes[len(b.nodes)-1].table.Connections = map[string]int{}
+		}
 	}
 	for _, w := range s.servers() {
 		b.servers = append(b.servers, &serverBoard{SiteServer: w, state: unitStopped})
@@ -190,6 +195,9 @@ func (b *board) take(host string, m message) {
 		b.takeVRRP(host, m.At, m.VRRP)
 	case "stats":
 		b.takeStats(host, m.At, m.Stats)
+		if n := b.node(host); n != nil && m.Table != nil {
+			n.table = *m.Table
+		}
 	case "samples":
 		b.takeSamples(m)
 	case "tenures":
@@ -259,7 +267,11 @@ func (b *board) takeStats(host string, at int64, st *proxyStats) {
 			if isUp(s.Status) {
 				word = "takes back"
 			}
-			b.event(at, host, "state", host+": the proxy "+word+" "+b.site.serverOf(s.Line))
+			who := "the proxy"
+			if b.site.LVS != nil {
+				who = "the director"
+			}
+			b.event(at, host, "state", host+": "+who+" "+word+" "+b.site.serverOf(s.Line))
 		}
 	}
 	n.proxy = st
@@ -419,7 +431,7 @@ func (b *board) withHung(at int64) []measure.Sample {
 		return b.samples
 	}
 	patience := time.Duration(0)
-	if b.site.Proxy != nil {
+	if len(b.site.servers()) > 0 {
 		patience = slowAnswer + 500*time.Millisecond
 	}
 	all := slices.Clone(b.samples)

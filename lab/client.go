@@ -50,7 +50,14 @@ func runClient(l *line, id int, c *hostConfig) error {
 	}
 	go cl.tell(l)
 	go cl.ask(time.Duration(c.Every))
-	obey(l, func(a Action) error { return errors.New("a client cannot " + string(a)) }, nil)
+	h := &holder{target: cl.target}
+	obey(l, func(a Action) error { return errors.New("a client cannot " + string(a)) }, func(order string) message {
+		if order == holdBegin {
+			return answer(0, h.begin())
+		}
+		held := h.end()
+		return message{Held: &held}
+	})
 	return nil
 }
 

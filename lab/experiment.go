@@ -33,9 +33,11 @@ type Result struct {
 	Retries      *int64  `json:"retries,omitempty"`
 	Redispatches *int64  `json:"redispatches,omitempty"`
 	Longest      float64 `json:"slowest_answer_ms"`
-	Double       float64 `json:"double_master_ms"`  // over fault and repair, see measure.Double
-	Gap          float64 `json:"address_gap_ms"`    // nobody answered for the address
-	Blind        float64 `json:"observer_blind_ms"` // the observer did not get to run
+	// Held is what became of the long connections; absent where none were held.
+	Held   *Held   `json:"held,omitempty"`
+	Double float64 `json:"double_master_ms"`  // over fault and repair, see measure.Double
+	Gap    float64 `json:"address_gap_ms"`    // nobody answered for the address
+	Blind  float64 `json:"observer_blind_ms"` // the observer did not get to run
 	// Takeover is from the old master's last advert to the new one's first announcement of the
 	// address; absent when the address did not move.
 	Takeover         *float64 `json:"takeover_ms,omitempty"`
@@ -73,6 +75,13 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	if err := l.settle(ctx); err != nil {
 		return res, err
 	}
+	// A real server that fails takes its own connections along, a director must not.
+	holding := l.site.LVS != nil && !strings.HasPrefix(f.name, serverFault)
+	if holding {
+		if _, err := l.ask(ctx, "client", message{Kind: "fetch", Path: holdBegin}); err != nil {
+			return res, fmt.Errorf("lab: long connections: %w", err)
+		}
+	}
 	before := l.board.proxies()
 	in, err := l.act(ctx, f.host, f.action)
 	if err != nil {
@@ -83,6 +92,13 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 		return res, err
 	}
 	res.Problem = problem
+	if holding {
+		m, err := l.ask(ctx, "client", message{Kind: "fetch", Path: holdEnd})
+		if err != nil {
+			return res, fmt.Errorf("lab: long connections: %w", err)
+		}
+		res.Held = m.Held
+	}
 	broken := l.board.measure(in.at, now())
 	res.Outage, res.Failed, res.Slow = inMs(broken.outage), broken.failed, broken.slow
 	res.Gap = inMs(broken.gap)
@@ -116,6 +132,12 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	res.Double, res.Blind = inMs(whole.double), inMs(whole.blind)
 	if res.Double > 0 {
 		res.Problem = strings.TrimPrefix(res.Problem+fmt.Sprintf("; two nodes answered for the address for %.1f ms", res.Double), "; ")
+	}
+	if res.Held != nil && res.Held.survived() != "" {
+		res.Problem = strings.TrimPrefix(res.Problem+"; "+res.Held.survived(), "; ")
+	}
+	if f.leaves && l.board.servedBy(f.host, repair.at-int64(time.Second), repair.at) {
+		res.Problem = strings.TrimPrefix(res.Problem+"; it was still asked in the end", "; ")
 	}
 	if f.stays && l.board.takeover(in.at, l.site.Nodes[0]) != nil {
 		res.Problem = strings.TrimPrefix(res.Problem+"; the address moved", "; ")
@@ -198,7 +220,7 @@ func (b *board) unsettled() string {
 		switch {
 		case n.director != unitRunning:
 			return n.Name + "'s director is " + n.director
-		case n.web != unitRunning:
+		case n.web != unitRunning && b.site.WebUnit != "":
 			return n.Name + "'s " + b.site.WebUnit + " is " + n.web
 		case !n.cable:
 			return n.Name + "'s cable is out"
@@ -239,7 +261,7 @@ func (b *board) unsettledServers() string {
 func (b *board) proxies() *proxyTotals {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.site.Proxy == nil {
+	if b.site.Proxy == nil { // a director has nothing of the kind
 		return nil
 	}
 	var sum proxyTotals
@@ -251,6 +273,13 @@ func (b *board) proxies() *proxyTotals {
 		sum.redispatches += n.totals.redispatches
 	}
 	return &sum
+}
+
+// servedBy reports whether requests begun in [from, to) failed or were answered by the host.
+func (b *board) servedBy(host string, from, to int64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return slices.ContainsFunc(measure.Within(b.samples, from, to), func(s measure.Sample) bool { return s.Failed() || s.Server == host })
 }
 
 // count notes who answered the requests begun in [from, to), and how.

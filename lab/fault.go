@@ -21,6 +21,8 @@ type fault struct {
 	stays bool
 	// partial: some requests fail, or are slow, as long as the fault lasts.
 	partial bool
+	// leaves: the checks must take the server out of the table before the end.
+	leaves bool
 	// watch is how long to look at least, however soon the client is served again.
 	watch time.Duration
 	// outage is how long the client should be without an answer: at least and at most. Nothing is
@@ -43,8 +45,12 @@ const slack = 100 * time.Millisecond
 // faultNames lists the faults that can be played on the site, in the order of "all".
 func (s *Site) faultNames() []string {
 	names := []string{"stop", "kill", "freeze", "cable"}
+	servers := []string{"web-server-stop", "web-server-freeze", "web-server-slow", "web-server-500"}
+	if s.LVS != nil {
+		return append(names, servers...)
+	}
 	if s.Proxy != nil {
-		return append(names, "worker-kill", "worker-freeze", "web-server-stop", "web-server-freeze", "web-server-slow", "web-server-500")
+		return append(names, append([]string{"worker-kill", "worker-freeze"}, servers...)...)
 	}
 	return append(names, "web", "web-broken")
 }
@@ -95,6 +101,9 @@ func faultsByName(s *Site, names []string) ([]fault, error) {
 // newFault computes what to expect from the timers in the site's files. An empty host is the
 // first that the fault can be played on.
 func newFault(s *Site, name, host string) fault {
+	if strings.HasPrefix(name, serverFault) && s.LVS != nil {
+		return newRealServerFault(s.LVS, name, host)
+	}
 	if strings.HasPrefix(name, serverFault) {
 		return newServerFault(s, name, host)
 	}
@@ -214,6 +223,39 @@ func newServerFault(s *Site, name, host string) fault {
 	case "web-server-500":
 		f.title, f.action, f.watch, f.partial, f.failed = "let a web server answer 500", ServerFail, detect+2*time.Second, true, half
 		f.formula = fmt.Sprintf("the checks only connect, so it stays in: %s is answered 500, passed on as it is", turn)
+	}
+	return f
+}
+
+// newRealServerFault computes what a director's checks make of a real server's fault.
+func newRealServerFault(v *SiteLVS, name, host string) fault {
+	if host == "" {
+		host = v.Servers[0].Name
+	}
+	f := fault{name: name, host: host, undo: ServerMend, stays: true, partial: true, failed: -1}
+	half := 1 / float64(len(v.Servers))
+	// The first check after the fault comes within one loop.
+	leaves := func(check time.Duration, what string) {
+		most := v.failedAfter(check)
+		f.leaves = true
+		f.watch = most + 3*time.Second
+		f.failed = half * float64(most-v.Loop/2) / float64(f.watch)
+		f.formula = fmt.Sprintf("%s, until the checks take it out: at most %s + %d x (%s + %s) + %s = %s",
+			what, v.Loop, v.Retry, v.RetryDelay, check, check, rounded(most))
+	}
+	switch name {
+	case "web-server-stop":
+		f.title, f.action = "stop a web server", ServerStop
+		leaves(0, "every second connection is refused")
+	case "web-server-500":
+		f.title, f.action = "let a web server answer 500", ServerFail
+		leaves(0, "every second request is answered 500")
+	case "web-server-freeze":
+		f.title, f.action = "freeze a web server", ServerFreeze
+		leaves(v.Connect, "every second request waits in vain")
+	case "web-server-slow":
+		f.title, f.action, f.watch = "make a web server slow", ServerSlow, v.Loop+3*time.Second
+		f.formula = fmt.Sprintf("every second request takes %s; the checks allow %s, so it stays in; none fails", slowAnswer, v.Connect)
 	}
 	return f
 }

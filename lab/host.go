@@ -24,9 +24,12 @@ type hostConfig struct {
 	Rootless  bool              `json:"rootless,omitempty"` // no other user can be become here
 	Stats     string            `json:"stats,omitempty"`    // node: the proxy's statistics page
 	StatsAuth string            `json:"stats_auth,omitempty"`
-	Every     int64             `json:"every,omitempty"` // client, observer: ns between requests or probes
-	Limit     int64             `json:"limit,omitempty"` // client: ns a request may take
-	Names     map[string]string `json:"names,omitempty"` // /etc/hosts: name -> address
+	Every     int64             `json:"every,omitempty"`  // client, observer: ns between requests or probes
+	Limit     int64             `json:"limit,omitempty"`  // client: ns a request may take
+	LVS       string            `json:"lvs,omitempty"`    // the site's kind of forwarding: node: it directs; web: it is a real server
+	Second    netip.Prefix      `json:"second,omitzero"`  // node: another address
+	Gateway   netip.Addr        `json:"gateway,omitzero"` // web: its way out
+	Names     map[string]string `json:"names,omitempty"`  // /etc/hosts: name -> address
 }
 
 // runHost is the first process of a host. It waits to be told what it is, becomes it, and
@@ -85,6 +88,28 @@ func becomeHost(c *hostConfig) error {
 	}
 	if err := netlink.AddrAdd(nic, addr); err != nil {
 		return fmt.Errorf("add address %s: %w", c.Address, err)
+	}
+	return c.routeOn(nic)
+}
+
+// routeOn adds what only some hosts have: a second address, a gateway, forwarding.
+func (c *hostConfig) routeOn(nic netlink.Link) error {
+	if c.Second.IsValid() {
+		addr, err := netlink.ParseAddr(c.Second.String())
+		if err == nil {
+			err = netlink.AddrAdd(nic, addr)
+		}
+		if err != nil {
+			return fmt.Errorf("add address %s: %w", c.Second, err)
+		}
+	}
+	if c.Gateway.IsValid() {
+		if err := netlink.RouteAdd(&netlink.Route{LinkIndex: nic.Attrs().Index, Gw: c.Gateway.AsSlice()}); err != nil {
+			return fmt.Errorf("route by %s: %w", c.Gateway, err)
+		}
+	}
+	if c.Role == "node" && c.LVS == "nat" {
+		return os.WriteFile("/proc/sys/net/ipv4/ip_forward", []byte("1"), 0)
 	}
 	return nil
 }

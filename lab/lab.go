@@ -15,6 +15,7 @@ import (
 // Options say what to do with a site.
 type Options struct {
 	Site     string   // name of the site; empty: the first, haproxy-pair
+	Kind     string   // of lvs-dr: dr (also if empty), nat or tun
 	Faults   []string // play these faults without the page and end: names of FaultNames, or "all"
 	JSON     bool     // with Faults: the result as JSON
 	Listen   string   // address of the page; empty: 127.0.0.1:8080 or the next free port
@@ -49,7 +50,7 @@ func Run(ctx context.Context, opt Options) (exit int, err error) {
 	if opt.Stderr == nil {
 		opt.Stderr = os.Stderr
 	}
-	site, err := siteByName(opt.Site)
+	site, err := siteByName(opt.Site, opt.Kind)
 	if err != nil {
 		return 2, err
 	}
@@ -95,6 +96,9 @@ func (l *lab) build(ctx context.Context) error {
 	}
 	l.rig = r
 	l.board.rootless = r.userns
+	if r.userns && l.site.LVS != nil {
+		return errors.New("lab: " + l.site.Name + " needs root: the kernel lets nobody else load a forwarding plane")
+	}
 	if r.userns {
 		l.out.progress("not root: working in a user namespace; the kernel refuses eBPF there, so the gate falls back")
 	}
@@ -165,10 +169,17 @@ func (l *lab) hostConfigs() []hostConfig {
 			}
 			c.Proxy, c.Stats, c.StatsAuth = true, p.Stats, p.StatsAuth
 		}
+		if v := l.site.LVS; v != nil {
+			c.LVS, c.Second = v.Kind, n.Second
+		}
 		all = append(all, c)
 	}
 	for _, w := range l.site.servers() {
-		all = append(all, hostConfig{Name: w.Name, Role: "web", Interface: "eth0", Address: w.Address, WebUnit: "web"})
+		c := hostConfig{Name: w.Name, Role: "web", Interface: "eth0", Address: w.Address, WebUnit: "web"}
+		if v := l.site.LVS; v != nil {
+			c.LVS, c.Gateway = v.Kind, v.Inner.Addr()
+		}
+		all = append(all, c)
 	}
 	all = append(all,
 		hostConfig{Name: "client", Role: "client", Interface: "eth0", Address: l.site.Client, Every: int64(requestEvery), Limit: int64(l.site.answerLimit())},

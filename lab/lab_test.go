@@ -21,7 +21,7 @@ import (
 var nginxPair, haproxyPair = mustSite("nginx-pair"), mustSite("haproxy-pair")
 
 func mustSite(name string) *Site {
-	s, err := siteByName(name)
+	s, err := siteByName(name, "")
 	if err != nil {
 		panic(err)
 	}

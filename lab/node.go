@@ -52,6 +52,8 @@ func runNode(l *line, id int, c *hostConfig) error {
 	err = n.serveSystemctl()
 	switch {
 	case err != nil:
+	case c.LVS != "":
+		go n.watchTable()
 	case n.ownWorker():
 		go n.watchWorker()
 	default:
@@ -112,7 +114,7 @@ func (n *node) bringBack() error {
 			}
 		}
 	}
-	if !n.ownWorker() { // ours comes and goes with the director
+	if n.cfg.LVS == "" && !n.ownWorker() { // ours comes and goes with the director
 		if err := n.repairWeb(); err != nil {
 			return err
 		}

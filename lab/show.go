@@ -13,6 +13,9 @@ import (
 
 // storyFaults is what the site's story tells, in order. Each is followed by its undoing.
 func (s *Site) storyFaults() []string {
+	if s.LVS != nil {
+		return []string{"web-server-stop", "kill", "freeze", "stop", "cable"}
+	}
 	if s.Proxy != nil {
 		return []string{"worker-kill", "web-server-stop", "web-server-freeze", "web-server-slow", "freeze", "kill", "cable"}
 	}
@@ -150,6 +153,9 @@ func (r Result) sentence() string {
 		s = fmt.Sprintf("%s (%s): %d of %d requests failed, %d were slow, the slowest answer took %.1f s; answers by%s",
 			r.Title, r.Node, r.Failed, r.Asked, r.Slow, r.Longest/1000, r.servers())
 	}
+	if r.Held != nil && r.Held.survived() == "" {
+		s += fmt.Sprintf("; the %d MB download went on (longest pause %.0f ms), and so did the idle connection", downloadSize>>20, r.Held.Stalled)
+	}
 	if r.Problem != "" {
 		s += "; " + r.Problem
 	}
@@ -215,6 +221,7 @@ func verdict(results []Result) int {
 // Report is what --faults --json prints.
 type Report struct {
 	Site         string            `json:"site"`
+	Kind         string            `json:"kind,omitempty"` // of lvs-dr
 	Director     string            `json:"director"`
 	Rootless     bool              `json:"rootless"`
 	Gate         map[string]string `json:"gate"` // mode by node
@@ -243,7 +250,7 @@ func (l *lab) playFaults(ctx context.Context, faults []fault) (int, error) {
 	rep := Report{
 		Site: st.Site, Director: st.Director, Rootless: st.Rootless, Gate: make(map[string]string),
 		RequestEvery: inMs(int64(requestEvery)), ProbeEvery: inMs(probeEvery),
-		Faults: results, OK: err == nil && verdict(results) == 0,
+		Kind: l.site.kind(), Faults: results, OK: err == nil && verdict(results) == 0,
 	}
 	for _, n := range st.Nodes {
 		rep.Gate[n.Name] = n.VRRP.GateMode

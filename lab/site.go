@@ -30,8 +30,28 @@ type Site struct {
 	Check                  string // the check script's name under /etc/keepalived
 	Nodes                  []SiteNode
 	Client, Observer       netip.Prefix
-	// Proxy is what the nodes do with a request; nil: they are web servers and answer themselves.
+	// Proxy is what the nodes do with a request, LVS what they do with its packets; both nil: they
+	// are web servers and answer themselves.
 	Proxy *SiteProxy
+	LVS   *SiteLVS
+}
+
+// SiteLVS is the virtual server of two directors, and the real servers behind it.
+type SiteLVS struct {
+	Kind    string // how packets reach a real server: dr, nat or tun
+	Servers []SiteServer
+	// The checks: one every Loop, which may take Connect; after a failure up to Retry more,
+	// RetryDelay apart.
+	Loop, Connect, RetryDelay time.Duration
+	Retry                     int
+	// Inner is, with nat, the address of the real servers' gateway; it moves with the shared address.
+	Inner netip.Prefix
+}
+
+// failedAfter is the longest a server can be failing before it leaves the table, when each check of
+// it takes that long.
+func (v *SiteLVS) failedAfter(check time.Duration) time.Duration {
+	return v.Loop + time.Duration(v.Retry)*(v.RetryDelay+check) + check
 }
 
 // SiteProxy is the proxy that both nodes run, and the web servers behind it.
@@ -70,6 +90,8 @@ type SiteNode struct {
 	Priority int
 	Config   string // file below sites/<site>/
 	Scripts  bool   // its configuration runs the check script
+	// Second is another address of the node, in the real servers' network; invalid: none.
+	Second netip.Prefix
 }
 
 var sites = []*Site{
@@ -118,25 +140,79 @@ var sites = []*Site{
 		Client:   netip.MustParsePrefix("192.168.229.50/24"),
 		Observer: netip.MustParsePrefix("192.168.229.60/24"),
 	},
+	lvsSite("dr", "192.168.160.", "directors pass packets to two real servers, which answer by themselves (direct routing)"),
+	lvsSite("nat", "192.168.161.", "directors rewrite the packets of two real servers, both ways (NAT)"),
+	lvsSite("tun", "192.168.160.", "directors wrap packets for two real servers, which answer by themselves (tunnel)"),
+}
+
+// lvsSite is the textbook's pair of directors, whose files say lb_kind DR; the other kinds have files of the
+// lab's own that differ in that word, and in the real servers' network with nat.
+func lvsSite(kind, network, title string) *Site {
+	s := &Site{
+		Name:      "lvs-dr",
+		Title:     title,
+		VIP:       netip.MustParsePrefix("192.168.160.100/24"),
+		VRID:      51,
+		Interface: "ens33",
+		Advert:    time.Second,
+		Nodes: []SiteNode{
+			{Name: "lvs1", Address: netip.MustParsePrefix("192.168.160.131/24"), Priority: 100, Config: "lvs1.keepalived.conf"},
+			{Name: "lvs4", Address: netip.MustParsePrefix("192.168.160.134/24"), Priority: 50, Config: "lvs4.keepalived.conf"},
+		},
+		Client:   netip.MustParsePrefix("192.168.160.50/24"),
+		Observer: netip.MustParsePrefix("192.168.160.60/24"),
+		LVS: &SiteLVS{
+			Kind: kind,
+			Servers: []SiteServer{
+				{Name: "web1", Line: network + "135:80", Address: netip.MustParsePrefix(network + "135/24")},
+				{Name: "web2", Line: network + "136:80", Address: netip.MustParsePrefix(network + "136/24")},
+			},
+			Loop: 6 * time.Second, Connect: 3 * time.Second, Retry: 3, RetryDelay: 3 * time.Second,
+		},
+	}
+	if kind == "nat" {
+		s.LVS.Inner = netip.MustParsePrefix(network + "100/24")
+		s.Nodes[0].Second = netip.MustParsePrefix(network + "131/24")
+		s.Nodes[1].Second = netip.MustParsePrefix(network + "134/24")
+	}
+	return s
 }
 
 // Sites lists the names of the sites that can be built.
 func Sites() []string {
-	names := make([]string, len(sites))
-	for i, s := range sites {
-		names[i] = s.Name
+	var names []string
+	for _, s := range sites {
+		if !slices.Contains(names, s.Name) {
+			names = append(names, s.Name)
+		}
 	}
 	return names
 }
 
-// siteByName finds a site; the empty name is the first one.
-func siteByName(name string) (*Site, error) {
-	if name == "" {
-		return sites[0], nil
+// Kinds lists the values of --kind, of sites that come in several.
+func Kinds() []string {
+	var kinds []string
+	for _, s := range sites {
+		if s.LVS != nil {
+			kinds = append(kinds, s.LVS.Kind)
+		}
 	}
-	i := slices.IndexFunc(sites, func(s *Site) bool { return s.Name == name })
-	if i < 0 {
+	return kinds
+}
+
+// siteByName finds a site; the empty name is the first one, the empty kind a site's first.
+func siteByName(name, kind string) (*Site, error) {
+	if name == "" {
+		name = sites[0].Name
+	}
+	if !slices.Contains(Sites(), name) {
 		return nil, fmt.Errorf("lab: no site %q; there is: %s", name, strings.Join(Sites(), ", "))
+	}
+	i := slices.IndexFunc(sites, func(s *Site) bool {
+		return s.Name == name && (kind == "" || s.LVS != nil && s.LVS.Kind == kind)
+	})
+	if i < 0 {
+		return nil, fmt.Errorf("lab: site %s is not to be had as kind %q; lvs-dr is, as: %s", name, kind, strings.Join(Kinds(), ", "))
 	}
 	return sites[i], nil
 }
@@ -168,12 +244,23 @@ func (s *Site) has(host string) bool {
 	return node || server
 }
 
+// kind is how a pair of directors forwards; empty for other sites.
+func (s *Site) kind() string {
+	if s.LVS == nil {
+		return ""
+	}
+	return s.LVS.Kind
+}
+
 // servers are the web servers behind the nodes; none where the nodes answer themselves.
 func (s *Site) servers() []SiteServer {
-	if s.Proxy == nil {
-		return nil
+	switch {
+	case s.Proxy != nil:
+		return s.Proxy.Servers
+	case s.LVS != nil:
+		return s.LVS.Servers
 	}
-	return s.Proxy.Servers
+	return nil
 }
 
 // serverOf names the host that a line of the proxy's file means.
@@ -204,16 +291,23 @@ func (s *Site) answering() []string {
 // meets a stopped server tries again after one second, up to its retries: the client is patient
 // enough to see those succeed, and gives up before the proxy does.
 func (s *Site) answerLimit() time.Duration {
-	if s.Proxy == nil {
-		return connectLimit
+	switch {
+	case s.Proxy != nil:
+		return time.Duration(s.Proxy.Retries+1) * time.Second
+	case s.LVS != nil:
+		return slowAnswer + time.Second // a slow server is to be told from a dead one
 	}
-	return time.Duration(s.Proxy.Retries+1) * time.Second
+	return connectLimit
 }
 
 // file reads one of the site's files. The files are part of the binary, so a missing one is a
 // mistake in the program.
 func (s *Site) file(name string) []byte {
-	b, err := siteFiles.ReadFile("sites/" + s.Name + "/" + name)
+	dir := s.Name
+	if s.LVS != nil && s.LVS.Kind != "dr" {
+		dir += "-" + s.LVS.Kind
+	}
+	b, err := siteFiles.ReadFile("sites/" + dir + "/" + name)
 	if err != nil {
 		panic(err)
 	}

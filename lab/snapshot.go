@@ -16,7 +16,7 @@ func (b *board) snapshot(at int64) State {
 	defer b.mu.Unlock()
 	b.settleIncidents(at)
 	st := State{
-		Site: b.site.Name, Title: b.site.Title, Address: b.site.VIP.String(),
+		Site: b.site.Name, Kind: b.site.kind(), Title: b.site.Title, Address: b.site.VIP.String(),
 		Director: b.director, Rootless: b.rootless, Phase: b.phase, Doing: b.doing,
 		Now: b.ms(at), Holders: b.holders(), Faults: []FaultState{},
 		Watch: WatchState{Double: inMs(measure.Double(b.tenures, probeEvery, b.began, b.reach))},
@@ -83,6 +83,10 @@ func (b *board) nodeState(n *nodeBoard, at int64, answers bool) NodeState {
 	if b.site.Proxy != nil {
 		s.Served = n.totals.requests
 		s.Proxy = b.proxyState(n)
+	}
+	if b.site.LVS != nil {
+		s.Served = n.totals.requests
+		s.Table = &n.table
 	}
 	for _, a := range b.site.actions() {
 		ok, why := a.possible(n.director, n.web, n.cable)

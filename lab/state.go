@@ -4,6 +4,7 @@ package lab
 // milliseconds since the lab was started; all lengths of time are milliseconds.
 type State struct {
 	Site     string `json:"site"`
+	Kind     string `json:"kind,omitempty"` // of lvs-dr: dr, nat or tun
 	Title    string `json:"title"`
 	Address  string `json:"address"`  // the shared address
 	Director string `json:"director"` // evenkeel or keepalived
@@ -38,6 +39,8 @@ type NodeState struct {
 	Served   int64         `json:"served"`  // requests of the client it answered, or of anybody its proxy passed on
 	// Proxy is what the node's proxy says of itself; absent where the nodes answer themselves.
 	Proxy *ProxyState `json:"proxy,omitempty"`
+	// Table is the director's forwarding table; absent where it forwards nothing.
+	Table *tableState `json:"table,omitempty"`
 	// LastAdvert is how long ago its last advert was on the wire, ms; -1: none yet.
 	LastAdvert int64         `json:"last_advert"`
 	Journal    []Entry       `json:"journal"`

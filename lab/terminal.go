@@ -127,6 +127,9 @@ func liveLines(st State, url string) []string {
 		if n.Proxy != nil {
 			serves = "proxy"
 		}
+		if n.Table != nil {
+			serves = ""
+		}
 		if !n.Cable {
 			cable = "  cable out"
 		}

@@ -48,6 +48,10 @@ func runWeb(args []string) error {
 		fmt.Fprintf(w, "<!doctype html><title>%[1]s</title><h1>This is %[1]s</h1><p>Request %[2]d since this web server started.</p>\n",
 			html.EscapeString(name), n)
 	})
+	mux.HandleFunc(downloadPath, func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set(serverHeader, name)
+		serveDownload(w, r)
+	})
 	ln, err := net.Listen("tcp4", ":80")
 	if err != nil {
 		return err

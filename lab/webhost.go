@@ -29,7 +29,11 @@ func mood() string {
 // runWebHost is the first process of a web server behind the proxies.
 func runWebHost(l *line, id int, c *hostConfig) error {
 	n := &node{cfg: c, launcher: l, kids: newSupervisor(), web: unit{state: unitStopped}}
-	if err := n.startWeb(); err != nil {
+	err := n.startWeb()
+	if err == nil {
+		err = n.becomeRealServer()
+	}
+	if err != nil {
 		_ = l.send(answer(id, err))
 		return err
 	}

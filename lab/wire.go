@@ -34,8 +34,10 @@ type message struct {
 	Unit     *unitState       `json:"unit,omitempty"`
 	VRRP     *directorState   `json:"vrrp,omitempty"`
 	Stats    *proxyStats      `json:"stats,omitempty"`
-	Path     string           `json:"path,omitempty"` // fetch
-	Page     *page            `json:"page,omitempty"` // done, of a fetch
+	Table    *tableState      `json:"table,omitempty"` // stats of a director
+	Held     *Held            `json:"held,omitempty"`  // done, of the client's long connections
+	Path     string           `json:"path,omitempty"`  // fetch
+	Page     *page            `json:"page,omitempty"`  // done, of a fetch
 	Samples  []measure.Sample `json:"samples,omitempty"`
 	Hung     []int64          `json:"hung,omitempty"` // starts of requests still waiting, ns
 	Tenures  []measure.Tenure `json:"tenures,omitempty"`

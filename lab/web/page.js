@@ -104,7 +104,7 @@ function drawMap(st) {
     boxes.push(s('text', { class: 'sub', x: nx - half + 13, y: ny - 10 }, n.address));
     const [cc, label] = nodeChip(n);
     boxes.push(chip(nx + half - 9, ny - 41, cc, label));
-    boxes.push(s('text', { class: 'sub', x: nx - half + 13, y: ny + 10 }, (proxied ? 'proxy' : n.web_unit) + ' ' + n.web + (n.cable ? '' : ' · cable out')));
+    boxes.push(s('text', { class: 'sub', x: nx - half + 13, y: ny + 10 }, (n.table ? ways[st.kind] : (proxied ? 'proxy' : n.web_unit) + ' ' + n.web) + (n.cable ? '' : ' · cable out')));
     if (n.answers) badges.push(badge(nx, ny + 36, l, st.address));
   });
   st.servers.forEach((w, i) => drawServer(st, w, i, place, { links, boxes }, served && busy[i] ? server : ''));
@@ -113,7 +113,7 @@ function drawMap(st) {
   $('boxes').replaceChildren(...boxes);
   $('badges').replaceChildren(...badges);
   set($('map-t'), `Client, switch and two nodes${proxied ? ', two web servers behind them' : ''}. ${st.holders.join(' and ') || 'Nobody'} answers for ${st.address}. ` +
-    st.nodes.map((n) => `${n.name}: ${nodeChip(n)[1]}, ${proxied ? 'proxy' : 'web server'} ${n.web}, cable ${n.cable ? 'in' : 'out'}`).join('. ') + '.' +
+    st.nodes.map((n) => `${n.name}: ${nodeChip(n)[1]}, ${n.table ? 'forwards by ' + ways[st.kind] : (proxied ? 'proxy ' : 'web server ') + n.web}, cable ${n.cable ? 'in' : 'out'}`).join('. ') + '.' +
     st.servers.map((w) => ` ${w.name}: ${w.state}, ${seenAs(st, w)}.`).join(''));
 }
 
@@ -132,9 +132,13 @@ function drawServer(st, w, i, place, to, by) {
   to.boxes.push(chip(x + half - 9, y - 23, w.state === 'running' ? 'c-master' : /slow|frozen/.test(w.state) ? 'c-warn' : 'c-bad', w.state));
 }
 
-// seenAs says how the proxies see a web server: in one word if they agree.
+// How a pair of directors forwards.
+const ways = { dr: 'direct routing', nat: 'NAT', tun: 'a tunnel' };
+
+// seenAs says how the proxies or directors see a web server: in one word if they agree.
 function seenAs(st, w) {
   const seen = st.nodes.map((n) => w.seen[n.name] || 'unknown');
+  if (st.kind && seen[0] === seen[1]) return seen[0] === 'UP' ? 'in both tables' : seen[0] === 'DOWN' ? 'in no table' : 'not known yet';
   return seen[0] === seen[1] ? 'proxies see it ' + seen[0] : st.nodes.map((n, i) => n.name + ': ' + seen[i]).join(', ');
 }
 function box(x, y, w, hgt, cls, name, sub) {
@@ -189,9 +193,13 @@ function makeCard(n, l) {
   const has = new Set(n.actions.map((a) => a.action));
   c.root = h('section', { class: 'card node ' + l, 'aria-label': n.name },
     h('div', { class: 'top' }, h('h3', {}, n.name, h('small', {}, n.address)), c.state), c.why,
-    h('dl', {}, h('dt', {}, 'Gate'), c.gate, c.note, h('dt', {}, n.proxy ? 'Proxy' : 'Web server'), c.web, ...c.count, h('dt', {}, 'Cable'), c.link),
+    h('dl', {}, h('dt', {}, 'Gate'), c.gate, c.note, h('dt', {}, n.proxy ? 'Proxy' : n.table ? 'Flows' : 'Web server'), c.web, ...c.count, h('dt', {}, 'Cable'), c.link),
     ...groups.filter(([, list]) => has.has(list[0][0])).map(([name, list]) => h('fieldset', {}, h('legend', {}, name), h('div', { class: 'buttons' }, ...list.map((x) => button(...x))))),
     h('div', { class: 'all' }, button('bring-back', 'Bring ' + n.name + ' back', 'mend')));
+  if (n.table) {
+    c.table = h('pre', { class: 'table', tabindex: '0', 'aria-label': 'Forwarding table of ' + n.name });
+    c.root.append(h('details', {}, h('summary', {}, 'Table (evenkeel ipvs -Ln)'), c.table));
+  }
   c.log = h('pre', { tabindex: '0', role: 'log', 'aria-live': 'off', 'aria-label': 'Journal of ' + n.name });
   c.journal = h('section', { class: 'card journal' }, h('h2', {}, 'Journal of ' + n.name), c.log);
   $('nodes').append(c.root);
@@ -221,6 +229,7 @@ function drawNode(st, n, i) {
   set(c.note, fallback); attr(c.note, 'class', 'note' + (fallback && v.gate_mode !== 'ebpf' ? ' warn' : '')); attr(c.note, 'title', fallback);
   c.note.style.display = st.nodes.some((x) => x.vrrp.gate_why) ? '' : 'none';
   if (n.proxy) drawProxy(c, st, n);
+  else if (n.table) drawTable(c, n);
   else set(c.web, `${n.web_unit} ${n.web} · ${n.served.toLocaleString('en')} answers`);
   set(c.link, (n.cable ? 'plugged in' : 'out') + (n.last_advert >= 0 ? ` · last advert ${n.last_advert < 9950 ? seconds(n.last_advert) : Math.round(n.last_advert / 1000) + ' s'} ago` : ''));
   drawButtons(c, n.actions);
@@ -234,6 +243,14 @@ function drawButtons(c, actions) {
     attr(b, 'aria-disabled', a.enabled ? 'false' : 'true');
     attr(b, 'title', a.enabled ? hints[a.action] : a.why);
   }
+}
+
+// drawTable shows a director's connections by state, and its table.
+function drawTable(c, n) {
+  const states = Object.entries(n.table.connections || {}).sort((a, b) => b[1] - a[1]);
+  set(c.web, states.map(([state, count]) => `${count.toLocaleString('en')} ${state}`).join(' · ') || 'none');
+  attr(c.web, 'title', 'connections it remembers, by state; the backup learns them from the master');
+  set(c.table, n.table.listing || '…');
 }
 
 function drawProxy(c, st, n) {
@@ -261,13 +278,14 @@ function drawServerCard(st, w, i) {
     };
     $('nodes').append(h('section', { class: 'card node server ' + serverLetters[i], 'aria-label': w.name },
       h('div', { class: 'top' }, h('h3', {}, w.name, h('small', {}, w.address)), c.state),
-      h('dl', {}, h('dt', {}, 'Proxies see'), c.seen, h('dt', {}, 'Answered'), c.count),
+      h('dl', {}, h('dt', {}, st.kind ? 'In table' : 'Proxies see'), c.seen, h('dt', {}, 'Answered'), c.count),
       h('div', { class: 'buttons' }, ...serverButtons.map(button)), h('div', { class: 'all' }, button(['server-mend', 'Bring ' + w.name + ' back', 'mend']))));
     serverCards.set(w.name, c);
   }
   set(c.state, w.state);
   attr(c.state, 'class', 'state ' + (w.state === 'running' ? 'master' : /slow|frozen/.test(w.state) ? 'warn' : 'bad'));
-  set(c.seen, st.nodes.map((n) => `${n.name}: ${w.seen[n.name] || '…'}`).join(' · '));
+  const word = (seen) => (!st.kind ? seen : { UP: 'yes', DOWN: 'no' }[seen]) || '…';
+  set(c.seen, st.nodes.map((n) => `${n.name}: ${word(w.seen[n.name])}`).join(' · '));
   set(c.count, `${w.served.toLocaleString('en')} requests of the client`);
   drawButtons(c, w.actions);
 }
@@ -373,7 +391,7 @@ function drawTime(st) {
     g.setLineDash(state ? [2, 3] : []);
     g.beginPath(); g.moveTo(ex, lanes.marks[1]); g.lineTo(ex, H - 24); g.stroke();
     g.setLineDash([]); g.globalAlpha = 1;
-    const text = e.text.replace(/ \(.*$/s, '').replace(/: director /, ' ').replace(/: web server /, ' web ').replace(/: (the )?proxy /, ' proxy ').replace(/: a new proxy worker runs/, ' new worker').replace(/: cable /, ' ').replace(': everything ', ' ').replace(/, cannot restart/, '');
+    const text = e.text.replace(/ \(.*$/s, '').replace(/: director /, ' ').replace(/: web server /, ' web ').replace(/: (the )?proxy /, ' proxy ').replace(/: the director takes/, ' takes').replace(/: a new proxy worker runs/, ' new worker').replace(/: cable /, ' ').replace(': everything ', ' ').replace(/, cannot restart/, '');
     const end = ex + g.measureText(text).width + 8;
     const row = narrow || end > right ? -1 : rows.findIndex((taken) => taken.every(([a, b]) => end < a || ex > b));
     if (row >= 0) { g.fillText(text, ex + 2, lanes.marks[0] + 5 + row * 14); rows[row].push([ex, end]); } else {
