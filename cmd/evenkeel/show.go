@@ -17,7 +17,7 @@ import (
 
 func showCommand() *cobra.Command {
 	c := &cobra.Command{Use: "show", Short: "Show what a running director does"}
-	c.AddCommand(showVRRPCommand())
+	c.AddCommand(showVRRPCommand(), showLVSCommand())
 	return c
 }
 

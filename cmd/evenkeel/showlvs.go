@@ -1,0 +1,96 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	"github.com/evenkeel/evenkeel/daemon"
+	"github.com/evenkeel/evenkeel/lvs"
+)
+
+func showLVSCommand() *cobra.Command {
+	var dir string
+	var asJSON bool
+	c := &cobra.Command{
+		Use: "lvs", Short: "Show virtual servers: quorum, real servers, what their checks say", Args: cobra.NoArgs,
+		RunE: func(c *cobra.Command, _ []string) error {
+			reply, err := daemon.Ask(dir, daemon.Request{Command: "status"})
+			switch {
+			case err != nil:
+				return err
+			case !reply.OK:
+				return fmt.Errorf("status: %s", reply.Error)
+			}
+			if reply.LVS == nil {
+				reply.LVS = &lvs.Status{Virtual: []lvs.VirtualStatus{}}
+			}
+			if asJSON {
+				enc := json.NewEncoder(c.OutOrStdout())
+				enc.SetIndent("", "  ")
+				return enc.Encode(reply.LVS)
+			}
+			return printLVS(c.OutOrStdout(), reply.LVS)
+		},
+	}
+	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
+	runtimeDirFlag(c, &dir)
+	return c
+}
+
+func printLVS(w io.Writer, s *lvs.Status) error {
+	if len(s.Virtual) == 0 {
+		fmt.Fprintln(w, "no virtual_server is configured")
+		return nil
+	}
+	fmt.Fprintf(w, "forwarding plane %s\n", s.Driver)
+	for _, v := range s.Virtual {
+		quorum := "quorum"
+		switch {
+		case !v.Quorate && v.Sorry != "":
+			quorum = "no quorum, sorry server " + v.Sorry
+		case !v.Quorate:
+			quorum = "no quorum"
+		}
+		if v.Suspended {
+			quorum += ", checks suspended: the address is not here"
+		}
+		fmt.Fprintf(w, "\n%s (%s): weight %d of %d, %s\n", v.Name, strings.Join(v.Keys, ", "), v.Live, v.Quorum, quorum)
+		t := tabwriter.NewWriter(w, 2, 4, 2, ' ', 0)
+		fmt.Fprintln(t, "  REAL SERVER\tSTATE\tWEIGHT\tCHECKS")
+		for _, r := range v.Servers {
+			state, weight := "up", fmt.Sprint(r.Weight)
+			if !r.Live {
+				state = "down"
+			}
+			if !r.Listed {
+				weight = "-"
+			}
+			var checks []string
+			for _, c := range r.Checks {
+				text := c.Kind + " passes"
+				switch {
+				case c.Ran == nil:
+					text = c.Kind + " has not run"
+				case !c.Passing:
+					text = c.Kind + " fails: " + c.Reason
+				case c.Reason != "":
+					text = c.Kind + " is tried again: " + c.Reason
+				}
+				checks = append(checks, text)
+			}
+			if checks == nil {
+				checks = []string{"none"}
+			}
+			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", r.Address, state, weight, strings.Join(checks, "; "))
+		}
+		if err := t.Flush(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
