@@ -34,6 +34,9 @@ func main() {
 		}
 		return
 	}
+	if calledAsIPVSADM() {
+		os.Exit(runIPVS("ipvsadm", "auto", os.Args[1:]))
+	}
 	err := root().Execute()
 	var status exitError
 	switch {
@@ -53,7 +56,7 @@ func root() *cobra.Command {
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(runCommand(), checkCommand(), reloadCommand(), showCommand(), purgeCommand(), realserverCommand(), labCommand(), versionCommand())
+	c.AddCommand(runCommand(), checkCommand(), reloadCommand(), showCommand(), purgeCommand(), realserverCommand(), labCommand(), ipvsCommand(), versionCommand())
 	return c
 }
 

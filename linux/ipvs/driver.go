@@ -88,6 +88,8 @@ func reason(c *table.Change, err error) error {
 		return nil
 	case err == unix.EEXIST:
 		return table.ErrExists
+	case err == unix.ESRCH && dest:
+		return table.ErrNoService
 	case err == unix.ESRCH || err == unix.ENOENT && (dest || c.Verb == table.DeleteService):
 		return table.ErrNotFound
 	case err == unix.ENOENT && c.Service.Engine != "":

@@ -60,6 +60,7 @@ var (
 	ErrNotFound    = fmt.Errorf("no such service or destination")
 	ErrExists      = fmt.Errorf("it exists already")
 	ErrUnsupported = fmt.Errorf("not supported")
+	ErrNoService   = fmt.Errorf("no such service: %w", ErrNotFound) // for a destination's change
 	ErrNoScheduler = fmt.Errorf("no such scheduler or persistence engine")
 )
 
