@@ -24,7 +24,7 @@ func TestCheck(t *testing.T) {
 		return path
 	}
 	good, wrong := write("good.conf", inst("")), write("wrong.conf", inst("virutal_ipaddress 5"))
-	warned, lvs := write("warned.conf", inst("state SLAVE")), write("lvs.conf", inst("")+"virtual_server 10.9.0.5 80 {\nlb_algo rr\n}\n")
+	warned, unsupported := write("warned.conf", inst("state SLAVE")), write("garp.conf", inst("")+"garp_group {\ninterface eth0\ngarp_interval 1\n}\n")
 	own := write("own.conf", inst("lease_gate off"))
 	tests := []struct {
 		name  string
@@ -65,10 +65,10 @@ func TestCheck(t *testing.T) {
 	}
 	t.Run("unsupported, strict", func(t *testing.T) {
 		var out bytes.Buffer
-		if code := Check([]string{lvs}, Options{}, Presentation{}, &out); code != 1 {
-			t.Error("a file with virtual_server passes")
+		if code := Check([]string{unsupported}, Options{}, Presentation{}, &out); code != 1 {
+			t.Error("a file with garp_group passes")
 		}
-		if site, diags := Load(lvs, Options{Strict: true}); site != nil || config.HasErrors(diags) {
+		if site, diags := Load(unsupported, Options{Strict: true}); site != nil || config.HasErrors(diags) {
 			t.Errorf("strict: site %v, %v", site, diags)
 		}
 	})

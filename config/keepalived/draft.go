@@ -51,7 +51,7 @@ type names struct {
 func newBuilder(r *report) *builder {
 	return &builder{report: r, lost: make(map[string]bool),
 		directing: directingDraft{groups: make(map[string]*addressGroup), trackFiles: make(map[string]*trackFileDraft)},
-		byName: names{make(map[string]*instanceDraft), make(map[string]*groupDraft), make(map[string]*scriptDraft)}}
+		byName:    names{make(map[string]*instanceDraft), make(map[string]*groupDraft), make(map[string]*scriptDraft)}}
 }
 
 // current is the definition being read; at most one is set, but for those in another.

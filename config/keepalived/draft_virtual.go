@@ -77,8 +77,10 @@ type virtualDraft struct {
 	sorry       opt[endpoint]
 	sorryKind   opt[forwarding]
 	sorryIn     opt[bool]
-	broken      bool // a real_server could not be read
-	family      bool // IPv6, once resolved
+	broken      bool            // a real_server could not be read
+	blamed      map[string]bool // words that were wrong and reported, so that they are not missed too
+	family      bool            // IPv6, once resolved
+	service     table.Protocol  // of its addresses, once resolved
 }
 
 // flagDraft is a flag of the scheduler.
@@ -114,12 +116,12 @@ type checkDraft struct {
 
 // connectionDraft is where a check goes to, and where from.
 type connectionDraft struct {
-	addr, bind         opt[netip.Addr]
-	port, bindPort     opt[int]
-	bindInterface      string
-	timeout            opt[time.Duration]
-	mark               uint32
-	given, wasReported bool
+	addr, bind     opt[netip.Addr]
+	port, bindPort opt[int]
+	bindInterface  string
+	timeout        opt[time.Duration]
+	mark           uint32
+	given          bool
 }
 
 type urlDraft struct {
@@ -128,6 +130,7 @@ type urlDraft struct {
 	pattern     opt[string]
 	options     []token
 	noMatch     bool
+	pathWrong   bool
 	offsetGiven opt[int]
 }
 

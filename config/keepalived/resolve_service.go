@@ -17,7 +17,7 @@ func sorted(names []string) []string {
 
 // resolveScheduler settles how connections are spread.
 func (b *builder) resolveScheduler(v *virtualDraft) {
-	if !v.scheduler.set && len(v.servers) > 0 {
+	if !v.scheduler.set && !v.blamed["lb_algo"] && !v.blamed["lvs_sched"] {
 		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no lb_algo: wlc is used", q(v.Name)), "add a line: lb_algo NAME")
 	}
 	v.Template.Scheduler = v.scheduler.or("wlc")
@@ -36,7 +36,7 @@ func (b *builder) resolveScheduler(v *virtualDraft) {
 	if !v.onePacket.val {
 		return
 	}
-	if !v.mark.set && v.Template.Protocol != table.UDP {
+	if !v.mark.set && v.service != table.UDP {
 		b.report.tolerate(v.onePacket.tok.pos, "no-effect", "ops has no effect: it is for UDP", "")
 		return
 	}
@@ -125,7 +125,7 @@ func (b *builder) resolveKeys(v *virtualDraft, entries []groupEntry, taken map[t
 				k.IPv6 = e.ipv6.val
 			}
 			if e.mark == 0 {
-				k = table.Key{Protocol: v.Template.Protocol, Addr: netip.AddrPortFrom(addr, e.port), IPv6: addr.Is6()}
+				k = table.Key{Protocol: v.service, Addr: netip.AddrPortFrom(addr, e.port), IPv6: addr.Is6()}
 			}
 			if b.claim(v, e, k, own, taken) {
 				v.Keys = append(v.Keys, k)

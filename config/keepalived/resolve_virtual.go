@@ -57,6 +57,12 @@ func (b *builder) resolveSync(d *config.Directing) {
 
 // finishVirtual fills in one virtual server. It reports false if there is nothing to serve.
 func (b *builder) finishVirtual(v *virtualDraft, taken map[table.Key]config.Position) bool {
+	if len(v.servers) == 0 {
+		if !v.broken {
+			b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no real_server: it is left out", q(v.Name)), "add a block: real_server ADDRESS PORT { … }")
+		}
+		return false
+	}
 	entries, ok := b.entriesOf(v)
 	if !ok {
 		return false
@@ -71,13 +77,7 @@ func (b *builder) finishVirtual(v *virtualDraft, taken map[table.Key]config.Posi
 	b.resolveQuorum(v)
 	b.fitsDriver(v)
 	v.VirtualHost = v.host.val
-	if len(v.Servers) > 0 {
-		return true
-	}
-	if !v.broken && len(v.servers) == 0 {
-		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no real_server: it is left out", q(v.Name)), "add a block: real_server ADDRESS PORT { … }")
-	}
-	return false
+	return len(v.Servers) > 0
 }
 
 // entriesOf are the addresses and marks a virtual server is for.
@@ -114,12 +114,12 @@ func (b *builder) resolveProtocol(v *virtualDraft, entries []groupEntry) {
 		}
 		return
 	}
-	if !v.protocol.set && !v.broken {
+	if !v.protocol.set && !v.blamed["protocol"] {
 		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no protocol: UDP is used, as keepalived does", q(v.Name)), "add a line: protocol TCP")
 	}
-	v.Template.Protocol = v.protocol.or(table.UDP)
-	if v.Template.Protocol != table.TCP {
-		v.Name += " " + v.Template.Protocol.String() // the same address may have a TCP service
+	v.service = v.protocol.or(table.UDP)
+	if v.service != table.TCP {
+		v.Name += " " + v.service.String() // the same address may have a TCP service
 	}
 }
 
@@ -171,7 +171,7 @@ func (v *virtualDraft) serversFamily() bool {
 
 // resolveServers fills in the real servers.
 func (b *builder) resolveServers(v *virtualDraft, entries []groupEntry) {
-	if !v.forward.set && len(v.servers) > 0 {
+	if !v.forward.set && !v.blamed["lb_kind"] && !v.blamed["lvs_method"] {
 		b.report.tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no lb_kind: NAT is used", q(v.Name)), "add a line: lb_kind NAT, DR or TUN")
 	}
 	seen := make(map[netip.AddrPort]bool)
@@ -236,32 +236,43 @@ func (b *builder) destination(v *virtualDraft, at endpoint, f forwarding, entrie
 	return b.servicePort(v, at, f, entries, what), true
 }
 
-// servicePort is the port of a destination.
+// servicePort is the port of a destination. In a group with marks it is that of the addresses.
 func (b *builder) servicePort(v *virtualDraft, at endpoint, f forwarding, entries []groupEntry, what string) uint16 {
-	common, same, marks := entries[0].port, true, false
-	for _, e := range entries {
-		marks = marks || e.mark != 0
-		same = same && e.port == common
-	}
+	common, same, marks := commonPort(entries)
 	switch {
-	case marks:
-		if at.port != 0 {
-			b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: a service by fwmark has no port; %d is used for checks only", what, at.addr, at.port), "")
-		}
-		if !v.group.set {
-			return 0
-		}
-	case at.port == 0 && same:
+	case at.port == 0:
 		return common
-	case f.method != table.NAT && at.port != 0 && (!same || at.port != common):
-		if same {
-			b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: port %d is not that of the service, and %s cannot change it: %d is used", what, at.addr, at.port, methodWord(f.method), common), "its own port counts for checks only")
-			return common
-		}
+	case marks:
+		b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: a service by fwmark has no port; %d is used for checks only", what, at.addr, at.port), "")
+	case f.method != table.NAT && same && at.port != common:
+		b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: port %d is not that of the service, and %s cannot change it: %d is used", what, at.addr, at.port, methodWord(f.method), common), "its own port counts for checks only")
+	case f.method != table.NAT && !same:
 		b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: %s cannot change the ports of group %s to %d", what, at.addr, methodWord(f.method), q(v.group.val), at.port), "leave the port out")
-		return 0
+	}
+	if v.mark.set || f.method != table.NAT {
+		return common
 	}
 	return at.port
+}
+
+// commonPort is the port that all addresses of a service have, or 0; marks have none.
+func commonPort(entries []groupEntry) (port uint16, same, marks bool) {
+	first := true
+	same = true
+	for _, e := range entries {
+		switch {
+		case e.mark != 0:
+			marks = true
+		case first:
+			port, first = e.port, false
+		default:
+			same = same && e.port == port
+		}
+	}
+	if !same {
+		port = 0
+	}
+	return port, same, marks
 }
 
 func methodWord(m table.Method) string {

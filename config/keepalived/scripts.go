@@ -69,8 +69,31 @@ func CheckScripts(site *config.Site, m Machine) []config.Diagnostic {
 	for _, g := range site.Groups {
 		c.notify(g.Notify)
 	}
+	if site.Directing != nil {
+		for _, v := range site.Directing.Servers {
+			c.directing(v)
+		}
+	}
 	config.SortDiagnostics(c.found)
 	return c.found
+}
+
+// directing looks for the programs of a virtual server.
+func (c *scriptChecker) directing(v *config.VirtualServer) {
+	told := func(word string, command config.Command) {
+		if command.Defined() {
+			c.check(command.Pos, word, command)
+		}
+	}
+	told("quorum_up", v.QuorumUp)
+	told("quorum_down", v.QuorumDown)
+	for _, r := range v.Servers {
+		told("notify_up", r.NotifyUp)
+		told("notify_down", r.NotifyDn)
+		for _, k := range r.Checkers {
+			told("misc_path", k.Command)
+		}
+	}
 }
 
 type scriptChecker struct {

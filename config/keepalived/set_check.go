@@ -12,8 +12,16 @@ func openCheck(kind config.CheckerKind) func(*builder, *statement, []value) {
 	return func(b *builder, s *statement, _ []value) {
 		c := &checkDraft{tok: s.word}
 		c.Kind, c.Pos = kind, s.word.pos
-		c.HTTPVersion, c.DNSType, c.DNSName, c.MaxReply = "1.0", "SOA", ".", 255
-		c.Helo = "smtpchecker.keepalived.org"
+		switch kind {
+		case config.CheckerHTTP, config.CheckerSSL:
+			c.HTTPVersion = "1.0"
+		case config.CheckerSMTP:
+			c.Helo = "smtpchecker.keepalived.org"
+		case config.CheckerDNS:
+			c.DNSType, c.DNSName = "SOA", "."
+		case config.CheckerUDP:
+			c.MaxReply = 255
+		}
 		b.check = c
 		b.real.checks = append(b.real.checks, c)
 	}

@@ -31,6 +31,15 @@ func (b *builder) blame(word string) {
 		b.instance.blamed[word] = true
 	case b.script != nil && word == "script":
 		b.lost[b.script.Name] = true
+	case b.url != nil:
+		b.url.pathWrong = b.url.pathWrong || word == "path"
+	case b.check != nil:
+		b.check.wrong = b.check.wrong || word == "url" || word == "misc_path" || word == "track_file"
+	case b.trackFile != nil:
+		b.lost[b.trackFile.Name] = true
+	case b.virtual != nil && b.real == nil:
+		b.virtual.blamed[word] = true
+		b.virtual.broken = b.virtual.broken || word == "real_server"
 	}
 }
 

@@ -18,7 +18,9 @@ func (b *builder) closeURL(s *statement) {
 	u := b.url
 	b.url = nil
 	if u.Path == "" {
-		b.report.bad(s.word.pos, "missing-word", "url has no path", "add a line: path /")
+		if !u.pathWrong {
+			b.report.bad(s.word.pos, "missing-word", "url has no path", "add a line: path /")
+		}
 		b.check.wrong = true
 		return
 	}
@@ -43,11 +45,13 @@ func (b *builder) setURLPath(_ *statement, v []value) {
 	tok := v[0].tok
 	if strings.ContainsAny(tok.text, " \t") {
 		b.report.refuse(tok.pos, "bad-value", fmt.Sprintf("path %s: a space cannot stand in a request", q(tok.text)), "write %20")
-		b.check.wrong = true
+		b.url.pathWrong = true
 		return
 	}
 	if b.isHeaderValue(tok) {
 		b.url.Path = tok.text
+	} else {
+		b.url.pathWrong = true
 	}
 }
 

@@ -13,7 +13,7 @@ import (
 
 // openVirtual reads what a virtual_server is: ADDRESS [PORT], fwmark NUMBER or group NAME.
 func (b *builder) openVirtual(s *statement, _ []value) {
-	d := &virtualDraft{head: s.args[0]}
+	d := &virtualDraft{head: s.args[0], blamed: make(map[string]bool)}
 	d.Pos = s.word.pos
 	b.virtual = d
 	ok := true
@@ -137,11 +137,17 @@ func setTime(field func(*serverDefaults) *opt[time.Duration]) func(*builder, *st
 	return func(b *builder, _ *statement, v []value) { *field(b.defaults()) = given(v[0].d, v[0].tok) }
 }
 
-func (b *builder) setServerRetry(_ *statement, v []value) { b.defaults().retry = given(v[0].n, v[0].tok) }
+func (b *builder) setServerRetry(_ *statement, v []value) {
+	b.defaults().retry = given(v[0].n, v[0].tok)
+}
 
-func (b *builder) setServerAlpha(s *statement, v []value) { b.defaults().alpha = given(isOn(v[0]), s.word) }
+func (b *builder) setServerAlpha(s *statement, v []value) {
+	b.defaults().alpha = given(isOn(v[0]), s.word)
+}
 
-func (b *builder) setInhibit(s *statement, v []value) { b.defaults().inhibit = given(isOn(v[0]), s.word) }
+func (b *builder) setInhibit(s *statement, v []value) {
+	b.defaults().inhibit = given(isOn(v[0]), s.word)
+}
 
 func (b *builder) setServerHost(_ *statement, v []value) {
 	if b.isHeaderValue(v[0].tok) {
@@ -295,7 +301,9 @@ func (b *builder) setEngine(_ *statement, v []value) {
 	b.virtual.engine = given(v[0].tok.text, v[0].tok)
 }
 
-func (b *builder) setOnePacket(s *statement, v []value) { b.virtual.onePacket = given(isOn(v[0]), s.word) }
+func (b *builder) setOnePacket(s *statement, v []value) {
+	b.virtual.onePacket = given(isOn(v[0]), s.word)
+}
 
 func setFlag(f table.Flags) func(*builder, *statement, []value) {
 	return func(b *builder, s *statement, v []value) {
@@ -386,7 +394,7 @@ func (b *builder) openTrackFile(_ *statement, v []value) {
 }
 
 func (b *builder) closeTrackFile(s *statement) {
-	if b.trackFile.Path == "" {
+	if b.trackFile.Path == "" && !b.lost[b.trackFile.Name] {
 		b.report.bad(s.word.pos, "missing-word", fmt.Sprintf("track_file %s has no file", q(b.trackFile.Name)), `add a line: file "/path"`)
 	}
 	b.trackFile = nil

@@ -228,6 +228,9 @@ func hint(p place, text string) (near, advice string) {
 	if near != "" {
 		return near, fmt.Sprintf("did you mean %s?", q(near))
 	}
+	if today := todaysWord(p, text); today != "" {
+		return today, fmt.Sprintf("write %s", q(today))
+	}
 	if homes := homesOf(text); len(homes) > 0 {
 		return "", fmt.Sprintf("%s belongs in %s", q(text), strings.Join(homes, " or "))
 	}
@@ -243,6 +246,18 @@ func hint(p place, text string) (near, advice string) {
 		return "", fmt.Sprintf("did you mean %s? it belongs in %s", q(near), home)
 	}
 	return "", ""
+}
+
+// todaysWord is the word of p that has taken the place of an old one of other places.
+func todaysWord(p place, old string) string {
+	for _, other := range places {
+		if k, ok := lookup(other, old); ok && k.instead != "" {
+			if _, here := lookup(p, k.instead); here {
+				return k.instead
+			}
+		}
+	}
+	return ""
 }
 
 // homesOf lists the places that know a word, at most three.
