@@ -1,13 +1,16 @@
 package xdp
 
 import (
-	"context"
 	"errors"
-	"net/netip"
-	"sync/atomic"
+	"fmt"
+	"os"
 	"time"
+	"unsafe"
 
+	"github.com/cilium/ebpf"
 	"github.com/evenkeel/evenkeel/lvs/table"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
 // Mode says where packets are caught.
@@ -33,141 +36,279 @@ type Options struct {
 	// TableSize is how many flows can be remembered, 1024 to 1<<26; 0: 1<<20. Looked at only when
 	// there is no plane yet.
 	TableSize int
-	Log       func(string) // may be nil
+	// Keep leaves the interfaces of a plane that is there already as they are; for commands that look or change
+	// by hand.
+	Keep bool
+	Log  func(string) // may be nil
 }
 
 // Plane is an open forwarding plane. Its methods may be called from one goroutine at a time,
 // except where noted.
-type Plane struct{}
+type Plane struct {
+	options    Options
+	place      *place
+	netlink    *netlink.Handle
+	maps       map[string]*ebpf.Map
+	programs   map[string]*ebpf.Program
+	withoutTCX bool
+
+	memory   [][]byte // mapped, to be unmapped
+	settings *settings
+	leases   []byte
+	found    []byte
+	lessons  []byte
+
+	// What the tables hold, as of revision.
+	revision uint64
+	services map[serviceKey]*service
+	blocks   [][]byte // destinations
+	counts   []*ebpf.Map
+	free     []uint32 // slots nobody uses, the next one last
+	gone     map[goneKey]uint32
+	indices  map[uint32]bool // of services, in use
+
+	tick  time.Duration
+	rated map[uint32]sample
+}
 
 var _ table.Driver = (*Plane)(nil)
 
-var errNotYet = errors.New("xdp: not built yet")
+// Open opens the network namespace's plane, and makes it if there is none. The calling
+// goroutine must be locked to its thread if that is in another network namespace than the process.
+func Open(o Options) (*Plane, error) {
+	switch {
+	case o.TableSize == 0:
+		o.TableSize = 1 << 20
+	case o.TableSize < 1024 || o.TableSize > 1<<26:
+		return nil, fmt.Errorf("xdp: a table of %d flows: it must be 1024 to %d", o.TableSize, 1<<26)
+	}
+	if o.Log == nil {
+		o.Log = func(string) {}
+	}
+	at, err := placeOf(o.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := at.make(); err != nil {
+		return nil, err
+	}
+	p := &Plane{options: o, place: at}
+	if err := at.hold(); err != nil {
+		return nil, err
+	}
+	defer at.release()
+	if err := p.open(); err != nil {
+		p.Close()
+		return nil, err
+	}
+	return p, nil
+}
 
-// Open opens the network namespace's plane, and makes it if there is none.
-func Open(Options) (*Plane, error) { return nil, errNotYet }
+func (p *Plane) open() (err error) {
+	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
+		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
+	}
+	cookie, err := namespaceCookie()
+	if err != nil {
+		return err
+	}
+	err = p.openTables(cookie)
+	if errors.Is(err, errLayout) {
+		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is made anew, its flows are forgotten", p.place.dir))
+		if err := p.purge(); err != nil {
+			return err
+		}
+		err = p.openTables(cookie)
+	}
+	return err
+}
 
-// Remove takes the plane away altogether: programs, maps, flows.
-func (p *Plane) Remove() error { return errNotYet }
+// openTables opens or makes everything.
+func (p *Plane) openTables(cookie uint64) error {
+	spec, err := newCollectionSpec(p.options.TableSize)
+	if err != nil {
+		return err
+	}
+	if err := p.kernelMaps(spec); err != nil {
+		return err
+	}
+	if err := p.mapAll(); err != nil {
+		return err
+	}
+	switch {
+	case p.settings.version == 0:
+		p.settings.begin(cookie, p.options.TableSize)
+	case p.settings.version != layoutVersion || p.settings.netns != cookie:
+		return errLayout
+	}
+	p.tick = time.Duration(p.settings.tick)
+	fresh := p.settings.build == 0
+	if err := p.kernelPrograms(spec); err != nil {
+		return err
+	}
+	if !fresh && p.options.Keep {
+		p.options.Interfaces = nil
+		if p.settings.everywhere == 0 {
+			return nil
+		}
+	}
+	return p.watch()
+}
+
+// mapAll maps what is shared with the programs.
+func (p *Plane) mapAll() error {
+	for _, m := range []struct {
+		name string
+		size int
+		to   *[]byte
+	}{
+		{programMapPlaneSettings, os.Getpagesize(), nil},
+		{programMapPlaneLeases, maxLeases * 8, &p.leases},
+		{programMapPlaneFound, os.Getpagesize(), &p.found},
+		{programMapPlaneLessons, maxLessons * lessonSize, &p.lessons},
+	} {
+		mem, err := mapMemory(p.maps[m.name], m.size)
+		if err != nil {
+			return err
+		}
+		p.memory = append(p.memory, mem)
+		if m.to != nil {
+			*m.to = mem
+		} else {
+			p.settings = (*settings)(unsafe.Pointer(&mem[0]))
+		}
+	}
+	return nil
+}
+
+// begin fills in the settings of a new plane.
+func (s *settings) begin(cookie uint64, size int) {
+	var res unix.Timespec
+	// The coarse clock goes by ticks.
+	unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &res)
+	s.tick = uint32(res.Nano())
+	s.netns = cookie
+	s.tableSize = uint32(size)
+	s.alive = s.ticks(AliveEvery)
+	for state, d := range defaultTimeouts {
+		s.timeout[state] = s.ticks(d)
+	}
+	s.version = layoutVersion
+}
+
+func (s *settings) ticks(d time.Duration) uint32 {
+	return uint32(d / time.Duration(s.tick))
+}
+
+// namespaceCookie is a number that no two network namespaces have had since boot.
+func namespaceCookie() (uint64, error) {
+	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return 0, fmt.Errorf("xdp: opening a socket: %w", err)
+	}
+	defer unix.Close(fd)
+	cookie, err := unix.GetsockoptUint64(fd, unix.SOL_SOCKET, unix.SO_NETNS_COOKIE)
+	if err != nil {
+		return 0, fmt.Errorf("xdp: telling network namespaces apart (SO_NETNS_COOKIE): %w; it needs %s", err, minKernel)
+	}
+	return cookie, nil
+}
+
+// Remove takes the plane away altogether: programs, maps, flows. Nothing is forwarded after. Close is still to be called.
+func (p *Plane) Remove() error {
+	if err := p.place.hold(); err != nil {
+		return err
+	}
+	defer p.place.release()
+	if err := p.purge(); err != nil {
+		return err
+	}
+	return p.place.do(func() error {
+		err := os.Remove(p.place.dir)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
+			return nil
+		}
+		return err
+	})
+}
+
+// purge detaches and unpins everything and closes what is open.
+func (p *Plane) purge() error {
+	errs := []error{p.detachAll()}
+	names, err := p.place.names()
+	errs = append(errs, err)
+	// Links first: nothing may run on half a plane.
+	for _, prefix := range []string{xdpPrefix, tcPrefix, ""} {
+		var some []string
+		for _, n := range names {
+			if len(n) >= len(prefix) && n[:len(prefix)] == prefix {
+				some = append(some, n)
+			}
+		}
+		errs = append(errs, p.place.remove(some))
+	}
+	p.forget()
+	return errors.Join(errs...)
+}
+
+// forget closes what is open of the kernel's.
+func (p *Plane) forget() {
+	for _, mem := range p.memory {
+		unix.Munmap(mem)
+	}
+	for _, m := range p.maps {
+		m.Close()
+	}
+	for _, g := range p.programs {
+		g.Close()
+	}
+	for _, c := range p.counts {
+		c.Close()
+	}
+	p.memory, p.maps, p.programs, p.counts, p.blocks = nil, nil, nil, nil, nil
+	p.settings, p.leases, p.found, p.lessons = nil, nil, nil, nil
+	p.services, p.revision = nil, 0
+}
 
 // Close closes this process's view. Forwarding goes on.
-func (p *Plane) Close() error { return errNotYet }
+func (p *Plane) Close() error {
+	p.forget()
+	if p.netlink != nil {
+		p.netlink.Close()
+		p.netlink = nil
+	}
+	return nil
+}
 
 // Info is part of [table.Driver].
-func (p *Plane) Info() (table.Info, error) { return table.Info{}, errNotYet }
+func (p *Plane) Info() (table.Info, error) {
+	return table.Info{Driver: "xdp", Version: "1.2.1", Size: int(p.settings.tableSize)}, nil
+}
 
-// Apply is part of [table.Driver].
-func (p *Plane) Apply([]table.Change) error { return errNotYet }
-
-// State is part of [table.Driver].
-func (p *Plane) State() ([]table.ServiceState, error) { return nil, errNotYet }
-
-// Connections is part of [table.Driver].
-func (p *Plane) Connections(yield func(*table.Connection) bool) error { return errNotYet }
-
-// Zero is part of [table.Driver].
-func (p *Plane) Zero(*table.Key) error { return errNotYet }
-
-// Timeouts is part of [table.Driver].
-func (p *Plane) Timeouts() (table.Timeouts, error) { return table.Timeouts{}, errNotYet }
-
-// SetTimeouts is part of [table.Driver].
-func (p *Plane) SetTimeouts(table.Timeouts) error { return errNotYet }
+// edit runs f while no other process changes the plane, with the model up to date.
+func (p *Plane) edit(f func() error) error {
+	if p.settings == nil {
+		return errClosed
+	}
+	if err := p.place.hold(); err != nil {
+		return err
+	}
+	defer p.place.release()
+	if err := p.refresh(); err != nil {
+		return err
+	}
+	return f()
+}
 
 // Daemons is part of [table.Driver]: there are none, the director itself sends flows.
 func (p *Plane) Daemons() ([]table.Daemon, error) { return nil, nil }
 
 // StartDaemon is part of [table.Driver]; it is refused.
-func (p *Plane) StartDaemon(table.Daemon) error { return table.ErrUnsupported }
+func (p *Plane) StartDaemon(table.Daemon) error { return errDaemon }
 
 // StopDaemon is part of [table.Driver]; it is refused.
-func (p *Plane) StopDaemon(table.Role) error { return table.ErrUnsupported }
+func (p *Plane) StopDaemon(table.Role) error { return errDaemon }
 
-// Lease returns the deadline of a virtual address, in nanoseconds of CLOCK_BOOTTIME, in memory
-// that the programs read: services of the address forward only before it. An address that had
-// no lease gets one whose deadline is 0 (closed). It outlives the process. The pointer is
-// valid until [Plane.Close]; any goroutine may store to it.
-func (p *Plane) Lease(addr netip.Addr) (*atomic.Int64, error) { return nil, errNotYet }
+var errDaemon = fmt.Errorf("%w by our own forwarding plane: the directors tell each other of flows themselves; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
 
-// Unlease takes an address's lease away: its services forward always. No lease is no error.
-func (p *Plane) Unlease(addr netip.Addr) error { return errNotYet }
-
-// SweepStats is what a [Plane.Sweep] found.
-type SweepStats struct {
-	Flows    int // remembered after it, half-open ones included
-	HalfOpen int
-	Bindings int // persistence: clients bound to a destination
-	Expired  int // forgotten by it
-	Took     time.Duration
-}
-
-// Sweep forgets flows that have been idle beyond their timeout and keeps the destinations'
-// connection counts right. Once a second is often enough. now is CLOCK_BOOTTIME; it only stands in the result.
-func (p *Plane) Sweep(now time.Duration) (SweepStats, error) { return SweepStats{}, errNotYet }
-
-// Flow is a flow as directors tell each other of it.
-type Flow struct {
-	Protocol                     table.Protocol
-	State                        table.State
-	Client, Virtual, Destination netip.AddrPort
-	Idle                         time.Duration // since its last packet
-}
-
-// EventKind says what happened to a flow.
-type EventKind uint8
-
-// Kinds of events.
-const (
-	FlowEstablished EventKind = iota // first remembered beyond doubt
-	FlowClosed                       // it will be forgotten soon
-	FlowAlive                        // it still carries packets; every AliveEvery or so
-)
-
-// AliveEvery is how often a busy flow is told of again.
-const AliveEvery = 20 * time.Second
-
-// Event tells of a flow.
-type Event struct {
-	Kind EventKind
-	Flow
-}
-
-// Events calls f for what happens to flows until ctx ends. It may run on a goroutine of its own; one at a
-// time in all processes. Events that nobody reads in time are lost and counted.
-func (p *Plane) Events(ctx context.Context, f func(*Event)) error { return errNotYet }
-
-// Learn puts flows into the table that another director told of. Those whose service or
-// destination is not here are counted in unknown; one that is here already stays as it is, only younger.
-func (p *Plane) Learn(flows []Flow) (unknown int, err error) { return 0, errNotYet }
-
-// Dump calls yield for each established flow, until it returns false.
-func (p *Plane) Dump(yield func(*Flow) bool) error { return errNotYet }
-
-// Neighbours brings destinations' routes and link addresses and the set of interfaces up to date. Once a second is often enough.
-func (p *Plane) Neighbours() error { return errNotYet }
-
-// Run calls Neighbours and Sweep each second until ctx ends, on behalf of a process that does nothing else.
-func (p *Plane) Run(ctx context.Context) error { return errNotYet }
-
-// Counter is how many packets met a fate, by its name.
-type Counter struct {
-	Name    string // e.g. closed, malformed, fragment, no-service
-	Help    string
-	Packets uint64
-}
-
-// Counters lists what became of packets, since the plane was made.
-func (p *Plane) Counters() ([]Counter, error) { return nil, errNotYet }
-
-// Decapsulate unwraps packets (IPIP, IPv6 in IP, GUE on guePort) for vip that come in on interfaces, on a real
-// server behind a director's tunnel, and limits the segment size it offers to clients so that wrapped packets fit.
-// Pinned below dir (empty: as in [Options]); it goes on until [Recapsulate].
-func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16) error {
-	return errNotYet
-}
-
-// Recapsulate undoes [Decapsulate] for vip; the last one takes the programs away.
-func Recapsulate(dir string, vip netip.Addr) error { return errNotYet }
-
-// Decapsulated lists the addresses [Decapsulate] is in force for.
-func Decapsulated(dir string) ([]netip.Addr, error) { return nil, errNotYet }
+var errClosed = errors.New("xdp: the plane is closed")

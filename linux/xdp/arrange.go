@@ -1,0 +1,121 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/cilium/ebpf"
+	"github.com/evenkeel/evenkeel/balance"
+	"golang.org/x/sys/unix"
+)
+
+func isMissing(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }
+
+// arrange writes a service's destinations in the order its scheduler wants them, as one new map that takes
+// the old one's place.
+func (p *Plane) arrange(s *service) error {
+	members, table := p.arrangement(s)
+	words := make([]uint64, 1, 1+len(members)+len(table)/4+1)
+	words[0] = uint64(len(members)) | uint64(len(table))<<32
+	for _, i := range members {
+		words = append(words, uint64(i))
+	}
+	for at := 0; at < len(table); at += 4 {
+		var w uint64
+		for j, place := range table[at:min(at+4, len(table))] {
+			w |= uint64(place) << (16 * j)
+		}
+		words = append(words, w)
+	}
+	m, err := ebpf.NewMap(&ebpf.MapSpec{
+		Name: "plane_arrangement", Type: ebpf.Array, KeySize: 4, ValueSize: 8,
+		MaxEntries: uint32(len(words)), Flags: unix.BPF_F_INNER_MAP,
+	})
+	if err != nil {
+		return explain(err)
+	}
+	defer m.Close()
+	if err := fill(m, words); err != nil {
+		return err
+	}
+	return p.maps[programMapPlaneArrangements].Put(s.rec.index, m)
+}
+
+func fill(m *ebpf.Map, words []uint64) error {
+	if len(words) < 8 {
+		for i, w := range words {
+			if err := m.Put(uint32(i), w); err != nil {
+				return err
+			}
+		}
+		return nil
+	}
+	keys := make([]uint32, len(words))
+	for i := range keys {
+		keys[i] = uint32(i)
+	}
+	_, err := m.BatchUpdate(keys, words, nil)
+	return err
+}
+
+// arrangement lists those who take new flows and, for schedulers that have one, the table of places among them.
+func (p *Plane) arrangement(s *service) (members []uint32, table []uint16) {
+	for _, i := range s.members {
+		if p.slotAt(i).weight > 0 {
+			members = append(members, i)
+		}
+	}
+	if len(members) > 65535 {
+		members = members[:65535]
+	}
+	switch schedulerName(s.rec.scheduler) {
+	case "wrr":
+		weights := make([]int, len(members))
+		for i, m := range members {
+			weights[i] = int(p.slotAt(m).weight)
+		}
+		table = balance.Round(weights)
+	case "sh", "mh":
+		// Both directors must see the same: what counts is who the destinations are.
+		places := make([]balance.Place, len(members))
+		for i, m := range members {
+			at := p.slotAt(m)
+			places[i] = balance.Place{Name: slices.Concat(at.addr[:], at.port[:]), Weight: int(at.weight)}
+		}
+		table = balance.Maglev(places)
+	}
+	return members, table
+}
+
+// zeroSlot sets a destination's counters to 0.
+func (p *Plane) zeroSlot(i uint32) error {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return err
+	}
+	values := make([]byte, cpus*len(bytesOf(&counters{})))
+	if err := p.counts[i/blockSize].Put(i%blockSize, values); err != nil {
+		return fmt.Errorf("xdp: zeroing counters: %w", err)
+	}
+	return nil
+}
+
+// countersOf sums a destination's counters up.
+func (p *Plane) countersOf(i uint32) (sum counters, err error) {
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return sum, err
+	}
+	size := len(bytesOf(&sum))
+	values, err := p.counts[i/blockSize].LookupBytes(i % blockSize)
+	if err != nil {
+		return sum, fmt.Errorf("xdp: reading counters: %w", err)
+	}
+	var one counters
+	for c := range cpus {
+		copy(bytesOf(&one), values[c*size:])
+		sum.add(one)
+	}
+	return sum, nil
+}

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
+//
+// Flows that another director told of, put into the tables in one call for many.
+
+#ifndef EVENKEEL_LEARN_H
+#define EVENKEEL_LEARN_H
+
+#include "flow.h"
+
+enum lesson { LESSON_NEW = 1, LESSON_KNOWN, LESSON_NO_ROOM };
+
+struct lessons {
+	__u32 count;
+};
+
+static __noinline int learn_flow(struct learnt *l, struct tuple *t, __u32 now)
+{
+	struct flow f = { .dest = l->dest, .last = now - l->idle, .told = now, .state = l->state, .flags = LEARNT };
+	struct dest *d = dest_at(l->dest);
+	struct flow *here = find_flows(t);
+	__u32 old;
+
+	if (!d)
+		return LESSON_NO_ROOM;
+	if (here && here->state != DEAD) {
+		if ((__s32)(f.last - here->last) > 0)
+			here->last = f.last;
+		// One of our own is known better here than there.
+		if (!(here->flags & LEARNT))
+			return LESSON_KNOWN;
+		if (here->dest == l->dest && here->generation == d->generation) {
+			old = here->state;
+			if (old != f.state && __sync_val_compare_and_swap(&here->state, old, f.state) == old) {
+				shift(d, old, f.state);
+				timeout_of(here, f.state);
+			}
+			return LESSON_KNOWN;
+		}
+		if (!claim(here))
+			return LESSON_KNOWN;
+	}
+	f.generation = d->generation;
+	timeout_of(&f, f.state);
+	if (d->method == NAT && !(d->flags & HERE))
+		f.flags |= NATTED;
+	if (put_flows(t, &f, BPF_ANY))
+		return LESSON_NO_ROOM;
+	if (f.state == ESTABLISHED)
+		__sync_fetch_and_add(&d->active, 1);
+	else
+		__sync_fetch_and_add(&d->inactive, 1);
+	count(LEARNT_FLOWS);
+	if (f.flags & NATTED) {
+		struct tuple r;
+
+		answers(&r, t, d);
+		f.flags = REVERSE;
+		f.virt = t->dst;
+		f.vport = t->dport;
+		put_flows(&r, &f, BPF_ANY);
+	}
+	return LESSON_NEW;
+}
+
+static long learn_one(__u32 i, void *unused)
+{
+	struct learnt *l = bpf_map_lookup_elem(&plane_lessons, &i);
+	struct tuple t;
+
+	if (!l)
+		return 1;
+	t.src = l->client;
+	t.dst = l->virt;
+	t.sport = l->cport;
+	t.dport = l->vport;
+	t.proto = l->proto;
+	t.family = l->family;
+	l->result = learn_flow(l, &t, bpf_jiffies64());
+	return 0;
+}
+
+SEC("syscall")
+int plane_learn(struct lessons *ctx)
+{
+	bpf_loop(ctx->count, learn_one, 0, 0);
+	return 0;
+}
+
+#endif

@@ -1,0 +1,160 @@
+package xdp
+
+import (
+	"errors"
+	"fmt"
+	"hash/fnv"
+	"os"
+
+	"github.com/cilium/ebpf"
+	"github.com/cilium/ebpf/rlimit"
+	"golang.org/x/sys/unix"
+)
+
+// minKernel is what the programs need, and why.
+const minKernel = "Linux 5.17 or later (bpf_loop) with CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT and CONFIG_NET_CLS_ACT"
+
+// pinnedPrograms are those that stay.
+var pinnedPrograms = []string{programProgPlaneIngress, programProgPlaneNow, programProgPlaneLearn,
+	programProgSweepFlows4, programProgSweepFlows6, programProgSweepHalf4, programProgSweepHalf6}
+
+// build tells one set of programs from another.
+func build() uint64 {
+	h := fnv.New64a()
+	h.Write(_ProgramBytes)
+	return h.Sum64()
+}
+
+// sizes sets how many flows the tables of spec hold.
+func sizes(spec *ebpf.CollectionSpec, flows int) {
+	half := min(max(flows/16, 1024), 1<<20)
+	for _, n := range []string{programMapPlaneFlows4, programMapPlaneFlows6} {
+		spec.Maps[n].MaxEntries = uint32(flows)
+	}
+	for _, n := range []string{programMapPlaneHalf4, programMapPlaneHalf6, programMapPlaneBindings} {
+		spec.Maps[n].MaxEntries = uint32(half)
+	}
+}
+
+// kernelMaps opens the pinned maps, or makes and pins those that are missing.
+func (p *Plane) kernelMaps(spec *ebpf.CollectionSpec) error {
+	p.maps = map[string]*ebpf.Map{}
+	for name, ms := range spec.Maps {
+		if name[0] == '.' {
+			continue // constants of the programs
+		}
+		m, err := p.kernelMap(name, ms)
+		if err != nil {
+			return fmt.Errorf("xdp: table %s: %w", name, explain(err))
+		}
+		p.maps[name] = m
+	}
+	return nil
+}
+
+func (p *Plane) kernelMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
+	err = p.place.do(func() error {
+		m, err = ebpf.LoadPinnedMap(p.place.path(name), nil)
+		return err
+	})
+	if err == nil {
+		spec.MaxEntries = m.MaxEntries()
+		if err := spec.Compatible(m); err != nil {
+			m.Close()
+			return nil, fmt.Errorf("%w: %w", errLayout, err)
+		}
+		return m, nil
+	}
+	if !errors.Is(err, os.ErrNotExist) {
+		return nil, err
+	}
+	if m, err = ebpf.NewMap(spec); err != nil {
+		return nil, err
+	}
+	if err := p.place.do(func() error { return m.Pin(p.place.path(name)) }); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+// errLayout says that what is pinned was made by another version.
+var errLayout = errors.New("another version of evenkeel made it")
+
+// kernelPrograms opens the pinned programs if they are of this build, else loads ours and puts
+// them in their place, also where they are attached.
+func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
+	p.programs = map[string]*ebpf.Program{}
+	if p.settings.build == build() && p.openPrograms() == nil {
+		return nil
+	}
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: p.maps})
+	if err != nil {
+		return fmt.Errorf("xdp: loading the programs: %w", explain(err))
+	}
+	defer coll.Close()
+	for _, name := range pinnedPrograms {
+		prog := coll.DetachProgram(name)
+		p.programs[name] = prog
+		err := p.place.do(func() error {
+			if err := os.Remove(p.place.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+				return err
+			}
+			return prog.Pin(p.place.path(name))
+		})
+		if err != nil {
+			return fmt.Errorf("xdp: pinning program %s: %w", name, err)
+		}
+	}
+	if err := p.renewLinks(); err != nil {
+		return err
+	}
+	p.settings.build = build()
+	return nil
+}
+
+func (p *Plane) openPrograms() error {
+	for _, name := range pinnedPrograms {
+		err := p.place.do(func() error {
+			prog, err := ebpf.LoadPinnedProgram(p.place.path(name), nil)
+			if err == nil {
+				p.programs[name] = prog
+			}
+			return err
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// newCollectionSpec reads the committed objects.
+func newCollectionSpec(flows int) (*ebpf.CollectionSpec, error) {
+	// Before Linux 5.11 maps count against RLIMIT_MEMLOCK. If it cannot be raised, loading says so.
+	rlimit.RemoveMemlock()
+	spec, err := loadProgram()
+	if err != nil {
+		return nil, fmt.Errorf("xdp: %w", err)
+	}
+	sizes(spec, flows)
+	return spec, nil
+}
+
+// explain says what to do about a refusal of the kernel's.
+func explain(err error) error {
+	var verifier *ebpf.VerifierError
+	switch {
+	case errors.Is(err, errLayout):
+		return err
+	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !errors.As(err, &verifier):
+		// The library's own text would speak of memory limits.
+		return fmt.Errorf("%w: eBPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the initial user namespace, "+
+			"which containers and user namespaces usually lack", unix.EPERM)
+	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.E2BIG):
+		return fmt.Errorf("%w (a smaller table takes less memory)", err)
+	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.As(err, &verifier):
+		return fmt.Errorf("%w (it needs %s; with CONFIG_IP_VS, lvs_driver ipvs does the same)", err, minKernel)
+	}
+	return err
+}

@@ -1,0 +1,185 @@
+package xdp
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"sync/atomic"
+	"unsafe"
+
+	"github.com/cilium/ebpf"
+)
+
+// service is a virtual service as this process knows it.
+type service struct {
+	key     serviceKey
+	rec     serviceRecord
+	members []uint32 // slots, in the order they were added
+	// What is still to be written: the record, the arrangement of destinations.
+	changed, moved bool
+}
+
+// goneKey finds the slot of a destination that was deleted while flows still belonged to it.
+type goneKey struct {
+	of   serviceKey
+	addr address
+	port port
+}
+
+// slotAt is a destination in shared memory.
+func (p *Plane) slotAt(i uint32) *slot {
+	return (*slot)(unsafe.Pointer(&p.blocks[i/blockSize][int(i%blockSize)*slotSize]))
+}
+
+// refresh reads the tables if another process has changed them since.
+func (p *Plane) refresh() error {
+	now := atomic.LoadUint64(&p.settings.revision)
+	if p.services != nil && p.revision == now {
+		return nil
+	}
+	p.services = map[serviceKey]*service{}
+	p.indices = map[uint32]bool{}
+	p.gone = map[goneKey]uint32{}
+	p.free = nil
+	var key serviceKey
+	var rec serviceRecord
+	all := p.maps[programMapPlaneServices].Iterate()
+	for all.Next(bytesOf(&key), bytesOf(&rec)) {
+		p.services[key] = &service{key: key, rec: rec}
+		p.indices[rec.index] = true
+	}
+	if err := all.Err(); err != nil {
+		return fmt.Errorf("xdp: reading the services: %w", err)
+	}
+	if err := p.openBlocks(); err != nil {
+		return err
+	}
+	p.sortSlots()
+	p.revision = now
+	return nil
+}
+
+// openBlocks maps the blocks of destinations that are not yet mapped.
+func (p *Plane) openBlocks() error {
+	for i := uint32(len(p.blocks)); i < maxBlocks; i++ {
+		var block, counts *ebpf.Map
+		err := p.maps[programMapPlaneDests].Lookup(i, &block)
+		if errors.Is(err, ebpf.ErrKeyNotExist) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("xdp: opening a block of destinations: %w", err)
+		}
+		if err := p.maps[programMapPlaneCounts].Lookup(i, &counts); err != nil {
+			block.Close()
+			return fmt.Errorf("xdp: opening a block of counters: %w", err)
+		}
+		if err := p.keepBlock(block, counts); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plane) keepBlock(block, counts *ebpf.Map) error {
+	defer block.Close()
+	mem, err := mapMemory(block, blockBytes())
+	if err != nil {
+		counts.Close()
+		return err
+	}
+	p.memory = append(p.memory, mem)
+	p.blocks = append(p.blocks, mem)
+	p.counts = append(p.counts, counts)
+	return nil
+}
+
+func blockBytes() int {
+	page := os.Getpagesize()
+	return (blockSize*slotSize + page - 1) / page * page
+}
+
+// addBlock makes room for more destinations.
+func (p *Plane) addBlock() error {
+	n := uint32(len(p.blocks))
+	if n == maxBlocks {
+		return fmt.Errorf("there is room for %d destinations only", maxBlocks*blockSize)
+	}
+	spec, err := loadProgram()
+	if err != nil {
+		return err
+	}
+	counts, err := ebpf.NewMap(spec.Maps[programMapPlaneCounts].InnerMap)
+	if err != nil {
+		return explain(err)
+	}
+	block, err := ebpf.NewMap(spec.Maps[programMapPlaneDests].InnerMap)
+	if err != nil {
+		counts.Close()
+		return explain(err)
+	}
+	if err := errors.Join(p.maps[programMapPlaneCounts].Put(n, counts), p.maps[programMapPlaneDests].Put(n, block)); err != nil {
+		counts.Close()
+		block.Close()
+		return err
+	}
+	if err := p.keepBlock(block, counts); err != nil {
+		return err
+	}
+	for i := uint32(blockSize); i > 0; i-- {
+		p.free = append(p.free, n*blockSize+i-1)
+	}
+	return nil
+}
+
+// sortSlots finds out whose each slot is.
+func (p *Plane) sortSlots() {
+	for i := uint32(len(p.blocks)) * blockSize; i > 0; i-- {
+		s := p.slotAt(i - 1)
+		flags := atomic.LoadUint32(&s.flags)
+		owner := p.services[s.of]
+		switch {
+		case flags&slotInUse != 0 && owner != nil:
+			owner.members = append(owner.members, i-1)
+		case flags&slotGone != 0 && s.remembered():
+			p.gone[goneKey{s.of, s.addr, s.port}] = i - 1
+		default:
+			p.free = append(p.free, i-1)
+		}
+	}
+	for _, s := range p.services {
+		slices.SortFunc(s.members, func(a, b uint32) int { return cmp.Compare(p.slotAt(a).order, p.slotAt(b).order) })
+	}
+}
+
+// remembered: are there flows of this destination?
+func (s *slot) remembered() bool {
+	return atomic.LoadUint32(&s.active)+atomic.LoadUint32(&s.inactive)+atomic.LoadUint32(&s.pending) > 0
+}
+
+// reclaim frees the slots of deleted destinations whose flows are over.
+func (p *Plane) reclaim() {
+	for k, i := range p.gone {
+		if !p.slotAt(i).remembered() {
+			delete(p.gone, k)
+			p.free = append(p.free, i)
+		}
+	}
+}
+
+// ordered lists the services by age.
+func (p *Plane) ordered() []*service {
+	out := make([]*service, 0, len(p.services))
+	for _, s := range p.services {
+		out = append(out, s)
+	}
+	slices.SortFunc(out, func(a, b *service) int { return cmp.Compare(a.rec.order, b.rec.order) })
+	return out
+}
+
+// bytesOf is a record as the bytes the kernel sees.
+func bytesOf[T any](v *T) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(v)), unsafe.Sizeof(*v))
+}
