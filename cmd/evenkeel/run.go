@@ -9,6 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/config/keepalived"
 	"github.com/evenkeel/evenkeel/daemon"
 	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/linux/xdp"
 )
 
 func runCommand() *cobra.Command {
@@ -72,19 +73,36 @@ does not load changes nothing: the reasons are printed and the status is 1.`,
 }
 
 func purgeCommand() *cobra.Command {
-	return &cobra.Command{
+	var plane bool
+	c := &cobra.Command{
 		Use:   "purge",
 		Short: "Remove the addresses and gates a dead director left behind",
 		Long: `Remove the addresses and lease gates that a director which did not end properly
 left in the kernel. The service manager runs it after the director has ended,
-however it ended (ExecStopPost); it must not be run beside a living director.`,
+however it ended (ExecStopPost); it must not be run beside a living director.
+
+Our own forwarding plane stays, so that connections live on until the next
+director; with --plane it is taken away too, with every connection it knows.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			removed, err := failover.Purge()
 			for _, a := range removed {
 				c.Println("removed", a)
 			}
+			if err == nil && plane {
+				err = removePlane()
+			}
 			return err
 		},
 	}
+	c.Flags().BoolVar(&plane, "plane", false, "take our own forwarding plane away too")
+	return c
+}
+
+func removePlane() error {
+	p, err := xdp.Open(xdp.Options{Keep: true})
+	if err != nil {
+		return err
+	}
+	return p.Remove()
 }

@@ -1,0 +1,366 @@
+package lvs
+
+import (
+	"bufio"
+	"bytes"
+	"flag"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/test/netns"
+)
+
+// programFile is the program under test, built once.
+var programFile string
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Println("system tests are not part of a short run")
+		os.Exit(0)
+	}
+	dir, err := os.MkdirTemp("", "evenkeel-test-")
+	if err != nil {
+		panic(err)
+	}
+	programFile = filepath.Join(dir, "evenkeel")
+	build := exec.Command("go", "build", "-o", programFile, "../../cmd/evenkeel")
+	build.Env = append(os.Environ(), "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(os.Stderr, "building evenkeel: %v\n%s", err, out)
+		os.Exit(1)
+	}
+	code := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+const vip = "192.168.160.100"
+
+// site is the textbook's: two directors, two real servers, a client on one switch.
+type site struct {
+	t      *testing.T
+	client *netns.NS
+	d1, d2 *director
+	webs   []*web
+}
+
+// director is a host with our program on it.
+type director struct {
+	t    *testing.T
+	ns   *netns.NS
+	dir  string
+	conf string
+	cmd  *exec.Cmd
+	log  lockedBuffer
+}
+
+// web is a real server.
+type web struct {
+	t      *testing.T
+	ns     *netns.NS
+	name   string
+	addr   string // of the host
+	server *http.Server
+	served atomic.Int64
+	dir    string
+}
+
+type lockedBuffer struct {
+	mu sync.Mutex
+	b  bytes.Buffer
+}
+
+func (l *lockedBuffer) Write(p []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.Write(p)
+}
+
+func (l *lockedBuffer) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.b.String()
+}
+
+// newSite wires the hosts. kind is dr, nat or tun.
+func newSite(t *testing.T, kind string) *site {
+	t.Helper()
+	netns.Root(t)
+	s := &site{t: t, client: netns.New(t, "client")}
+	d1, d2, r1, r2 := netns.New(t, "d1"), netns.New(t, "d2"), netns.New(t, "r1"), netns.New(t, "r2")
+	netns.Bridge(t, s.client, d1, d2, r1, r2)
+	s.client.Address("eth0", "192.168.160.50/24")
+	d1.Address("eth0", "192.168.160.131/24")
+	d2.Address("eth0", "192.168.160.134/24")
+	network := "192.168.160."
+	if kind == "nat" {
+		network = "192.168.161."
+		d1.Address("eth0", "192.168.161.131/24")
+		d2.Address("eth0", "192.168.161.134/24")
+		d1.Sysctl("net/ipv4/ip_forward", "1")
+		d2.Sysctl("net/ipv4/ip_forward", "1")
+	}
+	s.d1, s.d2 = newDirector(t, d1), newDirector(t, d2)
+	for i, ns := range []*netns.NS{r1, r2} {
+		w := &web{t: t, ns: ns, name: fmt.Sprintf("web%d", i+1), addr: fmt.Sprintf("%s%d", network, 135+i), dir: t.TempDir()}
+		ns.Address("eth0", w.addr+"/24")
+		switch kind {
+		case "nat":
+			ns.Run("ip", "route", "add", "default", "via", "192.168.161.100")
+		case "tun":
+			w.realserver("add", vip, "--tun")
+		default:
+			w.realserver("add", vip)
+		}
+		w.start()
+		s.webs = append(s.webs, w)
+	}
+	return s
+}
+
+func newDirector(t *testing.T, ns *netns.NS) *director {
+	d := &director{t: t, ns: ns, dir: t.TempDir()}
+	t.Cleanup(func() {
+		d.signal(syscall.SIGCONT)
+		d.kill()
+		d.run("purge", "--plane")
+		if t.Failed() {
+			t.Logf("%s:\n%s", ns.Name, d.log.String())
+		}
+	})
+	return d
+}
+
+// run runs one of our commands on the host.
+func (d *director) run(args ...string) (string, error) {
+	cmd := exec.Command(programFile, args...)
+	var out []byte
+	var err error
+	d.ns.Do(func() { out, err = cmd.CombinedOutput() })
+	return string(out), err
+}
+
+// must is run, which has to succeed.
+func (d *director) must(args ...string) string {
+	d.t.Helper()
+	out, err := d.run(args...)
+	if err != nil {
+		d.t.Fatalf("%s: evenkeel %s: %v\n%s", d.ns.Name, strings.Join(args, " "), err, out)
+	}
+	return out
+}
+
+// start runs the director with a configuration.
+func (d *director) start(conf string) {
+	d.t.Helper()
+	d.write(conf)
+	d.cmd = exec.Command(programFile, "run", "-f", filepath.Join(d.dir, "keepalived.conf"), "--runtime-dir", d.dir)
+	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	d.ns.Start(d.cmd)
+}
+
+func (d *director) write(conf string) {
+	d.t.Helper()
+	if err := os.WriteFile(filepath.Join(d.dir, "keepalived.conf"), []byte(conf), 0o644); err != nil {
+		d.t.Fatal(err)
+	}
+}
+
+func (d *director) reload(conf string) {
+	d.t.Helper()
+	d.write(conf)
+	d.must("reload", "--runtime-dir", d.dir)
+}
+
+func (d *director) signal(s syscall.Signal) {
+	if d.cmd != nil {
+		syscall.Kill(-d.cmd.Process.Pid, s)
+	}
+}
+
+func (d *director) kill() {
+	if d.cmd != nil {
+		d.signal(syscall.SIGKILL)
+		d.cmd.Wait()
+		d.cmd = nil
+	}
+}
+
+// stop ends the director in order.
+func (d *director) stop() {
+	d.t.Helper()
+	syscall.Kill(d.cmd.Process.Pid, syscall.SIGTERM)
+	if err := d.cmd.Wait(); err != nil {
+		d.t.Errorf("%s: %v", d.ns.Name, err)
+	}
+	d.cmd = nil
+}
+
+func (d *director) logged(text string) {
+	d.t.Helper()
+	eventually(d.t, 30*time.Second, fmt.Sprintf("%q in the log of %s", text, d.ns.Name), func() bool { return strings.Contains(d.log.String(), text) })
+}
+
+// master waits until the host has the address.
+func (d *director) master() {
+	d.t.Helper()
+	eventually(d.t, 20*time.Second, d.ns.Name+" is master", func() bool { return strings.Contains(d.ns.Run("ip", "-o", "addr", "show", "eth0"), vip+"/") })
+	eventually(d.t, 20*time.Second, d.ns.Name+" says so", func() bool {
+		out, err := d.run("show", "vrrp", "--json", "--runtime-dir", d.dir)
+		return err == nil && strings.Contains(out, `"MASTER"`)
+	})
+}
+
+func eventually(t *testing.T, limit time.Duration, what string, cond func() bool) {
+	t.Helper()
+	deadline := time.Now().Add(limit)
+	for !cond() {
+		if time.Now().After(deadline) {
+			t.Fatalf("after %v still not: %s", limit, what)
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+}
+
+func (w *web) realserver(args ...string) {
+	w.t.Helper()
+	cmd := exec.Command(programFile, append([]string{"realserver", "--runtime-dir", w.dir}, args...)...)
+	var out []byte
+	var err error
+	w.ns.Do(func() { out, err = cmd.CombinedOutput() })
+	if err != nil {
+		w.t.Fatalf("%s: %v: %v\n%s", w.name, args, err, out)
+	}
+}
+
+// start begins to serve.
+func (w *web) start() {
+	w.t.Helper()
+	var ln net.Listener
+	w.ns.Do(func() {
+		var err error
+		if ln, err = net.Listen("tcp4", ":80"); err != nil {
+			w.t.Fatal(err)
+		}
+	})
+	mux := http.NewServeMux()
+	mux.HandleFunc("/", func(rw http.ResponseWriter, r *http.Request) {
+		if r.UserAgent() != "KeepAliveClient" {
+			w.served.Add(1)
+		}
+		rw.Header().Set("X-Server", w.name)
+		fmt.Fprintf(rw, "this is %s\n", w.name)
+	})
+	mux.HandleFunc("/ticks", func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("X-Server", w.name)
+		for n := 0; r.Context().Err() == nil; n++ {
+			fmt.Fprintf(rw, "%d\n", n)
+			rw.(http.Flusher).Flush()
+			time.Sleep(20 * time.Millisecond)
+		}
+	})
+	w.server = &http.Server{Handler: mux}
+	go w.server.Serve(ln)
+	w.t.Cleanup(func() { w.server.Close() })
+}
+
+func (w *web) stop() { w.server.Close() }
+
+// ask asks once on a connection of its own and gives who answered; empty: nobody.
+func (s *site) ask() string {
+	var conn net.Conn
+	var err error
+	s.client.Do(func() { conn, err = net.DialTimeout("tcp4", vip+":80", time.Second) })
+	if err != nil {
+		return ""
+	}
+	defer conn.Close()
+	return askOn(conn)
+}
+
+func askOn(conn net.Conn) string {
+	conn.SetDeadline(time.Now().Add(5 * time.Second))
+	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", vip)
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		return ""
+	}
+	io.Copy(io.Discard, resp.Body)
+	resp.Body.Close()
+	return resp.Header.Get("X-Server")
+}
+
+// shares asks n times and counts the answers.
+func (s *site) shares(n int) map[string]int {
+	got := map[string]int{}
+	for range n {
+		got[s.ask()]++
+	}
+	return got
+}
+
+// ticking is a connection on which the server says something all the time.
+type ticking struct {
+	conn net.Conn
+	last atomic.Int64
+	err  chan error
+}
+
+func (s *site) ticking() *ticking {
+	s.t.Helper()
+	k := &ticking{err: make(chan error, 1)}
+	s.client.Do(func() {
+		var err error
+		if k.conn, err = net.DialTimeout("tcp4", vip+":80", 5*time.Second); err != nil {
+			s.t.Fatal(err)
+		}
+	})
+	fmt.Fprintf(k.conn, "GET /ticks HTTP/1.1\r\nHost: %s\r\n\r\n", vip)
+	resp, err := http.ReadResponse(bufio.NewReader(k.conn), nil)
+	if err != nil {
+		s.t.Fatal(err)
+	}
+	go func() {
+		lines := bufio.NewScanner(resp.Body)
+		for want := int64(0); lines.Scan(); want++ {
+			var got int64
+			if fmt.Sscan(lines.Text(), &got); got != want {
+				k.err <- fmt.Errorf("tick %d instead of %d", got, want)
+				return
+			}
+			k.last.Store(got)
+		}
+		k.err <- fmt.Errorf("ended after tick %d: %v", k.last.Load(), lines.Err())
+	}()
+	s.t.Cleanup(func() { k.conn.Close() })
+	return k
+}
+
+// goesOn waits until new ticks have come.
+func (k *ticking) goesOn(t *testing.T, when string) {
+	t.Helper()
+	from := k.last.Load()
+	deadline := time.After(20 * time.Second)
+	for k.last.Load() < from+10 {
+		select {
+		case err := <-k.err:
+			t.Fatalf("%s: the connection %v", when, err)
+		case <-deadline:
+			t.Fatalf("%s: no tick after %d for 20 s", when, from)
+		case <-time.After(10 * time.Millisecond):
+		}
+	}
+}
