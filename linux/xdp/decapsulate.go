@@ -2,20 +2,219 @@ package xdp
 
 import (
 	"errors"
+	"fmt"
 	"net/netip"
+	"os"
+	"path/filepath"
+
+	"github.com/cilium/ebpf"
+	"github.com/vishvananda/netlink"
+	"golang.org/x/sys/unix"
 )
 
-var errNotYet = errors.New("xdp: decapsulation is not built yet")
-
-// Decapsulate unwraps packets (IPIP, IPv6 in IP, GUE on guePort) for vip that come in on interfaces, on a real
-// server behind a director's tunnel, and limits the segment size it offers to clients so that wrapped packets fit.
-// Pinned below dir (empty: as in [Options]); it goes on until [Recapsulate].
-func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16) error {
-	return errNotYet
+// unwrapper is the real server's side of tunnels, open.
+type unwrapper struct {
+	place  *place
+	hanger *hanger
+	coll   map[string]*ebpf.Map
 }
 
-// Recapsulate undoes [Decapsulate] for vip; the last one takes the programs away.
-func Recapsulate(dir string, vip netip.Addr) error { return errNotYet }
+type unwrapRecord struct {
+	mtu, overhead            uint32
+	packets, clamped, failed uint64
+}
+
+// unwrapTables are those that stay.
+var unwrapTables = []string{unwrapMapUnwrapAddresses, unwrapMapUnwrapPorts}
+
+func openUnwrapper(dir string) (*unwrapper, error) {
+	base, err := placeOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := base.make(); err != nil {
+		return nil, err
+	}
+	u := &unwrapper{place: &place{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
+	if err := u.place.do(func() error { return os.MkdirAll(u.place.dir, 0o700) }); err != nil {
+		return nil, fmt.Errorf("xdp: %w", err)
+	}
+	if err := u.place.hold(); err != nil {
+		return nil, err
+	}
+	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
+	if err != nil {
+		u.place.release()
+		return nil, fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
+	}
+	u.hanger = &hanger{place: u.place, links: h, withTCX: !withoutTCX}
+	return u, nil
+}
+
+func (u *unwrapper) close() {
+	for _, m := range u.coll {
+		m.Close()
+	}
+	u.hanger.links.Close()
+	u.place.release()
+}
+
+// open opens the tables, or makes them.
+func (u *unwrapper) open(spec *ebpf.CollectionSpec) error {
+	for _, name := range unwrapTables {
+		var m *ebpf.Map
+		err := u.place.do(func() (err error) {
+			m, err = ebpf.LoadPinnedMap(u.place.path(name), nil)
+			return err
+		})
+		if errors.Is(err, os.ErrNotExist) {
+			if m, err = ebpf.NewMap(spec.Maps[name]); err == nil {
+				err = u.place.do(func() error { return m.Pin(u.place.path(name)) })
+			}
+		}
+		if err == nil {
+			err = spec.Maps[name].Compatible(m)
+		}
+		if err != nil {
+			return fmt.Errorf("xdp: table %s of tunnels: %w", name, explain(err))
+		}
+		u.coll[name] = m
+	}
+	return nil
+}
+
+// Decapsulate takes the outer header off packets for vip that come in by IPIP (either IP in either) or, with a
+// guePort, by GUE on interfaces (empty: as in [Options]): on a real server behind a director's tunnel. It limits
+// the segment size the server offers to clients, so that their packets still fit
+// when they are wrapped. It goes on until [Recapsulate], without any process. Calling it again adds
+// what is missing. dir is as in [Options].
+func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16) error {
+	u, err := openUnwrapper(dir)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	spec, err := loadUnwrap()
+	if err != nil {
+		return fmt.Errorf("xdp: %w", err)
+	}
+	if err := u.open(spec); err != nil {
+		return err
+	}
+	links, err := candidates(u.hanger.links, interfaces)
+	if err != nil {
+		return err
+	}
+	mtu := 65535
+	for _, l := range links {
+		mtu = min(mtu, l.Attrs().MTU)
+	}
+	a, rec := addressOf(vip.Unmap().WithZone("")), unwrapRecord{mtu: uint32(mtu)}
+	err = u.coll[unwrapMapUnwrapAddresses].Update(bytesOf(&a), bytesOf(&rec), ebpf.UpdateNoExist)
+	if err != nil && !errors.Is(err, ebpf.ErrKeyExist) {
+		return fmt.Errorf("xdp: tunnels for %s: %w", vip, err)
+	}
+	if guePort != 0 {
+		key := [4]byte{byte(guePort >> 8), byte(guePort)}
+		if err := u.coll[unwrapMapUnwrapPorts].Put(key, uint32(1)); err != nil {
+			return fmt.Errorf("xdp: GUE port %d: %w", guePort, err)
+		}
+	}
+	return u.attach(spec, links)
+}
+
+// attach loads the programs and hangs them on interfaces, in the place of those of an earlier call.
+func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) error {
+	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: u.coll})
+	if err != nil {
+		return fmt.Errorf("xdp: loading the programs of tunnels: %w", explain(err))
+	}
+	defer coll.Close()
+	for _, k := range []struct {
+		hook
+		program string
+	}{{unwrapHook, unwrapProgUnwrapIngress}, {clampHook, unwrapProgUnwrapEgress}} {
+		if err := u.hanger.renew(k.hook, coll.Programs[k.program]); err != nil {
+			return err
+		}
+		at, err := u.hanger.hanging(k.hook)
+		if err != nil {
+			return err
+		}
+		for _, l := range links {
+			if at[l.Attrs().Index] {
+				continue
+			}
+			if err := u.hanger.hang(k.hook, l.Attrs().Index, coll.Programs[k.program]); err != nil {
+				return fmt.Errorf("xdp: attaching to %s: %w", l.Attrs().Name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// Recapsulate undoes [Decapsulate] for vip; the last one takes the programs away. An address it is not in force for is no
+// error.
+func Recapsulate(dir string, vip netip.Addr) error {
+	u, err := openUnwrapper(dir)
+	if err != nil {
+		return err
+	}
+	defer u.close()
+	spec, err := loadUnwrap()
+	if err != nil {
+		return fmt.Errorf("xdp: %w", err)
+	}
+	if err := u.open(spec); err != nil {
+		return err
+	}
+	a := addressOf(vip.Unmap().WithZone(""))
+	if err := u.coll[unwrapMapUnwrapAddresses].Delete(bytesOf(&a)); err != nil && !isMissing(err) {
+		return fmt.Errorf("xdp: tunnels for %s: %w", vip, err)
+	}
+	left, err := u.addresses()
+	if err != nil || len(left) > 0 {
+		return err
+	}
+	err = errors.Join(u.hanger.dropAll(unwrapHook), u.hanger.dropAll(clampHook), u.place.remove(unwrapTables))
+	if err != nil {
+		return err
+	}
+	return u.place.do(func() error { return os.Remove(u.place.dir) })
+}
+
+func (u *unwrapper) addresses() ([]netip.Addr, error) {
+	var out []netip.Addr
+	var a address
+	var rec unwrapRecord
+	all := u.coll[unwrapMapUnwrapAddresses].Iterate()
+	for all.Next(bytesOf(&a), bytesOf(&rec)) {
+		out = append(out, a.addr())
+	}
+	return out, all.Err()
+}
 
 // Decapsulated lists the addresses [Decapsulate] is in force for.
-func Decapsulated(dir string) ([]netip.Addr, error) { return nil, errNotYet }
+func Decapsulated(dir string) ([]netip.Addr, error) {
+	at, err := placeOf(dir)
+	if err != nil {
+		return nil, err
+	}
+	at.dir = filepath.Join(at.dir, "real")
+	if names, err := at.names(); err != nil || len(names) == 0 {
+		return nil, err
+	}
+	u, err := openUnwrapper(dir)
+	if err != nil {
+		return nil, err
+	}
+	defer u.close()
+	spec, err := loadUnwrap()
+	if err != nil {
+		return nil, fmt.Errorf("xdp: %w", err)
+	}
+	if err := u.open(spec); err != nil {
+		return nil, err
+	}
+	return u.addresses()
+}

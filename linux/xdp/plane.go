@@ -45,12 +45,12 @@ type Options struct {
 // Plane is an open forwarding plane. Its methods may be called from one goroutine at a time,
 // except where noted.
 type Plane struct {
-	options    Options
-	place      *place
-	netlink    *netlink.Handle
-	maps       map[string]*ebpf.Map
-	programs   map[string]*ebpf.Program
-	withoutTCX bool
+	options  Options
+	place    *place
+	netlink  *netlink.Handle
+	maps     map[string]*ebpf.Map
+	programs map[string]*ebpf.Program
+	hanger   *hanger
 
 	memory   [][]byte // mapped, to be unmapped
 	settings *settings
@@ -108,6 +108,7 @@ func (p *Plane) open() (err error) {
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
+	p.hanger = &hanger{place: p.place, links: p.netlink, withTCX: !withoutTCX}
 	cookie, err := namespaceCookie()
 	if err != nil {
 		return err
@@ -234,11 +235,11 @@ func (p *Plane) Remove() error {
 
 // purge detaches and unpins everything and closes what is open.
 func (p *Plane) purge() error {
-	errs := []error{p.detachAll()}
+	errs := []error{p.hanger.dropAll(planeHook)}
 	names, err := p.place.names()
 	errs = append(errs, err)
 	// Links first: nothing may run on half a plane.
-	for _, prefix := range []string{xdpPrefix, tcPrefix, ""} {
+	for _, prefix := range []string{xdpPrefix, planeHook.prefix, ""} {
 		var some []string
 		for _, n := range names {
 			if len(n) >= len(prefix) && n[:len(prefix)] == prefix {
@@ -312,3 +313,9 @@ func (p *Plane) StopDaemon(table.Role) error { return errDaemon }
 var errDaemon = fmt.Errorf("%w by our own forwarding plane: the directors tell each other of flows themselves; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
 
 var errClosed = errors.New("xdp: the plane is closed")
+
+// withoutTCX is set by tests that want what older kernels do.
+var withoutTCX bool
+
+// xdpPrefix is that of pinned XDP links.
+const xdpPrefix = "xdp_"

@@ -106,7 +106,7 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 			return fmt.Errorf("xdp: pinning program %s: %w", name, err)
 		}
 	}
-	if err := p.renewLinks(); err != nil {
+	if err := p.hanger.renew(planeHook, p.programs[programProgPlaneIngress]); err != nil {
 		return err
 	}
 	p.settings.build = build()

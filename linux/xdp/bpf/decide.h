@@ -24,7 +24,8 @@ struct verdict {
 	__be16 vport;
 	__u16 zero;
 	__u32 ifindex; // RETURN: where the client's packets came in
-	struct flow *flow; // 0: none is remembered
+	__u32 unchecked; // there is a flow, and XDP may not carry it yet
+	__u32 zero2;
 };
 
 #define FRAGMENT_SECONDS 30
@@ -39,8 +40,8 @@ static __always_inline int toward(const struct dest *d)
 	return d->flags & HERE ? DELIVER : SEND;
 }
 
-// promote makes a half-open flow a remembered one and returns where it is remembered.
-static __noinline struct flow *promote(const struct tuple *t, struct flow *half, struct dest *d, __u32 now)
+// promote makes a half-open flow a remembered one.
+static __noinline int promote(const struct tuple *t, struct flow *half, struct dest *d, __u32 now)
 {
 	__u32 state = half->state, flags = half->flags;
 	struct flow *kept;
@@ -51,7 +52,7 @@ static __noinline struct flow *promote(const struct tuple *t, struct flow *half,
 		kept = find_flows(t);
 		if (!kept || kept->state != DEAD || put_flows(t, half, BPF_ANY)) {
 			count(TABLE_FULL);
-			return half;
+			return 0;
 		}
 	}
 	if (flags & NATTED) {
@@ -76,7 +77,7 @@ static __noinline struct flow *promote(const struct tuple *t, struct flow *half,
 	if (!kept)
 		return 0;
 	tell(EVENT_ESTABLISHED, t, kept, now);
-	return kept;
+	return 1;
 }
 
 // remind is what a busy flow does every now and then.
@@ -153,7 +154,7 @@ static __noinline int follow(struct packet *p, struct flow *f, int half, struct 
 		return PASS;
 	}
 	v->dest = f->dest;
-	v->flow = f;
+	v->unchecked = !(f->flags & CHECKED);
 	if (f->flags & REVERSE)
 		return back(p, f, d, v);
 	if (d->flags & GONE) {
@@ -174,9 +175,8 @@ static __noinline int follow(struct packet *p, struct flow *f, int half, struct 
 	if (p->proto == IPPROTO_TCP)
 		move(f, d, f->flags & NATTED ? CLIENT : CLIENT_ONLY, p->tcp, t, half, p->now);
 	if (half) {
-		if (!fresh_syn(p) && !(p->tcp & TCP_RST)) {
-			v->flow = promote(t, f, d, p->now);
-		}
+		if (!fresh_syn(p) && !(p->tcp & TCP_RST))
+			promote(t, f, d, p->now);
 	} else if ((__s32)(p->now - f->told) > 0) {
 		remind(t, f, d, p->now);
 	}
@@ -229,7 +229,7 @@ static __noinline int begin(struct packet *p, struct verdict *v)
 	struct dest *d;
 	int byhash, stale;
 
-	v->flow = 0;
+	v->unchecked = 0;
 	if (!s)
 		return PASS;
 	if (!lease_open(s->lease)) {
@@ -317,11 +317,15 @@ static __noinline int first(const struct packet *p, const struct verdict *v, int
 	return bpf_map_update_elem(&plane_fragments, &k, &f, BPF_ANY);
 }
 
-static __noinline int decide(struct packet *p, struct verdict *v)
+// decide is a global function, like the others that are not static: the verifier goes through each of them once
+// instead of once for each way that leads there.
+__noinline int decide(struct packet *p, struct verdict *v)
 {
 	struct flow *f;
 	int half = 0, action = AGAIN;
 
+	if (!p || !v)
+		return PASS;
 	if (p->kind == LATER_FRAGMENT)
 		return later(p, v);
 	f = find_flows(tuple_of(p));

@@ -294,8 +294,10 @@ static __always_inline int parse6(struct __sk_buff *skb, struct packet *p)
 }
 
 // read_headers fills p. What counts as the packet's length is what one frame on the wire will have.
-static __always_inline int read_headers(struct __sk_buff *skb, struct packet *p)
+__noinline int read_headers(struct __sk_buff *skb, struct packet *p)
 {
+	if (!p)
+		return NOT_OURS;
 	p->ifindex = skb->ifindex;
 	p->now = (__u32)bpf_jiffies64();
 	p->kind = WHOLE;

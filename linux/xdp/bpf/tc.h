@@ -58,16 +58,28 @@ static __noinline int verified(struct __sk_buff *skb, struct packet *p)
 // vouch lets XDP carry the rest of a flow.
 static __always_inline void vouch(struct __sk_buff *skb, struct packet *p, struct verdict *v)
 {
-	struct settings *s = settings();
+	struct settings *s;
+	struct flow *f;
 
-	if (s && s->xdp && v->flow && !(v->flow->flags & CHECKED) && verified(skb, p))
-		__sync_fetch_and_or(&v->flow->flags, CHECKED);
+	if (!v->unchecked)
+		return;
+	s = settings();
+	if (!s || !s->xdp || !verified(skb, p))
+		return;
+	f = find_flows(tuple_of(p));
+	if (f)
+		__sync_fetch_and_or(&f->flags, CHECKED);
 }
 
-static __noinline int send(struct __sk_buff *skb, struct packet *p, struct verdict *v)
+__noinline int send(struct __sk_buff *skb, struct packet *p, struct verdict *v)
 {
-	struct dest *d = dest_at(v->dest);
-	__u8 family = p->family;
+	struct dest *d;
+	__u8 family;
+
+	if (!p || !v)
+		return TC_ACT_SHOT;
+	d = dest_at(v->dest);
+	family = p->family;
 
 	if (!d)
 		return TC_ACT_SHOT;
@@ -99,8 +111,10 @@ failed:
 	return TC_ACT_SHOT;
 }
 
-static __noinline int give_back(struct __sk_buff *skb, struct packet *p, struct verdict *v)
+__noinline int give_back(struct __sk_buff *skb, struct packet *p, struct verdict *v)
 {
+	if (!p || !v)
+		return TC_ACT_SHOT;
 	if (p->ttl <= 1) {
 		count(TTL_OVER);
 		return TC_ACT_SHOT;
