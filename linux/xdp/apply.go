@@ -27,6 +27,8 @@ const servable = table.Persistent | table.OnePacket | table.Sched1 | table.Sched
 
 // Apply is part of [table.Driver]. A service's destinations are rearranged once, at the end.
 func (p *Plane) Apply(changes []table.Change) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.edit(func() error {
 		var failed error
 		for i := range changes {

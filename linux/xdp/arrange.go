@@ -94,7 +94,7 @@ func (p *Plane) zeroSlot(i uint32) error {
 	if err != nil {
 		return err
 	}
-	values := make([]byte, cpus*len(bytesOf(&counters{})))
+	values := make([]counters, cpus)
 	if err := p.counts[i/blockSize].Put(i%blockSize, values); err != nil {
 		return fmt.Errorf("xdp: zeroing counters: %w", err)
 	}

@@ -36,8 +36,13 @@ var fates = [...]Counter{
 	{Name: "icmp-unknown", Help: "ICMP errors left to the stack: of a flow that is not known"},
 }
 
+// byXDP is the index of what XDP counts instead of "forwarded".
+const byXDP = 16
+
 // Counters lists what became of packets since the plane was made. "fast" counts are part of "forwarded".
 func (p *Plane) Counters() ([]Counter, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if p.settings == nil {
 		return nil, errClosed
 	}
@@ -56,5 +61,6 @@ func (p *Plane) Counters() ([]Counter, error) {
 			out[i].Packets += v
 		}
 	}
+	out[0].Packets += out[byXDP].Packets
 	return out, nil
 }

@@ -20,8 +20,9 @@ type unwrapper struct {
 }
 
 type unwrapRecord struct {
-	mtu, overhead            uint32
-	packets, clamped, failed uint64
+	mtu uint32
+	_   uint32    // overhead
+	_   [3]uint64 // packets, clamped, failed
 }
 
 // unwrapTables are those that stay.

@@ -168,23 +168,41 @@ func (d *directory) event(raw []byte, e *Event) bool {
 	return true
 }
 
-// Dump calls yield for each remembered flow until it returns false; half-open ones are left out.
+// Dump calls yield for each remembered flow until it returns false; half-open ones are left out. yield may take its
+// time: the flows are those of the beginning.
 func (p *Plane) Dump(yield func(*Flow) bool) error {
-	if err := p.edit(func() error { return nil }); err != nil {
+	flows, err := p.gather()
+	if err != nil {
 		return err
 	}
-	var f Flow
-	return p.eachFlow(false, func(e *entry, at *slot, _, idle time.Duration) bool {
-		f = Flow{Protocol: table.Protocol(e.proto), State: stateName(e.state), Client: e.src, Virtual: e.dst,
-			Destination: at.destinationFor(e.dst), Idle: idle}
-		return yield(&f)
+	for i := range flows {
+		if !yield(&flows[i]) {
+			break
+		}
+	}
+	return nil
+}
+
+func (p *Plane) gather() (flows []Flow, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.edit(func() error { return nil }); err != nil {
+		return nil, err
+	}
+	err = p.eachFlow(false, func(e *entry, at *slot, _, idle time.Duration) bool {
+		flows = append(flows, Flow{Protocol: table.Protocol(e.proto), State: stateName(e.state), Client: e.src, Virtual: e.dst,
+			Destination: at.destinationFor(e.dst), Idle: idle})
+		return true
 	})
+	return flows, err
 }
 
 // Learn puts flows into the table that another director told of. One that is here already becomes younger, and if
 // it too was learnt, takes the state told. unknown counts those whose service or destination is not here, or for which there
 // was no room.
 func (p *Plane) Learn(flows []Flow) (unknown int, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	err = p.edit(func() error {
 		for len(flows) > 0 {
 			n := min(len(flows), maxLessons)

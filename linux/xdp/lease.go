@@ -29,6 +29,8 @@ func (p *Plane) deadline(i uint32) *atomic.Int64 {
 // no lease gets one whose deadline is 0 (closed). It outlives the process. The pointer is valid
 // until [Plane.Unlease] or [Plane.Close]; any goroutine may store to it.
 func (p *Plane) Lease(addr netip.Addr) (deadline *atomic.Int64, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	a := addressOf(addr.Unmap().WithZone(""))
 	err = p.edit(func() error {
 		i, err := p.leaseOf(a)
@@ -88,6 +90,8 @@ func (p *Plane) putLease(a address, lease uint32) error {
 
 // Unlease takes an address's lease away: its services forward always. No lease is no error.
 func (p *Plane) Unlease(addr netip.Addr) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	a := addressOf(addr.Unmap().WithZone(""))
 	return p.edit(func() error {
 		i, err := p.leaseOf(a)

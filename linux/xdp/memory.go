@@ -135,7 +135,7 @@ type flowRecord struct {
 	flags            uint32
 	_                uint32    // ifindex
 	_                address   // virtual
-	_                [4]uint16 // its port
+	_                [4]uint32 // its port, link address and interface
 }
 
 // Flags of a flow.
@@ -192,5 +192,3 @@ const (
 )
 
 func unmap(mem []byte) { unix.Munmap(mem) }
-
-func nativeUint32(b []byte) uint32 { return *(*uint32)(unsafe.Pointer(&b[0])) }

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"sync"
 	"time"
 	"unsafe"
 
@@ -42,9 +43,9 @@ type Options struct {
 	Log  func(string) // may be nil
 }
 
-// Plane is an open forwarding plane. Its methods may be called from one goroutine at a time,
-// except where noted.
+// Plane is an open forwarding plane. Any goroutine may call its methods; they wait for each other.
 type Plane struct {
+	mu       sync.Mutex // held by every method but Events, which has a view of its own
 	options  Options
 	place    *place
 	netlink  *netlink.Handle
@@ -67,8 +68,9 @@ type Plane struct {
 	gone     map[goneKey]uint32
 	indices  map[uint32]bool // of services, in use
 
-	tick  time.Duration
-	rated map[uint32]sample
+	tick   time.Duration
+	rated  map[uint32]sample
+	failed map[int]time.Time // links where XDP was refused, by index
 }
 
 var _ table.Driver = (*Plane)(nil)

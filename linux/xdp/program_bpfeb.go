@@ -32,12 +32,16 @@ const (
 	programMapPlaneLeased       = "plane_leased"
 	programMapPlaneLeases       = "plane_leases"
 	programMapPlaneLessons      = "plane_lessons"
+	programMapPlaneProbe        = "plane_probe"
+	programMapPlaneProven       = "plane_proven"
 	programMapPlaneServices     = "plane_services"
 	programMapPlaneSettings     = "plane_settings"
 	programMapPlaneTurns        = "plane_turns"
+	programProgPlaneAsk         = "plane_ask"
 	programProgPlaneIngress     = "plane_ingress"
 	programProgPlaneLearn       = "plane_learn"
 	programProgPlaneNow         = "plane_now"
+	programProgPlaneXdp         = "plane_xdp"
 	programProgSweepFlows4      = "sweep_flows4"
 	programProgSweepFlows6      = "sweep_flows6"
 	programProgSweepHalf4       = "sweep_half4"
@@ -86,9 +90,11 @@ type programSpecs struct {
 //
 // It can be passed ebpf.CollectionSpec.Assign.
 type programProgramSpecs struct {
+	PlaneAsk     *ebpf.ProgramSpec `ebpf:"plane_ask"`
 	PlaneIngress *ebpf.ProgramSpec `ebpf:"plane_ingress"`
 	PlaneLearn   *ebpf.ProgramSpec `ebpf:"plane_learn"`
 	PlaneNow     *ebpf.ProgramSpec `ebpf:"plane_now"`
+	PlaneXdp     *ebpf.ProgramSpec `ebpf:"plane_xdp"`
 	SweepFlows4  *ebpf.ProgramSpec `ebpf:"sweep_flows4"`
 	SweepFlows6  *ebpf.ProgramSpec `ebpf:"sweep_flows6"`
 	SweepHalf4   *ebpf.ProgramSpec `ebpf:"sweep_half4"`
@@ -115,6 +121,8 @@ type programMapSpecs struct {
 	PlaneLeased       *ebpf.MapSpec `ebpf:"plane_leased"`
 	PlaneLeases       *ebpf.MapSpec `ebpf:"plane_leases"`
 	PlaneLessons      *ebpf.MapSpec `ebpf:"plane_lessons"`
+	PlaneProbe        *ebpf.MapSpec `ebpf:"plane_probe"`
+	PlaneProven       *ebpf.MapSpec `ebpf:"plane_proven"`
 	PlaneServices     *ebpf.MapSpec `ebpf:"plane_services"`
 	PlaneSettings     *ebpf.MapSpec `ebpf:"plane_settings"`
 	PlaneTurns        *ebpf.MapSpec `ebpf:"plane_turns"`
@@ -162,6 +170,8 @@ type programMaps struct {
 	PlaneLeased       *ebpf.Map `ebpf:"plane_leased"`
 	PlaneLeases       *ebpf.Map `ebpf:"plane_leases"`
 	PlaneLessons      *ebpf.Map `ebpf:"plane_lessons"`
+	PlaneProbe        *ebpf.Map `ebpf:"plane_probe"`
+	PlaneProven       *ebpf.Map `ebpf:"plane_proven"`
 	PlaneServices     *ebpf.Map `ebpf:"plane_services"`
 	PlaneSettings     *ebpf.Map `ebpf:"plane_settings"`
 	PlaneTurns        *ebpf.Map `ebpf:"plane_turns"`
@@ -185,6 +195,8 @@ func (m *programMaps) Close() error {
 		m.PlaneLeased,
 		m.PlaneLeases,
 		m.PlaneLessons,
+		m.PlaneProbe,
+		m.PlaneProven,
 		m.PlaneServices,
 		m.PlaneSettings,
 		m.PlaneTurns,
@@ -201,9 +213,11 @@ type programVariables struct {
 //
 // It can be passed to loadProgramObjects or ebpf.CollectionSpec.LoadAndAssign.
 type programPrograms struct {
+	PlaneAsk     *ebpf.Program `ebpf:"plane_ask"`
 	PlaneIngress *ebpf.Program `ebpf:"plane_ingress"`
 	PlaneLearn   *ebpf.Program `ebpf:"plane_learn"`
 	PlaneNow     *ebpf.Program `ebpf:"plane_now"`
+	PlaneXdp     *ebpf.Program `ebpf:"plane_xdp"`
 	SweepFlows4  *ebpf.Program `ebpf:"sweep_flows4"`
 	SweepFlows6  *ebpf.Program `ebpf:"sweep_flows6"`
 	SweepHalf4   *ebpf.Program `ebpf:"sweep_half4"`
@@ -212,9 +226,11 @@ type programPrograms struct {
 
 func (p *programPrograms) Close() error {
 	return _ProgramClose(
+		p.PlaneAsk,
 		p.PlaneIngress,
 		p.PlaneLearn,
 		p.PlaneNow,
+		p.PlaneXdp,
 		p.SweepFlows4,
 		p.SweepFlows6,
 		p.SweepHalf4,

@@ -15,7 +15,7 @@ import (
 const minKernel = "Linux 5.17 or later (bpf_loop) with CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT and CONFIG_NET_CLS_ACT"
 
 // pinnedPrograms are those that stay.
-var pinnedPrograms = []string{programProgPlaneIngress, programProgPlaneNow, programProgPlaneLearn,
+var pinnedPrograms = []string{programProgPlaneIngress, programProgPlaneXdp, programProgPlaneAsk, programProgPlaneNow, programProgPlaneLearn,
 	programProgSweepFlows4, programProgSweepFlows6, programProgSweepHalf4, programProgSweepHalf6}
 
 // build tells one set of programs from another.
@@ -107,6 +107,9 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 		}
 	}
 	if err := p.hanger.renew(planeHook, p.programs[programProgPlaneIngress]); err != nil {
+		return err
+	}
+	if err := p.renewXDP(); err != nil {
 		return err
 	}
 	p.settings.build = build()

@@ -96,10 +96,9 @@ func (p *Plane) keepBlock(block, counts *ebpf.Map) error {
 	return nil
 }
 
-func blockBytes() int {
-	page := os.Getpagesize()
-	return (blockSize*slotSize + page - 1) / page * page
-}
+func blockBytes() int { return (blockSize*slotSize + pageSize() - 1) / pageSize() * pageSize() }
+
+func pageSize() int { return os.Getpagesize() }
 
 // addBlock makes room for more destinations.
 func (p *Plane) addBlock() error {

@@ -29,6 +29,8 @@ var defaultTimeouts = map[int]time.Duration{
 
 // State is part of [table.Driver]. Services are listed in the order they were added.
 func (p *Plane) State() (out []table.ServiceState, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	err = p.edit(func() error {
 		bound, err := p.bound()
 		if err != nil {
@@ -151,11 +153,11 @@ func each[RK, RV, K, V any](m *ebpf.Map, f func(*K, *V) bool) error {
 
 // jiffies asks the programs for the time they go by.
 func (p *Plane) jiffies() (uint32, error) {
-	ctx := make([]byte, 8)
-	if _, err := p.programs[programProgPlaneNow].Run(&ebpf.RunOptions{Context: ctx}); err != nil {
+	now, err := p.programs[programProgPlaneNow].Run(&ebpf.RunOptions{})
+	if err != nil {
 		return 0, fmt.Errorf("xdp: asking for the time: %w (it needs %s)", err, minKernel)
 	}
-	return nativeUint32(ctx), nil
+	return now, nil
 }
 
 // entry is a flow with the tuple it is known by.
@@ -183,7 +185,7 @@ func (p *Plane) eachFlow(half bool, f func(e *entry, at *slot, left, idle time.D
 	}
 	for _, name := range []string{programMapPlaneFlows4, programMapPlaneHalf4} {
 		if more && (half || name == programMapPlaneFlows4) {
-			err = errors.Join(err, each[[16]byte, [56]byte](p.maps[name], func(k *key4, v *flowRecord) bool {
+			err = errors.Join(err, each[[16]byte, [64]byte](p.maps[name], func(k *key4, v *flowRecord) bool {
 				return visit(&entry{proto: k.proto, src: netip.AddrPortFrom(netip.AddrFrom4(k.src), k.sport.number()),
 					dst: netip.AddrPortFrom(netip.AddrFrom4(k.dst), k.dport.number()), flowRecord: *v})
 			}))
@@ -191,7 +193,7 @@ func (p *Plane) eachFlow(half bool, f func(e *entry, at *slot, left, idle time.D
 	}
 	for _, name := range []string{programMapPlaneFlows6, programMapPlaneHalf6} {
 		if more && (half || name == programMapPlaneFlows6) {
-			err = errors.Join(err, each[[40]byte, [56]byte](p.maps[name], func(k *key6, v *flowRecord) bool {
+			err = errors.Join(err, each[[40]byte, [64]byte](p.maps[name], func(k *key6, v *flowRecord) bool {
 				return visit(&entry{proto: k.proto, src: netip.AddrPortFrom(k.src.addr(), k.sport.number()),
 					dst: netip.AddrPortFrom(k.dst.addr(), k.dport.number()), flowRecord: *v})
 			}))
@@ -226,6 +228,8 @@ func (at *slot) methodOf() table.Method {
 
 // Connections is part of [table.Driver]. The plane stays open to others meanwhile.
 func (p *Plane) Connections(yield func(*table.Connection) bool) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	var names map[uint32]serviceKey
 	if err := p.edit(func() error {
 		names = map[uint32]serviceKey{}
@@ -263,6 +267,8 @@ func (p *Plane) Connections(yield func(*table.Connection) bool) error {
 
 // Zero is part of [table.Driver].
 func (p *Plane) Zero(k *table.Key) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.edit(func() error {
 		if k != nil && p.services[serviceKeyOf(*k)] == nil {
 			return table.ErrNotFound
@@ -285,6 +291,8 @@ func (p *Plane) Zero(k *table.Key) error {
 
 // Timeouts is part of [table.Driver].
 func (p *Plane) Timeouts() (table.Timeouts, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	at := func(state int) time.Duration {
 		return (time.Duration(atomic.LoadUint32(&p.settings.timeout[state])) * p.tick).Round(time.Second)
 	}
@@ -294,6 +302,8 @@ func (p *Plane) Timeouts() (table.Timeouts, error) {
 // SetTimeouts is part of [table.Driver]. A flow takes a new timeout when its state changes, or
 // within [AliveEvery] while it is busy.
 func (p *Plane) SetTimeouts(t table.Timeouts) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.edit(func() error {
 		for state, d := range map[int]time.Duration{stateEstablished: t.TCP, stateFinWait: t.TCPFin, stateUDP: t.UDP} {
 			if d < 0 || d > 24*24*time.Hour {

@@ -32,6 +32,8 @@ var sweeps = []struct{ program, table string }{
 // Sweep forgets flows that have been idle beyond their timeout and keeps the destinations'
 // connection counts right. Once a second is often enough. It never holds the CPU for long.
 func (p *Plane) Sweep() (stats SweepStats, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	err = p.edit(func() error {
 		begin := time.Now()
 		clear(p.found)

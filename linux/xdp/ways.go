@@ -84,6 +84,8 @@ type hop struct {
 // date. Once a second is often enough; without it the kernel is asked for each packet, which is slower, and a
 // route that changes is not noticed.
 func (p *Plane) Neighbours() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	return p.edit(func() error {
 		if p.settings.everywhere == 1 && len(p.options.Interfaces) == 0 {
 			if err := p.watch(); err != nil {
@@ -114,7 +116,7 @@ func (p *Plane) Neighbours() error {
 			}
 			p.freshen(at, macs[hop{int(at.ifindex), at.nexthop.addr()}], own[int(at.ifindex)], now)
 		}
-		return nil
+		return p.accelerate()
 	})
 }
 

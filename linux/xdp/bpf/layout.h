@@ -49,8 +49,9 @@ struct flow {
 	__u32 ifindex;          // where its first packet came in
 	struct address virt;    // REVERSE: what the source becomes
 	__be16 vport;
-	__u16 zero;
-	__u32 zero2;
+	__u8 mac[6];   // CHECKED: the destination its frames have here,
+	__u32 arrives; // and the interface they come by
+	__u32 zero;
 };
 
 enum method { NAT = 0, LOCAL = 1, TUNNEL = 2, DIRECT = 3 };
@@ -167,6 +168,12 @@ struct settings {
 	__u32 listening;   // until when events are wanted
 	__u32 alive;       // between two events of a busy flow
 	__u32 timeout[16]; // by state
+};
+
+// What a self-test waits for: an answer that came by XDP to a question that left by XDP.
+struct probe {
+	__u32 ifindex, asked, seen, zero;
+	struct address target;
 };
 
 struct event {
@@ -343,6 +350,24 @@ struct {
 	__type(key, __u32);
 	__type(value, __u64);
 } plane_fates SEC(".maps");
+
+// Interfaces that XDP may send by: each stands at its index modulo LINKS.
+#define LINKS 1024
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, LINKS);
+	__type(key, __u32);
+	__type(value, __u32);
+} plane_proven SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct probe);
+} plane_probe SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);

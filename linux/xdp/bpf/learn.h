@@ -65,7 +65,7 @@ static __noinline int learn_flow(struct learnt *l, struct tuple *t, __u32 now)
 static long learn_one(__u32 i, void *unused)
 {
 	struct learnt *l = bpf_map_lookup_elem(&plane_lessons, &i);
-	struct tuple t;
+	struct tuple t = {}; // a key: its padding counts too
 
 	if (!l)
 		return 1;

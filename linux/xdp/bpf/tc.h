@@ -60,6 +60,7 @@ static __always_inline void vouch(struct __sk_buff *skb, struct packet *p, struc
 {
 	struct settings *s;
 	struct flow *f;
+	__u8 mac[6];
 
 	if (!v->unchecked)
 		return;
@@ -67,8 +68,11 @@ static __always_inline void vouch(struct __sk_buff *skb, struct packet *p, struc
 	if (!s || !s->xdp || !verified(skb, p))
 		return;
 	f = find_flows(tuple_of(p));
-	if (f)
-		__sync_fetch_and_or(&f->flags, CHECKED);
+	if (!f || load(skb, 0, mac, 6))
+		return;
+	__builtin_memcpy(f->mac, mac, 6);
+	f->arrives = skb->ifindex;
+	__sync_fetch_and_or(&f->flags, CHECKED);
 }
 
 __noinline int send(struct __sk_buff *skb, struct packet *p, struct verdict *v)
