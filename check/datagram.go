@@ -8,7 +8,6 @@ import (
 	"math/big"
 	"net"
 	"strings"
-	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"golang.org/x/net/dns/dnsmessage"
@@ -115,9 +114,8 @@ func exchange(ctx context.Context, c *config.Checker, payload []byte, ours func(
 		return nil, err
 	}
 	defer conn.Close()
-	extend(conn, c.Timeout)
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer unwanted(ctx, conn)()
+	extend(ctx, conn, c.Timeout)
 	if _, err := conn.Write(payload); err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"syscall"
+	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 )
@@ -90,6 +91,25 @@ func named(word string, err error) error { return &namedError{word, err} }
 func (e *namedError) Error() string { return e.word + ": " + e.err.Error() }
 
 func (e *namedError) Unwrap() error { return e.err }
+
+// extend gives a server time for what comes next, within that of the whole attempt.
+func extend(ctx context.Context, conn net.Conn, d time.Duration) {
+	until := time.Now().Add(d)
+	if end, ok := ctx.Deadline(); ok && end.Before(until) {
+		until = end
+	}
+	_ = conn.SetDeadline(until) // a dead connection says so when it is used
+}
+
+// unwanted hangs up if ctx ends, until the function it gives is called.
+func unwanted(ctx context.Context, conn net.Conn) (settled func()) {
+	stop := context.AfterFunc(ctx, func() {
+		if errors.Is(ctx.Err(), context.Canceled) {
+			_ = conn.Close()
+		}
+	})
+	return func() { stop() }
+}
 
 // hangUp resets a connection: no side is left with one in TIME_WAIT, and a fixed source port is
 // free again at once.

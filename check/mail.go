@@ -2,39 +2,34 @@ package check
 
 import (
 	"context"
-	"net/netip"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/health"
 )
 
-// verifySMTP: every host greets and takes a HELO.
+// verifySMTP: it greets and takes a HELO.
 func verifySMTP(ctx context.Context, c *config.Checker) Verdict {
-	hosts := c.Hosts
-	if len(hosts) == 0 {
-		hosts = []netip.AddrPort{c.Addr}
+	at := place(c, c.Addr)
+	if why := askMail(ctx, c); why != "" {
+		return ill("SMTP_CHECK of " + at + " failed: " + why + ".")
 	}
-	for _, host := range hosts {
-		if why := askMail(ctx, c, host); why != "" {
-			return ill("SMTP_CHECK of " + place(c, host) + " failed: " + why + ".")
-		}
-	}
-	return well("Remote SMTP server " + place(c, hosts[0]) + " succeed on service.")
+	return well("Remote SMTP server " + at + " succeed on service.")
 }
 
 // askMail says what is wrong with one mail server, or nothing. The talk is that of HAProxy's
 // smtpchk.
-func askMail(ctx context.Context, c *config.Checker, host netip.AddrPort) string {
-	conn, err := dial(ctx, c, "tcp", host)
+func askMail(ctx context.Context, c *config.Checker) string {
+	conn, err := dial(ctx, c, "tcp", c.Addr)
 	if err != nil {
 		return cause(err)
 	}
 	defer hangUp(conn)
-	p := &probe{t: &Target{Addr: host, Check: &config.HealthCheck{Kind: config.CheckSMTP, Hello: "HELO " + c.Helo}},
+	p := &probe{t: &Target{Addr: c.Addr, Check: &config.HealthCheck{Kind: config.CheckSMTP, Hello: "HELO " + c.Helo}},
 		ctx: ctx, conn: conn, buf: buffers.Get().(*[answerSize]byte)}
 	defer buffers.Put(p.buf)
 	p.answer = p.buf[:0]
-	extend(conn, 3*c.Timeout)
+	defer unwanted(ctx, conn)()
+	extend(ctx, conn, 3*c.Timeout)
 	r := p.smtp()
 	switch {
 	case r.Status == health.L7OK:

@@ -6,7 +6,6 @@ import (
 	"encoding/hex"
 	"fmt"
 	"hash"
-	"net"
 	"net/netip"
 	"strconv"
 	"strings"
@@ -61,6 +60,7 @@ func verifyPage(ctx context.Context, c *config.Checker, u *config.CheckURL, host
 		return ill("Error connecting server " + at + ": " + cause(err) + ".")
 	}
 	defer hangUp(conn)
+	defer unwanted(ctx, conn)()
 	talk := conn
 	if c.Kind == config.CheckerSSL {
 		secured, err := secure(ctx, c, conn, host)
@@ -73,19 +73,12 @@ func verifyPage(ctx context.Context, c *config.Checker, u *config.CheckURL, host
 	p := &probe{t: &Target{Addr: c.Addr}, ctx: ctx, conn: talk, buf: buffers.Get().(*[answerSize]byte)}
 	defer buffers.Put(p.buf)
 	p.answer = p.buf[:0]
-	extend(talk, c.Timeout)
+	extend(ctx, talk, c.Timeout)
 	if r, ok := p.send(pageRequest(c, u, host)); !ok {
 		return ill("Error sending the request to " + at + ": " + trouble(r) + ".")
 	}
-	extend(talk, c.Timeout)
+	extend(ctx, talk, c.Timeout)
 	return judgePage(p, c, u, at)
-}
-
-// extend gives a server time for what comes next.
-func extend(conn net.Conn, d time.Duration) {
-	if d > 0 {
-		_ = conn.SetDeadline(time.Now().Add(d)) // a dead connection says so when it is used
-	}
 }
 
 // pageRequest is what is asked, byte for byte as Keepalived does.
@@ -171,7 +164,7 @@ func trouble(r health.Result) string {
 
 func statusWanted(u *config.CheckURL, status int) bool {
 	if len(u.Statuses) == 0 {
-		return u.Digest != nil || u.Regex != nil || status >= 200 && status <= 299
+		return status >= 200 && status <= 299
 	}
 	for _, r := range u.Statuses {
 		if status >= r[0] && status <= r[1] {
@@ -224,7 +217,7 @@ func (b *pageBody) read(p *probe, resp *response, limit time.Duration) string {
 		p.answer = p.buf[:copy(p.buf[:], p.answer[used:])]
 		used = 0
 		before := len(p.answer)
-		extend(p.conn, limit)
+		extend(p.ctx, p.conn, limit)
 		if r, ok := p.read(); !ok {
 			return trouble(r)
 		}

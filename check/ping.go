@@ -11,7 +11,6 @@ import (
 	"net/netip"
 	"os"
 	"syscall"
-	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 )
@@ -32,9 +31,8 @@ func verifyPing(ctx context.Context, c *config.Checker) Verdict {
 		return ill("ICMP connection to " + at + " failed: " + cause(err) + ".")
 	}
 	defer conn.Close()
-	extend(conn, c.Timeout)
-	stop := context.AfterFunc(ctx, func() { _ = conn.SetDeadline(time.Unix(1, 0)) })
-	defer stop()
+	defer unwanted(ctx, conn)()
+	extend(ctx, conn, c.Timeout)
 	ask := newEcho(c.Addr.Addr().Is6(), raw)
 	if _, err := conn.Write(ask.request); err != nil {
 		return ill("ICMP connection to " + at + " failed: " + cause(err) + ".")

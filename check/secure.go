@@ -27,7 +27,7 @@ func secure(ctx context.Context, c *config.Checker, conn net.Conn, host string) 
 		cfg.ServerName = hostName(host)
 	}
 	t := tls.Client(conn, cfg)
-	extend(conn, c.Timeout)
+	extend(ctx, conn, c.Timeout)
 	if err := t.HandshakeContext(ctx); err != nil {
 		return nil, err
 	}

@@ -55,7 +55,7 @@ func limitOf(c *config.Checker) time.Duration {
 	case config.CheckerHTTP, config.CheckerSSL:
 		return c.Timeout * time.Duration(4*max(len(c.URLs), 1))
 	case config.CheckerSMTP:
-		return c.Timeout * time.Duration(5*max(len(c.Hosts), 1))
+		return 5 * c.Timeout
 	}
 	return 2 * c.Timeout
 }

@@ -53,9 +53,11 @@ const (
 // VirtualServer is one virtual_server: the same servers behind one address, a mark, or all the addresses of a
 // virtual_server_group.
 type VirtualServer struct {
-	Name string // as written: "192.0.2.1 80", "fwmark 3", "group web"
+	Name string // as written, with the protocol if it is not TCP: "192.0.2.1 80", "192.0.2.1 53 UDP", "fwmark 3", "group web"
 	Pos  Position
-	// Keys are what it serves, at least one. Real servers of a group's entries have the port they are written with.
+	// Keys are what it serves, at least one. A real server's port is that of the service with DR and TUN; with NAT its
+	// own, else that of the service. Where the addresses of a group have several ports, or none, it may be 0: then it is
+	// that of each key. For a mark the port means nothing.
 	Keys []table.Key
 	// Template is the service without its key.
 	Template table.Service
@@ -63,8 +65,8 @@ type VirtualServer struct {
 	Sorry    *RealServer // server of last resort, nil: none; its Weight is 1
 	// SorryInhibit keeps the sorry server in the table with weight 0 (sorry_server_inhibit).
 	SorryInhibit bool
-	// Quorum is the weight of live servers that makes the service available (1), Hysteresis the margin by which it is
-	// gained and lost (0, less than Quorum).
+	// Quorum is the weight of live servers that makes the service available (1; 0 if all servers together weigh
+	// nothing), Hysteresis the margin by which it is gained and lost (0, less than Quorum).
 	Quorum, Hysteresis   int
 	QuorumUp, QuorumDown Command
 	Omega                bool // QuorumDown and notify_down run at the end too
@@ -112,7 +114,7 @@ type Checker struct {
 	Kind CheckerKind
 	Pos  Position
 	// Timing. After a failure the check is repeated up to Retry times, RetryDelay apart, before the server counts
-	// as failed. Warmup is the longest random wait before the first; negative: delay_loop.
+	// as failed. Warmup is the longest random wait before the first.
 	Interval   time.Duration // delay_loop
 	Retry      int
 	RetryDelay time.Duration // delay_before_retry
@@ -140,8 +142,7 @@ type Checker struct {
 	RunTime time.Duration // misc_timeout
 	Dynamic bool          // misc_dynamic; for FILE_CHECK: the weight is added
 
-	Helo  string           // SMTP_CHECK helo_name
-	Hosts []netip.AddrPort // SMTP_CHECK host {}: instead of Addr; all must pass
+	Helo string // SMTP_CHECK helo_name; each host {} of it is a Checker of its own
 
 	DNSType, DNSName string // DNS_CHECK: SOA, "."
 
@@ -164,12 +165,12 @@ type CheckTLS struct {
 type CheckURL struct {
 	Path        string
 	VirtualHost string
-	// Statuses are inclusive ranges; empty without Digest and Regex means 200-299, with one of them any status.
+	// Statuses are inclusive ranges; none: 200-299.
 	Statuses             [][2]int
 	Digest               *[md5.Size]byte // of the body
 	Regex                *regexp.Regexp
 	RegexNoMatch         bool
-	MinOffset, MaxOffset int // bytes of the body searched; MaxOffset 0: to the end
+	MinOffset, MaxOffset int // a match begins at MinOffset or later and before MaxOffset; 0: the end
 }
 
 // TrackFile is a file with a number in it (track_file).
