@@ -58,7 +58,7 @@ type lessonRecord struct {
 	proto, state    uint8
 	family, _       uint8
 	dest, idle      uint32
-	result          uint32
+	result, _       uint32
 }
 
 const lessonSize = int(unsafe.Sizeof(lessonRecord{}))

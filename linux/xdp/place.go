@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -139,7 +140,8 @@ func (p *place) names() ([]string, error) {
 	err := p.do(func() error {
 		entries, err := os.ReadDir(p.dir)
 		for _, e := range entries {
-			if !e.IsDir() {
+			// The kernel's own entries have a dot in their names; pinned ones cannot.
+			if !e.IsDir() && !strings.Contains(e.Name(), ".") {
 				names = append(names, e.Name())
 			}
 		}

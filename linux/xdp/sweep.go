@@ -51,7 +51,7 @@ func (p *Plane) Sweep() (stats SweepStats, err error) {
 		}
 		found := unsafe.Slice((*uint64)(unsafe.Pointer(&p.found[0])), 4)
 		stats = SweepStats{Flows: int(found[0]), HalfOpen: int(found[1]), Expired: int(found[3]), Took: time.Since(begin)}
-		return p.rate()
+		return p.rate(time.Since(epoch))
 	})
 	return stats, err
 }
@@ -83,14 +83,13 @@ func (p *Plane) sweep(program, of string) error {
 
 // sample is what a destination's counters were at some time.
 type sample struct {
-	at time.Time
+	at time.Duration
 	counters
 }
 
 // rate reckons destinations' rates from the counters, at most every two seconds, and leaves them where other
 // processes find them.
-func (p *Plane) rate() error {
-	now := time.Now()
+func (p *Plane) rate(now time.Duration) error {
 	jiffies, err := p.jiffies()
 	if err != nil {
 		return err
@@ -101,7 +100,7 @@ func (p *Plane) rate() error {
 	for _, s := range p.services {
 		for _, i := range s.members {
 			before, ok := p.rated[i]
-			if ok && now.Sub(before.at) < 2*time.Second {
+			if ok && now-before.at < 2*time.Second {
 				continue
 			}
 			c, err := p.countersOf(i)
@@ -110,7 +109,7 @@ func (p *Plane) rate() error {
 			}
 			p.rated[i] = sample{now, c}
 			if ok {
-				p.slotAt(i).setRates(&before.counters, &c, now.Sub(before.at), jiffies)
+				p.slotAt(i).setRates(&before.counters, &c, now-before.at, jiffies)
 			}
 		}
 	}
@@ -140,3 +139,6 @@ func (p *Plane) ratesOf(at *slot) (r table.Rates) {
 	return table.Rates{Connections: uint64(at.rates[0]), InPackets: uint64(at.rates[1]), OutPackets: uint64(at.rates[2]),
 		InBytes: uint64(at.rates[3]), OutBytes: uint64(at.rates[4])}
 }
+
+// epoch is what this process counts time from.
+var epoch = time.Now()

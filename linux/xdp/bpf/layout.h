@@ -192,6 +192,7 @@ struct learnt {
 	__u8 proto, state, family, zero;
 	__u32 dest, idle; // idle in jiffies
 	__u32 result;     // 1: new, 2: was here, 3: no room
+	__u32 unused;     // an array's elements are multiples of eight bytes, and user space sees the array
 };
 
 #define DESTS 256   // slots in a block
