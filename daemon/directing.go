@@ -15,7 +15,6 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/linux/ipvs"
-	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/netif"
 	"github.com/evenkeel/evenkeel/linux/xdp"
 	"github.com/evenkeel/evenkeel/lvs"
@@ -30,7 +29,7 @@ type directing struct {
 	refuse     func(config.Command, config.Global) string
 	runtimeDir string
 
-	mu     sync.Mutex  // guards engine against status
+	mu     sync.Mutex  // guards engine and courier against status
 	engine *lvs.Engine // written by start only
 	// plane is our own forwarding plane, nil with the kernel's IPVS. It outlives an engine: lease
 	// gates write into it.
@@ -101,7 +100,7 @@ func (d *directing) upkeep() error {
 	if err := d.plane.Neighbours(); err != nil {
 		return err
 	}
-	_, err := d.plane.Sweep(loop.Now())
+	_, err := d.plane.Sweep()
 	return err
 }
 
@@ -116,8 +115,10 @@ func (d *directing) correspond(site *config.Site) {
 	}
 	if d.courier != nil {
 		d.courier.Close()
-		d.courier = nil
 	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.courier = nil
 	if d.lines = lines; len(lines) > 0 {
 		d.courier = lvs.StartCourier(d.plane, lines, func(l lvs.Level, s string) { d.log.Log(failover.Level(l), s) })
 	}
@@ -319,6 +320,12 @@ func (d *directing) status() *lvs.Status {
 	s, err := engine.Status()
 	if err != nil {
 		return nil
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if d.courier != nil {
+		letters := d.courier.Stats()
+		s.Letters = &letters
 	}
 	return &s
 }

@@ -81,6 +81,7 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 		if _, err := l.ask(ctx, "client", message{Kind: "fetch", Path: holdBegin}); err != nil {
 			return res, fmt.Errorf("lab: long connections: %w", err)
 		}
+		time.Sleep(toldWithin)
 	}
 	before := l.board.proxies()
 	in, err := l.act(ctx, f.host, f.action)

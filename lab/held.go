@@ -31,6 +31,8 @@ const (
 	// heldPatience is how long a long connection may be silent before it counts as lost.
 	heldPatience = 30 * time.Second
 	downloadPath = "/download"
+	// toldWithin is the time a connection must be old so that the other director surely knows it.
+	toldWithin = 100 * time.Millisecond
 
 	// What the launcher asks the client to fetch: the beginning and the end of the long connections.
 	holdBegin = "begin"

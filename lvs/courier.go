@@ -45,11 +45,15 @@ func (l Line) Equal(o Line) bool {
 
 // CourierStats count letters and flows since the start.
 type CourierStats struct {
-	Sent, Received   uint64 // letters
-	FlowsSent        uint64 // each counted once, however often it is repeated
-	Learnt, Unknown  uint64 // flows; Unknown have no service or destination here
-	Refused, Failed  uint64 // letters not ours or not well-formed; letters that could not be sent
-	Requests, Dumped uint64 // requests for everything, and flows sent for them
+	Sent      uint64 `json:"sent"` // letters
+	Received  uint64 `json:"received"`
+	FlowsSent uint64 `json:"flows_sent"` // each counted once, however often it is repeated
+	Learnt    uint64 `json:"flows_learnt"`
+	Unknown   uint64 `json:"flows_unknown"` // without a service or destination here
+	Refused   uint64 `json:"refused"`       // letters not ours or not well-formed
+	Failed    uint64 `json:"failed"`        // letters that could not be sent
+	Requests  uint64 `json:"requests"`      // for everything
+	Dumped    uint64 `json:"flows_dumped"`  // sent for them
 }
 
 // Courier tells other directors of our flows and learns theirs.
@@ -62,8 +66,9 @@ type Courier struct {
 	ended  sync.WaitGroup
 	within func(func()) // runs what opens sockets; tests have it in another network namespace
 
-	mu      sync.Mutex // guards writing
-	writing [][]byte   // letters that are being filled, the last one not yet full
+	news    chan struct{} // there is something to post
+	mu      sync.Mutex    // guards writing
+	writing [][]byte      // letters that are being filled, the last one not yet full
 	free    [][]byte
 
 	sent, received, flowsSent, learnt, unknown, refused, failed, requests, dumped atomic.Uint64
@@ -72,8 +77,9 @@ type Courier struct {
 }
 
 const (
-	// flushEvery gathers flows for one letter; a director that dies takes what was gathered with it.
-	flushEvery = 10 * time.Millisecond
+	// gatherFor is how long flows are gathered for one letter after the last has left. The first
+	// goes at once: a director that dies takes what was gathered with it.
+	gatherFor = 5 * time.Millisecond
 	// repeatAfter is when each letter goes out once more: a lost datagram must not be a lost connection.
 	repeatAfter = 200 * time.Millisecond
 	// retryLine is how long a line that cannot be opened waits.
@@ -92,7 +98,7 @@ func StartCourier(plane FlowPlane, lines []Line, log func(Level, string)) *Couri
 func startCourier(plane FlowPlane, lines []Line, log func(Level, string), within func(func())) *Courier {
 	var id [8]byte
 	rand.Read(id[:])
-	c := &Courier{plane: plane, log: log, id: binary.NativeEndian.Uint64(id[:]), within: within}
+	c := &Courier{plane: plane, log: log, id: binary.NativeEndian.Uint64(id[:]), within: within, news: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	for _, l := range lines {
@@ -141,6 +147,10 @@ func (c *Courier) event(e *xdp.Event) {
 	c.flowsSent.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
+	select {
+	case c.news <- struct{}{}:
+	default:
+	}
 	if n := len(c.writing); n > 0 {
 		var ok bool
 		if c.writing[n-1], ok = letter.Add(c.writing[n-1], &f); ok {
@@ -163,22 +173,25 @@ func (c *Courier) begin() []byte {
 	return letter.Begin(b, letter.Header{Kind: letter.Flows, Sender: c.id})
 }
 
+// sent is a letter that has left once.
+type sent struct {
+	letter []byte
+	again  time.Time // when it leaves once more
+}
+
 // post sends what was gathered, and each letter once more.
 func (c *Courier) post(ctx context.Context) {
-	type sent struct {
-		letter []byte
-		again  time.Time
-	}
 	var repeat []sent
-	tick := time.NewTicker(flushEvery)
-	defer tick.Stop()
+	again := time.NewTimer(time.Hour)
+	defer again.Stop()
 	for {
-		var now time.Time
 		select {
-		case now = <-tick.C:
+		case <-c.news:
+		case <-again.C:
 		case <-ctx.Done():
 			return
 		}
+		now := time.Now()
 		c.mu.Lock()
 		ready := c.writing
 		c.writing = nil
@@ -187,20 +200,29 @@ func (c *Courier) post(ctx context.Context) {
 			c.send(b)
 			repeat = append(repeat, sent{b, now.Add(repeatAfter)})
 		}
-		n := 0
-		for n < len(repeat) && !repeat[n].again.After(now) {
-			c.send(repeat[n].letter)
-			n++
+		repeat = c.resend(repeat, now)
+		if len(repeat) > 0 {
+			again.Reset(time.Until(repeat[0].again))
 		}
-		if n > 0 {
-			c.mu.Lock()
-			for _, s := range repeat[:n] {
-				c.free = append(c.free, s.letter)
-			}
-			c.mu.Unlock()
-			repeat = slices.Delete(repeat, 0, n)
+		if len(ready) > 0 {
+			time.Sleep(gatherFor)
 		}
 	}
+}
+
+// resend sends what is due for the second time, and gives what is not.
+func (c *Courier) resend(repeat []sent, now time.Time) []sent {
+	n := 0
+	for n < len(repeat) && !repeat[n].again.After(now) {
+		c.send(repeat[n].letter)
+		n++
+	}
+	c.mu.Lock()
+	for _, s := range repeat[:n] {
+		c.free = append(c.free, s.letter)
+	}
+	c.mu.Unlock()
+	return slices.Delete(repeat, 0, n)
 }
 
 // send sends a letter on every line.

@@ -36,6 +36,7 @@ type virtual struct {
 	servers []*server
 	// suspended: none of its addresses is here, so nothing is checked (ha_suspend).
 	suspended bool
+	title     string // in the log
 }
 
 // server is one real_server.
@@ -120,7 +121,7 @@ func (d *director) apply(cfg *config.Directing, g config.Global) (string, error)
 
 // build makes the state of a virtual server, with what an older one knew.
 func (d *director) build(vs *config.VirtualServer, before *virtual) *virtual {
-	v := &virtual{cfg: vs}
+	v := &virtual{cfg: vs, title: title(vs)}
 	params := pool.Params{Quorum: vs.Quorum, Hysteresis: vs.Hysteresis, Sorry: vs.Sorry != nil, SorryInhibit: vs.SorryInhibit}
 	for i, rs := range vs.Servers {
 		s := &server{cfg: rs, virtual: v, index: i}
@@ -286,10 +287,10 @@ func (d *director) suspend() {
 		}
 		v.suspended = suspended
 		if suspended {
-			d.logf(Info, "Suspending checks of VS %s: its address is not here", v.cfg.Name)
+			d.logf(Info, "Suspending checks of VS %s: its address is not here", v.title)
 			continue
 		}
-		d.logf(Info, "Activating checks of VS %s: its address is here", v.cfg.Name)
+		d.logf(Info, "Activating checks of VS %s: its address is here", v.title)
 		d.checks.hurry(v)
 	}
 }

@@ -2,10 +2,13 @@ package lvs
 
 import (
 	"fmt"
+	"net/netip"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/lvs/pool"
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 // result takes the end of an attempt.
@@ -47,10 +50,10 @@ func (d *director) logVerdict(t *task, counts bool) {
 	switch {
 	case !t.last.OK && (counts && !t.logged || t.cfg.LogAll || d.cfg.LogAllFailures):
 		t.logged = counts || t.logged
-		d.logf(Info, "%s on %s of VS %s failed: %s", t.cfg.Kind, serviceName(s), v.cfg.Name, t.last.Reason)
+		d.logf(Info, "%s on %s of VS %s failed: %s", t.cfg.Kind, serviceName(s), v.title, t.last.Reason)
 	case t.last.OK && t.logged:
 		t.logged = false
-		d.logf(Info, "%s on %s of VS %s succeeded", t.cfg.Kind, serviceName(s), v.cfg.Name)
+		d.logf(Info, "%s on %s of VS %s succeeded", t.cfg.Kind, serviceName(s), v.title)
 	}
 }
 
@@ -58,16 +61,23 @@ func (d *director) logVerdict(t *task, counts bool) {
 func serviceName(s *server) string { return endpoint(s.cfg, s.virtual.cfg) }
 
 func endpoint(rs *config.RealServer, vs *config.VirtualServer) string {
-	proto := "tcp"
-	for _, k := range vs.Keys {
-		switch k.Protocol {
-		case 17:
-			proto = "udp"
-		case 132:
-			proto = "sctp"
-		}
+	return place(vs.Keys[0].Protocol, rs.Addr)
+}
+
+func place(p table.Protocol, a netip.AddrPort) string {
+	name := "none"
+	if p != 0 {
+		name = strings.ToLower(p.String())
 	}
-	return fmt.Sprintf("[%s]:%s:%d", rs.Addr.Addr(), proto, rs.Addr.Port())
+	return fmt.Sprintf("[%s]:%s:%d", a.Addr(), name, a.Port())
+}
+
+// title is how Keepalived names a virtual server: like a real one, or as it is written.
+func title(vs *config.VirtualServer) string {
+	if k := vs.Keys[0]; len(vs.Keys) == 1 && k.Mark == 0 {
+		return place(k.Protocol, k.Addr)
+	}
+	return vs.Name
 }
 
 // tell logs events, runs their programs and has the table written.
@@ -82,17 +92,17 @@ func (d *director) tell(v *virtual, events []pool.Event) {
 			d.tellServer(v, v.servers[e.Server], e.Kind == pool.ServerUp)
 		case pool.Weight:
 			weight, _ := v.pool.Entry(e.Server)
-			d.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.cfg.Name, weight)
+			d.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.title, weight)
 		case pool.QuorumUp:
-			d.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.cfg.Name)
+			d.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
 			if v.cfg.Sorry != nil {
-				d.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.cfg.Name)
+				d.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
 			d.scripts.run(v.cfg.Name, v.cfg.QuorumUp, d.global)
 		case pool.QuorumDown:
-			d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.cfg.Name)
+			d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
 			if v.cfg.Sorry != nil {
-				d.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.cfg.Name)
+				d.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
 			d.scripts.run(v.cfg.Name, v.cfg.QuorumDown, d.global)
 		}
@@ -106,7 +116,7 @@ func (d *director) tellServer(v *virtual, s *server, up bool) {
 	if up {
 		to = "to"
 	}
-	d.logf(Notice, "%s service %s %s VS %s", verb, serviceName(s), to, v.cfg.Name)
+	d.logf(Notice, "%s service %s %s VS %s", verb, serviceName(s), to, v.title)
 	d.notifyServer(v, s, up)
 }
 

@@ -8,6 +8,8 @@ import (
 type Status struct {
 	Driver  string          `json:"driver"`
 	Virtual []VirtualStatus `json:"virtual_servers"`
+	// Letters counts what directors tell each other of flows; absent where our plane does not forward.
+	Letters *CourierStats `json:"letters,omitempty"`
 }
 
 // VirtualStatus is one virtual_server.

@@ -25,7 +25,7 @@ func manyConf(weight int) string {
 	var b strings.Builder
 	b.WriteString("vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    advert_int 0.1\n    priority 100\n    virtual_ipaddress {\n        10.9.0.100/24\n    }\n}\n")
 	for s := range manyServices {
-		fmt.Fprintf(&b, "virtual_server 10.8.%d.%d 80 {\n    delay_loop 60\n    lb_algo wrr\n    lb_kind DR\n", s/250, s%250+1)
+		fmt.Fprintf(&b, "virtual_server 10.8.%d.%d 80 {\n    delay_loop 60\n    lb_algo wrr\n    lb_kind DR\n    protocol TCP\n", s/250, s%250+1)
 		for r := range manyServers {
 			w := 1
 			if r == 0 {

@@ -11,6 +11,7 @@ const alone = `virtual_server 192.168.160.100 80 {
     delay_loop 1
     lb_algo rr
     lb_kind DR
+    protocol TCP
     real_server 192.168.160.135 80 {
         TCP_CHECK { connect_timeout 1 }
     }

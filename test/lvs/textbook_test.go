@@ -141,6 +141,7 @@ virtual_server 192.168.160.100 80 {
     delay_loop 1
     lb_algo rr
     lb_kind DR
+    protocol TCP
     real_server 192.168.160.131 80 {
         TCP_CHECK { connect_timeout 1 }
     }
