@@ -138,6 +138,7 @@ type urlDraft struct {
 type addressGroup struct {
 	name    token
 	entries []groupEntry
+	size    int // addresses in them
 	wrong   bool
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 // FuzzParse reads anything: it must end, never panic, and place every
@@ -28,6 +29,14 @@ func FuzzParse(f *testing.F) {
 	}
 	for _, c := range cases {
 		f.Add([]byte(c.text))
+	}
+	for _, c := range lvsCases {
+		f.Add([]byte(c.text))
+	}
+	for _, w := range lvsWords {
+		for _, line := range w.lines {
+			f.Add([]byte(w.frame(strings.TrimPrefix(line, "≠"))))
+		}
 	}
 	f.Add([]byte("include a.conf\ninclude {a,b}{c,d}\n@x include *\n"))
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -121,6 +130,74 @@ func checkSite(t *testing.T, s *config.Site) {
 	for _, g := range s.Groups {
 		if len(g.Members) == 0 {
 			t.Errorf("group: %+v", g)
+		}
+	}
+	if s.Directing != nil {
+		checkDirecting(t, s.Directing)
+	}
+}
+
+// checkDirecting holds virtual servers to what the model promises.
+func checkDirecting(t *testing.T, d *config.Directing) {
+	names, taken := make(map[string]bool), make(map[table.Key]bool)
+	if len(d.Servers) == 0 || d.TableSize != 0 && (d.TableSize < 1024 || d.TableSize > 16<<20) {
+		t.Errorf("directing: %+v", d)
+	}
+	for _, v := range d.Servers {
+		total := 0
+		for _, r := range v.Servers {
+			total += r.Weight
+			checkReal(t, v, r)
+		}
+		if v.Sorry != nil {
+			checkReal(t, v, v.Sorry)
+		}
+		most := 32
+		for _, k := range v.Keys {
+			if taken[k] || (k.Mark == 0) != k.Addr.IsValid() || k.Addr.IsValid() && (k.Addr.Addr().Is6() != k.IPv6 || k.Protocol == 0) || k.Mark != 0 && k.Protocol != 0 ||
+				k.Mark == 0 && k.Addr.Port() == 0 && v.Template.Flags&table.Persistent == 0 {
+				t.Errorf("key: %+v", k)
+			}
+			taken[k] = true
+			if k.IPv6 {
+				most = 128
+			}
+		}
+		if names[v.Name] || len(v.Keys) == 0 || len(v.Servers) == 0 || v.Quorum < 0 || v.Quorum > total || v.Hysteresis < 0 || v.Hysteresis > 0 && v.Hysteresis >= v.Quorum ||
+			v.Template.Key != (table.Key{}) || v.Template.Scheduler == "" || v.Template.Granularity < 1 || v.Template.Granularity > most || v.Template.Timeout%time.Second != 0 ||
+			(v.Template.Timeout > 0) != (v.Template.Flags&table.Persistent != 0) {
+			t.Errorf("virtual server: %+v", v)
+		}
+		names[v.Name] = true
+	}
+}
+
+func checkReal(t *testing.T, v *config.VirtualServer, r *config.RealServer) {
+	if !r.Addr.Addr().IsValid() || r.Weight < 0 || r.Weight > 65535 || r.Method != table.Tunnel && r.Wrap != (table.Wrap{}) || r.Wrap.Type == table.GUE && r.Wrap.Port == 0 {
+		t.Errorf("server: %+v", r)
+	}
+	for _, k := range v.Keys {
+		if r.Method != table.Tunnel && k.IPv6 != r.Addr.Addr().Is6() {
+			t.Errorf("%v is not of the family of %v", r.Addr, k)
+		}
+	}
+	for _, c := range r.Checkers {
+		connects := c.Kind != config.CheckerMisc && c.Kind != config.CheckerFile
+		switch {
+		case c.Interval <= 0, c.Retry < 0, c.RetryDelay < 0, c.Warmup < 0,
+			connects && (c.Timeout <= 0 || !c.Addr.Addr().IsValid() || c.Addr.Port() == 0 && c.Kind != config.CheckerPing),
+			c.Kind == config.CheckerMisc && (!c.Command.Defined() || c.RunTime <= 0),
+			c.Kind == config.CheckerFile && c.File.Path == "",
+			c.Kind == config.CheckerDNS && (c.DNSType == "" || c.DNSName == ""),
+			c.Kind == config.CheckerSMTP && c.Helo == "",
+			(c.Kind == config.CheckerHTTP || c.Kind == config.CheckerSSL) && len(c.URLs) == 0,
+			len(c.Reply) != len(c.ReplyMask):
+			t.Errorf("checker: %+v", c)
+		}
+		for _, u := range c.URLs {
+			if u.Path == "" || len(u.Statuses) == 0 || strings.ContainsAny(u.Path+u.VirtualHost+c.VirtualHost, "\r\n") {
+				t.Errorf("url: %+v", u)
+			}
 		}
 	}
 }

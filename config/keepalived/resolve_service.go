@@ -119,39 +119,41 @@ func (b *builder) granularityOf(v *virtualDraft) (int, bool) {
 func (b *builder) resolveKeys(v *virtualDraft, entries []groupEntry, taken map[table.Key]config.Position) {
 	own := make(map[table.Key]bool)
 	for _, e := range entries {
+		repeated := false
 		for addr := e.first; ; addr = addr.Next() {
-			k := table.Key{Mark: e.mark, IPv6: v.family}
-			if e.ipv6.set {
-				k.IPv6 = e.ipv6.val
+			k := v.keyOf(e, addr)
+			if first, ok := taken[k]; ok && !own[k] {
+				// Differs from Keepalived: two virtual servers for the same packets are an error. There
+				// each takes the other's servers out of the kernel's table.
+				b.report.refuse(v.Pos, "duplicate-service", fmt.Sprintf("virtual_server %s: %s is served by another one", q(v.Name), k), "it is at "+first.String())
+				return
 			}
-			if e.mark == 0 {
-				k = table.Key{Protocol: v.service, Addr: netip.AddrPortFrom(addr, e.port), IPv6: addr.Is6()}
-			}
-			if b.claim(v, e, k, own, taken) {
+			if own[k] {
+				repeated = true
+			} else {
+				own[k], taken[k] = true, v.Pos
 				v.Keys = append(v.Keys, k)
 			}
 			if addr == e.last {
 				break
 			}
 		}
+		if repeated {
+			b.report.warn(e.tok.pos, "repeated", fmt.Sprintf("what %s stands for is in the group already", q(e.tok.text)), "")
+		}
 	}
 }
 
-// claim reserves a key for a virtual server.
-func (b *builder) claim(v *virtualDraft, e groupEntry, k table.Key, own map[table.Key]bool, taken map[table.Key]config.Position) bool {
-	if own[k] {
-		b.report.warn(e.tok.pos, "repeated", fmt.Sprintf("%s is given again and left out", k), "")
-		return false
+// keyOf is the key of a mark, or of one address of an entry.
+func (v *virtualDraft) keyOf(e groupEntry, addr netip.Addr) table.Key {
+	if e.mark == 0 {
+		return table.Key{Protocol: v.service, Addr: netip.AddrPortFrom(addr, e.port), IPv6: addr.Is6()}
 	}
-	own[k] = true
-	if first, ok := taken[k]; ok {
-		// Differs from Keepalived: two virtual servers for the same packets are an error. There
-		// each takes the other's servers out of the kernel's table.
-		b.report.refuse(v.Pos, "duplicate-service", fmt.Sprintf("virtual_server %s: %s is served by another one", q(v.Name), k), "it is at "+first.String())
-		return false
+	k := table.Key{Mark: e.mark, IPv6: v.family}
+	if e.ipv6.set {
+		k.IPv6 = e.ipv6.val
 	}
-	taken[k] = v.Pos
-	return true
+	return k
 }
 
 // fitsDriver refuses, with lvs_driver xdp, what our own plane cannot do. With auto or ipvs, the

@@ -144,6 +144,9 @@ func (b *builder) resolveVirtualFamily(v *virtualDraft, entries []groupEntry) {
 	default:
 		v.family = v.serversFamily()
 	}
+	if v.service == 0 && v.family {
+		v.Name += " IPv6" // the same mark may have an IPv4 service
+	}
 	if v.ipv6.set && v.ipv6.val != v.family {
 		b.report.bad(v.ipv6.tok.pos, "family", fmt.Sprintf("ip_family %s, but the addresses are %s", v.ipv6.tok.text, family(v.family)), "leave it out")
 	}

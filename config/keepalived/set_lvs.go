@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"strings"
@@ -147,7 +148,7 @@ func (b *builder) syncGroup(d *syncDraft, tok token) bool {
 	return true
 }
 
-// mostAddresses bounds one line of a group.
+// mostAddresses bounds a group, and one line of it.
 const mostAddresses = 65536
 
 // addGroupEntry reads one line of virtual_server_group: ADDRESS, a range or a network, and a
@@ -168,6 +169,14 @@ func (b *builder) addGroupEntry(s *statement) {
 	if s.block {
 		b.report.bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(s.word.text)), "")
 		ok = false
+	}
+	if ok && e.mark == 0 {
+		if b.addresses.size += distance(e.first, e.last) + 1; b.addresses.size > mostAddresses {
+			if !b.addresses.wrong {
+				b.report.refuse(s.word.pos, "too-many", fmt.Sprintf("virtual_server_group %s has more than %d addresses", q(b.addresses.name.text), mostAddresses), "use a fwmark")
+			}
+			ok = false
+		}
 	}
 	if !ok {
 		b.addresses.wrong = true
@@ -229,7 +238,7 @@ func (b *builder) addressRange(tok token) (first, last netip.Addr, ok bool) {
 		return bad("the end of the range is neither an address nor the last part of one", "write FIRST-LAST, as in 192.0.2.1-10")
 	case last.Is6() != first.Is6() || last.Less(first) || last == first:
 		return bad("the end of the range is not after its beginning", "")
-	case !within(first, last):
+	case distance(first, last) >= mostAddresses:
 		b.report.refuse(tok.pos, "too-many", fmt.Sprintf("%s: these are more than %d addresses", q(tok.text), mostAddresses), "")
 		return first, last, false
 	}
@@ -289,14 +298,11 @@ func lastOf(p netip.Prefix) netip.Addr {
 	return last
 }
 
-// within reports whether a range has at most mostAddresses.
-func within(first, last netip.Addr) bool {
+// distance is how far apart two addresses are, or a number beyond mostAddresses.
+func distance(first, last netip.Addr) int {
 	f, l := first.As16(), last.As16()
-	for i := range 12 {
-		if f[i] != l[i] {
-			return false
-		}
+	if [12]byte(f[:12]) != [12]byte(l[:12]) {
+		return mostAddresses
 	}
-	number := func(a [16]byte) int { return int(a[12])<<24 | int(a[13])<<16 | int(a[14])<<8 | int(a[15]) }
-	return number(l)-number(f) < mostAddresses
+	return int(binary.BigEndian.Uint32(l[12:])) - int(binary.BigEndian.Uint32(f[12:]))
 }
