@@ -7,14 +7,15 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 )
 
-// opt is a setting that may have been given, and where.
+// opt is a setting that may have been given, and where. It is small while it is not set: there may be
+// hundreds of thousands.
 type opt[T any] struct {
 	val T
-	tok token
 	set bool
+	tok *token // nil if not set
 }
 
-func given[T any](v T, tok token) opt[T] { return opt[T]{v, tok, true} }
+func given[T any](v T, tok token) opt[T] { return opt[T]{v, true, &tok} }
 
 func (o opt[T]) or(def T) T {
 	if o.set {

@@ -225,7 +225,7 @@ func (b *builder) source(d *instanceDraft, o opt[netip.Addr]) netip.Addr {
 func (b *builder) unicastWithoutPeers(d *instanceDraft) {
 	for _, w := range []struct {
 		set bool
-		tok token
+		tok *token
 		say string
 	}{
 		{d.unicastSource.set, d.unicastSource.tok, "unicast_src_ip without unicast_peer: adverts go to the multicast group, from this address"},

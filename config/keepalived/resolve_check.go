@@ -38,17 +38,17 @@ func (b *builder) finishCheck(v *virtualDraft, r *realDraft, c *checkDraft, entr
 		c.URLs = append(c.URLs, u.finished())
 	}
 	if c.Kind == config.CheckerMisc || c.Kind == config.CheckerFile {
-		return []*config.Checker{&c.Checker}
+		return []*config.Checker{c.finished()}
 	}
 	var all []*config.Checker
 	if len(c.hosts) == 0 || c.given {
 		b.resolveLink(v, r, c, &c.connectionDraft, entries)
-		all = append(all, &c.Checker)
+		all = append(all, c.finished())
 	}
 	for _, h := range c.hosts {
 		other := *c
 		b.resolveLink(v, r, &other, h, entries)
-		all = append(all, &other.Checker)
+		all = append(all, other.finished())
 	}
 	return all
 }
@@ -130,4 +130,10 @@ func (b *builder) resolveFileCheck(c *checkDraft) bool {
 	}
 	c.Dynamic = true
 	return true
+}
+
+// finished is a copy of the checker, for the draft is not kept.
+func (c *checkDraft) finished() *config.Checker {
+	checker := c.Checker
+	return &checker
 }

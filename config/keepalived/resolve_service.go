@@ -162,7 +162,7 @@ func (b *builder) fitsDriver(v *virtualDraft) {
 	if b.directing.driver.val != config.DriverXDP {
 		return
 	}
-	cannot := func(tok token, what string) {
+	cannot := func(tok *token, what string) {
 		b.report.refuse(tok.pos, "not-supported", what+" is not supported by lvs_driver xdp", "use lvs_driver ipvs")
 	}
 	if s := v.scheduler; s.set && slices.Contains([]string{"lblc", "lblcr", "dh", "fo", "ovf", "sed", "nq", "twos"}, s.val) {
@@ -179,7 +179,7 @@ func (b *builder) fitsDriver(v *virtualDraft) {
 	} else if g := b.directing.groups[v.group.val]; v.group.set && g != nil {
 		for _, e := range g.entries {
 			if e.mark != 0 {
-				cannot(e.tok, "fwmark")
+				cannot(&e.tok, "fwmark")
 			}
 		}
 	}

@@ -20,7 +20,8 @@ func (b *builder) directingSite() *config.Directing {
 	taken := make(map[table.Key]config.Position)
 	for _, v := range g.virtuals {
 		if b.finishVirtual(v, taken) {
-			d.Servers = append(d.Servers, &v.VirtualServer)
+			server := v.VirtualServer // a copy: the draft is not kept
+			d.Servers = append(d.Servers, &server)
 		}
 	}
 	if len(d.Servers) == 0 {
@@ -84,7 +85,7 @@ func (b *builder) finishVirtual(v *virtualDraft, taken map[table.Key]config.Posi
 func (b *builder) entriesOf(v *virtualDraft) ([]groupEntry, bool) {
 	switch {
 	case v.mark.set:
-		return []groupEntry{{tok: v.mark.tok, mark: v.mark.val, ipv6: v.ipv6}}, true
+		return []groupEntry{{tok: *v.mark.tok, mark: v.mark.val, ipv6: v.ipv6}}, true
 	case !v.group.set:
 		return []groupEntry{{tok: v.head, first: v.at.addr, last: v.at.addr, port: v.at.port}}, true
 	}
@@ -187,7 +188,8 @@ func (b *builder) resolveServers(v *virtualDraft, entries []groupEntry) {
 			continue
 		}
 		seen[r.Addr] = true
-		v.Servers = append(v.Servers, &r.RealServer)
+		server := r.RealServer // a copy: the draft is not kept
+		v.Servers = append(v.Servers, &server)
 	}
 }
 

@@ -198,5 +198,8 @@ func beforeLastNewline(re *syntax.Regexp) *syntax.Regexp {
 	return re
 }
 
-// finished is the checked page.
-func (u *urlDraft) finished() *config.CheckURL { return &u.CheckURL }
+// finished is a copy of the checked page.
+func (u *urlDraft) finished() *config.CheckURL {
+	page := u.CheckURL
+	return &page
+}
