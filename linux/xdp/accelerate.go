@@ -74,7 +74,7 @@ func (p *Plane) unproven(ifindex int) error {
 	if err := p.maps[programMapPlaneProven].Put(uint32(ifindex%provenLinks), uint32(0)); err != nil {
 		return err
 	}
-	return p.place.remove([]string{xdpPrefix + strconv.Itoa(ifindex)})
+	return p.hanger.unpin(xdpPrefix + strconv.Itoa(ifindex))
 }
 
 func (p *Plane) accelerateLink(l netlink.Link) error {

@@ -105,14 +105,13 @@ func addressable(k table.Key) error {
 
 func (p *Plane) addService(key serviceKey, want *table.Service) error {
 	s := &service{key: key}
-	for s.rec.index = range uint32(maxServices) {
-		if !p.indices[s.rec.index] {
-			break
-		}
-	}
-	if p.indices[s.rec.index] {
+	if len(p.indices) == maxServices {
 		return fmt.Errorf("there is room for %d services only", maxServices)
 	}
+	for p.indices[p.nextIndex] {
+		p.nextIndex = (p.nextIndex + 1) % maxServices
+	}
+	s.rec.index = p.nextIndex
 	s.rec.seed = seed(key)
 	if err := p.setService(s, want); err != nil {
 		return err
@@ -178,9 +177,8 @@ func (p *Plane) deleteService(s *service) error {
 	for _, i := range s.members {
 		p.leave(i)
 	}
-	if err := p.maps[programMapPlaneArrangements].Delete(s.rec.index); err != nil && !isMissing(err) {
-		return err
-	}
+	s.members = nil
+	p.ended = append(p.ended, s)
 	delete(p.services, s.key)
 	delete(p.indices, s.rec.index)
 	return nil
@@ -193,13 +191,18 @@ func (p *Plane) bump() {
 
 // commit writes what is changed.
 func (p *Plane) commit() error {
+	moved := p.ended // first: a new service may have taken the place of an ended one
+	p.ended = nil
 	for _, s := range p.ordered() {
 		if s.moved {
-			if err := p.arrange(s); err != nil {
-				return fmt.Errorf("xdp: arranging the destinations of %s: %w", s.key.key(), err)
-			}
-			s.moved = false
+			moved = append(moved, s)
 		}
+	}
+	if err := p.arrange(moved); err != nil {
+		return err
+	}
+	for _, s := range p.ordered() {
+		s.moved = false
 		if s.changed {
 			if err := p.maps[programMapPlaneServices].Put(bytesOf(&s.key), bytesOf(&s.rec)); err != nil {
 				return fmt.Errorf("xdp: writing service %s: %w", s.key.key(), err)

@@ -12,9 +12,39 @@ import (
 
 func isMissing(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }
 
-// arrange writes a service's destinations in the order its scheduler wants them, as one new map that takes
-// the old one's place.
-func (p *Plane) arrange(s *service) error {
+// replacements is how many arrangements are put in place at once. Each such step has the kernel wait until no
+// program can be using the old ones any more, some ten milliseconds; each arrangement is an open file until then.
+const replacements = 256
+
+// arrange puts the arrangements of services in place, new ones for old. A service that is nobody's any more
+// gets an empty one.
+func (p *Plane) arrange(services []*service) error {
+	for batch := range slices.Chunk(services, replacements) {
+		if err := p.replace(batch); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plane) replace(batch []*service) error {
+	var indices, files []uint32
+	for _, s := range batch {
+		m, err := p.arranged(s)
+		if err != nil {
+			return fmt.Errorf("xdp: arranging the destinations of %s: %w", s.key.key(), err)
+		}
+		defer m.Close()
+		indices, files = append(indices, s.rec.index), append(files, uint32(m.FD()))
+	}
+	if _, err := p.maps[programMapPlaneArrangements].BatchUpdate(indices, files, nil); err != nil {
+		return fmt.Errorf("xdp: arranging destinations: %w", err)
+	}
+	return nil
+}
+
+// arranged is a service's destinations in the order its scheduler wants them, as a new map.
+func (p *Plane) arranged(s *service) (*ebpf.Map, error) {
 	members, table := p.arrangement(s)
 	words := make([]uint64, 1, 1+len(members)+len(table)/4+1)
 	words[0] = uint64(len(members)) | uint64(len(table))<<32
@@ -33,13 +63,13 @@ func (p *Plane) arrange(s *service) error {
 		MaxEntries: uint32(len(words)), Flags: unix.BPF_F_INNER_MAP,
 	})
 	if err != nil {
-		return explain(err)
+		return nil, explain(err)
 	}
-	defer m.Close()
 	if err := fill(m, words); err != nil {
-		return err
+		m.Close()
+		return nil, err
 	}
-	return p.maps[programMapPlaneArrangements].Put(s.rec.index, m)
+	return m, nil
 }
 
 func fill(m *ebpf.Map, words []uint64) error {

@@ -170,7 +170,7 @@ func (h *hanger) replace(k hook, ifindex int, prog *ebpf.Program) error {
 
 // drop takes a hook's program off an interface.
 func (h *hanger) drop(k hook, ifindex int) error {
-	if err := h.place.remove([]string{k.prefix + strconv.Itoa(ifindex)}); err != nil {
+	if err := h.unpin(k.prefix + strconv.Itoa(ifindex)); err != nil {
 		return err
 	}
 	f, err := h.filter(k, ifindex)
@@ -184,6 +184,22 @@ func (h *hanger) drop(k hook, ifindex int) error {
 		return fmt.Errorf("xdp: detaching from interface %d: %w", ifindex, err)
 	}
 	return h.dropClsact(ifindex)
+}
+
+// unpin takes a pinned link off its interface. Not pinned is no error. To remove the name alone would do, but only some time later.
+func (h *hanger) unpin(name string) error {
+	l, err := h.pinned(name)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("xdp: opening %s: %w", name, err)
+	}
+	defer l.Close()
+	if err := l.Detach(); err != nil && !errors.Is(err, ebpf.ErrNotSupported) && !errors.Is(err, unix.ENOLINK) && !errors.Is(err, unix.EINVAL) {
+		return fmt.Errorf("xdp: detaching %s: %w", name, err)
+	}
+	return h.place.remove([]string{name})
 }
 
 // dropClsact takes the queueing discipline away if nobody uses it.

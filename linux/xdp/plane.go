@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strconv"
 	"sync"
 	"time"
 	"unsafe"
@@ -67,6 +68,10 @@ type Plane struct {
 	free     []uint32 // slots nobody uses, the next one last
 	gone     map[goneKey]uint32
 	indices  map[uint32]bool // of services, in use
+	// nextIndex is where the search for one nobody uses goes on.
+	nextIndex uint32
+	lookedAt  uint32     // the slot whose route was looked up last
+	ended     []*service // deleted, their arrangements not yet
 
 	tick   time.Duration
 	rated  map[uint32]sample
@@ -237,19 +242,15 @@ func (p *Plane) Remove() error {
 
 // purge detaches and unpins everything and closes what is open.
 func (p *Plane) purge() error {
-	errs := []error{p.hanger.dropAll(planeHook)}
-	names, err := p.place.names()
-	errs = append(errs, err)
 	// Links first: nothing may run on half a plane.
-	for _, prefix := range []string{xdpPrefix, planeHook.prefix, ""} {
-		var some []string
-		for _, n := range names {
-			if len(n) >= len(prefix) && n[:len(prefix)] == prefix {
-				some = append(some, n)
-			}
-		}
-		errs = append(errs, p.place.remove(some))
+	errs := []error{p.hanger.dropAll(planeHook)}
+	accelerated, err := p.hanger.indices(xdpPrefix)
+	errs = append(errs, err)
+	for _, i := range accelerated {
+		errs = append(errs, p.hanger.unpin(xdpPrefix+strconv.Itoa(i)))
 	}
+	names, err := p.place.names()
+	errs = append(errs, err, p.place.remove(names))
 	p.forget()
 	return errors.Join(errs...)
 }

@@ -75,6 +75,9 @@ func (p *Plane) setWay(at *slot, w way) {
 	atomic.StoreUint32(&at.flags, at.flags&^slotHere)
 }
 
+// mostRoutes is how many routes are looked up in one call of [Plane.Neighbours].
+const mostRoutes = 2000
+
 type hop struct {
 	ifindex int
 	addr    netip.Addr
@@ -101,17 +104,26 @@ func (p *Plane) Neighbours() error {
 			return err
 		}
 		ways := map[address]way{}
-		for i := range uint32(len(p.blocks) * blockSize) {
+		asked := 0
+		last := p.lookedAt
+		for n := range uint32(len(p.blocks) * blockSize) {
+			// On from where the last call has ended: of very many destinations each call asks for some.
+			i := (last + 1 + n) % uint32(len(p.blocks)*blockSize)
 			at := p.slotAt(i)
 			if atomic.LoadUint32(&at.flags)&(slotInUse|slotGone) == 0 {
 				continue
 			}
 			w, ok := ways[at.addr]
-			if !ok {
+			switch {
+			case ok, asked == mostRoutes:
+			default:
+				asked++
+				p.lookedAt = i
 				p.findWay(at)
 				w = way{ifindex: int(at.ifindex), nexthop: at.nexthop.addr(), source: at.source.addr(), mtu: int(at.mtu), here: at.flags&slotHere != 0}
 				ways[at.addr] = w
-			} else if !w.here {
+			}
+			if ok && !w.here {
 				p.setWay(at, w)
 			}
 			p.freshen(at, macs[hop{int(at.ifindex), at.nexthop.addr()}], own[int(at.ifindex)], now)
