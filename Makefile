@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin/evenkeel
 export CGO_ENABLED = 0
 
-.PHONY: demo test check build peers unit simulate system race soak bench-failover bench-gate bench-http fuzz generate clean
+.PHONY: demo test check build peers unit simulate system test-ipvs race soak bench-failover bench-gate bench-http fuzz generate clean
 
 ## What a newcomer needs
 
@@ -35,6 +35,9 @@ simulate: ## the election, 100 000 random sites
 
 system: ## everything against real kernels and peers, one package at a time
 	$(GO) test -timeout 30m -p 1 -parallel 8 -count 1 ./...
+
+test-ipvs: peers ## what drives the kernel's IPVS, in an emulated machine with Debian's kernel
+	$(GO) test -timeout 10m -count 1 -v ./test/ipvs
 
 ## Measurements: each prints its ratios against the reference in one run
 

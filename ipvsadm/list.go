@@ -144,13 +144,18 @@ func (l *listing) heading() {
 	fmt.Fprintf(l.out, "%s\n  -> RemoteAddress:Port%s\n", l.format.title, l.format.rest)
 }
 
-// width is how much of a name a listing shows.
+// width is how much of a name a listing shows; numbers and IPv6 are never cut.
 const width = 28
 
-func short(name string) string { return name[:min(len(name), width)] }
+func (l *listing) short(name string, v6 bool) string {
+	if l.numeric || v6 {
+		return name
+	}
+	return name[:min(len(name), width)]
+}
 
 func (l *listing) service(s *table.ServiceState, sorted bool) {
-	name := short(l.serviceName(s.Key))
+	name := l.short(l.serviceName(s.Key), s.IPv6)
 	if l.format.numbers != nil {
 		fmt.Fprintf(l.out, "%-33s", name5(s.Key)+name)
 		l.numbers(l.format.numbers(s.Counters, s.Rates))
@@ -162,7 +167,7 @@ func (l *listing) service(s *table.ServiceState, sorted bool) {
 	}
 	for i := range s.Destinations {
 		d := &s.Destinations[i]
-		name := short(l.text(d.Addr, s.Protocol))
+		name := l.short(l.text(d.Addr, s.Protocol), d.Addr.Addr().Is6())
 		if l.format.numbers != nil {
 			fmt.Fprintf(l.out, "  -> %-28s", name)
 			l.numbers(l.format.numbers(d.Counters, d.Rates))
@@ -193,17 +198,17 @@ func (l *listing) serviceName(k table.Key) string {
 // flagText is what follows a service's scheduler.
 func flagText(s *table.Service) string {
 	var b strings.Builder
-	if names, any := flagNames(s); any {
-		b.WriteString(" (" + names + ")")
+	if s.Flags&anyFlag != 0 {
+		b.WriteString(" (" + strings.Join(flagNames(s), ",") + ")")
 	}
 	if s.Flags&table.Persistent != 0 {
 		fmt.Fprintf(&b, " persistent %d", s.Timeout/time.Second)
 		if m := maskText(s); m != "" {
 			b.WriteString(" mask " + m)
 		}
-	}
-	if s.Engine != "" {
-		b.WriteString(" pe " + s.Engine)
+		if s.Engine != "" {
+			b.WriteString(" pe " + s.Engine)
+		}
 	}
 	if s.Flags&table.OnePacket != 0 {
 		b.WriteString(" ops")
@@ -211,20 +216,20 @@ func flagText(s *table.Service) string {
 	return b.String()
 }
 
-// flagNames are the scheduler's flags with the names they have there; any says that there are
-// some, even without a name.
-func flagNames(s *table.Service) (text string, any bool) {
+const anyFlag = table.Sched1 | table.Sched2 | table.Sched3
+
+// flagNames are the scheduler's flags with the names they have there; not all have one.
+func flagNames(s *table.Service) (names []string) {
 	own := ""
 	if s.Scheduler == "sh" || s.Scheduler == "mh" {
 		own = s.Scheduler
 	}
-	var names []string
 	for _, f := range schedFlags {
 		if f.scheduler == own && s.Flags&f.flag != 0 {
 			names = append(names, f.name)
 		}
 	}
-	return strings.Join(names, ","), s.Flags&(table.Sched1|table.Sched2|table.Sched3) != 0
+	return names
 }
 
 // maskText is the granularity where it is not each client by itself.
@@ -326,7 +331,7 @@ func (l *listing) daemons(d table.Driver) error {
 func (l *listing) connections(d table.Driver, engines bool) error {
 	fmt.Fprintln(l.out, "IPVS connection entries")
 	row := func(proto, expires, state, source, virtual, dest, pe, data string) {
-		if engines {
+		if engines && pe != "" {
 			fmt.Fprintf(l.out, "%-3s %-6s %-11s %-18s %-18s %-18s %-16s %s\n", proto, expires, state, source, virtual, dest, pe, data)
 		} else {
 			fmt.Fprintf(l.out, "%-3s %-6s %-11s %-18s %-18s %s\n", proto, expires, state, source, virtual, dest)

@@ -10,9 +10,9 @@ import (
 
 // Names are the names of hosts and services on this machine.
 type Names interface {
-	Host(netip.Addr) string                       // empty: it has none
-	Service(port uint16, p table.Protocol) string // empty: it has none
-	LookupHost(name string) (netip.Addr, bool)
+	Host(netip.Addr) string                             // empty: it has none
+	Service(port uint16, p table.Protocol) string       // empty: it has none
+	LookupHost(name string, v6 bool) (netip.Addr, bool) // an address of that family
 	LookupService(name string, p table.Protocol) (uint16, bool)
 }
 
@@ -23,21 +23,25 @@ type endpoint struct {
 	hasPort bool
 }
 
-// parseEndpoint reads HOST[:PORT]: an IPv6 address by itself or in brackets with a port, an IPv4
-// address in any form inet_aton knows, or a name.
+// parseEndpoint reads HOST[:PORT]: an IPv6 address by itself, one or a name of one in brackets with
+// a port, an IPv4 address in any form inet_aton knows, or a name of one.
 func parseEndpoint(s string, p table.Protocol, names Names) (e endpoint, ok bool) {
 	if in, found := strings.CutPrefix(s, "["); found {
 		host, port, found := strings.Cut(in, "]:")
-		a, err := netip.ParseAddr(host)
-		if !found || err != nil || !a.Is6() || a.Is4In6() || a.Zone() != "" {
+		if !found {
 			return e, false
 		}
-		e.addr, e.hasPort = a, true
+		if e.addr, ok = parseIPv6(host); !ok {
+			if e.addr, ok = names.LookupHost(host, true); !ok {
+				return e, false
+			}
+		}
+		e.hasPort = true
 		e.port, ok = parsePort(port, p, names)
 		return e, ok
 	}
-	if a, err := netip.ParseAddr(s); err == nil && a.Is6() && a.Zone() == "" {
-		return endpoint{addr: a}, !a.Is4In6()
+	if e.addr, ok = parseIPv6(s); ok {
+		return e, true
 	}
 	host, port := s, ""
 	if i := strings.LastIndexByte(s, ':'); i >= 0 {
@@ -47,7 +51,7 @@ func parseEndpoint(s string, p table.Protocol, names Names) (e endpoint, ok bool
 		return e, false
 	}
 	if e.addr, ok = parseIPv4(host); !ok {
-		if e.addr, ok = names.LookupHost(host); !ok {
+		if e.addr, ok = names.LookupHost(host, false); !ok {
 			return e, false
 		}
 	}
@@ -62,6 +66,11 @@ func parsePort(s string, p table.Protocol, names Names) (uint16, bool) {
 		return uint16(n), true
 	}
 	return names.LookupService(s, p)
+}
+
+func parseIPv6(s string) (netip.Addr, bool) {
+	a, err := netip.ParseAddr(s)
+	return a, err == nil && a.Is6() && a.Zone() == ""
 }
 
 // parseIPv4 reads what inet_aton(3) does: one to four numbers, of which the last fills up the
@@ -104,7 +113,7 @@ func (l *listing) text(a netip.AddrPort, p table.Protocol) string {
 		port = l.names.Service(a.Port(), p)
 	}
 	if host == "" {
-		host = a.Addr().String()
+		host = hostText(a.Addr())
 	}
 	if port == "" {
 		port = strconv.Itoa(int(a.Port()))
@@ -113,4 +122,14 @@ func (l *listing) text(a netip.AddrPort, p table.Protocol) string {
 		return "[" + host + "]:" + port
 	}
 	return host + ":" + port
+}
+
+// hostText differs from netip's for what looks like an IPv4-compatible address (::192.0.2.1),
+// which C libraries still write so.
+func hostText(a netip.Addr) string {
+	b := a.As16()
+	if a.Is6() && [12]byte(b[:12]) == [12]byte{} && (b[12] != 0 || b[13] != 0) {
+		return "::" + netip.AddrFrom4([4]byte(b[12:])).String()
+	}
+	return a.String()
 }

@@ -122,7 +122,8 @@ func (p *parser) options() error {
 			if !p.mark {
 				return usage("-6 used before -f\n")
 			}
-			p.service.IPv6, p.service.Granularity = true, 128
+			p.service.IPv6 = true
+			p.defaultMask()
 			continue
 		case o.opt == optSort:
 			continue
@@ -246,7 +247,7 @@ func (p *parser) setService(kind, arg string) error {
 func (p *parser) defaultMask() {
 	switch {
 	case p.service.IPv6:
-		p.service.Granularity = 128
+		p.service.Granularity, p.holes = 128, false
 	case !p.given.has(optNetmask):
 		p.service.Granularity = 32
 	}

@@ -113,7 +113,8 @@ func (c *Command) change() table.Change {
 }
 
 // restore reads commands, one a line. Changes are gathered and made in one batch, in their order;
-// one that fails is complained about and the others are made. A line that makes no sense ends it.
+// one that fails is complained about and the others are made; the status is that of the last
+// line, as ipvsadm's. A line that makes no sense ends it.
 func (r *run) restore() int {
 	status := 0
 	lines := bufio.NewScanner(r.In)
@@ -138,9 +139,7 @@ func (r *run) restore() int {
 			r.batch = append(r.batch, c.change())
 			continue
 		}
-		if s := r.apply(); s != 0 {
-			status = s
-		}
+		r.apply()
 		switch c.verb {
 		case help:
 			printHelp(r.out, r.Name, r.Version)
@@ -149,12 +148,10 @@ func (r *run) restore() int {
 			fmt.Fprintln(r.out, r.Version)
 			return 0
 		}
-		if s := r.command(&c); s != 0 {
-			status = s
-		}
+		status = r.command(&c)
 	}
-	if s := r.apply(); s != 0 {
-		status = s
+	if len(r.batch) > 0 {
+		status = r.apply()
 	}
 	if err := lines.Err(); err != nil {
 		return r.complain(fmt.Errorf("%s: reading commands: %w", r.Name, err))
@@ -162,24 +159,24 @@ func (r *run) restore() int {
 	return status
 }
 
-// apply makes what was gathered.
+// apply makes what was gathered and returns the status of the last change.
 func (r *run) apply() (status int) {
-	for len(r.batch) > 0 {
-		err := r.d.Apply(r.batch)
+	left := r.batch
+	r.batch = nil
+	for len(left) > 0 {
+		err := r.d.Apply(left)
 		if err == nil {
-			break
+			return 0
 		}
-		status = statusFailed
 		var ce *table.ChangeError
 		if !errors.As(err, &ce) {
 			fmt.Fprintln(r.Err, err)
-			break
+			return statusFailed
 		}
 		fmt.Fprintln(r.Err, explainChange(ce.Change.Verb, err))
-		r.batch = r.batch[ce.Index+1:]
+		left = left[ce.Index+1:]
 	}
-	r.batch = r.batch[:0]
-	return status
+	return statusFailed
 }
 
 // explain puts an error into ipvsadm's words where it has some.

@@ -55,8 +55,13 @@ func flagArguments(s *table.Service) string {
 	if s.Flags&table.OnePacket != 0 {
 		b.WriteString(" -o")
 	}
-	if names, any := flagNames(s); any {
-		b.WriteString(" -b " + names)
+	if s.Flags&anyFlag != 0 {
+		names := flagNames(s)
+		// Differs from ipvsadm, which leaves out flag-3 of sh and mh, and then cannot read what it saved.
+		if s.Flags&table.Sched3 != 0 && (s.Scheduler == "sh" || s.Scheduler == "mh") {
+			names = append(names, "flag-3")
+		}
+		b.WriteString(" -b " + strings.Join(names, ","))
 	}
 	return b.String()
 }

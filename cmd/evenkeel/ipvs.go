@@ -117,19 +117,18 @@ func (n *names) Host(a netip.Addr) string {
 	return name
 }
 
-func (n *names) LookupHost(name string) (netip.Addr, bool) {
+func (n *names) LookupHost(name string, v6 bool) (netip.Addr, bool) {
 	all, err := net.LookupIP(name)
 	if err != nil {
 		return netip.Addr{}, false
 	}
-	var found netip.Addr
 	for _, ip := range all {
 		a, ok := netip.AddrFromSlice(ip)
-		if a = a.Unmap(); ok && (!found.IsValid() || a.Is4() && found.Is6()) {
-			found = a
+		if a = a.Unmap(); ok && a.Is6() == v6 {
+			return a, true
 		}
 	}
-	return found, found.IsValid()
+	return netip.Addr{}, false
 }
 
 func (n *names) Service(port uint16, p table.Protocol) string {

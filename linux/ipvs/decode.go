@@ -7,71 +7,96 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// inside calls f for the attributes in the attribute of type outer.
-func inside(attrs []byte, outer uint16, f func(*netlink.AttributeDecoder)) error {
-	ad, err := netlink.NewAttributeDecoder(attrs)
-	if err != nil {
-		return err
+// value is the content of one attribute. A number that is shorter than asked for is 0.
+type value []byte
+
+func (v value) u8() uint8 {
+	if len(v) < 1 {
+		return 0
 	}
-	found := false
-	for ad.Next() {
-		if ad.Type() == outer {
-			found = true
-			ad.Nested(each(f))
+	return v[0]
+}
+
+func (v value) u16() uint16 {
+	if len(v) < 2 {
+		return 0
+	}
+	return binary.NativeEndian.Uint16(v)
+}
+
+func (v value) be16() uint16 {
+	if len(v) < 2 {
+		return 0
+	}
+	return binary.BigEndian.Uint16(v)
+}
+
+func (v value) u32() uint32 {
+	if len(v) < 4 {
+		return 0
+	}
+	return binary.NativeEndian.Uint32(v)
+}
+
+// count is a counter of 32 or 64 bits.
+func (v value) count() uint64 {
+	if len(v) >= 8 {
+		return binary.NativeEndian.Uint64(v)
+	}
+	return uint64(v.u32())
+}
+
+// text ends before its zero.
+func (v value) text() string {
+	for len(v) > 0 && v[len(v)-1] == 0 {
+		v = v[:len(v)-1]
+	}
+	return string(v)
+}
+
+// each calls f for the attributes in b, until it makes no sense.
+func each(b []byte, f func(kind uint16, v value)) error {
+	for len(b) >= unix.SizeofNlAttr {
+		size := int(binary.NativeEndian.Uint16(b))
+		if size < unix.SizeofNlAttr || size > len(b) {
+			return fmt.Errorf("an attribute claims %d of %d bytes", size, len(b))
 		}
-	}
-	if err := ad.Err(); err != nil {
-		return err
-	}
-	if !found {
-		return fmt.Errorf("the kernel's answer lacks attribute %d", outer)
+		f(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), value(b[unix.SizeofNlAttr:size]))
+		b = b[min(len(b), (size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
 	}
 	return nil
 }
 
-func each(f func(*netlink.AttributeDecoder)) func(*netlink.AttributeDecoder) error {
-	return func(ad *netlink.AttributeDecoder) error {
-		for ad.Next() {
-			f(ad)
+// inside calls f for the attributes in the attribute of kind outer.
+func inside(b []byte, outer uint16, f func(kind uint16, v value)) error {
+	var nested []byte
+	if err := each(b, func(kind uint16, v value) {
+		if kind == outer {
+			nested = v
 		}
-		return ad.Err()
+	}); err != nil {
+		return err
 	}
+	if nested == nil {
+		return fmt.Errorf("the kernel's answer lacks attribute %d", outer)
+	}
+	return each(nested, f)
 }
 
 // raw is a service or destination while its attributes come in, in any order.
 type raw struct {
-	family           uint16
-	addr             []byte
-	port             uint16
-	stats64          bool
-	netmask          [4]byte
-	counters, wide   table.Counters
-	rates, wideRates table.Rates
-}
-
-func (r *raw) attr(ad *netlink.AttributeDecoder, family, addr, port, stats, stats64 uint16) bool {
-	switch ad.Type() {
-	case family:
-		r.family = ad.Uint16()
-	case addr:
-		r.addr = ad.Bytes()
-	case port:
-		r.port = bigEndian(ad.Bytes())
-	case stats:
-		ad.Nested(each(func(ad *netlink.AttributeDecoder) { stat(ad, &r.counters, &r.rates) }))
-	case stats64:
-		r.stats64 = true
-		ad.Nested(each(func(ad *netlink.AttributeDecoder) { stat(ad, &r.wide, &r.wideRates) }))
-	default:
-		return false
-	}
-	return true
+	family      uint16
+	addr        value
+	port        uint16
+	netmask     value
+	stats, wide value
+	counters    table.Counters
+	rates       table.Rates
 }
 
 func (r *raw) addrPort() netip.AddrPort {
@@ -84,78 +109,69 @@ func (r *raw) addrPort() netip.AddrPort {
 	return netip.AddrPort{}
 }
 
-func (r *raw) stats() (table.Counters, table.Rates) {
-	if r.stats64 {
-		return r.wide, r.wideRates
+// count decodes the counters: those of 64 bits, or, before Linux 4.1, of 32.
+func (r *raw) count() error {
+	from := r.wide
+	if from == nil {
+		from = r.stats
 	}
-	return r.counters, r.rates
+	return each(from, r.stat)
 }
 
-func bigEndian(b []byte) uint16 {
-	if len(b) < 2 {
-		return 0
-	}
-	return binary.BigEndian.Uint16(b)
-}
-
-// stat decodes one counter; in the older set packets and connections have 32 bits.
-func stat(ad *netlink.AttributeDecoder, c *table.Counters, r *table.Rates) {
-	var to *uint64
-	switch ad.Type() {
+func (r *raw) stat(kind uint16, v value) {
+	switch kind {
 	case statConns:
-		to = &c.Connections
+		r.counters.Connections = v.count()
 	case statInPackets:
-		to = &c.InPackets
+		r.counters.InPackets = v.count()
 	case statOutPackets:
-		to = &c.OutPackets
+		r.counters.OutPackets = v.count()
 	case statInBytes:
-		to = &c.InBytes
+		r.counters.InBytes = v.count()
 	case statOutBytes:
-		to = &c.OutBytes
+		r.counters.OutBytes = v.count()
 	case statConnRate:
-		to = &r.Connections
+		r.rates.Connections = v.count()
 	case statInPacketRate:
-		to = &r.InPackets
+		r.rates.InPackets = v.count()
 	case statOutPacketRate:
-		to = &r.OutPackets
+		r.rates.OutPackets = v.count()
 	case statInByteRate:
-		to = &r.InBytes
+		r.rates.InBytes = v.count()
 	case statOutByteRate:
-		to = &r.OutBytes
-	default:
-		return
-	}
-	if len(ad.Bytes()) == 4 {
-		*to = uint64(ad.Uint32())
-	} else {
-		*to = ad.Uint64()
+		r.rates.OutBytes = v.count()
 	}
 }
 
-func parseService(attrs []byte) (table.ServiceState, error) {
+func parseService(b []byte) (table.ServiceState, error) {
 	var s table.ServiceState
 	var r raw
-	err := inside(attrs, attrService, func(ad *netlink.AttributeDecoder) {
-		if r.attr(ad, svcFamily, svcAddr, svcPort, svcStats, svcStats64) {
-			return
-		}
-		switch ad.Type() {
+	err := inside(b, attrService, func(kind uint16, v value) {
+		switch kind {
+		case svcFamily:
+			r.family = v.u16()
 		case svcProtocol:
-			s.Protocol = table.Protocol(ad.Uint16())
+			s.Protocol = table.Protocol(v.u16())
+		case svcAddr:
+			r.addr = v
+		case svcPort:
+			r.port = v.be16()
 		case svcMark:
-			s.Mark = ad.Uint32()
+			s.Mark = v.u32()
 		case svcScheduler:
-			s.Scheduler = ad.String()
+			s.Scheduler = v.text()
 		case svcEngine:
-			s.Engine = ad.String()
+			s.Engine = v.text()
 		case svcFlags:
-			if b := ad.Bytes(); len(b) >= 4 {
-				s.Flags = table.Flags(binary.NativeEndian.Uint32(b))
-			}
+			s.Flags = table.Flags(v.u32())
 		case svcTimeout:
-			s.Timeout = time.Duration(ad.Uint32()) * time.Second
+			s.Timeout = time.Duration(v.u32()) * time.Second
 		case svcNetmask:
-			copy(r.netmask[:], ad.Bytes())
+			r.netmask = v
+		case svcStats:
+			r.stats = v
+		case svcStats64:
+			r.wide = v
 		}
 	})
 	if err != nil {
@@ -171,46 +187,54 @@ func parseService(attrs []byte) (table.ServiceState, error) {
 		s.Protocol = 0
 	}
 	if s.IPv6 {
-		s.Granularity = int(binary.NativeEndian.Uint32(r.netmask[:]))
+		s.Granularity = int(r.netmask.u32())
 	} else {
-		s.Granularity = bits.OnesCount32(binary.BigEndian.Uint32(r.netmask[:]))
+		s.Granularity = bits.OnesCount32(r.netmask.u32())
 	}
 	if s.Flags&table.Persistent == 0 {
 		s.Timeout = 0
 	}
-	s.Counters, s.Rates = r.stats()
-	return s, nil
+	err = r.count()
+	s.Counters, s.Rates = r.counters, r.rates
+	return s, err
 }
 
 // parseDestination: family is the service's, for kernels before 3.18, which have no other.
-func parseDestination(attrs []byte, family uint16) (table.DestinationState, error) {
+func parseDestination(b []byte, family uint16) (table.DestinationState, error) {
 	var d table.DestinationState
 	r := raw{family: family}
-	err := inside(attrs, attrDest, func(ad *netlink.AttributeDecoder) {
-		if r.attr(ad, destFamily, destAddr, destPort, destStats, destStats64) {
-			return
-		}
-		switch ad.Type() {
+	err := inside(b, attrDest, func(kind uint16, v value) {
+		switch kind {
+		case destFamily:
+			r.family = v.u16()
+		case destAddr:
+			r.addr = v
+		case destPort:
+			r.port = v.be16()
 		case destMethod:
-			d.Method = table.Method(ad.Uint32() & forwardMask)
+			d.Method = table.Method(v.u32() & forwardMask)
 		case destWeight:
-			d.Weight = int(int32(ad.Uint32()))
+			d.Weight = int(int32(v.u32()))
 		case destUpper:
-			d.Upper = ad.Uint32()
+			d.Upper = v.u32()
 		case destLower:
-			d.Lower = ad.Uint32()
+			d.Lower = v.u32()
 		case destActive:
-			d.Active = ad.Uint32()
+			d.Active = v.u32()
 		case destInactive:
-			d.Inactive = ad.Uint32()
+			d.Inactive = v.u32()
 		case destPersistent:
-			d.Persistent = ad.Uint32()
+			d.Persistent = v.u32()
 		case destTunType:
-			d.Wrap.Type = table.TunnelType(ad.Uint8())
+			d.Wrap.Type = table.TunnelType(v.u8())
 		case destTunPort:
-			d.Wrap.Port = bigEndian(ad.Bytes())
+			d.Wrap.Port = v.be16()
 		case destTunFlags:
-			d.Wrap.Flags = table.TunnelFlags(ad.Uint16())
+			d.Wrap.Flags = table.TunnelFlags(v.u16())
+		case destStats:
+			r.stats = v
+		case destStats64:
+			r.wide = v
 		}
 	})
 	if err != nil {
@@ -219,66 +243,58 @@ func parseDestination(attrs []byte, family uint16) (table.DestinationState, erro
 	if d.Addr = r.addrPort(); !d.Addr.IsValid() {
 		return d, fmt.Errorf("the kernel's destination has no address (family %d)", r.family)
 	}
-	d.Counters, d.Rates = r.stats()
-	return d, nil
+	err = r.count()
+	d.Counters, d.Rates = r.counters, r.rates
+	return d, err
 }
 
-func parseDaemon(attrs []byte) (table.Daemon, error) {
+func parseDaemon(b []byte) (table.Daemon, error) {
 	var d table.Daemon
-	err := inside(attrs, attrDaemon, func(ad *netlink.AttributeDecoder) {
-		switch ad.Type() {
+	err := inside(b, attrDaemon, func(kind uint16, v value) {
+		switch kind {
 		case daemonState:
-			d.Role = table.Role(ad.Uint32())
+			d.Role = table.Role(v.u32())
 		case daemonInterface:
-			d.Interface = ad.String()
+			d.Interface = v.text()
 		case daemonID:
-			d.ID = uint8(ad.Uint32())
+			d.ID = uint8(v.u32())
 		case daemonMaxLen:
-			d.MaxLen = ad.Uint16()
+			d.MaxLen = v.u16()
 		case daemonGroup, daemonGroup6:
-			d.Group, _ = netip.AddrFromSlice(ad.Bytes())
+			d.Group, _ = netip.AddrFromSlice(v)
 		case daemonPort:
-			d.Port = ad.Uint16()
+			d.Port = v.u16()
 		case daemonTTL:
-			d.TTL = ad.Uint8()
+			d.TTL = v.u8()
 		}
 	})
 	return d, err
 }
 
-func parseTimeouts(attrs []byte) (table.Timeouts, error) {
+func parseTimeouts(b []byte) (table.Timeouts, error) {
 	var t table.Timeouts
-	ad, err := netlink.NewAttributeDecoder(attrs)
-	if err != nil {
-		return t, err
-	}
-	for ad.Next() {
-		switch d := ad.Type(); d {
+	err := each(b, func(kind uint16, v value) {
+		switch d := time.Duration(v.u32()) * time.Second; kind {
 		case attrTimeoutTCP:
-			t.TCP = time.Duration(ad.Uint32()) * time.Second
+			t.TCP = d
 		case attrTimeoutTCPFin:
-			t.TCPFin = time.Duration(ad.Uint32()) * time.Second
+			t.TCPFin = d
 		case attrTimeoutUDP:
-			t.UDP = time.Duration(ad.Uint32()) * time.Second
+			t.UDP = d
 		}
-	}
-	return t, ad.Err()
+	})
+	return t, err
 }
 
-func parseInfo(attrs []byte) (table.Info, error) {
+func parseInfo(b []byte) (table.Info, error) {
 	info := table.Info{Driver: "ipvs"}
-	ad, err := netlink.NewAttributeDecoder(attrs)
-	if err != nil {
-		return info, err
-	}
-	for ad.Next() {
-		switch ad.Type() {
+	err := each(b, func(kind uint16, v value) {
+		switch n := v.u32(); kind {
 		case infoVersion:
-			v := ad.Uint32()
-			info.Version = fmt.Sprintf("%d.%d.%d", v>>16&0xff, v>>8&0xff, v&0xff)
+			info.Version = fmt.Sprintf("%d.%d.%d", n>>16&0xff, n>>8&0xff, n&0xff)
 		case infoSize:
-			info.Size = int(ad.Uint32())
+			info.Size = int(n)
 		}
-	}
-	return info, ad.Err()
+	})
+	return info, err
 }

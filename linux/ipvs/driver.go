@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/evenkeel/evenkeel/lvs/table"
@@ -16,6 +15,7 @@ import (
 // Driver is the IPVS of one network namespace. It is for one goroutine at a time.
 type Driver struct {
 	x     *exchange
+	attrs attrs    // of the request at hand
 	conns *os.File // keeps to the namespace in which it was opened
 }
 
@@ -65,13 +65,16 @@ func (d *Driver) Info() (info table.Info, err error) {
 	return info, named("asking for its version", err)
 }
 
-// Apply makes changes in order; see [table.Driver].
+// Apply makes changes in order; see [table.Driver]. Each is its own exchange: the kernel carries a
+// change out while it is sent, so that nothing would be gained by sending several at once, and it
+// would not stop at the first of them that fails.
 func (d *Driver) Apply(changes []table.Change) error {
 	for i := range changes {
 		c := &changes[i]
-		cmd, attrs, err := change(c)
+		d.attrs = d.attrs[:0]
+		cmd, err := d.attrs.change(c)
 		if err == nil {
-			err = reason(c, d.x.do(cmd, attrs))
+			err = reason(c, d.x.do(cmd, d.attrs))
 		}
 		if err != nil {
 			return &table.ChangeError{Index: i, Change: *c, Err: err}
@@ -92,6 +95,8 @@ func reason(c *table.Change, err error) error {
 		return table.ErrNoService
 	case err == unix.ESRCH || err == unix.ENOENT && (dest || c.Verb == table.DeleteService):
 		return table.ErrNotFound
+	case len(c.Service.Scheduler) > maxName || len(c.Service.Engine) > maxName:
+		return table.ErrNoScheduler // the kernel would find fault with the length only
 	case err == unix.ENOENT && c.Service.Engine != "":
 		return fmt.Errorf("the kernel has no scheduler %q or no persistence engine %q (modules ip_vs_%s, ip_vs_pe_%s): %w",
 			c.Service.Scheduler, c.Service.Engine, c.Service.Scheduler, c.Service.Engine, table.ErrNoScheduler)
@@ -152,16 +157,12 @@ func (d *Driver) state() ([]table.ServiceState, error) {
 }
 
 func (d *Driver) destinations(k table.Key) ([]table.DestinationState, error) {
-	attrs, err := keyAttrs(k)
-	if err != nil {
-		return nil, err
-	}
 	family := uint16(unix.AF_INET)
 	if is6(k) {
 		family = unix.AF_INET6
 	}
 	var all []table.DestinationState
-	err = d.x.dump(cmdGetDest, attrs, func(attrs []byte) error {
+	err := d.x.dump(cmdGetDest, d.named(k), func(attrs []byte) error {
 		dest, err := parseDestination(attrs, family)
 		all = append(all, dest)
 		return err
@@ -169,16 +170,13 @@ func (d *Driver) destinations(k table.Key) ([]table.DestinationState, error) {
 	return all, err
 }
 
-func keyAttrs(k table.Key) ([]byte, error) {
-	if err := valid(k); err != nil {
-		return nil, err
-	}
-	ae := netlink.NewAttributeEncoder()
-	ae.Nested(attrService, func(e *netlink.AttributeEncoder) error {
-		key(e, k)
-		return nil
-	})
-	return ae.Encode()
+// named encodes which service is meant.
+func (d *Driver) named(k table.Key) []byte {
+	d.attrs = d.attrs[:0]
+	at := d.attrs.nest(attrService)
+	d.attrs.key(k)
+	d.attrs.end(at)
+	return d.attrs
 }
 
 // Zero sets the counters of a service, or of all, to 0.
@@ -186,9 +184,9 @@ func (d *Driver) Zero(k *table.Key) error {
 	if k == nil {
 		return named("zeroing counters", d.x.do(cmdZero, nil))
 	}
-	attrs, err := keyAttrs(*k)
+	err := valid(*k)
 	if err == nil {
-		err = d.x.do(cmdZero, attrs)
+		err = d.x.do(cmdZero, d.named(*k))
 	}
 	if err == unix.ESRCH {
 		err = table.ErrNotFound
@@ -207,20 +205,19 @@ func (d *Driver) Timeouts() (t table.Timeouts, err error) {
 
 // SetTimeouts sets those that are not 0, in whole seconds; they hold for states entered from then on.
 func (d *Driver) SetTimeouts(t table.Timeouts) error {
-	ae := netlink.NewAttributeEncoder()
+	d.attrs = d.attrs[:0]
 	for _, v := range []struct {
 		attr uint16
 		d    time.Duration
 	}{{attrTimeoutTCP, t.TCP}, {attrTimeoutTCPFin, t.TCPFin}, {attrTimeoutUDP, t.UDP}} {
 		if v.d != 0 {
-			ae.Uint32(v.attr, uint32(v.d/time.Second))
+			d.attrs.u32(v.attr, uint32(v.d/time.Second))
 		}
 	}
-	attrs, err := ae.Encode()
-	if err == nil && len(attrs) > 0 {
-		err = d.x.do(cmdSetConfig, attrs)
+	if len(d.attrs) == 0 {
+		return nil
 	}
-	return named("setting timeouts", err)
+	return named("setting timeouts", d.x.do(cmdSetConfig, d.attrs))
 }
 
 // Daemons lists the sync daemons that run.
@@ -238,9 +235,11 @@ func (d *Driver) Daemons() ([]table.Daemon, error) {
 // on need Linux 4.3.
 func (d *Driver) StartDaemon(s table.Daemon) error {
 	what := "starting the sync daemon " + s.Role.String()
-	attrs, err := daemon(&s)
-	if err == nil {
-		err = d.x.do(cmdNewDaemon, attrs)
+	d.attrs = d.attrs[:0]
+	d.attrs.daemon(&s)
+	err := d.x.do(cmdNewDaemon, d.attrs)
+	if len(s.Interface) >= unix.IFNAMSIZ {
+		err = unix.ENODEV // the kernel would find fault with the length only
 	}
 	switch err {
 	case unix.EEXIST:
@@ -253,10 +252,9 @@ func (d *Driver) StartDaemon(s table.Daemon) error {
 
 // StopDaemon stops it.
 func (d *Driver) StopDaemon(r table.Role) error {
-	attrs, err := daemon(&table.Daemon{Role: r})
-	if err == nil {
-		err = d.x.do(cmdDelDaemon, attrs)
-	}
+	d.attrs = d.attrs[:0]
+	d.attrs.daemon(&table.Daemon{Role: r})
+	err := d.x.do(cmdDelDaemon, d.attrs)
 	if err == unix.ESRCH {
 		err = table.ErrNotFound
 	}

@@ -6,19 +6,90 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/mdlayher/netlink"
 	"golang.org/x/sys/unix"
 
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
+// attrs are attributes as they are sent, in the order of their appending.
+type attrs []byte
+
+func (b *attrs) header(kind uint16, size int) {
+	*b = binary.NativeEndian.AppendUint16(*b, uint16(unix.SizeofNlAttr+size))
+	*b = binary.NativeEndian.AppendUint16(*b, kind)
+}
+
+func (b *attrs) pad() {
+	for len(*b)%unix.NLMSG_ALIGNTO != 0 {
+		*b = append(*b, 0)
+	}
+}
+
+// nest begins an attribute of attributes; end, with what nest returned, ends it.
+func (b *attrs) nest(kind uint16) int {
+	at := len(*b)
+	b.header(kind|unix.NLA_F_NESTED, 0)
+	return at
+}
+
+func (b *attrs) end(at int) {
+	binary.NativeEndian.PutUint16((*b)[at:], uint16(len(*b)-at))
+}
+
+func (b *attrs) u8(kind uint16, v uint8) {
+	b.header(kind, 1)
+	*b = append(*b, v)
+	b.pad()
+}
+
+func (b *attrs) u16(kind uint16, v uint16) {
+	b.header(kind, 2)
+	*b = binary.NativeEndian.AppendUint16(*b, v)
+	b.pad()
+}
+
+func (b *attrs) be16(kind uint16, v uint16) {
+	b.header(kind, 2)
+	*b = binary.BigEndian.AppendUint16(*b, v)
+	b.pad()
+}
+
+func (b *attrs) u32(kind uint16, v uint32) {
+	b.header(kind, 4)
+	*b = binary.NativeEndian.AppendUint32(*b, v)
+}
+
+func (b *attrs) be32(kind uint16, v uint32) {
+	b.header(kind, 4)
+	*b = binary.BigEndian.AppendUint32(*b, v)
+}
+
+// text ends in a zero.
+func (b *attrs) text(kind uint16, v string) {
+	b.header(kind, len(v)+1)
+	*b = append(append(*b, v...), 0)
+	b.pad()
+}
+
+// addr is the kernel's union of both kinds: 16 bytes, IPv4 in the first four.
+func (b *attrs) addr(kind uint16, a netip.Addr) {
+	b.header(kind, 16)
+	if a.Is4() {
+		v := a.As4()
+		*b = append(append(*b, v[:]...), make([]byte, 12)...)
+		return
+	}
+	v := a.As16()
+	*b = append(*b, v[:]...)
+}
+
 // change encodes one change as a command and its attributes.
-func change(c *table.Change) (cmd uint8, attrs []byte, err error) {
+func (b *attrs) change(c *table.Change) (cmd uint8, err error) {
 	if c.Verb == table.Flush {
-		return cmdFlush, nil, nil
+		return cmdFlush, nil
 	}
 	if err := valid(c.Service.Key); err != nil {
-		return 0, nil, err
+		return 0, err
 	}
 	var dest *table.Destination
 	whole := false
@@ -36,133 +107,119 @@ func change(c *table.Change) (cmd uint8, attrs []byte, err error) {
 	case table.DeleteDestination:
 		cmd, dest = cmdDelDest, &c.Destination
 	default:
-		return 0, nil, fmt.Errorf("verb %d: %w", c.Verb, table.ErrUnsupported)
+		return 0, fmt.Errorf("verb %d: %w", c.Verb, table.ErrUnsupported)
 	}
-	ae := netlink.NewAttributeEncoder()
-	ae.Nested(attrService, func(e *netlink.AttributeEncoder) error {
-		key(e, c.Service.Key)
-		if whole && dest == nil {
-			service(e, &c.Service)
-		}
-		return nil
-	})
+	at := b.nest(attrService)
+	b.key(c.Service.Key)
+	if whole && dest == nil {
+		b.service(&c.Service)
+	}
+	b.end(at)
 	if dest != nil {
 		if !dest.Addr.IsValid() {
-			return 0, nil, fmt.Errorf("a destination without an address")
+			return 0, fmt.Errorf("a destination without an address")
 		}
-		ae.Nested(attrDest, func(e *netlink.AttributeEncoder) error {
-			destination(e, dest, whole)
-			return nil
-		})
+		at := b.nest(attrDest)
+		b.destination(dest, whole)
+		b.end(at)
 	}
-	attrs, err = ae.Encode()
-	return cmd, attrs, err
+	return cmd, nil
 }
 
 func valid(k table.Key) error {
-	switch {
-	case k.Mark == 0 && !k.Addr.IsValid():
+	if k.Mark == 0 && !k.Addr.IsValid() {
 		return fmt.Errorf("a service with neither address nor mark")
-	case k.Mark == 0 && k.Addr.Addr().Is4In6():
-		return fmt.Errorf("%s: an IPv4 address in IPv6's clothes", k.Addr)
 	}
 	return nil
 }
 
 // key encodes what names a service.
-func key(e *netlink.AttributeEncoder, k table.Key) {
+func (b *attrs) key(k table.Key) {
 	if k.Mark != 0 {
 		family := uint16(unix.AF_INET)
 		if k.IPv6 {
 			family = unix.AF_INET6
 		}
-		e.Uint16(svcFamily, family)
-		e.Uint32(svcMark, k.Mark)
+		b.u16(svcFamily, family)
+		b.u32(svcMark, k.Mark)
 		return
 	}
-	e.Uint16(svcFamily, familyOf(k.Addr.Addr()))
-	e.Uint16(svcProtocol, uint16(k.Protocol))
-	e.Bytes(svcAddr, address(k.Addr.Addr()))
-	e.Bytes(svcPort, port(k.Addr.Port()))
+	b.u16(svcFamily, familyOf(k.Addr.Addr()))
+	b.u16(svcProtocol, uint16(k.Protocol))
+	b.addr(svcAddr, k.Addr.Addr())
+	b.be16(svcPort, k.Addr.Port())
 }
 
 // service encodes what is set of a service, beyond its key. The kernel wants all of it each time.
-func service(e *netlink.AttributeEncoder, s *table.Service) {
-	e.String(svcScheduler, s.Scheduler)
+func (b *attrs) service(s *table.Service) {
+	b.text(svcScheduler, s.Scheduler)
 	if s.Engine != "" {
-		e.String(svcEngine, s.Engine)
+		b.text(svcEngine, s.Engine)
 	}
-	flags := binary.NativeEndian.AppendUint32(nil, uint32(s.Flags&^table.Hashed))
-	e.Bytes(svcFlags, binary.NativeEndian.AppendUint32(flags, ^uint32(0)))
-	e.Uint32(svcTimeout, uint32(s.Timeout/time.Second))
-	e.Bytes(svcNetmask, netmask(s))
+	b.header(svcFlags, 8)
+	*b = binary.NativeEndian.AppendUint32(*b, uint32(s.Flags&^table.Hashed))
+	*b = binary.NativeEndian.AppendUint32(*b, ^uint32(0)) // all of them are set
+	b.u32(svcTimeout, uint32(s.Timeout/time.Second))
+	b.netmask(s)
 }
 
 // netmask is, for IPv4, a mask as it is on the wire, and for IPv6 a prefix's length.
-func netmask(s *table.Service) []byte {
-	bits := s.Granularity
+func (b *attrs) netmask(s *table.Service) {
+	bits, most := s.Granularity, 32
 	if is6(s.Key) {
-		if bits == 0 {
-			bits = 128
-		}
-		return binary.NativeEndian.AppendUint32(nil, uint32(bits))
+		most = 128
 	}
-	if bits <= 0 || bits > 32 {
-		bits = 32
+	// All clients alike is something to be said: not by a service that is not persistent, and
+	// never in IPv6, where the kernel refuses it.
+	if bits < 0 || bits > most || bits == 0 && (most == 128 || s.Flags&table.Persistent == 0) {
+		bits = most
 	}
-	return binary.BigEndian.AppendUint32(nil, ^uint32(0)<<(32-bits))
+	if most == 128 {
+		b.u32(svcNetmask, uint32(bits))
+	} else {
+		b.be32(svcNetmask, ^uint32(0)<<(32-bits))
+	}
 }
 
-func destination(e *netlink.AttributeEncoder, d *table.Destination, whole bool) {
-	e.Bytes(destAddr, address(d.Addr.Addr()))
-	e.Bytes(destPort, port(d.Addr.Port()))
-	e.Uint16(destFamily, familyOf(d.Addr.Addr()))
+func (b *attrs) destination(d *table.Destination, whole bool) {
+	b.addr(destAddr, d.Addr.Addr())
+	b.be16(destPort, d.Addr.Port())
+	b.u16(destFamily, familyOf(d.Addr.Addr()))
 	if !whole {
 		return
 	}
-	e.Uint32(destMethod, uint32(d.Method)&forwardMask)
-	e.Uint32(destWeight, uint32(int32(d.Weight)))
-	e.Uint32(destUpper, d.Upper)
-	e.Uint32(destLower, d.Lower)
-	e.Uint8(destTunType, uint8(d.Wrap.Type))
-	e.Bytes(destTunPort, port(d.Wrap.Port))
-	e.Uint16(destTunFlags, uint16(d.Wrap.Flags))
+	b.u32(destMethod, uint32(d.Method)&forwardMask)
+	b.u32(destWeight, uint32(int32(d.Weight)))
+	b.u32(destUpper, d.Upper)
+	b.u32(destLower, d.Lower)
+	b.u8(destTunType, uint8(d.Wrap.Type))
+	b.be16(destTunPort, d.Wrap.Port)
+	b.u16(destTunFlags, uint16(d.Wrap.Flags))
 }
 
-func daemon(d *table.Daemon) ([]byte, error) {
-	ae := netlink.NewAttributeEncoder()
-	ae.Nested(attrDaemon, func(e *netlink.AttributeEncoder) error {
-		e.Uint32(daemonState, uint32(d.Role))
-		e.String(daemonInterface, d.Interface)
-		e.Uint32(daemonID, uint32(d.ID))
-		if d.MaxLen != 0 {
-			e.Uint16(daemonMaxLen, d.MaxLen)
-		}
-		switch {
-		case d.Group.Is4():
-			e.Bytes(daemonGroup, d.Group.AsSlice())
-		case d.Group.Is6():
-			e.Bytes(daemonGroup6, d.Group.AsSlice())
-		}
-		if d.Port != 0 {
-			e.Uint16(daemonPort, d.Port)
-		}
-		if d.TTL != 0 {
-			e.Uint8(daemonTTL, d.TTL)
-		}
-		return nil
-	})
-	return ae.Encode()
+func (b *attrs) daemon(d *table.Daemon) {
+	at := b.nest(attrDaemon)
+	defer func() { b.end(at) }()
+	b.u32(daemonState, uint32(d.Role))
+	b.text(daemonInterface, d.Interface)
+	b.u32(daemonID, uint32(d.ID))
+	if d.MaxLen != 0 {
+		b.u16(daemonMaxLen, d.MaxLen)
+	}
+	switch {
+	case d.Group.Is4():
+		v := d.Group.As4()
+		b.be32(daemonGroup, binary.BigEndian.Uint32(v[:]))
+	case d.Group.IsValid():
+		b.addr(daemonGroup6, d.Group)
+	}
+	if d.Port != 0 {
+		b.u16(daemonPort, d.Port)
+	}
+	if d.TTL != 0 {
+		b.u8(daemonTTL, d.TTL)
+	}
 }
-
-// address is the kernel's union of both kinds: 16 bytes, IPv4 in the first four.
-func address(a netip.Addr) []byte {
-	b := make([]byte, 16)
-	copy(b, a.AsSlice())
-	return b
-}
-
-func port(p uint16) []byte { return binary.BigEndian.AppendUint16(nil, p) }
 
 func familyOf(a netip.Addr) uint16 {
 	if a.Is4() {

@@ -24,12 +24,13 @@ const (
 // exchange sends requests of the family and reads their answers. It is done below
 // mdlayher/netlink's Receive because that one does not say to which request an error belongs.
 type exchange struct {
-	conn   *genetlink.Conn
-	raw    syscall.RawConn
-	family uint16
-	seq    uint32
-	send   []byte
-	recv   []byte
+	conn    *genetlink.Conn
+	raw     syscall.RawConn
+	family  uint16
+	seq     uint32
+	send    []byte
+	recv    []byte
+	guarded time.Time // until when the deadline of reading is far enough
 }
 
 func dial() (*exchange, error) {
@@ -90,9 +91,17 @@ type answer struct {
 	data  []byte
 }
 
+// guard moves the deadline of reading along, not more often than it matters.
+func (x *exchange) guard() {
+	if now := time.Now(); now.After(x.guarded) {
+		x.conn.SetReadDeadline(now.Add(2 * answerTimeout))
+		x.guarded = now.Add(answerTimeout)
+	}
+}
+
 // read calls f for each message of one datagram, waiting for it.
 func (x *exchange) read(f func(answer) error) error {
-	x.conn.SetReadDeadline(time.Now().Add(answerTimeout))
+	x.guard()
 	var n int
 	var err error
 	rerr := x.raw.Read(func(fd uintptr) bool {

@@ -105,5 +105,8 @@ const (
 	infoSize
 )
 
+// maxName is how long the name of a scheduler or persistence engine may be.
+const maxName = 15
+
 // forwardMask is what of a destination's flags is its method.
 const forwardMask = 7

@@ -17,6 +17,7 @@ func TestRoundTrip(t *testing.T) {
 		{Key: table.Key{Protocol: table.TCP, Addr: addr("192.0.2.1:80")}, Scheduler: "rr", Granularity: 32},
 		{Key: table.Key{Protocol: table.UDP, Addr: addr("[2001:db8::1]:53"), IPv6: true}, Scheduler: "sh", Flags: table.Persistent | table.Sched2, Timeout: 90 * time.Second, Granularity: 64},
 		{Key: table.Key{Mark: 7}, Scheduler: "wlc", Flags: table.Persistent, Timeout: 300 * time.Second, Granularity: 24},
+		{Key: table.Key{Mark: 9}, Scheduler: "wlc", Flags: table.Persistent, Timeout: 300 * time.Second, Granularity: 0},
 		{Key: table.Key{Mark: 8, IPv6: true}, Scheduler: "mh", Granularity: 128},
 		{Key: table.Key{Protocol: table.UDP, Addr: addr("192.0.2.1:5060")}, Scheduler: "rr", Flags: table.OnePacket | table.Persistent, Timeout: time.Minute, Granularity: 1, Engine: "sip"},
 	}
@@ -27,11 +28,12 @@ func TestRoundTrip(t *testing.T) {
 	}
 	for _, s := range services {
 		for _, d := range destinations {
-			_, attrs, err := change(&table.Change{Verb: table.AddService, Service: s})
+			var b attrs
+			_, err := b.change(&table.Change{Verb: table.AddService, Service: s})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got, err := parseService(attrs)
+			got, err := parseService(b)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -39,10 +41,11 @@ func TestRoundTrip(t *testing.T) {
 			if diff := cmp.Diff(s, got.Service, equal); diff != "" {
 				t.Errorf("%s: %s", s.Key, diff)
 			}
-			if _, attrs, err = change(&table.Change{Verb: table.AddDestination, Service: s, Destination: d}); err != nil {
+			b = b[:0]
+			if _, err = b.change(&table.Change{Verb: table.AddDestination, Service: s, Destination: d}); err != nil {
 				t.Fatal(err)
 			}
-			gotDest, err := parseDestination(attrs, 0)
+			gotDest, err := parseDestination(b, 0)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -59,11 +62,9 @@ func TestDaemonRoundTrip(t *testing.T) {
 		{Role: table.Backup, Interface: "eth1", ID: 255, MaxLen: 1400, Port: 9000, TTL: 3, Group: netip.MustParseAddr("224.0.0.99")},
 		{Role: table.Backup, Interface: "eth1", Group: netip.MustParseAddr("ff02::99")},
 	} {
-		attrs, err := daemon(&d)
-		if err != nil {
-			t.Fatal(err)
-		}
-		got, err := parseDaemon(attrs)
+		var b attrs
+		b.daemon(&d)
+		got, err := parseDaemon(b)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -74,8 +75,9 @@ func TestDaemonRoundTrip(t *testing.T) {
 }
 
 func FuzzParse(f *testing.F) {
-	_, attrs, _ := change(&table.Change{Verb: table.AddDestination, Service: table.Service{Key: table.Key{Mark: 1}, Scheduler: "rr"}, Destination: table.Destination{Addr: netip.MustParseAddrPort("10.0.0.1:80")}})
-	f.Add(attrs)
+	var b attrs
+	b.change(&table.Change{Verb: table.AddDestination, Service: table.Service{Key: table.Key{Mark: 1}, Scheduler: "rr"}, Destination: table.Destination{Addr: netip.MustParseAddrPort("10.0.0.1:80")}})
+	f.Add([]byte(b))
 	f.Fuzz(func(t *testing.T, attrs []byte) {
 		parseService(attrs)
 		parseDestination(attrs, 2)

@@ -1,0 +1,230 @@
+//go:build !ipvsguest
+
+package ipvs
+
+import (
+	"bufio"
+	"context"
+	_ "embed"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+)
+
+var (
+	guestRun = flag.String("guest", "", "run only the guest's tests that match this")
+	product  = flag.String("evenkeel", "", "put this build of the product into the guest instead of building one")
+	keep     = flag.Bool("keep", false, "log everything the guest prints, not only of tests that fail")
+)
+
+const (
+	marker  = "EVENKEEL GUEST EXIT "   // and the status, from /init
+	timeout = 4 * time.Minute          // of the whole machine, emulated on a busy host
+	memory  = "1536"                   // MiB
+	inside  = timeout - 10*time.Second // of the guest's tests
+	boot    = "console=ttyS0 quiet panic=-1 mitigations=off"
+)
+
+//go:embed testdata/init
+var initScript []byte
+
+// TestGuest boots the machine and runs the guest's tests; each is a subtest here.
+func TestGuest(t *testing.T) {
+	if testing.Short() {
+		t.Skip("boots an emulated machine: not with -short")
+	}
+	need(t)
+	tmp := t.TempDir()
+	k, err := findKernel()
+	if err != nil {
+		t.Fatalf("finding Debian's kernel: %v", err)
+	}
+	image := filepath.Join(tmp, "initramfs")
+	begin := time.Now()
+	if err := build(k, tmp, image); err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("kernel %s, file system built in %v", k.version, time.Since(begin).Round(100*time.Millisecond))
+	begin = time.Now()
+	r := machine(t, k, image)
+	t.Logf("the machine ran for %v", time.Since(begin).Round(100*time.Millisecond))
+	r.report(t)
+}
+
+// need stops without the programs; make peers installs them.
+func need(t *testing.T) {
+	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
+	for _, name := range []string{"qemu-system-x86_64", "busybox", "depmod", "modprobe", "ipvsadm", "keepalived", "apt-get", "dpkg", "ldd"} {
+		if _, err := exec.LookPath(name); err == nil {
+			continue
+		}
+		if os.Getenv("CI") == "true" {
+			t.Fatalf("needs %s (test/install-peers), and in CI nothing is skipped", name)
+		}
+		t.Skipf("needs %s: run test/install-peers", name)
+	}
+}
+
+// build makes the guest's file system.
+func build(k kernel, tmp, image string) error {
+	for out, args := range map[string][]string{
+		"guest.test": {"test", "-c", "-tags", "ipvsguest", "-ldflags", "-s -w", "."},
+		"evenkeel":   {"build", "-ldflags", "-s -w", "../../cmd/evenkeel"},
+	} {
+		if out == "evenkeel" && *product != "" {
+			if err := os.Link(*product, filepath.Join(tmp, out)); err == nil {
+				continue
+			}
+		}
+		args = append([]string{args[0], "-o", filepath.Join(tmp, out)}, args[1:]...)
+		cmd := exec.Command("go", args...)
+		cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+		if text, err := cmd.CombinedOutput(); err != nil {
+			return fmt.Errorf("go %s: %w\n%s", strings.Join(args, " "), err, text)
+		}
+	}
+	if out, err := run(".", "go", "vet", "-tags", "ipvsguest", "."); err != nil {
+		return fmt.Errorf("%w\n%s", err, out)
+	}
+	r := newInitramfs()
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/var/run", "/var/lib", "/etc"} {
+		r.dir(dir)
+	}
+	r.add("/init", 0o755, initScript)
+	for name, text := range etc {
+		r.add("/etc/"+name, 0o644, []byte(text))
+	}
+	for _, name := range []string{"busybox", "ipvsadm", "keepalived", "ip"} {
+		var err error
+		if name == "busybox" {
+			err = r.copy(where(name), "/bin/busybox")
+		} else {
+			err = r.program(name)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	for from, to := range map[string]string{"guest.test": "/test/guest.test", "evenkeel": "/usr/bin/evenkeel"} {
+		if err := r.copy(filepath.Join(tmp, from), to); err != nil {
+			return err
+		}
+	}
+	if err := r.tree("testdata", "/test/testdata"); err != nil {
+		return err
+	}
+	if err := k.addModules(r, tmp); err != nil {
+		return err
+	}
+	data, err := r.archive()
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(image, data, 0o600)
+}
+
+func where(name string) string {
+	file, _ := exec.LookPath(name)
+	return file
+}
+
+// etc are the files of names, so that listings with names have some to show.
+var etc = map[string]string{
+	"passwd":        "root:x:0:0:root:/:/bin/sh\nkeepalived_script:x:100:100::/:/bin/sh\n",
+	"group":         "root:x:0:\nkeepalived_script:x:100:\n",
+	"hosts":         "127.0.0.1 localhost\n::1 localhost\n10.9.0.100 www.example.org www\n10.9.1.1 web1.example.org\nfd00:9::64 www6.example.org\nfd00:9::65 another-name-much-longer-than-the-column.example.org\n192.0.2.55 a-name-much-longer-than-the-column.example.org\n",
+	"nsswitch.conf": "hosts: files\nservices: files\nprotocols: files\n",
+	"services":      "ftp 21/tcp\ndomain 53/tcp\ndomain 53/udp\nhttp 80/tcp www # WorldWideWeb\nhttps 443/tcp\nhttps 443/udp\nsip 5060/tcp\nsip 5060/udp\nhttp-alt 8080/tcp webcache\n",
+	"protocols":     "tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n",
+}
+
+// result is what the guest printed.
+type result struct {
+	lines  []string
+	status string // of the guest's tests; empty if it never said
+}
+
+// machine boots the guest and gathers its serial console until it powers off.
+func machine(t *testing.T, k kernel, image string) result {
+	ctx, cancel := context.WithTimeout(context.Background(), timeout)
+	defer cancel()
+	args := fmt.Sprintf("-test.v -test.parallel=16 -test.timeout=%v", inside)
+	if *guestRun != "" {
+		args += " -test.run=" + *guestRun
+	}
+	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", memory, "-smp", "1",
+		"-nographic", "-nodefaults", "-no-reboot", "-serial", "stdio", "-kernel", k.image(), "-initrd", image,
+		"-append", boot+" -- "+args)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = os.Stderr
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	var r result
+	lines := bufio.NewReader(out)
+	for {
+		line, err := lines.ReadString('\n')
+		line = strings.TrimRight(line, "\r\n")
+		if status, ok := strings.CutPrefix(line, marker); ok {
+			r.status = status
+		}
+		r.lines = append(r.lines, line)
+		if *keep {
+			fmt.Println(line)
+		}
+		if err == io.EOF {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+	}
+	cmd.Wait() // says nothing: the marker does
+	return r
+}
+
+var verdict = regexp.MustCompile(`^--- (PASS|FAIL|SKIP): (\S+) \(([0-9.]+s)\)`)
+
+// report makes a subtest of each test of the guest.
+func (r result) report(t *testing.T) {
+	var text []string // of the test at hand
+	n := 0
+	for _, line := range r.lines {
+		if strings.HasPrefix(line, "=== RUN   Test") && !strings.Contains(line, "/") {
+			text = nil
+		}
+		text = append(text, line)
+		m := verdict.FindStringSubmatch(line)
+		if m == nil {
+			continue
+		}
+		n++
+		t.Run(m[2], func(t *testing.T) {
+			switch m[1] {
+			case "PASS":
+				for _, l := range text {
+					if strings.Contains(l, "_test.go:") {
+						t.Log(strings.TrimSpace(l))
+					}
+				}
+				t.Logf("%s in the guest", m[3])
+			default: // a skipped test is a failure too: the guest has all it needs
+				t.Errorf("%s in the guest:\n%s", m[1], strings.Join(text, "\n"))
+			}
+		})
+		text = nil
+	}
+	if r.status != "0" || n == 0 {
+		last := r.lines[max(0, len(r.lines)-200):]
+		t.Errorf("the guest ended with status %q after %d tests:\n%s", r.status, n, strings.Join(last, "\n"))
+	}
+}
