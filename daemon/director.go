@@ -64,7 +64,6 @@ type director struct {
 func Run(opts Options) error {
 	// The router thread needs a processor slot of its own at once when it wakes.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+2))
-	debug.SetGCPercent(400) // a small heap: fewer collections beside the router thread
 	d := &director{opts: opts, log: newLogger(opts.Log, opts.Verbose), changed: make(chan struct{}, 1)}
 	defer d.log.close()
 	// Before anything else, so that a signal during the start is not lost.
@@ -85,6 +84,7 @@ func Run(opts Options) error {
 	if site == nil {
 		return ErrConfig
 	}
+	settleHeap()
 	d.workers = &workers{log: d.log, verbose: opts.Verbose, version: opts.Version, health: d.proxyHealth}
 	if site.Proxying != nil {
 		if err := d.workers.replace(site.Proxying, inputs); err != nil {
@@ -124,6 +124,22 @@ func Run(opts Options) error {
 	d.workers.stop(soft)
 	return err
 }
+
+// settleHeap gives back what reading a configuration took, and sets the pace of collections: a small heap is
+// let grow, for fewer collections beside the router thread, a large one is not.
+func settleHeap() {
+	debug.FreeOSMemory()
+	var m runtime.MemStats
+	runtime.ReadMemStats(&m)
+	percent := 400
+	if m.HeapAlloc > largeHeap {
+		percent = 50
+	}
+	debug.SetGCPercent(percent)
+}
+
+// largeHeap is where a heap stops being small, in bytes: some ten thousand real servers.
+const largeHeap = 32 << 20
 
 // describe counts what a site has.
 func describe(site *config.Site) string {
@@ -342,6 +358,7 @@ func (d *director) reload() Reply {
 		return Reply{Error: err.Error() + "; everything goes on as before", Diagnostics: diags}
 	}
 	d.site = site
+	defer settleHeap()
 	if find := d.directing.mirror(); find != nil && !had && d.engine != nil {
 		if err := d.engine.SetMirror(find); err != nil {
 			return Reply{Error: err.Error(), Diagnostics: diags}

@@ -222,7 +222,7 @@ func (d *director) run() {
 	defer look.Stop()
 	upkeep := time.NewTicker(time.Second)
 	defer upkeep.Stop()
-	for {
+	for d.engine.ctx.Err() == nil {
 		d.flush()
 		select {
 		case f := <-d.engine.commands:

@@ -30,6 +30,15 @@ func (p *Plane) Apply(changes []table.Change) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.edit(func() error {
+		added := 0
+		for i := range changes {
+			if changes[i].Verb == table.AddDestination {
+				added++
+			}
+		}
+		if err := p.makeRoom(added); err != nil {
+			return fmt.Errorf("xdp: room for %d destinations: %w", added, err)
+		}
 		var failed error
 		for i := range changes {
 			if err := p.change(&changes[i]); err != nil {
@@ -236,10 +245,7 @@ func (p *Plane) addDestination(s *service, d *table.Destination) error {
 		delete(p.gone, k) // its flows go on
 	} else {
 		if len(p.free) == 0 {
-			p.reclaim()
-		}
-		if len(p.free) == 0 {
-			if err := p.addBlock(); err != nil {
+			if err := p.makeRoom(1); err != nil {
 				return err
 			}
 		}

@@ -100,35 +100,71 @@ func blockBytes() int { return (blockSize*slotSize + pageSize() - 1) / pageSize(
 
 func pageSize() int { return os.Getpagesize() }
 
-// addBlock makes room for more destinations.
-func (p *Plane) addBlock() error {
-	n := uint32(len(p.blocks))
-	if n == maxBlocks {
-		return fmt.Errorf("there is room for %d destinations only", maxBlocks*blockSize)
+// makeRoom adds blocks until at least n slots are free. Like [replacements], each step takes its time whatever
+// it adds.
+func (p *Plane) makeRoom(n int) error {
+	if len(p.free) < n {
+		p.reclaim()
 	}
-	spec, err := loadProgram()
-	if err != nil {
+	var spec *ebpf.CollectionSpec
+	for len(p.free) < n {
+		missing := min((n-len(p.free)+blockSize-1)/blockSize, maxBlocks-len(p.blocks), replacements)
+		if missing == 0 {
+			return fmt.Errorf("there is room for %d destinations only", maxBlocks*blockSize)
+		}
+		if spec == nil {
+			var err error
+			if spec, err = loadProgram(); err != nil {
+				return err
+			}
+		}
+		if err := p.addBlocks(spec, missing); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *Plane) addBlocks(spec *ebpf.CollectionSpec, n int) (err error) {
+	first := uint32(len(p.blocks))
+	var places, dests, counters []uint32
+	var blocks, counts []*ebpf.Map
+	kept := 0
+	defer func() {
+		for i := range blocks {
+			blocks[i].Close() // it is mapped
+			if i >= kept && i < len(counts) {
+				counts[i].Close()
+			}
+		}
+	}()
+	for i := range uint32(n) {
+		block, err := ebpf.NewMap(spec.Maps[programMapPlaneDests].InnerMap)
+		if err != nil {
+			return explain(err)
+		}
+		blocks = append(blocks, block)
+		count, err := ebpf.NewMap(spec.Maps[programMapPlaneCounts].InnerMap)
+		if err != nil {
+			return explain(err)
+		}
+		counts = append(counts, count)
+		places, dests, counters = append(places, first+i), append(dests, uint32(block.FD())), append(counters, uint32(count.FD()))
+	}
+	if _, err := p.maps[programMapPlaneCounts].BatchUpdate(places, counters, nil); err != nil {
 		return err
 	}
-	counts, err := ebpf.NewMap(spec.Maps[programMapPlaneCounts].InnerMap)
-	if err != nil {
-		return explain(err)
-	}
-	block, err := ebpf.NewMap(spec.Maps[programMapPlaneDests].InnerMap)
-	if err != nil {
-		counts.Close()
-		return explain(err)
-	}
-	if err := errors.Join(p.maps[programMapPlaneCounts].Put(n, counts), p.maps[programMapPlaneDests].Put(n, block)); err != nil {
-		counts.Close()
-		block.Close()
+	if _, err := p.maps[programMapPlaneDests].BatchUpdate(places, dests, nil); err != nil {
 		return err
 	}
-	if err := p.keepBlock(block, counts); err != nil {
-		return err
+	for i := range blocks {
+		if err := p.keepBlock(blocks[i], counts[i]); err != nil {
+			return err
+		}
+		kept++
 	}
-	for i := uint32(blockSize); i > 0; i-- {
-		p.free = append(p.free, n*blockSize+i-1)
+	for i := (first + uint32(n)) * blockSize; i > first*blockSize; i-- {
+		p.free = append(p.free, i-1)
 	}
 	return nil
 }
