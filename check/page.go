@@ -133,12 +133,15 @@ func judgePage(p *probe, c *config.Checker, u *config.CheckURL, at string) Verdi
 	body := pageBody{keep: u.Regex != nil}
 	if u.Digest != nil {
 		body.sum = md5.New()
+		if resp.head.Chunked() {
+			body.framed = md5.New()
+		}
 	}
 	if why := body.read(p, &resp, c.Timeout); why != "" {
 		return ill("Body from " + at + " url(" + u.Path + "): " + why + ".")
 	}
 	if u.Digest != nil {
-		if got := body.sum.Sum(nil); string(got) != string(u.Digest[:]) {
+		if got := body.sum.Sum(nil); string(got) != string(u.Digest[:]) && !body.framedAs(u.Digest) {
 			return ill("MD5 digest error to " + at + " url[" + u.Path + "], MD5SUM [" + hex.EncodeToString(got) + "].")
 		}
 	}
@@ -185,10 +188,13 @@ func matchesPage(u *config.CheckURL, body []byte) bool {
 
 // pageBody takes a body in: its digest, and, if a regex wants to see it, its first bytes.
 type pageBody struct {
-	sum  hash.Hash
-	keep bool
-	kept []byte
-	size int
+	sum hash.Hash
+	// framed is the sum of a chunked body as it came, chunk sizes and all: what genhash -P 1.1 prints
+	// and Keepalived compares. Both sums are good.
+	framed hash.Hash
+	keep   bool
+	kept   []byte
+	size   int
 }
 
 // read takes the body until its end, or until enough of it is there. It says what is wrong with
@@ -202,6 +208,9 @@ func (b *pageBody) read(p *probe, resp *response, limit time.Duration) string {
 				return err.Error()
 			}
 			b.take(out)
+			if b.framed != nil {
+				b.framed.Write(p.answer[used : used+n])
+			}
 			used += n
 			if n == 0 {
 				break
@@ -228,6 +237,10 @@ func (b *pageBody) read(p *probe, resp *response, limit time.Duration) string {
 			return ""
 		}
 	}
+}
+
+func (b *pageBody) framedAs(want *[md5.Size]byte) bool {
+	return b.framed != nil && string(b.framed.Sum(nil)) == string(want[:])
 }
 
 // enough reports whether nothing more needs to be read.

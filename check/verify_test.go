@@ -149,6 +149,7 @@ func TestVerifyPages(t *testing.T) {
 		{"digest of a body until the end", http("200 OK", "", "hello"), config.CheckURL{Digest: sum("hello")}, true, ""},
 		{"digest of an empty body", http("200 OK", "Content-Length: 0\r\n", ""), config.CheckURL{Digest: sum("")}, true, ""},
 		{"digest of chunks", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("hello")}, true, ""},
+		{"digest of chunks as they come", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")}, true, ""},
 		{"digest of a long body", http("200 OK", "Content-Length: "+strconv.Itoa(len(long))+"\r\n", long), config.CheckURL{Digest: sum(long)}, true, ""},
 		{"digest of a long body in one chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(long), long)), config.CheckURL{Digest: sum(long)}, true, ""},
 		{"body cut short", http("200 OK", "Content-Length: 50\r\n", "hello"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},

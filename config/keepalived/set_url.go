@@ -144,7 +144,9 @@ var otherRegexOptions = []string{"allow_empty_class", "alt_bsux", "alt_circumfle
 
 // compile makes a pattern of a url's words.
 // Differs from Keepalived: patterns are in RE2's syntax, without backreferences and lookaround, so
-// that none takes long. There they are PCRE2's.
+// that none takes long, and anchors, .* and offsets do what the manual says. There they are PCRE2's; in
+// 2.2.7 a pattern with ^, $ or .* never matches, nor one with regex_max_offset, and
+// regex_min_offset is not looked at.
 func (b *builder) compile(u *urlDraft) {
 	flags, endOnly := syntax.Perl, false
 	for _, o := range u.options {

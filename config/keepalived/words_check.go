@@ -54,6 +54,8 @@ var sslGetWords = []keyword{
 var urlWords = []keyword{
 	{word: "path", args: []arg{word("PATH")}, help: "of the page", set: (*builder).setURLPath},
 	{word: "status_code", args: []arg{rest("CODE or FROM-TO, several")}, def: "200-299", help: "that are well", set: (*builder).setStatusCodes},
+	// Differs from Keepalived: a digest may be that of a page or, as there, of its chunks as they come;
+	// and an answer that ends early is a failure. There it is only logged.
 	{word: "digest", args: []arg{word("MD5")}, help: "MD5 of the page's body, 32 hexadecimal digits", set: (*builder).setDigest},
 	{word: "virtualhost", args: []arg{word("NAME")}, def: "the checker's", help: "Host header", set: (*builder).setURLHost},
 	{word: "regex", args: []arg{word("PATTERN")}, help: "pattern that the body must match, in RE2's syntax", set: (*builder).setRegex},
