@@ -76,6 +76,7 @@ type Plane struct {
 	tick   time.Duration
 	rated  map[uint32]sample
 	failed map[int]time.Time // links where XDP was refused, by index
+	mtus   map[int]int       // of links, while the plane is held
 }
 
 var _ table.Driver = (*Plane)(nil)
@@ -301,6 +302,7 @@ func (p *Plane) edit(f func() error) error {
 	if err := p.refresh(); err != nil {
 		return err
 	}
+	clear(p.mtus)
 	return f()
 }
 

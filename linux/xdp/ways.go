@@ -54,11 +54,25 @@ func (p *Plane) findWay(at *slot) {
 		return
 	}
 	if w.mtu == 0 {
-		if l, err := p.netlink.LinkByIndex(w.ifindex); err == nil {
-			w.mtu = l.Attrs().MTU
-		}
+		w.mtu = p.linkMTU(w.ifindex)
 	}
 	p.setWay(at, w)
+}
+
+// linkMTU is an interface's, as it was when the present change or look round began.
+func (p *Plane) linkMTU(ifindex int) int {
+	mtu, ok := p.mtus[ifindex]
+	if ok {
+		return mtu
+	}
+	if l, err := p.netlink.LinkByIndex(ifindex); err == nil {
+		mtu = l.Attrs().MTU
+	}
+	if p.mtus == nil {
+		p.mtus = map[int]int{}
+	}
+	p.mtus[ifindex] = mtu
+	return mtu
 }
 
 func (p *Plane) setWay(at *slot, w way) {

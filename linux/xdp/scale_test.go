@@ -1,0 +1,84 @@
+package xdp
+
+import (
+	"encoding/binary"
+	"fmt"
+	"net/netip"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/lvs/table"
+)
+
+// TestScale: 10 000 services with 100 000 servers, and a million flows, are no trouble.
+func TestScale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	b := newBench(t, 1<<21)
+	var want []table.Group
+	for i := range 10_000 {
+		vip := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8), byte(i)})
+		g := table.Group{Service: table.Service{Key: table.Key{Protocol: table.TCP, Addr: netip.AddrPortFrom(vip, 80)}, Scheduler: "wrr"}}
+		for j := range 10 {
+			n := i*10 + j
+			g.Destinations = append(g.Destinations, table.Destination{
+				Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)}), uint16(8000+n>>16)),
+				Method: table.Direct, Weight: 1 + j})
+		}
+		want = append(want, g)
+	}
+	took := func(what string, limit time.Duration, f func() error) {
+		t.Helper()
+		begin := time.Now()
+		var err error
+		b.ns.Do(func() { err = f() })
+		if err != nil {
+			t.Fatal(what, err)
+		}
+		d := time.Since(begin)
+		t.Log(what, d)
+		if d > limit {
+			t.Errorf("%s took %v", what, d)
+		}
+	}
+	took("loading", time.Minute, func() error { return b.p.Apply(table.Diff(nil, want)) })
+	var state []table.ServiceState
+	took("reading", time.Minute, func() (err error) { state, err = b.p.State(); return err })
+	if n := len(table.Diff(state, want)); n != 0 {
+		t.Errorf("%d changes are left", n)
+	}
+	want[7].Destinations[3].Weight = 0
+	took("one change", 5*time.Second, func() error { return b.p.Apply(table.Diff(state, want)) })
+	took("neighbours", 20*time.Second, b.p.Neighbours)
+
+	flows := make([]Flow, 1_000_000)
+	for i := range flows {
+		var c [4]byte
+		binary.BigEndian.PutUint32(c[:], 0x14000000+uint32(i))
+		d := &want[i%10_000]
+		flows[i] = Flow{Protocol: table.TCP, State: table.Established, Client: netip.AddrPortFrom(netip.AddrFrom4(c), 1234),
+			Virtual: d.Addr, Destination: d.Destinations[i%10].Addr}
+	}
+	took("learning a million flows", time.Minute, func() error {
+		unknown, err := b.p.Learn(flows)
+		if unknown != 0 {
+			return fmt.Errorf("%d are unknown", unknown)
+		}
+		return err
+	})
+	took("sweeping a million flows", 20*time.Second, func() error {
+		stats, err := b.p.Sweep()
+		t.Logf("%+v", stats)
+		if stats.Flows != len(flows) {
+			return fmt.Errorf("it found %d", stats.Flows)
+		}
+		return err
+	})
+	took("sweeping them again", 20*time.Second, func() error { _, err := b.p.Sweep(); return err })
+	for i := range flows {
+		flows[i].State = table.Close
+	}
+	took("ending them", time.Minute, func() error { _, err := b.p.Learn(flows); return err })
+	took("deleting all", time.Minute, func() error { return b.p.Apply([]table.Change{{Verb: table.Flush}}) })
+}
