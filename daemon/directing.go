@@ -29,8 +29,9 @@ type directing struct {
 	refuse     func(config.Command, config.Global) string
 	runtimeDir string
 
-	mu     sync.Mutex  // guards engine and courier against status
-	engine *lvs.Engine // written by start only
+	global atomic.Pointer[config.Global] // of the site in force
+	mu     sync.Mutex                    // guards engine and courier against status
+	engine *lvs.Engine                   // written by start only
 	// plane is our own forwarding plane, nil with the kernel's IPVS. It outlives an engine: lease
 	// gates write into it.
 	plane   *xdp.Plane
@@ -50,6 +51,7 @@ func (d *directing) start(site *config.Site) error {
 	if cfg == nil {
 		return nil
 	}
+	d.global.Store(&site.Global)
 	driver, err := d.open(cfg)
 	if err != nil {
 		return err
@@ -62,7 +64,14 @@ func (d *directing) start(site *config.Site) error {
 	opts := lvs.Options{
 		Driver: driver,
 		Log:    func(l lvs.Level, s string) { d.log.Log(failover.Level(l), s) },
-		Verify: verify,
+		Verify: func(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Verdict {
+			if c.Kind == config.CheckerMisc && d.refuse != nil {
+				if why := d.refuse(c.Command, *d.global.Load()); why != "" {
+					return lvs.Verdict{Reason: why}
+				}
+			}
+			return verify(ctx, c, rs)
+		},
 		Run: func(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error {
 			if d.refuse != nil {
 				if why := d.refuse(c, g); why != "" {
@@ -289,6 +298,7 @@ func (d *directing) apply(site *config.Site) (string, error) {
 	if err := d.lease(site); err != nil {
 		return "", err
 	}
+	d.global.Store(&site.Global)
 	summary, err := d.engine.Apply(cfg, site.Global)
 	if err == nil && cfg != nil {
 		d.sync = cfg.SyncInstance

@@ -309,3 +309,19 @@ func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 		t.Errorf("at the end: %s", got)
 	}
 }
+
+// TestPorts: behind a mark a destination has no port; where packets are not rewritten it has the service's.
+func TestPorts(t *testing.T) {
+	r := newRig(t)
+	d := site(func(vs *config.VirtualServer) {
+		vs.Keys = append(vs.Keys, table.Key{Mark: 3}, table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:443")})
+		vs.Servers[1].Method = table.NAT
+		vs.Servers[2].Method = table.NAT
+	}, web1, "10.0.0.2:8080", "10.0.0.3:0")
+	r.start(d)
+	want := "TCP 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:8080=1 10.0.0.3:80=1\nFWM 3 10.0.0.1:0=1 10.0.0.2:0=1 10.0.0.3:0=1\n" +
+		"TCP 192.0.2.1:443 10.0.0.1:443=1 10.0.0.2:8080=1 10.0.0.3:443=1"
+	if got := r.plane.text(); got != want {
+		t.Errorf("table\n%s\nwant\n%s", got, want)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
+	"net/netip"
 	"os"
 	"slices"
 	"time"
@@ -68,9 +69,25 @@ func (v *virtual) wanted() []table.Group {
 	for _, key := range v.cfg.Keys {
 		s := v.cfg.Template
 		s.Key = key
-		groups = append(groups, table.Group{Service: s, Destinations: entries})
+		groups = append(groups, table.Group{Service: s, Destinations: ported(entries, key)})
 	}
 	return groups
+}
+
+// ported gives destinations the ports they have behind a service: none behind a mark; its own where
+// they are not rewritten, and where they are written without one.
+func ported(entries []table.Destination, key table.Key) []table.Destination {
+	out := slices.Clone(entries)
+	for i := range out {
+		d := &out[i]
+		switch {
+		case key.Mark != 0:
+			d.Addr = netip.AddrPortFrom(d.Addr.Addr(), 0)
+		case d.Method != table.NAT || d.Addr.Port() == 0:
+			d.Addr = netip.AddrPortFrom(d.Addr.Addr(), key.Addr.Port())
+		}
+	}
+	return out
 }
 
 // replace makes the table that of other virtual servers. It compares with what the plane
