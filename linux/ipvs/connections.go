@@ -2,7 +2,6 @@ package ipvs
 
 import (
 	"bufio"
-	"encoding/hex"
 	"fmt"
 	"io"
 	"net/netip"
@@ -84,9 +83,9 @@ func parseAddr(s string) (netip.Addr, error) {
 	if strings.Contains(s, ":") {
 		return netip.ParseAddr(strings.Trim(s, "[]"))
 	}
-	var b [4]byte
-	if n, err := hex.Decode(b[:], []byte(s)); err != nil || n != 4 || len(s) != 8 {
+	v, err := strconv.ParseUint(s, 16, 32)
+	if err != nil || len(s) != 8 {
 		return netip.Addr{}, fmt.Errorf("address %q", s)
 	}
-	return netip.AddrFrom4(b), nil
+	return netip.AddrFrom4([4]byte{byte(v >> 24), byte(v >> 16), byte(v >> 8), byte(v)}), nil
 }

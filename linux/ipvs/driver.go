@@ -67,7 +67,8 @@ func (d *Driver) Info() (info table.Info, err error) {
 
 // Apply makes changes in order; see [table.Driver]. Each is its own exchange: the kernel carries a
 // change out while it is sent, so that nothing would be gained by sending several at once, and it
-// would not stop at the first of them that fails.
+// would not stop at the first of them that fails. While the kernel changes a service's scheduler
+// it refuses new connections for a moment; other edits cost none.
 func (d *Driver) Apply(changes []table.Change) error {
 	for i := range changes {
 		c := &changes[i]

@@ -26,7 +26,7 @@ var (
 
 const (
 	marker  = "EVENKEEL GUEST EXIT "   // and the status, from /init
-	timeout = 4 * time.Minute          // of the whole machine, emulated on a busy host
+	timeout = 7 * time.Minute          // of the whole machine, emulated on a busy host
 	memory  = "1536"                   // MiB
 	inside  = timeout - 10*time.Second // of the guest's tests
 	boot    = "console=ttyS0 quiet panic=-1 mitigations=off"

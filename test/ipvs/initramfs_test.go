@@ -39,12 +39,6 @@ func (r *initramfs) dir(name string) {
 	}
 }
 
-func (r *initramfs) link(name, target string) {
-	r.add(name, 0o777, []byte(target))
-	name = strings.TrimPrefix(path.Clean(name), "/")
-	r.files[name] = entry{0o120777, []byte(target)}
-}
-
 // copy puts a file of the host, with its permissions, at to.
 func (r *initramfs) copy(from, to string) error {
 	info, err := os.Stat(from)
