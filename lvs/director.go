@@ -73,7 +73,7 @@ func (d *director) begin(cfg *config.Directing) error {
 	if _, err := d.apply(cfg, d.global); err != nil {
 		return err
 	}
-	d.logf(Info, "%d virtual servers by %s %s", len(cfg.Servers), info.Driver, info.Version)
+	d.logf(Info, "%d virtual servers by %s", len(cfg.Servers), info.Driver)
 	return nil
 }
 

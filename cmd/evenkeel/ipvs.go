@@ -87,7 +87,7 @@ func openDriver(name string) (table.Driver, error) {
 			return nil, err
 		}
 	}
-	p, err := xdp.Open(xdp.Options{})
+	p, err := xdp.Open(xdp.Options{Keep: true})
 	if err != nil {
 		return nil, err
 	}
