@@ -58,12 +58,11 @@ type site struct {
 
 // director is a host with our program on it.
 type director struct {
-	t    *testing.T
-	ns   *netns.NS
-	dir  string
-	conf string
-	cmd  *exec.Cmd
-	log  lockedBuffer
+	t   *testing.T
+	ns  *netns.NS
+	dir string
+	cmd *exec.Cmd
+	log lockedBuffer
 }
 
 // web is a real server.
