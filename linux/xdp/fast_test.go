@@ -139,6 +139,9 @@ func (r *rig) starReal(i int) netip.Addr {
 // TestFast: on links that prove it, XDP carries what is in the middle of a flow, whole; on links
 // where checksums are not whole when packets reach us, it keeps its hands off.
 func TestFast(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every way through XDP takes a while")
+	}
 	for _, m := range []table.Method{table.Direct, table.NAT, table.Tunnel} {
 		for _, v6 := range []bool{false, true} {
 			for _, whole := range []bool{true, false} {

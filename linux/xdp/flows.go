@@ -70,29 +70,26 @@ const listening = 10 * time.Second
 // Event. It runs on a goroutine of its own, beside the other methods; one at a time among all processes of a network
 // namespace. Events that nobody reads in time are lost and counted.
 func (p *Plane) Events(ctx context.Context, f func(*Event)) error {
-	if p.settings == nil {
-		return errClosed
-	}
-	r, err := ringbuf.NewReader(p.maps[programMapPlaneEvents])
-	if err != nil {
-		return fmt.Errorf("xdp: reading events: %w", err)
-	}
-	defer r.Close()
-	defer context.AfterFunc(ctx, func() { r.Close() })()
-	defer atomic.StoreUint32(&p.settings.listening, 0)
-	dests, err := p.openDirectory()
+	r, dests, err := p.openEvents()
 	if err != nil {
 		return err
 	}
+	defer r.Close()
 	defer dests.close()
+	defer context.AfterFunc(ctx, func() { r.Close() })()
+	defer func() {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		if p.settings != nil {
+			atomic.StoreUint32(&p.settings.listening, 0)
+		}
+	}()
 	var record ringbuf.Record
 	var e Event
 	for {
-		now, err := p.jiffies()
-		if err != nil {
+		if err := p.listen(); err != nil {
 			return err
 		}
-		atomic.StoreUint32(&p.settings.listening, max(now+p.settings.ticks(listening), 1))
 		r.SetDeadline(time.Now().Add(listening / 4))
 		for until := time.Now().Add(listening / 4); time.Now().Before(until); {
 			err := r.ReadInto(&record)
@@ -110,6 +107,40 @@ func (p *Plane) Events(ctx context.Context, f func(*Event)) error {
 			}
 		}
 	}
+}
+
+// openEvents opens what Events reads.
+func (p *Plane) openEvents() (*ringbuf.Reader, *directory, error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.settings == nil {
+		return nil, nil, errClosed
+	}
+	r, err := ringbuf.NewReader(p.maps[programMapPlaneEvents])
+	if err != nil {
+		return nil, nil, fmt.Errorf("xdp: reading events: %w", err)
+	}
+	dests, err := p.openDirectory()
+	if err != nil {
+		r.Close()
+		return nil, nil, err
+	}
+	return r, dests, nil
+}
+
+// listen has the programs tell of flows for a while. It is an error once the plane is closed.
+func (p *Plane) listen() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.settings == nil {
+		return errClosed
+	}
+	now, err := p.jiffies()
+	if err != nil {
+		return err
+	}
+	atomic.StoreUint32(&p.settings.listening, max(now+p.settings.ticks(listening), 1))
+	return nil
 }
 
 // directory finds destinations by slot, beside the Plane's own view, which belongs to another goroutine.

@@ -187,6 +187,9 @@ func client(n int, v6 bool) netip.AddrPort {
 
 // TestShares: over 100 000 flows through the real program, each server's share is its weight's within 1 % of the whole.
 func TestShares(t *testing.T) {
+	if testing.Short() {
+		t.Skip("100 000 flows for each scheduler take a while")
+	}
 	weights := []int{1, 2, 3, 4, 10}
 	for _, v6 := range []bool{false, true} {
 		for _, scheduler := range []string{"rr", "wrr", "lc", "wlc", "sh", "mh"} {

@@ -225,6 +225,8 @@ func namespaceCookie() (uint64, error) {
 
 // Remove takes the plane away altogether: programs, maps, flows. Nothing is forwarded after. Close is still to be called.
 func (p *Plane) Remove() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	if err := p.place.hold(); err != nil {
 		return err
 	}
@@ -277,6 +279,8 @@ func (p *Plane) forget() {
 
 // Close closes this process's view. Forwarding goes on.
 func (p *Plane) Close() error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
 	p.forget()
 	if p.netlink != nil {
 		p.netlink.Close()

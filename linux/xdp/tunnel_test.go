@@ -62,6 +62,9 @@ func (r *rig) upload(to netip.AddrPort, n int) (time.Duration, error) {
 
 // TestTunnel carries TCP and UDP, a long upload included, in each wrapping and each family in each.
 func TestTunnel(t *testing.T) {
+	if testing.Short() {
+		t.Skip("every tunnel takes a while")
+	}
 	for _, wrap := range []table.Wrap{{Type: table.IPIP}, {Type: table.GUE, Port: 6080}} {
 		for _, inner6 := range []bool{false, true} {
 			for _, outer6 := range []bool{false, true} {
