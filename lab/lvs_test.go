@@ -2,6 +2,7 @@ package lab
 
 import (
 	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 	"testing"
@@ -100,12 +101,28 @@ func TestRealServerFaults(t *testing.T) {
 	}
 }
 
+// pinned counts the planes pinned on the machine itself.
+func pinned(t *testing.T) int {
+	t.Helper()
+	planes, err := filepath.Glob("/sys/fs/bpf/evenkeel/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(planes)
+}
+
 // TestDirectors plays a fault of each sort on the real site, by each kind of forwarding.
 func TestDirectors(t *testing.T) {
 	needNamespaces(t)
 	if os.Geteuid() != 0 && os.Getenv("CI") != "true" {
 		t.Skip("a forwarding plane needs root")
 	}
+	before := pinned(t)
+	defer func() {
+		if after := pinned(t); after > before {
+			t.Errorf("%d planes are left behind", after-before)
+		}
+	}()
 	for kind, faults := range map[string]string{"dr": "kill,web-server-stop", "nat": "freeze", "tun": "stop"} {
 		t.Run(kind, func(t *testing.T) {
 			rep, code := runLab(t, nil, 3*time.Minute, "lvs-dr", "--kind", kind, "--faults", faults, "--json")
