@@ -3,6 +3,7 @@ package lvs
 import (
 	"bufio"
 	"bytes"
+	"crypto/sha256"
 	"flag"
 	"fmt"
 	"io"
@@ -11,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -48,9 +50,16 @@ func TestMain(m *testing.M) {
 
 const vip = "192.168.160.100"
 
+// vip6 is the address of a site of IPv6.
+const vip6 = "fd00:160::100"
+
 // site is the textbook's: two directors, two real servers, a client on one switch.
 type site struct {
 	t      *testing.T
+	vip    string
+	bits   int    // of the prefixes of its networks
+	outer  string // network of the clients, to be followed by the last part of an address
+	inner  string // that of the real servers
 	client *netns.NS
 	d1, d2 *director
 	webs   []*web
@@ -59,6 +68,7 @@ type site struct {
 // director is a host with our program on it.
 type director struct {
 	t   *testing.T
+	vip string // whose it may be
 	ns  *netns.NS
 	dir string
 	cmd *exec.Cmd
@@ -93,35 +103,43 @@ func (l *lockedBuffer) String() string {
 	return l.b.String()
 }
 
-// newSite wires the hosts. kind is dr, nat or tun.
-func newSite(t *testing.T, kind string) *site {
+// newSite wires the hosts of a site of IPv4. kind is dr, nat or tun.
+func newSite(t *testing.T, kind string) *site { return wire(t, kind, false) }
+
+// wire wires the hosts.
+func wire(t *testing.T, kind string, six bool) *site {
 	t.Helper()
 	netns.Root(t)
-	s := &site{t: t, client: netns.New(t, "client")}
+	s := &site{t: t, client: netns.New(t, "client"), vip: vip, bits: 24, outer: "192.168.160.", inner: "192.168.160."}
+	private := "192.168.161."
+	if six {
+		s.vip, s.bits, s.outer, s.inner, private = vip6, 64, "fd00:160::", "fd00:160::", "fd00:161::"
+	}
 	d1, d2, r1, r2 := netns.New(t, "d1"), netns.New(t, "d2"), netns.New(t, "r1"), netns.New(t, "r2")
 	netns.Bridge(t, s.client, d1, d2, r1, r2)
-	s.client.Address("eth0", "192.168.160.50/24")
-	d1.Address("eth0", "192.168.160.131/24")
-	d2.Address("eth0", "192.168.160.134/24")
-	network := "192.168.160."
+	s.client.Address("eth0", s.prefix(s.outer, 50))
+	d1.Address("eth0", s.prefix(s.outer, 131))
+	d2.Address("eth0", s.prefix(s.outer, 134))
 	if kind == "nat" {
-		network = "192.168.161."
-		d1.Address("eth0", "192.168.161.131/24")
-		d2.Address("eth0", "192.168.161.134/24")
-		d1.Sysctl("net/ipv4/ip_forward", "1")
-		d2.Sysctl("net/ipv4/ip_forward", "1")
+		s.inner = private
+		for i, ns := range []*netns.NS{d1, d2} {
+			ns.Address("eth0", s.prefix(s.inner, 131+3*i))
+			ns.Sysctl("net/ipv4/ip_forward", "1")
+			ns.Sysctl("net/ipv6/conf/all/forwarding", "1")
+		}
 	}
 	s.d1, s.d2 = newDirector(t, d1), newDirector(t, d2)
+	s.d1.vip, s.d2.vip = s.vip, s.vip
 	for i, ns := range []*netns.NS{r1, r2} {
-		w := &web{t: t, ns: ns, name: fmt.Sprintf("web%d", i+1), addr: fmt.Sprintf("%s%d", network, 135+i), dir: t.TempDir()}
-		ns.Address("eth0", w.addr+"/24")
+		w := &web{t: t, ns: ns, name: fmt.Sprintf("web%d", i+1), addr: s.inner + strconv.Itoa(135+i), dir: t.TempDir()}
+		ns.Address("eth0", s.prefix(s.inner, 135+i))
 		switch kind {
 		case "nat":
-			ns.Run("ip", "route", "add", "default", "via", "192.168.161.100")
+			ns.Run("ip", "route", "add", "default", "via", s.inner+"100")
 		case "tun":
-			w.realserver("add", vip, "--tun")
+			w.realserver("add", s.vip, "--tun")
 		default:
-			w.realserver("add", vip)
+			w.realserver("add", s.vip)
 		}
 		w.start()
 		s.webs = append(s.webs, w)
@@ -129,8 +147,43 @@ func newSite(t *testing.T, kind string) *site {
 	return s
 }
 
+func (s *site) prefix(network string, host int) string {
+	return fmt.Sprintf("%s%d/%d", network, host, s.bits)
+}
+
+// election is an instance with the site's address, quicker than the textbook's.
+func (s *site) election(priority int) string {
+	extra := ""
+	if s.inner != s.outer {
+		extra = "\n        " + s.prefix(s.inner, 100) + " dev eth0"
+	}
+	return fmt.Sprintf(`vrrp_instance VI_1 {
+    state BACKUP
+    interface eth0
+    virtual_router_id 51
+    version 3
+    advert_int 0.3
+    priority %d
+    virtual_ipaddress {
+        %s%s
+    }
+}
+`, priority, s.prefix(s.outer, 100), extra)
+}
+
+// service is a virtual server with both real servers. In words and each, which is what a real server has, lines
+// end with "\n".
+func (s *site) service(port int, words, each string) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "virtual_server %s %d {\n    delay_loop 1\n%s", s.vip, port, words)
+	for _, w := range s.webs {
+		fmt.Fprintf(&b, "    real_server %s %d {\n%s    }\n", w.addr, port, each)
+	}
+	return b.String() + "}\n"
+}
+
 func newDirector(t *testing.T, ns *netns.NS) *director {
-	d := &director{t: t, ns: ns, dir: t.TempDir()}
+	d := &director{t: t, vip: vip, ns: ns, dir: t.TempDir()}
 	t.Cleanup(func() {
 		d.signal(syscall.SIGCONT)
 		d.kill()
@@ -216,7 +269,7 @@ func (d *director) logged(text string) {
 // master waits until the host has the address.
 func (d *director) master() {
 	d.t.Helper()
-	eventually(d.t, 20*time.Second, d.ns.Name+" is master", func() bool { return strings.Contains(d.ns.Run("ip", "-o", "addr", "show", "eth0"), vip+"/") })
+	eventually(d.t, 20*time.Second, d.ns.Name+" is master", func() bool { return strings.Contains(d.ns.Run("ip", "-o", "addr", "show", "eth0"), d.vip+"/") })
 	eventually(d.t, 20*time.Second, d.ns.Name+" says so", func() bool {
 		out, err := d.run("show", "vrrp", "--json", "--runtime-dir", d.dir)
 		return err == nil && strings.Contains(out, `"MASTER"`)
@@ -251,7 +304,7 @@ func (w *web) start() {
 	var ln net.Listener
 	w.ns.Do(func() {
 		var err error
-		if ln, err = net.Listen("tcp4", ":80"); err != nil {
+		if ln, err = net.Listen("tcp", ":80"); err != nil {
 			w.t.Fatal(err)
 		}
 	})
@@ -271,6 +324,15 @@ func (w *web) start() {
 			time.Sleep(20 * time.Millisecond)
 		}
 	})
+	mux.HandleFunc("/upload", func(rw http.ResponseWriter, r *http.Request) {
+		sum := sha256.New()
+		n, _ := io.Copy(sum, r.Body)
+		fmt.Fprintf(rw, "%d %x\n", n, sum.Sum(nil))
+	})
+	mux.HandleFunc("/download", func(rw http.ResponseWriter, r *http.Request) {
+		rw.Header().Set("Content-Length", strconv.Itoa(len(bulk)))
+		rw.Write(bulk)
+	})
 	w.server = &http.Server{Handler: mux}
 	go w.server.Serve(ln)
 	w.t.Cleanup(func() { w.server.Close() })
@@ -278,11 +340,14 @@ func (w *web) start() {
 
 func (w *web) stop() { w.server.Close() }
 
+// at is a port of the site's address.
+func (s *site) at(port int) string { return net.JoinHostPort(s.vip, strconv.Itoa(port)) }
+
 // ask asks once on a connection of its own and gives who answered; empty: nobody.
 func (s *site) ask() string {
 	var conn net.Conn
 	var err error
-	s.client.Do(func() { conn, err = net.DialTimeout("tcp4", vip+":80", time.Second) })
+	s.client.Do(func() { conn, err = net.DialTimeout("tcp", s.at(80), time.Second) })
 	if err != nil {
 		return ""
 	}
@@ -292,7 +357,7 @@ func (s *site) ask() string {
 
 func askOn(conn net.Conn) string {
 	conn.SetDeadline(time.Now().Add(5 * time.Second))
-	fmt.Fprintf(conn, "GET / HTTP/1.1\r\nHost: %s\r\n\r\n", vip)
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: site\r\n\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
 		return ""
@@ -323,11 +388,11 @@ func (s *site) ticking() *ticking {
 	k := &ticking{err: make(chan error, 1)}
 	s.client.Do(func() {
 		var err error
-		if k.conn, err = net.DialTimeout("tcp4", vip+":80", 5*time.Second); err != nil {
+		if k.conn, err = net.DialTimeout("tcp", s.at(80), 5*time.Second); err != nil {
 			s.t.Fatal(err)
 		}
 	})
-	fmt.Fprintf(k.conn, "GET /ticks HTTP/1.1\r\nHost: %s\r\n\r\n", vip)
+	io.WriteString(k.conn, "GET /ticks HTTP/1.1\r\nHost: site\r\n\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(k.conn), nil)
 	if err != nil {
 		s.t.Fatal(err)
@@ -362,4 +427,13 @@ func (k *ticking) goesOn(t *testing.T, when string) {
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
+}
+
+// told waits until the second director knows n established flows by the first one's letters.
+func (s *site) told(n int) {
+	s.t.Helper()
+	eventually(s.t, 10*time.Second, fmt.Sprintf("%d flows are known to the other director", n), func() bool {
+		out, err := s.d2.run("ipvs", "-Lnc")
+		return err == nil && strings.Count(out, "ESTABLISHED") >= n
+	})
 }
