@@ -310,7 +310,7 @@ func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 	}
 }
 
-// TestPorts: behind a mark a destination has no port; where packets are not rewritten it has the service's.
+// TestPorts: behind a mark a destination has the port it is written with, if NAT can give it one; where packets are not rewritten it has the service's.
 func TestPorts(t *testing.T) {
 	r := newRig(t)
 	d := site(func(vs *config.VirtualServer) {
@@ -319,7 +319,7 @@ func TestPorts(t *testing.T) {
 		vs.Servers[2].Method = table.NAT
 	}, web1, "10.0.0.2:8080", "10.0.0.3:0")
 	r.start(d)
-	want := "TCP 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:8080=1 10.0.0.3:80=1\nFWM 3 10.0.0.1:0=1 10.0.0.2:0=1 10.0.0.3:0=1\n" +
+	want := "TCP 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:8080=1 10.0.0.3:80=1\nFWM 3 10.0.0.1:0=1 10.0.0.2:8080=1 10.0.0.3:0=1\n" +
 		"TCP 192.0.2.1:443 10.0.0.1:443=1 10.0.0.2:8080=1 10.0.0.3:443=1"
 	if got := r.plane.text(); got != want {
 		t.Errorf("table\n%s\nwant\n%s", got, want)

@@ -74,16 +74,17 @@ func (v *virtual) wanted() []table.Group {
 	return groups
 }
 
-// ported gives destinations the ports they have behind a service: none behind a mark; its own where
-// they are not rewritten, and where they are written without one.
+// ported gives destinations the ports they have behind a service: theirs with NAT if they are written with one, else the
+// service's, which a mark has not.
 func ported(entries []table.Destination, key table.Key) []table.Destination {
 	out := slices.Clone(entries)
 	for i := range out {
 		d := &out[i]
 		switch {
+		case d.Method == table.NAT && d.Addr.Port() != 0:
 		case key.Mark != 0:
 			d.Addr = netip.AddrPortFrom(d.Addr.Addr(), 0)
-		case d.Method != table.NAT || d.Addr.Port() == 0:
+		default:
 			d.Addr = netip.AddrPortFrom(d.Addr.Addr(), key.Addr.Port())
 		}
 	}

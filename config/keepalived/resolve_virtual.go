@@ -247,14 +247,14 @@ func (b *builder) servicePort(v *virtualDraft, at endpoint, f forwarding, entrie
 	switch {
 	case at.port == 0:
 		return common
-	case marks:
+	case marks && f.method != table.NAT:
 		b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: a service by fwmark has no port; %d is used for checks only", what, at.addr, at.port), "")
 	case f.method != table.NAT && same && at.port != common:
 		b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: port %d is not that of the service, and %s cannot change it: %d is used", what, at.addr, at.port, methodWord(f.method), common), "its own port counts for checks only")
 	case f.method != table.NAT && !same:
 		b.report.tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: %s cannot change the ports of group %s to %d", what, at.addr, methodWord(f.method), q(v.group.val), at.port), "leave the port out")
 	}
-	if v.mark.set || f.method != table.NAT {
+	if f.method != table.NAT {
 		return common
 	}
 	return at.port
