@@ -12,6 +12,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/program"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -48,11 +49,11 @@ type Engine struct {
 	opts     Options
 	poller   *loop.Poller
 	commands chan func(now vrrp.Time)
-	done     chan struct{} // the thread has ended
-	settled  chan struct{} // every instance has left INIT once
-	notify   *notifier
-	scripts  sync.WaitGroup // check scripts that run
-	router   *router        // touched on its thread only
+	done     chan struct{}   // the thread has ended
+	settled  chan struct{}   // every instance has left INIT once
+	notify   *program.Queues // of notify scripts
+	scripts  sync.WaitGroup  // check scripts that run
+	router   *router         // touched on its thread only
 	stopping sync.Once
 }
 
@@ -158,7 +159,7 @@ func (e *Engine) Stop(ctx context.Context) error {
 	<-e.done
 	ended := make(chan struct{})
 	go func() { e.scripts.Wait(); close(ended) }()
-	err := e.notify.wait(ctx)
+	err := e.notify.Wait(ctx)
 	select {
 	case <-ended:
 	case <-ctx.Done():

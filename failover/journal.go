@@ -24,7 +24,7 @@ func (r *router) report(m *instance, e *vrrp.Effect) {
 			m.lowerPeer = e.Peer
 			r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again", m.cfg.Name, e.Priority, e.Peer)
 		}
-		r.engine.notify.enqueue(m.cfg.Name, m.cfg.Notify.MasterRxLowerPri, r.site.Global)
+		r.engine.notify.Add(m.cfg.Name, m.cfg.Notify.MasterRxLowerPri, r.site.Global)
 	case vrrp.Complain:
 		verb := "refused"
 		if e.Reason > vrrp.NumRefusals {

@@ -1,6 +1,7 @@
 package lvs
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -9,6 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/lvs/pool"
 	"github.com/evenkeel/evenkeel/lvs/table"
+	"github.com/evenkeel/evenkeel/program"
 )
 
 // director is what the engine's goroutine owns.
@@ -20,7 +22,7 @@ type director struct {
 	virtuals []*virtual
 	byName   map[string]*virtual
 	checks   schedule
-	scripts  *scripts
+	scripts  *program.Queues // notify programs, by virtual server
 	keeper   keeper
 	local    map[netip.Addr]bool // nil: everything is here
 	master   map[string]bool     // by vrrp_instance
@@ -304,6 +306,23 @@ func (d *director) here(v *virtual) bool {
 	return false
 }
 
+const (
+	// scriptLimit ends a notify program that hangs, so that later ones are not lost.
+	scriptLimit = 60 * time.Second
+	// lastScripts is how long the end waits for notify programs.
+	lastScripts = 10 * time.Second
+)
+
+func newScripts(e *Engine) *program.Queues {
+	return program.NewQueues(
+		func(ctx context.Context, c config.Command, g config.Global) error {
+			return e.opts.Run(ctx, c, g, scriptLimit)
+		},
+		func(name string, c config.Command, err error) {
+			e.opts.Log(Warning, "VS "+name+": notify script "+c.Argv[0]+": "+err.Error())
+		})
+}
+
 // end is the last that happens.
 func (d *director) end() error {
 	d.checks.stop()
@@ -317,7 +336,7 @@ func (d *director) end() error {
 			}
 		}
 		if v.pool.Quorate() {
-			d.scripts.run(v.cfg.Name, v.cfg.QuorumDown, d.global)
+			d.scripts.Add(v.cfg.Name, v.cfg.QuorumDown, d.global)
 		}
 	}
 	err := d.keeper.remove(d.cfg.FlushOnStop)
@@ -326,7 +345,11 @@ func (d *director) end() error {
 			err = e
 		}
 	}
-	d.scripts.wait()
+	ctx, cancel := context.WithTimeout(context.Background(), lastScripts)
+	defer cancel()
+	if e := d.scripts.Wait(ctx); e != nil {
+		d.logf(Warning, "%v", e)
+	}
 	if e := d.keeper.driver.Close(); err == nil {
 		err = e
 	}

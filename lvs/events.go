@@ -98,13 +98,13 @@ func (d *director) tell(v *virtual, events []pool.Event) {
 			if v.cfg.Sorry != nil {
 				d.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
-			d.scripts.run(v.cfg.Name, v.cfg.QuorumUp, d.global)
+			d.scripts.Add(v.cfg.Name, v.cfg.QuorumUp, d.global)
 		case pool.QuorumDown:
 			d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
 			if v.cfg.Sorry != nil {
 				d.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
-			d.scripts.run(v.cfg.Name, v.cfg.QuorumDown, d.global)
+			d.scripts.Add(v.cfg.Name, v.cfg.QuorumDown, d.global)
 		}
 	}
 }
@@ -125,5 +125,5 @@ func (d *director) notifyServer(v *virtual, s *server, up bool) {
 	if up {
 		c = s.cfg.NotifyUp
 	}
-	d.scripts.run(v.cfg.Name, c, d.global)
+	d.scripts.Add(v.cfg.Name, c, d.global)
 }
