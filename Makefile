@@ -4,7 +4,7 @@ GO      ?= go
 BIN     := bin/evenkeel
 export CGO_ENABLED = 0
 
-.PHONY: demo test check build peers unit simulate system test-ipvs race soak bench-failover bench-gate bench-http fuzz generate clean
+.PHONY: demo test check build peers unit simulate system test-ipvs race soak bench-failover bench-gate bench-http bench-l4 fuzz generate clean
 
 ## What a newcomer needs
 
@@ -49,6 +49,9 @@ bench-gate: ## what the lease gate costs a packet
 
 bench-http: peers ## CPU per request, p99 and memory beside haproxy: one configuration, the same core, in turns
 	$(GO) test -run '^$$' -bench HTTP -benchtime 1x -timeout 30m ./test/proxy
+
+bench-l4: peers ## packets and connections through a director, beside ip forwarding, nft's DNAT and haproxy, in turns
+	$(GO) test -run '^$$' -bench L4 -benchtime 1x -timeout 30m ./test/l4
 
 SOAK ?= 30m
 soak: ## mixed load, good and bad, with reloads, on a build with the race detector
