@@ -138,6 +138,14 @@ static __noinline int back(struct packet *p, struct flow *f, struct dest *d, str
 	return RETURN;
 }
 
+// closed: what comes while the lease is over is the stack's, but for answers of servers (NAT). The stack would route them to
+// the client as they are, who would reset the connection, or tell the server of a shorter way past us.
+static __always_inline int closed(__u32 flags)
+{
+	count(CLOSED_LEASE);
+	return flags & REVERSE ? DISCARD : PASS;
+}
+
 // follow sends a packet where its flow goes.
 static __noinline int follow(struct packet *p, struct flow *f, int half, struct verdict *v)
 {
@@ -149,10 +157,8 @@ static __noinline int follow(struct packet *p, struct flow *f, int half, struct 
 			forget(t, f, half);
 		return AGAIN;
 	}
-	if (!lease_open(d->lease)) {
-		count(CLOSED_LEASE);
-		return PASS;
-	}
+	if (!lease_open(d->lease))
+		return closed(f->flags);
 	v->dest = f->dest;
 	v->unchecked = !(f->flags & CHECKED);
 	if (f->flags & REVERSE)
@@ -285,10 +291,8 @@ static __noinline int later(struct packet *p, struct verdict *v)
 	d = dest_at(f->dest);
 	if (!d || d->generation != f->generation || d->flags & GONE)
 		goto stray;
-	if (!lease_open(d->lease)) {
-		count(CLOSED_LEASE);
-		return PASS;
-	}
+	if (!lease_open(d->lease))
+		return closed(f->flags);
 	v->dest = f->dest;
 	if (f->flags & REVERSE) {
 		v->virt = f->virt;
