@@ -112,6 +112,8 @@ type Address struct {
 	Broadcast     netip.Addr
 	BroadcastAuto bool
 	NoTrack       bool // losing the address is not watched
+	// NoSource: nothing that this machine says by itself comes from the address (IPv6; IPv4's never does beside another).
+	NoSource bool
 }
 
 // Scope is an rtnetlink address scope (RT_SCOPE_*): 0 global, 200 site, 253 link, 254 host.

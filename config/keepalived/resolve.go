@@ -33,6 +33,7 @@ func (b *builder) site() *config.Site {
 		}
 	}
 	s.Directing = b.directingSite()
+	keepFromTalking(s)
 	b.checkVRIDs()
 	b.checkSharedAddresses()
 	for _, d := range b.scripts {

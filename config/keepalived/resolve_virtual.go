@@ -30,6 +30,32 @@ func (b *builder) directingSite() *config.Directing {
 	return d
 }
 
+// keepFromTalking makes IPv6 addresses of virtual servers no sources of what a director itself says.
+//
+// Differs from Keepalived: an IPv6 address of a virtual server is no source of what the director itself says, whatever its prefix
+// length. There only a /128 is none: from any other the checks are made, which a real server that has the address
+// too (DR, TUN) answers to itself.
+func keepFromTalking(s *config.Site) {
+	if s.Directing == nil {
+		return
+	}
+	virtual := map[netip.Addr]bool{}
+	for _, v := range s.Directing.Servers {
+		for _, k := range v.Keys {
+			virtual[k.Addr.Addr()] = true
+		}
+	}
+	for _, i := range s.Instances {
+		for _, list := range [][]config.Address{i.Addresses, i.Excluded} {
+			for n := range list {
+				if a := list[n].Prefix.Addr(); a.Is6() && virtual[a] {
+					list[n].NoSource = true
+				}
+			}
+		}
+	}
+}
+
 // resolveSync settles whose state lvs_sync_daemon follows, and its number.
 func (b *builder) resolveSync(d *config.Directing) {
 	s := b.directing.sync

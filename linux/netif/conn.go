@@ -110,8 +110,8 @@ func (e *AssignmentError) Unwrap() error { return e.Err }
 
 // Add adds addresses, all of them even if some fail; the error joins one [*AssignmentError]
 // for each failure. An address that is there already is adopted: it gets the mark and
-// lifetime of this call. IPv6 addresses are usable at once (nodad); a /128 is added
-// deprecated so that it never becomes a source by itself.
+// lifetime of this call. IPv6 addresses are usable at once (nodad); a /128, and what is NoSource, is
+// added deprecated so that it never becomes a source by itself.
 func (c *Conn) Add(as []Assignment) error {
 	return c.each(as, "adding", (*request).add, nil)
 }

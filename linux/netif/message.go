@@ -57,8 +57,8 @@ func (r *request) add(a Assignment, seq uint32) {
 	if addr.Is6() {
 		// The lease says that nobody else has the address; detection would delay the takeover.
 		flags = unix.IFA_F_NODAD
-		if a.Addr.Prefix.Bits() == 128 {
-			preferred = 0 // deprecated: never chosen as a source, as Keepalived does
+		if a.Addr.Prefix.Bits() == 128 || a.Addr.NoSource {
+			preferred = 0 // deprecated: never chosen as a source, as Keepalived does with the former
 		}
 	}
 	r.address(a, uint8(a.Addr.Scope), byte(flags))

@@ -99,6 +99,8 @@ func TestAddShowsAsIPWouldSay(t *testing.T) {
 			shown{Local: "10.9.0.104", PrefixLen: 32, Scope: "global", Label: "eth0", Valid: 101, Preferred: 101}},
 		{vip(i, "2001:db8::100/64"), shown{Local: "2001:db8::100", PrefixLen: 64, Scope: "global", Valid: none, Preferred: none, NoDAD: true}},
 		{vip(i, "2001:db8::101/128"), shown{Local: "2001:db8::101", PrefixLen: 128, Scope: "global", Valid: none, Preferred: 0, NoDAD: true}},
+		{with("2001:db8::103/64", func(a *Assignment) { a.Addr.NoSource = true }),
+			shown{Local: "2001:db8::103", PrefixLen: 64, Scope: "global", Valid: none, Preferred: 0, NoDAD: true}},
 		{with("2001:db8::102/64", func(a *Assignment) { a.Lifetime = 50 * time.Second }),
 			shown{Local: "2001:db8::102", PrefixLen: 64, Scope: "global", Valid: 50, Preferred: 50, NoDAD: true}},
 		{vip(i, "fe80::100/64"), shown{Local: "fe80::100", PrefixLen: 64, Scope: "link", Valid: none, Preferred: none, NoDAD: true}},

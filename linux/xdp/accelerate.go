@@ -267,7 +267,8 @@ func (p *Plane) sourceOn(l netlink.Link, target netip.Addr) (netip.Addr, bool) {
 		return netip.Addr{}, false
 	}
 	for _, a := range as {
-		if src, ok := netip.AddrFromSlice(a.IP); ok && a.Contains(target.AsSlice()) {
+		// A virtual address may be the neighbour's own too, which then does not answer.
+		if src, ok := netip.AddrFromSlice(a.IP); ok && a.Flags&unix.IFA_F_DEPRECATED == 0 && a.Contains(target.AsSlice()) {
 			return src.Unmap(), true
 		}
 	}
