@@ -60,6 +60,7 @@ type site struct {
 	bits   int    // of the prefixes of its networks
 	outer  string // network of the clients, to be followed by the last part of an address
 	inner  string // that of the real servers
+	wires  *netns.Switch
 	client *netns.NS
 	d1, d2 *director
 	webs   []*web
@@ -116,7 +117,7 @@ func wire(t *testing.T, kind string, six bool) *site {
 		s.vip, s.bits, s.outer, s.inner, private = vip6, 64, "fd00:160::", "fd00:160::", "fd00:161::"
 	}
 	d1, d2, r1, r2 := netns.New(t, "d1"), netns.New(t, "d2"), netns.New(t, "r1"), netns.New(t, "r2")
-	netns.Bridge(t, s.client, d1, d2, r1, r2)
+	s.wires = netns.Bridge(t, s.client, d1, d2, r1, r2)
 	s.client.Address("eth0", s.prefix(s.outer, 50))
 	d1.Address("eth0", s.prefix(s.outer, 131))
 	d2.Address("eth0", s.prefix(s.outer, 134))
@@ -145,6 +146,15 @@ func wire(t *testing.T, kind string, six bool) *site {
 		s.webs = append(s.webs, w)
 	}
 	return s
+}
+
+// addHost plugs another host in.
+func addHost(s *site, label, addr string) *netns.NS {
+	s.t.Helper()
+	ns := netns.New(s.t, label)
+	s.wires.Add(s.t, ns)
+	ns.Address("eth0", fmt.Sprintf("%s/%d", addr, s.bits))
+	return ns
 }
 
 func (s *site) prefix(network string, host int) string {

@@ -41,17 +41,22 @@ func Bridge(t testing.TB, members ...*NS) *Switch {
 	if err := s.NS.links.LinkAdd(&netlink.Bridge{LinkAttrs: attrs}); err != nil {
 		t.Fatalf("making a bridge: %v", err)
 	}
-	bridge := s.NS.Link("br0")
-	for i, member := range members {
-		port := fmt.Sprintf("p%d", i)
-		Veth(t, s.NS, port, member, member.freeName())
-		if err := s.NS.links.LinkSetMaster(s.NS.Link(port), bridge); err != nil {
-			t.Fatalf("plugging %s in: %v", port, err)
-		}
-		s.ports = append(s.ports, port)
+	for _, member := range members {
+		s.Add(t, member)
 	}
 	s.NS.Up("br0")
 	return s
+}
+
+// Add connects one more member.
+func (s *Switch) Add(t testing.TB, member *NS) {
+	t.Helper()
+	port := fmt.Sprintf("p%d", len(s.ports))
+	Veth(t, s.NS, port, member, member.freeName())
+	if err := s.NS.links.LinkSetMaster(s.NS.Link(port), s.NS.Link("br0")); err != nil {
+		t.Fatalf("plugging %s in: %v", port, err)
+	}
+	s.ports = append(s.ports, port)
 }
 
 // Unplug pulls the cable of member i: both ends lose their carrier.
