@@ -15,7 +15,7 @@ import (
 
 const (
 	// layoutVersion changes with anything in bpf/layout.h or in how it is used.
-	layoutVersion = 1
+	layoutVersion = 2
 
 	blockSize   = 256  // destinations in a block
 	maxBlocks   = 1024 // 262144 destinations
@@ -130,12 +130,11 @@ type settings struct {
 type flowRecord struct {
 	dest, generation uint32
 	last, timeout    uint32
-	_                uint32 // told
+	_                uint32 // told, or the client's interface
 	state            uint32
 	flags            uint32
-	_                uint32    // ifindex
+	_                [3]uint32 // interface, link address and the virtual port
 	_                address   // virtual
-	_                [4]uint32 // its port, link address and interface
 }
 
 // Flags of a flow.

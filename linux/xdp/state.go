@@ -185,7 +185,7 @@ func (p *Plane) eachFlow(half bool, f func(e *entry, at *slot, left, idle time.D
 	}
 	for _, name := range []string{programMapPlaneFlows4, programMapPlaneHalf4} {
 		if more && (half || name == programMapPlaneFlows4) {
-			err = errors.Join(err, each[[16]byte, [64]byte](p.maps[name], func(k *key4, v *flowRecord) bool {
+			err = errors.Join(err, each[[16]byte, [56]byte](p.maps[name], func(k *key4, v *flowRecord) bool {
 				return visit(&entry{proto: k.proto, src: netip.AddrPortFrom(netip.AddrFrom4(k.src), k.sport.number()),
 					dst: netip.AddrPortFrom(netip.AddrFrom4(k.dst), k.dport.number()), flowRecord: *v})
 			}))
@@ -193,7 +193,7 @@ func (p *Plane) eachFlow(half bool, f func(e *entry, at *slot, left, idle time.D
 	}
 	for _, name := range []string{programMapPlaneFlows6, programMapPlaneHalf6} {
 		if more && (half || name == programMapPlaneFlows6) {
-			err = errors.Join(err, each[[40]byte, [64]byte](p.maps[name], func(k *key6, v *flowRecord) bool {
+			err = errors.Join(err, each[[40]byte, [56]byte](p.maps[name], func(k *key6, v *flowRecord) bool {
 				return visit(&entry{proto: k.proto, src: netip.AddrPortFrom(k.src.addr(), k.sport.number()),
 					dst: netip.AddrPortFrom(k.dst.addr(), k.dport.number()), flowRecord: *v})
 			}))

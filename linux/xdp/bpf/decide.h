@@ -41,7 +41,7 @@ static __always_inline int toward(const struct dest *d)
 }
 
 // promote makes a half-open flow a remembered one.
-static __noinline int promote(const struct tuple *t, struct flow *half, struct dest *d, __u32 now)
+static __noinline int promote(const struct tuple *t, struct flow *half, struct dest *d, __u32 now, __u32 ifindex)
 {
 	__u32 state = half->state, flags = half->flags;
 	struct flow *kept;
@@ -61,6 +61,7 @@ static __noinline int promote(const struct tuple *t, struct flow *half, struct d
 
 		answers(&r, t, d);
 		back.flags = REVERSE;
+		back.ifindex = ifindex;
 		back.virt = t->dst;
 		back.vport = t->dport;
 		put_flows(&r, &back, BPF_ANY);
@@ -182,7 +183,7 @@ static __noinline int follow(struct packet *p, struct flow *f, int half, struct 
 		move(f, d, f->flags & NATTED ? CLIENT : CLIENT_ONLY, p->tcp, t, half, p->now);
 	if (half) {
 		if (!fresh_syn(p) && !(p->tcp & TCP_RST))
-			promote(t, f, d, p->now);
+			promote(t, f, d, p->now, p->ifindex);
 	} else if ((__s32)(p->now - f->told) > 0) {
 		remind(t, f, d, p->now);
 	}
@@ -193,7 +194,7 @@ static __noinline int follow(struct packet *p, struct flow *f, int half, struct 
 static __noinline int remember(struct packet *p, __u32 dest, __u32 state)
 {
 	struct dest *d = dest_at(dest);
-	struct flow f = { .dest = dest, .last = p->now, .state = state, .ifindex = p->ifindex, .told = p->now };
+	struct flow f = { .dest = dest, .last = p->now, .state = state, .told = p->now };
 	struct tuple *t = tuple_of(p);
 
 	if (!d)
@@ -209,6 +210,7 @@ static __noinline int remember(struct packet *p, __u32 dest, __u32 state)
 
 		answers(&r, t, d);
 		f.flags = REVERSE;
+		f.ifindex = p->ifindex;
 		f.virt = p->dst;
 		f.vport = p->dport;
 		put_half(&r, &f, BPF_ANY);

@@ -55,6 +55,7 @@ static __noinline int learn_flow(struct learnt *l, struct tuple *t, __u32 now)
 
 		answers(&r, t, d);
 		f.flags = REVERSE;
+		f.ifindex = 0; // not known yet
 		f.virt = t->dst;
 		f.vport = t->dport;
 		put_flows(&r, &f, BPF_ANY);
