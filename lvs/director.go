@@ -194,7 +194,11 @@ func (d *director) synchronise() error {
 		if err := d.keeper.driver.StopDaemon(role); err != nil && !errors.Is(err, table.ErrNotFound) && !errors.Is(err, table.ErrUnsupported) {
 			d.logf(Debug, "lvs_sync_daemon: %v", err)
 		}
-		if err := d.keeper.driver.StartDaemon(daemon); err != nil {
+		err := d.keeper.driver.StartDaemon(daemon)
+		if errors.Is(err, table.ErrUnsupported) {
+			return nil // a plane without daemons: a Courier does what they do
+		}
+		if err != nil {
 			failed = append(failed, err)
 			continue
 		}

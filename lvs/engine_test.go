@@ -325,3 +325,15 @@ func TestPorts(t *testing.T) {
 		t.Errorf("table\n%s\nwant\n%s", got, want)
 	}
 }
+
+// TestPlaneWithoutDaemons: where the plane has no synchronisation daemon, the word is no obstacle.
+func TestPlaneWithoutDaemons(t *testing.T) {
+	r := newRig(t)
+	r.plane.daemons = nil
+	d := site(nil, web1)
+	d.Sync = &table.Daemon{Interface: "eth0"}
+	r.start(d)
+	if got := r.plane.text(); got != "TCP 192.0.2.1:80 10.0.0.1:80=1" {
+		t.Error(got)
+	}
+}

@@ -106,6 +106,9 @@ func (p *plane) Daemons() ([]table.Daemon, error)               { return nil, ni
 func (p *plane) StartDaemon(d table.Daemon) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.daemons == nil {
+		return table.ErrUnsupported
+	}
 	if _, ok := p.daemons[d.Role]; ok {
 		return table.ErrExists
 	}
@@ -116,6 +119,9 @@ func (p *plane) StartDaemon(d table.Daemon) error {
 func (p *plane) StopDaemon(r table.Role) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+	if p.daemons == nil {
+		return table.ErrUnsupported
+	}
 	if _, ok := p.daemons[r]; !ok {
 		return table.ErrNotFound
 	}
