@@ -159,6 +159,7 @@ static __always_inline int fast4(struct xdp_md *ctx, struct ethhdr *eth, void *e
 	if (!f || !plain(f, eth->h_dest, ctx->ingress_ifindex, now))
 		return XDP_PASS;
 	len = bpf_ntohs(ip->len);
+	BOUND(len, 65536);
 	if (len < 28 || (void *)ip + len > end)
 		return XDP_PASS;
 	{
@@ -267,7 +268,9 @@ static __always_inline int fast6(struct xdp_md *ctx, struct ethhdr *eth, void *e
 	f = bpf_map_lookup_elem(&plane_flows6, &k);
 	if (!f || !plain(f, eth->h_dest, ctx->ingress_ifindex, now))
 		return XDP_PASS;
-	len = bpf_ntohs(ip->len) + sizeof(*ip);
+	len = bpf_ntohs(ip->len);
+	BOUND(len, 65536);
+	len += sizeof(*ip);
 	if (len < 48 || (void *)ip + len > end)
 		return XDP_PASS;
 	dest = f->dest;

@@ -135,8 +135,10 @@ static __always_inline void timeout_of(struct flow *f, __u32 state)
 {
 	struct settings *s = settings();
 
-	if (s && state < 16)
-		f->timeout = s->timeout[state];
+	if (!s || state >= 16)
+		return;
+	BOUND(state, 16);
+	f->timeout = s->timeout[state];
 }
 
 // shift keeps a destination's counts right when a remembered flow changes its state. Only

@@ -46,6 +46,14 @@ struct packet {
 	__be32 id; // of fragments
 };
 
+// BOUND keeps a number below a power of two where the verifier of older kernels (6.1) has lost sight of
+// that; the compiler, which knows, must not take it away.
+#define BOUND(x, limit)                          \
+	do {                                     \
+		asm volatile("" : "+r"(x));      \
+		x &= (limit) - 1;                \
+	} while (0)
+
 static __always_inline struct tuple *tuple_of(struct packet *p)
 {
 	return (struct tuple *)p;

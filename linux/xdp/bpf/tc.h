@@ -37,9 +37,12 @@ static __noinline int verified(struct __sk_buff *skb, struct packet *p)
 	if (p->kind != WHOLE || skb->gso_size || p->l4 < ETH_HLEN || p->len + ETH_HLEN < p->l4)
 		return 0;
 	len = p->len + ETH_HLEN - p->l4;
-	if (len < 8 || len > sizeof(bytes))
+	if (len < 8)
 		return 0;
-	if (load(skb, p->l4, bytes, len & 127 ? len : 8))
+	asm volatile("" : "+r"(len)); // one comparison at a time is what older verifiers understand
+	if (len > sizeof(bytes))
+		return 0;
+	if (load(skb, p->l4, bytes, len))
 		return 0;
 	if (p->family == 4 && p->proto == IPPROTO_UDP && !bytes[6] && !bytes[7])
 		return 1;
