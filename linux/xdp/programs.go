@@ -153,7 +153,7 @@ func explain(err error) error {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !errors.As(err, &verifier):
 		// The library's own text would speak of memory limits.
 		return fmt.Errorf("%w: eBPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the initial user namespace, "+
-			"which containers and user namespaces usually lack", unix.EPERM)
+			"which containers and user namespaces usually lack, and %s", unix.EPERM, minKernel)
 	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.E2BIG):
 		return fmt.Errorf("%w (a smaller table takes less memory)", err)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.As(err, &verifier):
