@@ -25,6 +25,7 @@ import (
 var (
 	turns   = flag.Int("turns", 3, "how often each way's connections are measured; the median counts")
 	each    = flag.Duration("each", 2*time.Second, "length of one measurement of connections")
+	ways    = flag.String("ways", "", "measure only the ways that match this regular expression; no targets then")
 	offload = flag.Bool("offload", false, "leave checksum and segmentation offload on, on all links of all ways")
 )
 
@@ -288,6 +289,11 @@ func (s *site) packets() (n uint64) {
 	return n
 }
 
+func chosen(name string) bool {
+	ok, err := regexp.MatchString(*ways, name)
+	return ok && err == nil
+}
+
 func (s *site) median() float64 {
 	v := slices.Clone(s.rates)
 	slices.Sort(v)
@@ -305,6 +311,7 @@ func BenchmarkL4Connections(b *testing.B) {
 	direct, forward, nft, haproxy := directSite(b), forwardSite(b), nftSite(b), haproxySite(b)
 	dr, nat, tun := planeSite(b, table.Direct), planeSite(b, table.NAT), planeSite(b, table.Tunnel)
 	all := []*site{direct, dr, nat, tun, forward, nft, haproxy}
+	all = slices.DeleteFunc(all, func(s *site) bool { return !chosen(s.name) })
 	time.Sleep(time.Second) // servers start
 	for _, s := range all {
 		s.wrk(time.Second)
@@ -316,6 +323,12 @@ func BenchmarkL4Connections(b *testing.B) {
 	}
 	fmt.Printf("\n%s\nTCP connections of one request for 1 kB, wrk -c32, two servers, offload %v\n", machine(), *offload)
 	fmt.Printf("%-30s %8s %12s %14s\n", "way", "conn/s", "of haproxy", "of direct")
+	if *ways != "" {
+		for _, s := range all {
+			fmt.Printf("%-30s %8.0f\n", s.name, s.median())
+		}
+		return
+	}
 	for _, s := range all {
 		fmt.Printf("%-30s %8.0f %12.2f %14.2f\n", s.name, s.median(), s.median()/haproxy.median(), s.median()/direct.median())
 	}

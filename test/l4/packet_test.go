@@ -387,6 +387,7 @@ func (c *course) program() float64 {
 	if c.fast {
 		want = 4 // XDP_REDIRECT
 	}
+	c.once = c.once && !c.fast
 	whole := run(restorer(c.t, f, kind, open(name)), 1<<18, want)
 	return whole - run(restorer(c.t, f, kind, nil), 1<<18, 2)
 }
