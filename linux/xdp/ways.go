@@ -186,5 +186,5 @@ func (p *Plane) freshen(at *slot, theirs, ours net.HardwareAddr, now uint32) {
 		atomic.StoreUint32(&at.freshUntil, now-1)
 		at.mac = mac
 	}
-	atomic.StoreUint32(&at.freshUntil, now+p.settings.ticks(trust))
+	atomic.StoreUint32(&at.freshUntil, max(now+p.settings.ticks(trust), 1))
 }

@@ -39,7 +39,7 @@ static __always_inline int ready(const struct dest *d, const struct flow *f, __u
 		return 0;
 	if (f->flags & REVERSE)
 		return 1;
-	if ((__s32)(d->fresh_until - now) <= 0 || len > d->mtu)
+	if (!ahead(d->fresh_until, now) || len > d->mtu)
 		return 0;
 	return proven(d->ifindex);
 }

@@ -162,7 +162,7 @@ static __noinline int tell(__u32 kind, const struct tuple *t, const struct flow 
 	struct settings *s = settings();
 	struct event *e;
 
-	if (!s || (__s32)(s->listening - now) <= 0)
+	if (!s || !ahead(s->listening, now))
 		return 0;
 	e = bpf_ringbuf_reserve(&plane_events, sizeof(*e), 0);
 	if (!e) {

@@ -79,7 +79,7 @@ struct dest {
 	__u32 lease; // slot of the virtual address; 0: always open
 	__u32 flags;
 	__u32 ifindex;     // the way to it; 0: none known
-	__u32 fresh_until; // until when the link addresses are to be trusted
+	__u32 fresh_until; // until when the link addresses are to be trusted, 0: not
 	__u8 method, wrap, family, onlink; // family of addr: 4 or 6
 	__u8 mac[12];                    // destination's, ours
 	__be16 port, wrap_port;          // port 0: as it was
@@ -167,7 +167,7 @@ struct settings {
 	__u64 netns, build, revision, order;
 	__u32 serial;      // last generation given
 	__u32 xdp;         // XDP runs somewhere
-	__u32 listening;   // until when events are wanted
+	__u32 listening;   // until when events are wanted, 0: not
 	__u32 alive;       // between two events of a busy flow
 	__u32 timeout[16]; // by state
 };

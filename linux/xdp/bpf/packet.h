@@ -54,6 +54,12 @@ struct packet {
 		x &= (limit) - 1;                \
 	} while (0)
 
+// ahead: is an instant yet to come? 0 never is: the clock's 32 bits start below 0 at boot and come by it again.
+static __always_inline int ahead(__u32 until, __u32 now)
+{
+	return until && (__s32)(until - now) > 0;
+}
+
 static __always_inline struct tuple *tuple_of(struct packet *p)
 {
 	return (struct tuple *)p;

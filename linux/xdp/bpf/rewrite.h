@@ -40,7 +40,7 @@ static __always_inline int toward_link(struct __sk_buff *skb, const struct dest 
 		count(NO_ROUTE);
 		return TC_ACT_SHOT;
 	}
-	if ((__s32)(d->fresh_until - now) > 0) {
+	if (ahead(d->fresh_until, now)) {
 		__u8 mac[12];
 
 		__builtin_memcpy(mac, d->mac, 12);

@@ -113,13 +113,29 @@ static __always_inline int inside(struct __sk_buff *skb, __u8 proto, __u32 at, _
 	return g.proto == IPPROTO_IPIP || g.proto == IPPROTO_IPV6 ? g.proto : 0;
 }
 
+// take_off removes the first len bytes after the Ethernet header; what is left is of kind. Before Linux 6.3 only another function
+// makes a packet one of the other family; it also makes the header longer or shorter by the difference of the two.
+static __always_inline int take_off(struct __sk_buff *skb, __be16 kind, __u32 len)
+{
+	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
+	int to4 = kind == bpf_htons(ETH_P_IP);
+
+	if (kind == skb->protocol)
+		return bpf_skb_adjust_room(skb, -(__s32)len, BPF_ADJ_ROOM_MAC, flags);
+	if (!bpf_skb_adjust_room(skb, -(__s32)len, BPF_ADJ_ROOM_MAC,
+				 flags | (to4 ? BPF_F_ADJ_ROOM_DECAP_L3_IPV4 : BPF_F_ADJ_ROOM_DECAP_L3_IPV6)))
+		return 0;
+	if (bpf_skb_change_proto(skb, kind, 0))
+		return -1;
+	return bpf_skb_adjust_room(skb, to4 ? 20 - (__s32)len : -20 - (__s32)len, BPF_ADJ_ROOM_MAC, flags);
+}
+
 SEC("tc")
 int unwrap_ingress(struct __sk_buff *skb)
 {
 	struct address dst;
 	struct unwrapped *u;
 	__u32 len, at;
-	__u64 flags = BPF_F_ADJ_ROOM_FIXED_GSO;
 	__be16 kind;
 	__u8 proto;
 	int inner;
@@ -167,9 +183,7 @@ int unwrap_ingress(struct __sk_buff *skb)
 	u = bpf_map_lookup_elem(&unwrap_addresses, &dst);
 	if (!u)
 		return TC_ACT_UNSPEC;
-	if (kind != skb->protocol)
-		flags |= kind == bpf_htons(ETH_P_IP) ? BPF_F_ADJ_ROOM_DECAP_L3_IPV4 : BPF_F_ADJ_ROOM_DECAP_L3_IPV6;
-	if (bpf_skb_adjust_room(skb, -(__s32)len, BPF_ADJ_ROOM_MAC, flags)) {
+	if (take_off(skb, kind, len)) {
 		__sync_fetch_and_add(&u->failed, 1);
 		return TC_ACT_UNSPEC;
 	}
