@@ -14,6 +14,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/program"
 )
 
 // WorkerEntry is the hidden command a worker process is started with.
@@ -154,7 +155,7 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		}
 	}
-	err = cmd.Start()
+	err = program.Start(cmd)
 	for _, f := range files {
 		f.Close()
 	}

@@ -47,6 +47,9 @@ type router struct {
 	maxLate   time.Duration // how late the thread ever was for a timer
 }
 
+// niceness of the threads beside the router's: they get most of a busy processor, but not all.
+const niceness = -10
+
 // realTimePriority is the lowest: above ordinary processes, below the kernel's own threads.
 const realTimePriority = 1
 
@@ -59,6 +62,9 @@ func newRouter(e *Engine, site *config.Site) (*router, error) {
 	if e.opts.RealTime {
 		if err := loop.RealTime(realTimePriority); err != nil {
 			r.logf(LevelWarning, "no real-time scheduling (%v): adverts may be late on a busy machine", err)
+		}
+		if err := loop.Precede(niceness); err != nil {
+			r.logf(LevelWarning, "no precedence over other processes (%v): adverts may be late on a busy machine", err)
 		}
 		if err := loop.LockMemory(); err != nil {
 			r.logf(LevelWarning, "memory is not locked (%v): swapping may delay adverts", err)

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"os/user"
+	"runtime"
 	"slices"
 	"strconv"
 	"strings"
@@ -43,7 +44,7 @@ func Run(ctx context.Context, c config.Command, owner config.Owner, limit time.D
 		return err
 	}
 	cmd.SysProcAttr.Credential = cred
-	if err := cmd.Start(); err != nil {
+	if err := Start(cmd); err != nil {
 		return err
 	}
 	ended := make(chan error, 1)
@@ -66,6 +67,30 @@ func Run(ctx context.Context, c config.Command, owner config.Owner, limit time.D
 		<-ended
 	}
 	return err
+}
+
+// ordinary is the niceness we were started with.
+var ordinary = func() int {
+	p, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err != nil {
+		return 0
+	}
+	return 20 - p // see getpriority(2), C library/kernel differences
+}()
+
+// Start starts a program with the niceness that we were started with: the director's own threads may have taken precedence
+// since, which nobody else shall inherit.
+func Start(cmd *exec.Cmd) error {
+	// A child has the niceness of the thread that makes it.
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	now, err := syscall.Getpriority(syscall.PRIO_PROCESS, 0)
+	if err == nil && 20-now < ordinary {
+		if syscall.Setpriority(syscall.PRIO_PROCESS, 0, ordinary) == nil {
+			defer syscall.Setpriority(syscall.PRIO_PROCESS, 0, 20-now)
+		}
+	}
+	return cmd.Start()
 }
 
 // environment is our environment without what speaks to the service manager in our

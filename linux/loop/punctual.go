@@ -2,6 +2,8 @@ package loop
 
 import (
 	"fmt"
+	"os"
+	"strconv"
 
 	"golang.org/x/sys/unix"
 )
@@ -28,6 +30,35 @@ func RealTime(priority int) error {
 	}
 	if err := unix.SchedSetAttr(0, attr, 0); err != nil {
 		return fmt.Errorf("loop: real-time scheduling refused (it needs CAP_SYS_NICE or LimitRTPRIO=): %w", err)
+	}
+	return nil
+}
+
+// Precede lowers the niceness of every thread of the process to nice (-20 to 19), where it is higher, and so of those that are
+// started later. The Go runtime stops all threads at times, for garbage collections above all, and a
+// real-time thread then waits for the ordinary ones, each of which the kernel must run first. Children inherit
+// it; see program.Start. It needs CAP_SYS_NICE or a RLIMIT_NICE; the caller should treat an error as a warning.
+func Precede(nice int) error {
+	tasks, err := os.ReadDir("/proc/self/task")
+	if err != nil {
+		return fmt.Errorf("loop: %w", err)
+	}
+	for _, t := range tasks {
+		id, err := strconv.Atoi(t.Name())
+		if err != nil {
+			continue
+		}
+		// The system call gives 20 less the niceness, so that it is never negative.
+		now, err := unix.Getpriority(unix.PRIO_PROCESS, id)
+		if err == unix.ESRCH || err == nil && 20-now <= nice {
+			continue
+		}
+		if err == nil {
+			err = unix.Setpriority(unix.PRIO_PROCESS, id, nice)
+		}
+		if err != nil && err != unix.ESRCH {
+			return fmt.Errorf("loop: a lower niceness refused (it needs CAP_SYS_NICE or LimitNICE=): %w", err)
+		}
 	}
 	return nil
 }
