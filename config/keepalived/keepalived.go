@@ -1,6 +1,7 @@
 package keepalived
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -114,6 +115,14 @@ func Parse(name string, data []byte, opts Options) (*config.Site, []config.Diagn
 // Recognise reports whether a file is of this dialect, by its content: one of the
 // words that open a block at the top level begins a line, or an include does.
 func Recognise(data []byte) bool {
+	// The beginning mostly says enough, and a large file takes its time.
+	if end := bytes.LastIndexByte(data[:min(len(data), 1<<16)], '\n'); end >= 0 && recognise(data[:end]) {
+		return true
+	}
+	return recognise(data)
+}
+
+func recognise(data []byte) bool {
 	for _, tokens := range lex("", data, &report{}) {
 		word := tokens[0].text
 		if k, ok := lookup(topLevel, word); ok && (k.block != "" || k.entries) {
