@@ -42,6 +42,11 @@ type directing struct {
 	// leased are the addresses that have a deadline in the plane.
 	leased map[netip.Addr]bool
 	cancel context.CancelFunc
+
+	// Only upkeep touches these: packets that found the table full, up to the last look, and when that was said.
+	full     uint64
+	looked   bool
+	fullTold time.Time
 }
 
 // start takes charge of the virtual servers of a site. It comes before the election, so that a
@@ -109,8 +114,10 @@ func (d *directing) upkeep() error {
 	if err := d.plane.Neighbours(); err != nil {
 		return err
 	}
-	_, err := d.plane.Sweep()
-	return err
+	if _, err := d.plane.Sweep(); err != nil {
+		return err
+	}
+	return d.crowded()
 }
 
 // correspond has flows told to the other directors and theirs learnt, over the lines that a site asks for.
@@ -337,7 +344,32 @@ func (d *directing) status() *lvs.Status {
 		letters := d.courier.Stats()
 		s.Letters = &letters
 	}
+	if d.plane != nil {
+		counters, err := d.plane.Counters()
+		if err != nil {
+			d.log.logf(failover.LevelWarning, "%v", err)
+		}
+		for _, c := range counters {
+			s.Packets = append(s.Packets, lvs.Fate(c))
+		}
+	}
 	return &s
+}
+
+// crowded says so when flows find no room in the plane's table, once a minute at most.
+func (d *directing) crowded() error {
+	counters, err := d.plane.Counters()
+	if err != nil {
+		return err
+	}
+	at := slices.IndexFunc(counters, func(c xdp.Counter) bool { return c.Name == xdp.TableFull })
+	full := counters[at].Packets
+	if now := time.Now(); d.looked && full > d.full && now.Sub(d.fullTold) > time.Minute {
+		d.fullTold = now
+		d.log.logf(failover.LevelWarning, "the table of flows is full: those beyond it may be forgotten, and the other director is not told of them; a larger lvs_table_size holds when the plane is made anew (evenkeel purge --plane)")
+	}
+	d.full, d.looked = full, true
+	return nil
 }
 
 // close ends the virtual servers.

@@ -10,6 +10,15 @@ type Status struct {
 	Virtual []VirtualStatus `json:"virtual_servers"`
 	// Letters counts what directors tell each other of flows; absent where our plane does not forward.
 	Letters *CourierStats `json:"letters,omitempty"`
+	// Packets counts what became of packets since our plane was made; absent where it does not forward.
+	Packets []Fate `json:"packets,omitempty"`
+}
+
+// Fate is what became of some packets.
+type Fate struct {
+	Name    string `json:"name"` // e.g. malformed
+	Help    string `json:"help"`
+	Packets uint64 `json:"packets"`
 }
 
 // VirtualStatus is one virtual_server.

@@ -55,6 +55,9 @@ func printLVS(w io.Writer, s *lvs.Status) error {
 		}
 		fmt.Fprintln(w)
 	}
+	if err := printFates(w, s.Packets); err != nil {
+		return err
+	}
 	for _, v := range s.Virtual {
 		quorum := "quorum"
 		switch {
@@ -100,4 +103,17 @@ func printLVS(w io.Writer, s *lvs.Status) error {
 		}
 	}
 	return nil
+}
+
+// printFates lists what became of packets, without what never happened.
+func printFates(w io.Writer, fates []lvs.Fate) error {
+	t := tabwriter.NewWriter(w, 2, 4, 2, ' ', 0)
+	title := "\n  PACKETS\t\t\n"
+	for _, f := range fates {
+		if f.Packets > 0 {
+			fmt.Fprintf(t, "%s  %d\t%s\t%s\n", title, f.Packets, f.Name, f.Help)
+			title = ""
+		}
+	}
+	return t.Flush()
 }

@@ -13,11 +13,14 @@ type Counter struct {
 	Packets uint64
 }
 
+// TableFull is the name of the counter of packets whose flow found no room.
+const TableFull = "table-full"
+
 // fates in the programs' order.
 var fates = [...]Counter{
 	{Name: "forwarded", Help: "sent to a server or a client"},
 	{Name: "local", Help: "left to this machine, which is the server"},
-	{Name: "closed", Help: "left to the stack because the virtual address's lease has run out"},
+	{Name: "closed", Help: "left to the stack, answers of NAT's servers dropped, because the virtual address's lease has run out"},
 	{Name: "malformed", Help: "left to the stack, which drops it"},
 	{Name: "no-server", Help: "left to the stack, which refuses it, because no server takes new flows"},
 	{Name: "no-flow", Help: "left to the stack, which resets it: of a connection that is not known"},
@@ -27,7 +30,7 @@ var fates = [...]Counter{
 	{Name: "told-too-big", Help: "answered with the size that fits the way to the server"},
 	{Name: "ttl-over", Help: "answered or dropped: its time to live is over"},
 	{Name: "no-route", Help: "dropped: there is no route to the server or the client"},
-	{Name: "table-full", Help: "forwarded, but its flow stays among the half-open ones because the table is full"},
+	{Name: TableFull, Help: "forwarded, but its flow stays among the half-open ones because the table is full"},
 	{Name: "event-lost", Help: "events of flows that nobody read in time"},
 	{Name: "learnt", Help: "flows that another director told of"},
 	{Name: "failed", Help: "dropped: the kernel would not change the packet"},

@@ -154,6 +154,10 @@ func TestTableFull(t *testing.T) {
 	if n := strings.Count(s.d1.must("ipvs", "-Lnc"), "ESTABLISHED"); n < size {
 		t.Errorf("the table is not full: %d flows", n)
 	}
+	s.d1.logged("the table of flows is full")
+	if shown := s.d1.must("show", "lvs", "--runtime-dir", s.d1.dir); !strings.Contains(shown, "table-full") {
+		t.Errorf("it is not shown:\n%s", shown)
+	}
 	for i, conn := range early {
 		if again := askOn(conn); again != who[i] {
 			t.Errorf("connection %d was with %s, and is with %q", i, who[i], again)
