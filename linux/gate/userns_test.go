@@ -52,6 +52,14 @@ func childUserNS() {
 	}
 	childFatal(netlink.LinkSetUp(inner))
 	childFatal(netlink.LinkSetUp(outer))
+	// What is sent before the kernel has made a link ready is lost, and on a busy machine that takes a while.
+	for inner.Attrs().OperState != netlink.OperUp || outer.Attrs().OperState != netlink.OperUp {
+		time.Sleep(10 * time.Millisecond)
+		inner, err = netlink.LinkByName("inner")
+		childFatal(err)
+		outer, err = netlink.LinkByName("outer")
+		childFatal(err)
+	}
 	wire, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK, int(htons(unix.ETH_P_ARP)))
 	childFatal(err)
 	index := outer.Attrs().Index

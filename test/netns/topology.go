@@ -3,6 +3,7 @@ package netns
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/vishvananda/netlink"
 )
@@ -22,6 +23,21 @@ func Veth(t testing.TB, a *NS, aName string, b *NS, bName string) {
 	}
 	a.Up(aName)
 	b.Up(bName)
+	a.carries(aName)
+	b.carries(bName)
+}
+
+// carries waits until an interface carries packets: the kernel makes it ready on a worker of its own some time after it
+// is up, on a busy machine seconds later, and loses what is sent before.
+func (n *NS) carries(name string) {
+	n.t.Helper()
+	for range 3000 {
+		if n.Link(name).Attrs().OperState == netlink.OperUp {
+			return
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	n.t.Fatalf("%s: %s carries nothing 30 s after it was brought up", n.Name, name)
 }
 
 // A Switch is a learning bridge in a namespace of its own. Member i of the call to
@@ -45,6 +61,7 @@ func Bridge(t testing.TB, members ...*NS) *Switch {
 		s.Add(t, member)
 	}
 	s.NS.Up("br0")
+	s.NS.carries("br0")
 	return s
 }
 
