@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"strconv"
@@ -37,7 +38,8 @@ func RealTime(priority int) error {
 // Precede lowers the niceness of every thread of the process to nice (-20 to 19), where it is higher, and so of those that are
 // started later. The Go runtime stops all threads at times, for garbage collections above all, and a
 // real-time thread then waits for the ordinary ones, each of which the kernel must run first. Children inherit
-// it; see program.Start. It needs CAP_SYS_NICE or a RLIMIT_NICE; the caller should treat an error as a warning.
+// it; see program.Start. Where the kernel first shares the processor between sessions (sched(7), autogroups), a process that
+// leads one, as a service does, has that preferred too. It needs CAP_SYS_NICE or a RLIMIT_NICE; the caller should treat an error as a warning.
 func Precede(nice int) error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
@@ -59,6 +61,13 @@ func Precede(nice int) error {
 		if err != nil && err != unix.ESRCH {
 			return fmt.Errorf("loop: a lower niceness refused (it needs CAP_SYS_NICE or LimitNICE=): %w", err)
 		}
+	}
+	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
+		return nil // the session is somebody else's
+	}
+	err = os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(nice)), 0)
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("loop: preferring this session refused (it needs CAP_SYS_NICE): %w", err)
 	}
 	return nil
 }

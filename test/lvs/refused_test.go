@@ -104,7 +104,7 @@ func TestOwnServer(t *testing.T) {
 		t.Errorf("by the master itself: %v", got)
 	}
 	listing := s.d1.must("ipvs", "-Ln")
-	if !strings.Contains(listing, "192.168.160.131:80           Local   1 ") {
+	if !strings.Contains(listing, "192.168.160.131:80           Route   1 ") {
 		t.Errorf("the table:\n%s", listing)
 	}
 	k := s.ticking()

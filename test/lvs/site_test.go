@@ -230,7 +230,7 @@ func (d *director) start(conf string) {
 	d.write(conf)
 	d.cmd = exec.Command(programFile, "run", "-f", filepath.Join(d.dir, "keepalived.conf"), "--runtime-dir", d.dir)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // like a service
 	d.ns.Start(d.cmd)
 }
 
