@@ -50,8 +50,9 @@ bench-gate: ## what the lease gate costs a packet
 bench-http: peers ## CPU per request, p99 and memory beside haproxy: one configuration, the same core, in turns
 	$(GO) test -run '^$$' -bench HTTP -benchtime 1x -timeout 30m ./test/proxy
 
-bench-l4: peers ## packets and connections through a director, beside ip forwarding, nft's DNAT and haproxy, in turns
+bench-l4: peers ## packets and connections through a director, beside ip forwarding, nft's DNAT and haproxy, in turns; and beside the kernel's IPVS in an emulated machine
 	$(GO) test -run '^$$' -bench L4 -benchtime 1x -timeout 30m ./test/l4
+	$(GO) test -run '^$$' -bench Guest -benchtime 1x -timeout 30m ./test/ipvs
 
 SOAK ?= 30m
 soak: ## mixed load, good and bad, with reloads, on a build with the race detector

@@ -7,6 +7,9 @@
 //
 //	go test -v ./test/ipvs                        # everything
 //	go test -v ./test/ipvs -guest 'Listing|Sync'  # some of the guest's tests
+//	go test ./test/ipvs -run '^$' -bench Guest    # what a packet costs, by IPVS and by our own plane
+//
+// Tests of linux/xdp run in it too: the kernel is older than the newest that our own plane may rely on.
 //
 // The kernel is downloaded from Debian once and kept in the user's cache directory.
 package ipvs

@@ -143,7 +143,7 @@ func shares(t *testing.T, from *netns.NS, addr string, n int) map[string]int {
 	return got
 }
 
-func eventually(t *testing.T, what string, ok func() bool) {
+func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(50 * time.Millisecond) {
 		if time.Now().After(end) {
