@@ -150,7 +150,7 @@ func (n *node) refuse(t *testing.T) {
 		"vrrp_instance VI_1 {\n    interfaec eth0\n":                                                          ":2:5: error",
 		strings.Replace(good, "priority", "pirority", 1):                                                      "priority",
 		strings.Replace(good, "10.9.0.100/24", "10.9.0.300/24", 1):                                            "10.9.0.300",
-		good + "virtual_server 10.9.0.100 80 {\n    real_server 10.9.0.3 80 {\n    }\n}\n":                    "not supported",
+		good + "bfd_instance B1 {\n    neighbor_ip 10.9.0.3\n}\n":                                             "not supported",
 		"vrrp_sync_group G {\n    group {\n        NOBODY\n    }\n}\n" + good:                                 "NOBODY",
 		strings.Replace(good, "interface eth0", "interface eth0\n    track_script {\n        gone\n    }", 1): "gone",
 	} {
