@@ -118,7 +118,7 @@ type keepalived struct {
 }
 
 func (*keepalived) command(bool) (string, []string) {
-	return "/usr/sbin/keepalived", []string{"keepalived", "-n", "-l", "-D", "-P", "-f", configPath}
+	return "/usr/sbin/keepalived", []string{"keepalived", "-n", "-l", "-G", "-D", "-P", "-f", configPath}
 }
 
 func (*keepalived) query() []string                     { return nil }

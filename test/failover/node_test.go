@@ -125,7 +125,7 @@ func (n *node) start() {
 		n.cmd = exec.Command(programFile, "run", "-f", n.confFile(), "--runtime-dir", n.dir)
 	case ref:
 		os.Remove(filepath.Join(n.dir, "v.pid")) // of a run that was killed
-		n.cmd = exec.Command(needReference(n.t), "-n", "-l", "-P", "-f", n.confFile(),
+		n.cmd = exec.Command(needReference(n.t), "-n", "-l", "-G", "-P", "-f", n.confFile(),
 			"-p", filepath.Join(n.dir, "p.pid"), "-r", filepath.Join(n.dir, "v.pid"))
 	}
 	n.cmd.Env = append(os.Environ(), n.env...)
