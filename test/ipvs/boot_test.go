@@ -42,23 +42,36 @@ const planeTests = "TestVerifier|TestState|TestForward/_rr$|TestTunnel/type_0|Te
 //go:embed testdata/init
 var initScript []byte
 
-// TestGuest boots the machine and runs the guest's tests; each is a subtest here.
+// none runs no test.
+const none = "-test.run=^$"
+
+// TestGuest boots two machines side by side, because an emulated one has one processor: the first runs the plane's tests, the
+// second the guest's. Each is a subtest here.
 func TestGuest(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots an emulated machine: not with -short")
 	}
-	args := []string{"-test.run=" + *planeRun, "-test.v", "-test.parallel=16", fmt.Sprintf("-test.timeout=%v", inside)}
-	if *guestRun != "" {
-		args = append(args, "-test.run="+*guestRun)
-	}
-	boot(t, nil, args).report(t)
+	k, image := prepare(t)
+	t.Run("plane", func(t *testing.T) {
+		t.Parallel()
+		boot(t, k, image, nil, []string{"-test.run=" + *planeRun, none}).report(t)
+	})
+	t.Run("ipvs", func(t *testing.T) {
+		t.Parallel()
+		args := []string{none, "-test.v", "-test.parallel=16", fmt.Sprintf("-test.timeout=%v", inside)}
+		if *guestRun != "" {
+			args = append(args, "-test.run="+*guestRun)
+		}
+		boot(t, k, image, nil, args).report(t)
+	})
 }
 
 // BenchmarkGuest is the guest's benchmark of packets, printed as it comes.
 func BenchmarkGuest(b *testing.B) {
 	// One nanosecond of the guest's clock is one instruction: what else the host does, and how it emulates, makes no difference.
 	counting := []string{"-icount", "shift=0"}
-	r := boot(b, counting, []string{"-test.run=^$", "-test.run=^$", "-test.bench=Guest", "-test.benchtime=1x", fmt.Sprintf("-test.timeout=%v", inside*10)})
+	k, image := prepare(b)
+	r := boot(b, k, image, counting, []string{none, none, "-test.bench=Guest", "-test.benchtime=1x", fmt.Sprintf("-test.timeout=%v", inside*10)})
 	for _, line := range r.lines {
 		if text, ok := strings.CutPrefix(line, "BENCH "); ok {
 			fmt.Println(text)
@@ -69,8 +82,8 @@ func BenchmarkGuest(b *testing.B) {
 	}
 }
 
-// boot builds the guest's file system and runs the machine. The first of args is the plane's tests', the others the guest's.
-func boot(t testing.TB, options, args []string) result {
+// prepare builds the guest's file system.
+func prepare(t testing.TB) (k kernel, image string) {
 	t.Helper()
 	need(t)
 	tmp := t.TempDir()
@@ -78,13 +91,19 @@ func boot(t testing.TB, options, args []string) result {
 	if err != nil {
 		t.Fatalf("finding Debian's kernel: %v", err)
 	}
-	image := filepath.Join(tmp, "initramfs")
+	image = filepath.Join(tmp, "initramfs")
 	begin := time.Now()
 	if err := build(k, tmp, image); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("kernel %s, file system built in %v", k.version, time.Since(begin).Round(100*time.Millisecond))
-	begin = time.Now()
+	return k, image
+}
+
+// boot runs a machine. The first of args is the plane's tests', the others the guest's.
+func boot(t testing.TB, k kernel, image string, options, args []string) result {
+	t.Helper()
+	begin := time.Now()
 	r := machine(t, k, image, options, args)
 	t.Logf("the machine ran for %v", time.Since(begin).Round(100*time.Millisecond))
 	return r
