@@ -54,7 +54,7 @@ func TestGuest(t *testing.T) {
 	k, image := prepare(t)
 	t.Run("plane", func(t *testing.T) {
 		t.Parallel()
-		boot(t, k, image, nil, []string{"-test.run=" + *planeRun, none}).report(t)
+		machine(t, k, image, nil, []string{"-test.run=" + *planeRun, none}).report(t)
 	})
 	t.Run("ipvs", func(t *testing.T) {
 		t.Parallel()
@@ -62,7 +62,7 @@ func TestGuest(t *testing.T) {
 		if *guestRun != "" {
 			args = append(args, "-test.run="+*guestRun)
 		}
-		boot(t, k, image, nil, args).report(t)
+		machine(t, k, image, nil, args).report(t)
 	})
 }
 
@@ -71,7 +71,7 @@ func BenchmarkGuest(b *testing.B) {
 	// One nanosecond of the guest's clock is one instruction: what else the host does, and how it emulates, makes no difference.
 	counting := []string{"-icount", "shift=0"}
 	k, image := prepare(b)
-	r := boot(b, k, image, counting, []string{none, none, "-test.bench=Guest", "-test.benchtime=1x", fmt.Sprintf("-test.timeout=%v", inside*10)})
+	r := machine(b, k, image, counting, []string{none, none, "-test.bench=Guest", "-test.benchtime=1x", fmt.Sprintf("-test.timeout=%v", inside*10)})
 	for _, line := range r.lines {
 		if text, ok := strings.CutPrefix(line, "BENCH "); ok {
 			fmt.Println(text)
@@ -98,15 +98,6 @@ func prepare(t testing.TB) (k kernel, image string) {
 	}
 	t.Logf("kernel %s, file system built in %v", k.version, time.Since(begin).Round(100*time.Millisecond))
 	return k, image
-}
-
-// boot runs a machine. The first of args is the plane's tests', the others the guest's.
-func boot(t testing.TB, k kernel, image string, options, args []string) result {
-	t.Helper()
-	begin := time.Now()
-	r := machine(t, k, image, options, args)
-	t.Logf("the machine ran for %v", time.Since(begin).Round(100*time.Millisecond))
-	return r
 }
 
 // need stops without the programs; make peers installs them.
@@ -203,8 +194,11 @@ type result struct {
 	status string // of the guest's tests; empty if it never said
 }
 
-// machine boots the guest and gathers its serial console until it powers off.
+// machine boots the guest and gathers its serial console until it powers off. The first of args is the plane's
+// tests', the others the guest's.
 func machine(t testing.TB, k kernel, image string, options, args []string) result {
+	t.Helper()
+	begin := time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, "qemu-system-x86_64", "-accel", "tcg", "-cpu", "max", "-m", memory, "-smp", "1",
@@ -238,6 +232,7 @@ func machine(t testing.TB, k kernel, image string, options, args []string) resul
 		}
 	}
 	cmd.Wait() // says nothing: the marker does
+	t.Logf("the machine ran for %v", time.Since(begin).Round(100*time.Millisecond))
 	return r
 }
 
