@@ -164,14 +164,31 @@ body:
 // play sends a case through a proxy and gives a report of everything that can be seen.
 func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow bool) []string {
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port+1+index))
-	if errors.Is(err, syscall.ECONNRESET) {
-		return []string{"client: reset at once"}
-	}
-	if err != nil {
+	report := []string{"client: closed"}
+	// A connection that is rejected at once may be reset before Dial has looked at it: the same as a close.
+	if err == nil {
+		report = x.talk(conn.(*net.TCPConn), slow)
+	} else if !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("%s: %v", p.name, err)
 	}
+	n := x.requests
+	if n == 0 {
+		n = 1
+	}
+	lines := p.logs.take(fmt.Sprintf("case%d", index), n, 400*time.Millisecond)
+	time.Sleep(30 * time.Millisecond) // a request cut short is seen when its connection has ended
+	for _, raw := range o.take() {
+		report = append(report, describeRequest(raw)...)
+	}
+	for _, line := range lines {
+		report = append(report, "log: "+describeLog(line))
+	}
+	return report
+}
+
+// talk sends what the client has to say, reports what comes back and how it ends, and closes the connection.
+func (x *exchange) talk(conn *net.TCPConn, slow bool) []string {
 	defer conn.Close()
-	tcp := conn.(*net.TCPConn)
 	go func() {
 		if !slow {
 			io.WriteString(conn, x.send)
@@ -187,7 +204,7 @@ func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow boo
 		}
 		if x.clientCloses {
 			time.Sleep(30 * time.Millisecond) // what follows must not depend on which comes first
-			tcp.CloseWrite()
+			conn.CloseWrite()
 		}
 	}()
 	patience := x.patience
@@ -213,22 +230,7 @@ func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow boo
 		}
 		break
 	}
-	conn.Close()
-	report := []string{"client: " + end}
-	report = append(report, describeResponses(got.Bytes(), x.send)...)
-	n := x.requests
-	if n == 0 {
-		n = 1
-	}
-	lines := p.logs.take(fmt.Sprintf("case%d", index), n, 400*time.Millisecond)
-	time.Sleep(30 * time.Millisecond) // a request cut short is seen when its connection has ended
-	for _, raw := range o.take() {
-		report = append(report, describeRequest(raw)...)
-	}
-	for _, line := range lines {
-		report = append(report, "log: "+describeLog(line))
-	}
-	return report
+	return append([]string{"client: " + end}, describeResponses(got.Bytes(), x.send)...)
 }
 
 // describeResponses parses what a client got; the proxy's own pages are reduced to their status.
