@@ -8,6 +8,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"runtime"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -68,6 +69,8 @@ func RunWorker(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error
 		return fmt.Errorf("no order from the director: %v", err)
 	}
 	w.order = first.Start
+	// The proxy's threads keep their processor slots under load; checks, the log and the runtime socket want one too.
+	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), w.order.Threads+1))
 	w.log = newLogger(os.Stderr, w.order.Verbose)
 	defer w.log.close()
 	if err := w.begin(load); err != nil {
