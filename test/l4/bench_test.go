@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/evenkeel/evenkeel/test/course"
 	"golang.org/x/sys/unix"
 )
 
@@ -41,47 +42,47 @@ func machine() string {
 // should, or went another way than the row says.
 func BenchmarkL4Packets(b *testing.B) {
 	fmt.Println(machine())
-	forward, jhash, numgen := forwardCourse(b), nftCourse(b, "jhash"), nftCourse(b, "numgen")
-	drop := dropCourse(b)
-	ours := map[string]*course{}
-	all := []*course{drop, forward, jhash, numgen}
+	forward, jhash, numgen := forwardWay(b), nftWay(b, "jhash"), nftWay(b, "numgen")
+	drop := dropWay(b)
+	ours := map[string]*way{}
+	all := []*way{drop, forward, jhash, numgen}
 	for _, hook := range []string{"XDP", "tc"} {
-		for _, m := range methods {
-			c := planeCourse(b, hook, m)
-			ours[c.name] = c
-			all = append(all, c)
+		for _, m := range course.Methods {
+			w := planeWay(b, hook, m)
+			ours[w.Name] = w
+			all = append(all, w)
 		}
 	}
-	all = slices.DeleteFunc(all, func(c *course) bool { return c != drop && !chosen(c.name) })
-	for _, c := range all {
-		c.establish()
+	all = slices.DeleteFunc(all, func(w *way) bool { return w != drop && !chosen(w.Name) })
+	for _, w := range all {
+		w.establish()
 	}
 	for range *rounds {
-		for _, c := range all {
-			c.measure()
+		for _, w := range all {
+			w.measure()
 		}
 	}
 	if *ways != "" {
-		for _, c := range all {
-			fmt.Printf("%-26s %8.0f %8.0f\n", c.name, c.best, c.best-drop.best)
+		for _, w := range all {
+			fmt.Printf("%-26s %8.0f %8.0f\n", w.Name, w.best, w.best-drop.best)
 		}
 		return
 	}
 	for range 4 {
-		for _, c := range all {
-			c.measureNew()
+		for _, w := range all {
+			w.measureNew()
 		}
 	}
-	added := func(c *course) float64 { return c.best - drop.best }
-	addedNew := func(c *course) float64 { return c.bestNew - drop.bestNew }
-	fmt.Printf("\n%d established flows, 60-byte UDP, one core; dropping at the director takes %.0f ns\n", established, drop.best)
+	added := func(w *way) float64 { return w.best - drop.best }
+	addedNew := func(w *way) float64 { return w.bestNew - drop.bestNew }
+	fmt.Printf("\n%d established flows, 60-byte UDP, one core; dropping at the director takes %.0f ns\n", course.Flows, drop.best)
 	fmt.Printf("%-26s %8s %8s %14s %12s %12s %14s %8s\n", "way", "total ns", "added ns", "of ip_forward", "of nft jhash", "program ns", "new flow ns", "lossy")
-	for _, c := range all[1:] {
+	for _, w := range all[1:] {
 		program := "-"
-		if c.plane != nil {
-			program = fmt.Sprintf("%.0f", c.program())
+		if w.Plane != nil {
+			program = fmt.Sprintf("%.0f", w.program())
 		}
-		fmt.Printf("%-26s %8.0f %8.0f %14.2f %12.2f %12s %14.0f %8d\n", c.name, c.best, added(c), added(c)/added(forward), added(c)/added(jhash), program, addedNew(c), c.again)
+		fmt.Printf("%-26s %8.0f %8.0f %14.2f %12.2f %12s %14.0f %8d\n", w.Name, w.best, added(w), added(w)/added(forward), added(w)/added(jhash), program, addedNew(w), w.again)
 	}
 	fmt.Println("lossy: bursts sent again because a queue had overflowed; none of them counts")
 	for _, k := range []struct {

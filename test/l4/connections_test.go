@@ -18,6 +18,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/linux/xdp"
 	"github.com/evenkeel/evenkeel/lvs/table"
+	"github.com/evenkeel/evenkeel/test/course"
 	"github.com/evenkeel/evenkeel/test/netns"
 	"golang.org/x/sys/unix"
 )
@@ -184,20 +185,20 @@ func haproxySite(t testing.TB) *site {
 	return s
 }
 
-func planeSite(t testing.TB, m table.Method) *site {
-	s := newSite(t, "tc "+short[m])
+func planeSite(t testing.TB, m course.Method) *site {
+	s := newSite(t, "tc "+m.Name)
 	s.director.Address("eth0", "10.9.0.100/32")
-	if m == table.NAT {
+	if m.Method == table.NAT {
 		s.backThrough()
 	} else {
 		for _, ns := range s.reals {
 			ns.Sysctl("net/ipv4/conf/all/arp_ignore", "1")
 			ns.Sysctl("net/ipv4/conf/all/arp_announce", "2")
 			ns.Address("lo", "10.9.0.100/32")
-			if m != table.Tunnel {
+			if m.Method != table.Tunnel {
 				continue
 			}
-			dir := bpffs(t)
+			dir := course.BPFFS(t)
 			ns.Do(func() {
 				vip := netip.MustParseAddr("10.9.0.100")
 				if err := xdp.Decapsulate(dir, nil, vip, 0); err != nil {
@@ -209,9 +210,9 @@ func planeSite(t testing.TB, m table.Method) *site {
 	}
 	g := table.Group{Service: table.Service{Key: table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("10.9.0.100:80")}, Scheduler: "rr"}}
 	for i := range s.reals {
-		g.Destinations = append(g.Destinations, table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(3 + i)}), 80), Method: m, Weight: 1})
+		g.Destinations = append(g.Destinations, table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(3 + i)}), 80), Method: m.Method, Weight: 1})
 	}
-	dir := bpffs(t)
+	dir := course.BPFFS(t)
 	s.director.Do(func() {
 		var err error
 		if s.plane, err = xdp.Open(xdp.Options{Dir: dir, Mode: xdp.TC, TableSize: 1 << 18}); err != nil {
@@ -309,7 +310,7 @@ func BenchmarkL4Connections(b *testing.B) {
 		}
 	}
 	direct, forward, nft, haproxy := directSite(b), forwardSite(b), nftSite(b), haproxySite(b)
-	dr, nat, tun := planeSite(b, table.Direct), planeSite(b, table.NAT), planeSite(b, table.Tunnel)
+	dr, nat, tun := planeSite(b, course.DR), planeSite(b, course.NAT), planeSite(b, course.TUN)
 	all := []*site{direct, dr, nat, tun, forward, nft, haproxy}
 	all = slices.DeleteFunc(all, func(s *site) bool { return !chosen(s.name) })
 	time.Sleep(time.Second) // servers start

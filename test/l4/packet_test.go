@@ -1,10 +1,8 @@
 package l4
 
 import (
-	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"path/filepath"
 	"runtime"
 	"testing"
@@ -12,31 +10,24 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/cilium/ebpf/link"
 	"github.com/evenkeel/evenkeel/linux/xdp"
 	"github.com/evenkeel/evenkeel/lvs/table"
+	"github.com/evenkeel/evenkeel/test/course"
 	"github.com/evenkeel/evenkeel/test/netns"
 	"golang.org/x/sys/unix"
 )
 
 const (
-	core        = 1       // the one everything runs on
-	established = 1 << 14 // flows
-	servers     = 16
-	burst       = 1 << 16 // packets of a measurement
-	newBurst    = 20_000  // of new flows
+	core     = 1       // the one everything runs on
+	burst    = 1 << 16 // packets of a measurement
+	newBurst = 20_000  // of new flows
 )
 
-// course is a generator, a director and a sink in a row, and the way by which packets cross.
-type course struct {
-	name           string
-	t              testing.TB
-	gen, lb, sink  *netns.NS
+// way is a course with a generator of live frames, and how packets cross it.
+type way struct {
+	*course.Course
 	generator, new *ebpf.Program
 	sent, sentNew  *ebpf.Map
-	seen           *ebpf.Map
-	plane          *xdp.Plane
-	dir            string
 	fast           bool // XDP is to carry all
 	once           bool // the program can run once only over a frame
 
@@ -44,188 +35,72 @@ type course struct {
 	again         int     // bursts that were sent again
 }
 
-var (
-	methods = []table.Method{table.Direct, table.NAT, table.Tunnel}
-	short   = map[table.Method]string{table.Direct: "DR", table.NAT: "NAT", table.Tunnel: "TUN"}
-)
+// nothing hangs a program that lets everything pass on an interface: a veth takes what XDP sends into it only if it has one itself.
+func nothing(t testing.TB, ns *netns.NS, name string) {
+	course.XDP.Attach(t, ns, name, course.XDP.Load(t, asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}))
+}
 
-func bpffs(t testing.TB) string {
+// newWay makes a course that ends at the sink.
+func newWay(t testing.TB, name string, want course.Expectation) *way {
 	t.Helper()
-	netns.Root(t)
-	dir := t.TempDir()
-	if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
+	w := generate(t, name)
+	w.End(w.Sink, "s0", course.XDP, want)
+	return w
 }
 
-// attachXDP hangs a program on an interface until the test ends.
-func attachXDP(t testing.TB, ns *netns.NS, name string, p *ebpf.Program) {
+// generate makes a course with its generators only.
+func generate(t testing.TB, name string) *way {
 	t.Helper()
-	ns.Do(func() {
-		l, err := link.AttachXDP(link.XDPOptions{Program: p, Interface: ns.Index(name), Flags: link.XDPDriverMode})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-	})
+	w := &way{Course: course.New(t, name)}
+	nothing(t, w.Gen, "g0")
+	to, from := w.Director.Link("lb0").Attrs().HardwareAddr, w.Gen.Link("g0").Attrs().HardwareAddr
+	w.generator, w.sent = generator(t, flows{20 << 24, course.Flows, to, from}, w.Gen.Index("g0"))
+	w.new, w.sentNew = generator(t, flows{22 << 24, 1 << 24, to, from}, w.Gen.Index("g0"))
+	return w
 }
 
-// newCourse lays cables; nothing takes packets from one to the other yet.
-func newCourse(t testing.TB, name string, want expectation) *course {
-	t.Helper()
-	c := &course{name: name, t: t, gen: netns.New(t, "g"), lb: netns.New(t, "l"), sink: netns.New(t, "s")}
-	netns.Veth(t, c.gen, "g0", c.lb, "lb0")
-	netns.Veth(t, c.lb, "lb1", c.sink, "s0")
-	c.gen.Address("g0", "10.7.0.1/24")
-	c.lb.Address("lb0", "10.7.0.2/24")
-	c.lb.Address("lb1", "10.8.0.1/16")
-	for i := range servers {
-		c.sink.Address("s0", fmt.Sprintf("10.8.0.%d/16", 10+i))
-	}
-	for _, k := range []string{"all", "default", "lb0", "lb1"} {
-		c.lb.Sysctl("net/ipv4/conf/"+k+"/rp_filter", "0")
-	}
-	c.lb.Sysctl("net/ipv4/ip_forward", "1")
-	c.lb.Run("ip", "route", "add", "20.0.0.0/6", "via", "10.7.0.1") // where the flows come from
-	// A veth takes what XDP sends into it only if it has a program itself.
-	pass := load(t, ebpf.XDP, asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()})
-	attachXDP(t, c.gen, "g0", pass)
-	prog, seen := sink(t, want)
-	c.seen = seen
-	switch {
-	case name == "drop":
-		attachXDP(t, c.lb, "lb0", prog)
-	default:
-		attachXDP(t, c.sink, "s0", prog)
-	}
-	to, from := c.lb.Link("lb0").Attrs().HardwareAddr, c.gen.Link("g0").Attrs().HardwareAddr
-	c.generator, c.sent = generator(t, flows{20 << 24, established, to, from}, c.gen.Index("g0"))
-	c.new, c.sentNew = generator(t, flows{22 << 24, 1 << 24, to, from}, c.gen.Index("g0"))
-	c.meet()
-	return c
+// dropWay is what everything else is compared with: packets end at the director.
+func dropWay(t testing.TB) *way {
+	w := generate(t, "drop")
+	w.End(w.Director, "lb0", course.XDP, course.AsSent)
+	return w
 }
 
-// meet lets the director find out its neighbours' link addresses.
-func (c *course) meet() {
-	c.t.Helper()
-	ask := []string{"10.7.0.1:9"}
-	for i := range servers {
-		ask = append(ask, fmt.Sprintf("10.8.0.%d:9", 10+i))
-	}
-	c.lb.Do(func() {
-		for _, a := range ask {
-			u, err := net.Dial("udp", a)
-			if err != nil {
-				c.t.Fatal(err)
-			}
-			u.Write([]byte("?"))
-			u.Close()
-		}
-	})
-	time.Sleep(50 * time.Millisecond)
+func forwardWay(t testing.TB) *way {
+	w := newWay(t, "ip_forward, no conntrack", course.AsSent)
+	nothing(t, w.Director, "lb0")
+	w.Forward()
+	return w
 }
 
-var pass = expectation{proto: unix.IPPROTO_UDP, dst: virtual, mask: 0xffffffff}
-
-// dropCourse is what everything else is compared with: packets end at the director.
-func dropCourse(t testing.TB) *course { return newCourse(t, "drop", pass) }
-
-func (c *course) stackOnly() {
-	attachXDP(c.t, c.lb, "lb0", load(c.t, ebpf.XDP, asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}))
-}
-
-func forwardCourse(t testing.TB) *course {
-	c := newCourse(t, "ip_forward, no conntrack", pass)
-	c.stackOnly()
-	c.lb.Run("ip", "route", "add", "10.9.0.100", "via", "10.8.0.10")
-	return c
-}
-
-var translated = expectation{proto: unix.IPPROTO_UDP, dst: 10<<24 | 8<<16, mask: 0xffff0000}
-
-func nftCourse(t testing.TB, how string) *course {
-	c := newCourse(t, "nft DNAT "+how, translated)
-	c.stackOnly()
-	c.lb.Address("lo", "10.9.0.100/32")
+func nftWay(t testing.TB, how string) *way {
+	w := newWay(t, "nft DNAT "+how, course.Translated)
+	nothing(t, w.Director, "lb0")
+	w.Serve()
 	hash := "jhash ip saddr . udp sport mod 16"
 	if how == "numgen" {
 		hash = "numgen inc mod 16"
 	}
 	to := ""
-	for i := range servers {
+	for i := range course.Servers {
 		to += fmt.Sprintf("%d : 10.8.0.%d, ", i, 10+i)
 	}
-	c.lb.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; "+
+	w.Director.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; "+
 		"add rule ip nat pre ip daddr 10.9.0.100 udp dport 5000 dnat to "+hash+" map { "+to+"}")
-	return c
+	return w
 }
 
-func planeCourse(t testing.TB, hook string, m table.Method) *course {
-	want := map[table.Method]expectation{table.Direct: pass, table.NAT: translated,
-		table.Tunnel: {proto: unix.IPPROTO_IPIP, dst: 10<<24 | 8<<16, mask: 0xffff0000}}[m]
-	c := newCourse(t, hook+" "+short[m], want)
-	c.fast = hook == "XDP"
-	c.once = m == table.Tunnel
-	c.dir = bpffs(t)
-	c.lb.Address("lo", "10.9.0.100/32")
-	mode := xdp.TC
-	if c.fast {
-		mode = xdp.XDPNative
-	} else {
-		c.stackOnly()
+func planeWay(t testing.TB, hook string, m course.Method) *way {
+	w := newWay(t, hook+" "+m.Name, m.Want)
+	w.fast = hook == "XDP"
+	w.once = m.Method == table.Tunnel
+	mode := xdp.XDPNative
+	if !w.fast {
+		mode = xdp.TC
+		nothing(t, w.Director, "lb0")
 	}
-	s := table.Service{Key: table.Key{Protocol: table.UDP, Addr: netip.MustParseAddrPort(fmt.Sprint("10.9.0.100:", service))}, Scheduler: "mh"}
-	g := table.Group{Service: s}
-	for i := range servers {
-		g.Destinations = append(g.Destinations, table.Destination{
-			Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 8, 0, byte(10 + i)}), service), Method: m, Weight: 1})
-	}
-	c.lb.Do(func() {
-		var err error
-		c.plane, err = xdp.Open(xdp.Options{Dir: c.dir, Mode: mode, Interfaces: []string{"lb0", "lb1"}, TableSize: 1 << 20, Log: func(s string) { t.Log(s) }})
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { c.lb.Do(func() { c.plane.Remove(); c.plane.Close() }) })
-		if err := c.plane.Apply(table.Diff(nil, []table.Group{g})); err != nil {
-			t.Fatal(err)
-		}
-	})
-	return c
-}
-
-func (c *course) neighbours() {
-	c.t.Helper()
-	if c.plane == nil {
-		return
-	}
-	c.lb.Do(func() {
-		if err := errors.Join(c.plane.Neighbours(), c.plane.Neighbours()); err != nil {
-			c.t.Fatal(err)
-		}
-	})
-}
-
-func (c *course) counters() map[string]uint64 {
-	c.t.Helper()
-	out := map[string]uint64{}
-	if c.plane == nil {
-		return out
-	}
-	all, err := c.plane.Counters()
-	if err != nil {
-		c.t.Fatal(err)
-	}
-	for _, n := range all {
-		out[n.Name] = n.Packets
-	}
-	return out
+	w.Open(mode, m)
+	return w
 }
 
 // pinned runs f on the one core.
@@ -247,46 +122,50 @@ func pinned(t testing.TB, f func()) {
 
 // send lets a generator run n times and returns what a packet took: of a burst all of which arrived, as it should be. Where the kernel
 // leaves receiving to its own thread for a while, the generator outruns it, and a cable's queue overflows; such a burst is sent again.
-func (c *course) send(prog *ebpf.Program, sent *ebpf.Map, n int) float64 {
-	c.t.Helper()
+func (w *way) send(prog *ebpf.Program, sent *ebpf.Map, n int) float64 {
+	w.T.Helper()
 	for range 10 {
-		if ns, ok := c.trySend(prog, sent, n); ok {
+		if ns, ok := w.trySend(prog, sent, n); ok {
 			return ns
 		}
-		c.again++
+		w.again++
 	}
-	c.t.Fatalf("%s: packets are lost in each burst: %v", c.name, c.counters())
+	w.T.Fatalf("%s: packets are lost in each burst: %v", w.Name, w.Counters())
 	return 0
 }
 
-func (c *course) trySend(prog *ebpf.Program, sent *ebpf.Map, n int) (ns float64, ok bool) {
-	c.t.Helper()
-	good, bad, counts := read(c.t, c.seen, 0), read(c.t, c.seen, 1), c.counters()
-	before := c.progress(sent)
+func (w *way) trySend(prog *ebpf.Program, sent *ebpf.Map, n int) (ns float64, ok bool) {
+	w.T.Helper()
+	counts := w.Counters()
+	good, bad := w.Arrived()
+	before := w.progress(sent)
 	if err := sent.Put(uint32(0), progress{Sent: before.Sent}); err != nil {
-		c.t.Fatal(err)
+		w.T.Fatal(err)
 	}
-	c.gen.Do(func() {
-		pinned(c.t, func() {
-			_, err := prog.Run(&ebpf.RunOptions{Data: make([]byte, frameSize), Repeat: uint32(n), Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
+	w.Gen.Do(func() {
+		pinned(w.T, func() {
+			_, err := prog.Run(&ebpf.RunOptions{Data: make([]byte, course.FrameSize), Repeat: uint32(n), Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
 			if err != nil {
-				c.t.Fatalf("%s: %v", c.name, err)
+				w.T.Fatalf("%s: %v", w.Name, err)
 			}
 		})
 	})
-	done := c.progress(sent)
+	done := w.progress(sent)
 	count := done.Sent - before.Sent
 	// Those that have arrived are all there is when nothing more comes.
-	for arrived, last := uint64(0), uint64(1); arrived < count && arrived != last; {
+	arrived, others := uint64(0), uint64(0)
+	for last := uint64(1); arrived < count && arrived != last; {
 		time.Sleep(20 * time.Millisecond)
-		arrived, last = read(c.t, c.seen, 0)-good, arrived
+		last = arrived
+		arrived, others = w.Arrived()
+		arrived, others = arrived-good, others-bad
 	}
-	arrived, others, after := read(c.t, c.seen, 0)-good, read(c.t, c.seen, 1)-bad, c.counters()
+	after := w.Counters()
 	if arrived > count || others > 32 { // a few may be answers to neighbours' questions
-		c.t.Fatalf("%s: %d packets were sent, %d arrived as they should and %d otherwise: %v", c.name, count, arrived, others, after)
+		w.T.Fatalf("%s: %d packets were sent, %d arrived as they should and %d otherwise: %v", w.Name, count, arrived, others, after)
 	}
-	if d := after["forwarded"] - counts["forwarded"]; c.plane != nil && (d < arrived || d > count) {
-		c.t.Fatalf("%s: %d packets were sent and %d arrived, but it forwarded %d: %v", c.name, count, arrived, d, after)
+	if d := after["forwarded"] - counts["forwarded"]; w.Plane != nil && (d < arrived || d > count) {
+		w.T.Fatalf("%s: %d packets were sent and %d arrived, but it forwarded %d: %v", w.Name, count, arrived, d, after)
 	}
 	if arrived < count {
 		return 0, false
@@ -295,79 +174,79 @@ func (c *course) trySend(prog *ebpf.Program, sent *ebpf.Map, n int) (ns float64,
 	return float64(done.Last-done.First) / float64((last-first)*stride), true
 }
 
-func (c *course) progress(sent *ebpf.Map) (p progress) {
-	c.t.Helper()
+func (w *way) progress(sent *ebpf.Map) (p progress) {
+	w.T.Helper()
 	if err := sent.Lookup(uint32(0), &p); err != nil {
-		c.t.Fatal(err)
+		w.T.Fatal(err)
 	}
 	return p
 }
 
 // establish sends each flow's first packets until all are remembered, and XDP has been allowed to carry them.
-func (c *course) establish() {
-	c.t.Helper()
+func (w *way) establish() {
+	w.T.Helper()
 	for range 4 {
-		c.neighbours()
-		c.send(c.generator, c.sent, established)
+		w.Neighbours()
+		w.send(w.generator, w.sent, course.Flows)
 		time.Sleep(20 * time.Millisecond) // another tick
 	}
 }
 
 // measure takes one burst of established flows. Where XDP is to carry them it must have carried all, else none. Every 20 s XDP leaves one packet of a flow
 // to tc, which tells of the flow; a burst in which that happened is taken again.
-func (c *course) measure() {
-	c.t.Helper()
+func (w *way) measure() {
+	w.T.Helper()
 	for range 3 {
-		c.neighbours()
-		before, sent := c.counters()["fast"], c.progress(c.sent).Sent
-		ns := c.send(c.generator, c.sent, burst)
-		fast, sent := c.counters()["fast"]-before, c.progress(c.sent).Sent-sent
+		w.Neighbours()
+		before, sent := w.Counters()["fast"], w.progress(w.sent).Sent
+		ns := w.send(w.generator, w.sent, burst)
+		fast, sent := w.Counters()["fast"]-before, w.progress(w.sent).Sent-sent
 		switch {
-		case !c.fast && fast != 0, c.fast && fast+established < sent:
-			c.t.Fatalf("%s: XDP carried %d packets of %d: %v", c.name, fast, sent, c.counters())
-		case c.fast && fast < sent:
+		case !w.fast && fast != 0, w.fast && fast+course.Flows < sent:
+			w.T.Fatalf("%s: XDP carried %d packets of %d: %v", w.Name, fast, sent, w.Counters())
+		case w.fast && fast < sent:
 			continue
 		}
-		if c.best == 0 || ns < c.best {
-			c.best = ns
+		if w.best == 0 || ns < w.best {
+			w.best = ns
 		}
 		return
 	}
-	c.t.Fatalf("%s: XDP leaves flows to tc all the time: %v", c.name, c.counters())
+	w.T.Fatalf("%s: XDP leaves flows to tc all the time: %v", w.Name, w.Counters())
 }
 
 // measureNew takes a burst in which each packet is a new flow.
-func (c *course) measureNew() {
-	c.t.Helper()
-	c.neighbours()
-	ns := c.send(c.new, c.sentNew, newBurst)
-	if c.bestNew == 0 || ns < c.bestNew {
-		c.bestNew = ns
+func (w *way) measureNew() {
+	w.T.Helper()
+	w.Neighbours()
+	ns := w.send(w.new, w.sentNew, newBurst)
+	if w.bestNew == 0 || ns < w.bestNew {
+		w.bestNew = ns
 	}
 }
 
 // program measures by test run, in the director, what the plane's program takes for a packet of an established flow beyond a program that does nothing: the
 // best of five. What tc wraps cannot be unwrapped so that it could be wrapped again, so there it is one run a call, with colder caches.
-func (c *course) program() float64 {
-	c.t.Helper()
-	kind, name := ebpf.SchedCLS, "plane_ingress"
-	if c.fast {
-		kind, name = ebpf.XDP, "plane_xdp"
+func (w *way) program() float64 {
+	w.T.Helper()
+	hook, name := course.TC, "plane_ingress"
+	if w.fast {
+		hook, name = course.XDP, "plane_xdp"
 	}
-	f := flows{base: 23 << 24, count: established, to: make([]byte, 6), from: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
+	f := flows{base: 23 << 24, count: course.Flows, to: make([]byte, 6), from: net.HardwareAddr{2, 0, 0, 0, 0, 1}}
 	open := func(name string) *ebpf.Program {
-		p, err := ebpf.LoadPinnedProgram(filepath.Join(c.dir, name), nil)
+		p, err := ebpf.LoadPinnedProgram(filepath.Join(w.Dir, name), nil)
 		if err != nil {
-			c.t.Fatal(err)
+			w.T.Fatal(err)
 		}
-		c.t.Cleanup(func() { p.Close() })
+		w.T.Cleanup(func() { p.Close() })
 		return p
 	}
 	run := func(p *ebpf.Program, n int, want uint32) (best float64) {
-		c.lb.Do(func() {
-			pinned(c.t, func() {
+		w.Director.Do(func() {
+			pinned(w.T, func() {
 				for range 5 {
-					ns := c.testRuns(p, f.header(), n, want)
+					ns := w.testRuns(p, f.header(), n, want)
 					if best == 0 || ns < best {
 						best = ns
 					}
@@ -376,33 +255,33 @@ func (c *course) program() float64 {
 		})
 		return best
 	}
-	c.neighbours()
+	w.Neighbours()
 	// Its flows are made by tc, from packets with right sums, like all others.
-	first := restorer(c.t, f, ebpf.SchedCLS, open("plane_ingress"))
+	first := restorer(w.T, f, course.TC, open("plane_ingress"))
 	for range 4 {
-		run(first, established, 7)
+		run(first, course.Flows, 7)
 		time.Sleep(20 * time.Millisecond)
 	}
 	want := uint32(7) // TC_ACT_REDIRECT
-	if c.fast {
+	if w.fast {
 		want = 4 // XDP_REDIRECT
 	}
-	c.once = c.once && !c.fast
-	whole := run(restorer(c.t, f, kind, open(name)), 1<<18, want)
-	return whole - run(restorer(c.t, f, kind, nil), 1<<18, 2)
+	w.once = w.once && !w.fast
+	whole := run(restorer(w.T, f, hook, open(name)), 1<<18, want)
+	return whole - run(restorer(w.T, f, hook, nil), 1<<18, 2)
 }
 
 // testRuns runs a program n times and returns what one took in nanoseconds.
-func (c *course) testRuns(p *ebpf.Program, frame []byte, n int, want uint32) float64 {
+func (w *way) testRuns(p *ebpf.Program, frame []byte, n int, want uint32) float64 {
 	repeat := n
-	if c.once {
+	if w.once {
 		repeat = 1
 	}
 	total := time.Duration(0)
 	for range n / repeat {
 		v, took, err := p.Benchmark(frame, repeat, nil)
 		if err != nil || v != want {
-			c.t.Fatalf("%s: test run: verdict %d: %v", c.name, v, err)
+			w.T.Fatalf("%s: test run: verdict %d: %v", w.Name, v, err)
 		}
 		total += took
 	}
