@@ -15,7 +15,7 @@ import (
 
 const (
 	// layoutVersion changes with anything in bpf/layout.h or in how it is used.
-	layoutVersion = 2
+	layoutVersion = 3
 
 	blockSize   = 256  // destinations in a block
 	maxBlocks   = 1024 // 262144 destinations
@@ -125,6 +125,7 @@ type settings struct {
 	listening                     uint32
 	alive                         uint32
 	timeout                       [16]uint32
+	recent, notes                 uint32
 }
 
 type flowRecord struct {

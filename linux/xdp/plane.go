@@ -146,7 +146,11 @@ func (p *Plane) openTables(cookie uint64) error {
 	}
 	switch {
 	case p.settings.version == 0:
-		p.settings.begin(cookie, p.options.TableSize)
+		cpus, err := ebpf.PossibleCPU()
+		if err != nil {
+			return fmt.Errorf("xdp: counting processors: %w", err)
+		}
+		p.settings.begin(cookie, p.options.TableSize, int(p.maps[programMapPlaneRecent].MaxEntries())/cpus)
 	case p.settings.version != layoutVersion || p.settings.netns != cookie:
 		return errLayout
 	}
@@ -191,7 +195,7 @@ func (p *Plane) mapAll() error {
 }
 
 // begin fills in the settings of a new plane.
-func (s *settings) begin(cookie uint64, size int) {
+func (s *settings) begin(cookie uint64, size, places int) {
 	var res unix.Timespec
 	// The coarse clock goes by ticks.
 	unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &res)
@@ -199,6 +203,8 @@ func (s *settings) begin(cookie uint64, size int) {
 	s.netns = cookie
 	s.tableSize = uint32(size)
 	s.alive = s.ticks(AliveEvery)
+	s.recent = s.ticks(recent)
+	s.notes = uint32(places)
 	for state, d := range defaultTimeouts {
 		s.timeout[state] = s.ticks(d)
 	}

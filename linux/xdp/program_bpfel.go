@@ -21,6 +21,7 @@ const (
 	programMapPlaneClock        = "plane_clock"
 	programMapPlaneCounts       = "plane_counts"
 	programMapPlaneDests        = "plane_dests"
+	programMapPlaneEpochs       = "plane_epochs"
 	programMapPlaneEvents       = "plane_events"
 	programMapPlaneFates        = "plane_fates"
 	programMapPlaneFlows4       = "plane_flows4"
@@ -34,6 +35,7 @@ const (
 	programMapPlaneLessons      = "plane_lessons"
 	programMapPlaneProbe        = "plane_probe"
 	programMapPlaneProven       = "plane_proven"
+	programMapPlaneRecent       = "plane_recent"
 	programMapPlaneServices     = "plane_services"
 	programMapPlaneSettings     = "plane_settings"
 	programMapPlaneTurns        = "plane_turns"
@@ -110,6 +112,7 @@ type programMapSpecs struct {
 	PlaneClock        *ebpf.MapSpec `ebpf:"plane_clock"`
 	PlaneCounts       *ebpf.MapSpec `ebpf:"plane_counts"`
 	PlaneDests        *ebpf.MapSpec `ebpf:"plane_dests"`
+	PlaneEpochs       *ebpf.MapSpec `ebpf:"plane_epochs"`
 	PlaneEvents       *ebpf.MapSpec `ebpf:"plane_events"`
 	PlaneFates        *ebpf.MapSpec `ebpf:"plane_fates"`
 	PlaneFlows4       *ebpf.MapSpec `ebpf:"plane_flows4"`
@@ -123,6 +126,7 @@ type programMapSpecs struct {
 	PlaneLessons      *ebpf.MapSpec `ebpf:"plane_lessons"`
 	PlaneProbe        *ebpf.MapSpec `ebpf:"plane_probe"`
 	PlaneProven       *ebpf.MapSpec `ebpf:"plane_proven"`
+	PlaneRecent       *ebpf.MapSpec `ebpf:"plane_recent"`
 	PlaneServices     *ebpf.MapSpec `ebpf:"plane_services"`
 	PlaneSettings     *ebpf.MapSpec `ebpf:"plane_settings"`
 	PlaneTurns        *ebpf.MapSpec `ebpf:"plane_turns"`
@@ -159,6 +163,7 @@ type programMaps struct {
 	PlaneClock        *ebpf.Map `ebpf:"plane_clock"`
 	PlaneCounts       *ebpf.Map `ebpf:"plane_counts"`
 	PlaneDests        *ebpf.Map `ebpf:"plane_dests"`
+	PlaneEpochs       *ebpf.Map `ebpf:"plane_epochs"`
 	PlaneEvents       *ebpf.Map `ebpf:"plane_events"`
 	PlaneFates        *ebpf.Map `ebpf:"plane_fates"`
 	PlaneFlows4       *ebpf.Map `ebpf:"plane_flows4"`
@@ -172,6 +177,7 @@ type programMaps struct {
 	PlaneLessons      *ebpf.Map `ebpf:"plane_lessons"`
 	PlaneProbe        *ebpf.Map `ebpf:"plane_probe"`
 	PlaneProven       *ebpf.Map `ebpf:"plane_proven"`
+	PlaneRecent       *ebpf.Map `ebpf:"plane_recent"`
 	PlaneServices     *ebpf.Map `ebpf:"plane_services"`
 	PlaneSettings     *ebpf.Map `ebpf:"plane_settings"`
 	PlaneTurns        *ebpf.Map `ebpf:"plane_turns"`
@@ -184,6 +190,7 @@ func (m *programMaps) Close() error {
 		m.PlaneClock,
 		m.PlaneCounts,
 		m.PlaneDests,
+		m.PlaneEpochs,
 		m.PlaneEvents,
 		m.PlaneFates,
 		m.PlaneFlows4,
@@ -197,6 +204,7 @@ func (m *programMaps) Close() error {
 		m.PlaneLessons,
 		m.PlaneProbe,
 		m.PlaneProven,
+		m.PlaneRecent,
 		m.PlaneServices,
 		m.PlaneSettings,
 		m.PlaneTurns,

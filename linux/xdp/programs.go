@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"os"
+	"time"
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
@@ -25,8 +26,23 @@ func build() uint64 {
 	return h.Sum64()
 }
 
+// recent is how long a processor's note of a flow that XDP carried stands for the flow (bpf/recent.h).
+const recent = 100 * time.Millisecond
+
+// places is how many places for notes each of so many processors gets, a power of two: room for 64k flows of each, in
+// 2 MB, less where processors are many and so each has fewer of the flows, but never more than 16 MB for all as
+// long as 2048 flows have room.
+func places(cpus, flows int) int {
+	n := 1 << 14
+	for n > 512 && (n*cpus > 1<<17 || n > flows) {
+		n /= 2
+	}
+	return n
+}
+
 // sizes sets how many flows the tables of spec hold.
-func sizes(spec *ebpf.CollectionSpec, flows int) {
+func sizes(spec *ebpf.CollectionSpec, cpus, flows int) {
+	spec.Maps[programMapPlaneRecent].MaxEntries = uint32(cpus * places(cpus, flows))
 	half := min(max(flows/16, 1024), 1<<20)
 	for _, n := range []string{programMapPlaneFlows4, programMapPlaneFlows6} {
 		spec.Maps[n].MaxEntries = uint32(flows)
@@ -140,7 +156,11 @@ func newCollectionSpec(flows int) (*ebpf.CollectionSpec, error) {
 	if err != nil {
 		return nil, fmt.Errorf("xdp: %w", err)
 	}
-	sizes(spec, flows)
+	cpus, err := ebpf.PossibleCPU()
+	if err != nil {
+		return nil, fmt.Errorf("xdp: counting processors: %w", err)
+	}
+	sizes(spec, cpus, flows)
 	return spec, nil
 }
 

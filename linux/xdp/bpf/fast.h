@@ -32,12 +32,12 @@ static __always_inline int plain(const struct flow *f, const __u8 *mac, __u32 if
 	return (f->state == ESTABLISHED || f->state == UDP_STATE) && (__s32)(now - f->told) <= 0;
 }
 
-// ready: may its destination be sent a packet of len bytes by XDP now?
-static __always_inline int ready(const struct dest *d, const struct flow *f, __u32 len, __u32 now)
+// ready: may a flow's destination be sent a packet of len bytes by XDP now?
+static __always_inline int ready(const struct dest *d, int reverse, __u32 len, __u32 now)
 {
-	if (d->generation != f->generation || (d->flags & (IN_USE | GONE | HERE)) != IN_USE)
+	if ((d->flags & (IN_USE | GONE | HERE)) != IN_USE)
 		return 0;
-	if (f->flags & REVERSE)
+	if (reverse)
 		return 1;
 	if (!ahead(d->fresh_until, now) || len > d->mtu)
 		return 0;
@@ -47,14 +47,6 @@ static __always_inline int ready(const struct dest *d, const struct flow *f, __u
 static __always_inline __be16 mend(__be16 sum, __u32 old, __u32 new)
 {
 	return ~fold((__u64)(__u16)~sum + (__u32)~old + new);
-}
-
-static __always_inline int depart(struct flow *f, __u32 now)
-{
-	if (f->last != now)
-		f->last = now;
-	count(BY_XDP);
-	return 1;
 }
 
 // sum_at finds the transport sum of a packet whose transport header is at l4; 0: it has none, or is cut.
@@ -136,10 +128,13 @@ static __always_inline int fast4(struct xdp_md *ctx, struct ethhdr *eth, void *e
 {
 	struct ip4 *ip = (void *)(eth + 1);
 	struct transport *t = (void *)(ip + 1);
-	__u32 now = (__u32)bpf_jiffies64(), len, ifindex, dest;
+	__u32 now = (__u32)bpf_jiffies64(), len, ifindex, dest, h, then;
+	struct settings *s = settings();
 	struct key4 k = {};
-	struct flow *f;
+	const struct note *n;
+	struct flow *f = 0;
 	struct dest *d;
+	int reverse = 0;
 	__be16 *sum;
 
 	if ((void *)t + 8 > end || ip->version_ihl != 0x45 || ip->frag & bpf_htons(0x3fff) || ip->ttl <= 1)
@@ -155,9 +150,26 @@ static __always_inline int fast4(struct xdp_md *ctx, struct ethhdr *eth, void *e
 	k.sport = t->sport;
 	k.dport = t->dport;
 	k.proto = ip->proto;
-	f = bpf_map_lookup_elem(&plane_flows4, &k);
-	if (!f || !plain(f, eth->h_dest, ctx->ingress_ifindex, now))
+	if (!s)
 		return XDP_PASS;
+	h = recent_hash(&k);
+	then = epoch(h);
+	n = note_of(s, h, then, &k, now);
+	if (n && by_way(n, eth->h_dest, ctx->ingress_ifindex)) {
+		dest = n->dest;
+		d = dest_at(dest);
+		if (!d || (__u16)d->generation != n->generation)
+			return XDP_PASS;
+	} else {
+		f = bpf_map_lookup_elem(&plane_flows4, &k);
+		if (!f || !plain(f, eth->h_dest, ctx->ingress_ifindex, now))
+			return XDP_PASS;
+		dest = f->dest;
+		d = dest_at(dest);
+		if (!d || d->generation != f->generation)
+			return XDP_PASS;
+		reverse = !!(f->flags & REVERSE);
+	}
 	len = bpf_ntohs(ip->len);
 	BOUND(len, 65536);
 	if (len < 28 || (void *)ip + len > end)
@@ -168,13 +180,11 @@ static __always_inline int fast4(struct xdp_md *ctx, struct ethhdr *eth, void *e
 		if (fold((__u64)w[0] + w[1] + w[2] + w[3] + w[4]) != 0xffff)
 			return XDP_PASS;
 	}
-	dest = f->dest;
-	d = dest_at(dest);
-	if (!d || !ready(d, f, len + (d->method == TUNNEL ? wrap_length(d) : 0), now) || !lease_open(d->lease))
+	if (!ready(d, reverse, len + (d->method == TUNNEL ? wrap_length(d) : 0), now) || !lease_open(d->lease))
 		return XDP_PASS;
 	ifindex = d->ifindex;
-	if (f->flags & REVERSE || d->method == NAT) {
-		int out = f->flags & REVERSE;
+	if (reverse || d->method == NAT) {
+		int out = f && reverse;
 		__be32 old = out ? ip->src : ip->dst, new = out ? f->virt.word[3] : d->addr.word[3];
 		__be16 port = out ? f->vport : d->port ? d->port : t->dport, before = out ? t->sport : t->dport;
 
@@ -199,21 +209,26 @@ static __always_inline int fast4(struct xdp_md *ctx, struct ethhdr *eth, void *e
 	// One less to live: the first byte of a big-endian word.
 	ip->sum = mend(ip->sum, bpf_htons((__u16)ip->ttl << 8), bpf_htons((__u16)(ip->ttl - 1) << 8));
 	ip->ttl--;
-	if (f->flags & REVERSE) {
+	if (reverse) {
 		count_out(dest, len);
 	} else {
 		count_in(dest, len, 0);
 		if (d->method == TUNNEL) {
-			__u32 h = spread(k.src, k.dst, k.sport, k.dport);
+			__u32 port = spread(k.src, k.dst, k.sport, k.dport);
 
-			if (!(d->family == 4 ? wrapped4(ctx, d, 4, ip->tos, !!(ip->frag & bpf_htons(0x4000)), h, len) :
-					       wrapped6(ctx, d, 4, h, len)))
+			if (!(d->family == 4 ? wrapped4(ctx, d, 4, ip->tos, !!(ip->frag & bpf_htons(0x4000)), port, len) :
+					       wrapped6(ctx, d, 4, port, len)))
 				return XDP_DROP;
 		} else {
 			__builtin_memcpy(eth, d->mac, 12);
 		}
 	}
-	depart(f, now);
+	if (f) {
+		if (!reverse && now - f->last < s->recent)
+			write_note(s, h, then, &k, f, now);
+		f->last = now;
+	}
+	count(BY_XDP);
 	return bpf_redirect(ifindex, 0);
 }
 
@@ -275,7 +290,7 @@ static __always_inline int fast6(struct xdp_md *ctx, struct ethhdr *eth, void *e
 		return XDP_PASS;
 	dest = f->dest;
 	d = dest_at(dest);
-	if (!d || !ready(d, f, len + (d->method == TUNNEL ? wrap_length(d) : 0), now) || !lease_open(d->lease))
+	if (!d || d->generation != f->generation || !ready(d, f->flags & REVERSE, len + (d->method == TUNNEL ? wrap_length(d) : 0), now) || !lease_open(d->lease))
 		return XDP_PASS;
 	ifindex = d->ifindex;
 	if (f->flags & REVERSE || d->method == NAT) {
@@ -313,7 +328,9 @@ static __always_inline int fast6(struct xdp_md *ctx, struct ethhdr *eth, void *e
 			__builtin_memcpy(eth, d->mac, 12);
 		}
 	}
-	depart(f, now);
+	if (f->last != now)
+		f->last = now;
+	count(BY_XDP);
 	return bpf_redirect(ifindex, 0);
 }
 

@@ -6,6 +6,7 @@
 #define EVENKEEL_FLOW_H
 
 #include "packet.h"
+#include "recent.h"
 
 enum event_kind { EVENT_ESTABLISHED, EVENT_CLOSED, EVENT_ALIVE };
 
@@ -27,6 +28,16 @@ static __always_inline void key6_of(struct key6 *k, const struct tuple *t)
 	k->dport = t->dport;
 	k->proto = t->proto;
 	k->zero[0] = k->zero[1] = k->zero[2] = 0;
+}
+
+// There are notes about remembered flows only.
+static __always_inline void changed_flows(const struct key4 *k)
+{
+	end_epoch(k);
+}
+
+static __always_inline void changed_half(const struct key4 *k)
+{
 }
 
 // The tables are named by programs, not pointed to, so each has functions of its own. None is
@@ -51,9 +62,12 @@ static __always_inline void key6_of(struct key6 *k, const struct tuple *t)
 	{                                                                                                  \
 		if (t->family == 4) {                                                                      \
 			struct key4 k;                                                                     \
+			int failed;                                                                        \
                                                                                                            \
 			key4_of(&k, t);                                                                    \
-			return bpf_map_update_elem(&plane_##table##4, &k, f, how);                         \
+			failed = bpf_map_update_elem(&plane_##table##4, &k, f, how);                       \
+			changed_##table(&k);                                                               \
+			return failed;                                                                     \
 		} else {                                                                                   \
 			struct key6 k;                                                                     \
                                                                                                            \
@@ -66,9 +80,12 @@ static __always_inline void key6_of(struct key6 *k, const struct tuple *t)
 	{                                                                                                  \
 		if (t->family == 4) {                                                                      \
 			struct key4 k;                                                                     \
+			int failed;                                                                        \
                                                                                                            \
 			key4_of(&k, t);                                                                    \
-			return bpf_map_delete_elem(&plane_##table##4, &k);                                 \
+			failed = bpf_map_delete_elem(&plane_##table##4, &k);                               \
+			changed_##table(&k);                                                               \
+			return failed;                                                                     \
 		} else {                                                                                   \
 			struct key6 k;                                                                     \
                                                                                                            \
@@ -143,10 +160,16 @@ static __always_inline void timeout_of(struct flow *f, __u32 state)
 
 // shift keeps a destination's counts right when a remembered flow changes its state. Only
 // whoever changed the state calls it.
-static __always_inline void shift(struct dest *d, __u32 old, __u32 new)
+static __always_inline void shift(struct dest *d, __u32 old, __u32 new, const struct tuple *t)
 {
+	struct key4 k;
+
 	if (old == DEAD || (old == ESTABLISHED) == (new == ESTABLISHED))
 		return;
+	if (old == ESTABLISHED && t->family == 4) {
+		key4_of(&k, t);
+		end_epoch(&k);
+	}
 	if (new == ESTABLISHED) {
 		__sync_fetch_and_add(&d->active, 1);
 		__sync_fetch_and_add(&d->inactive, -1);
@@ -198,7 +221,7 @@ static __always_inline void move(struct flow *f, struct dest *d, __u32 side, __u
 	timeout_of(f, new);
 	if (half)
 		return;
-	shift(d, old, new);
+	shift(d, old, new, t);
 	if (old == ESTABLISHED)
 		tell(EVENT_CLOSED, t, f, now);
 }

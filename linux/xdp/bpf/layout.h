@@ -170,6 +170,31 @@ struct settings {
 	__u32 listening;   // until when events are wanted, 0: not
 	__u32 alive;       // between two events of a busy flow
 	__u32 timeout[16]; // by state
+	__u32 recent;      // how long a note is true
+	__u32 notes;       // places for notes of each CPU, a power of two
+};
+
+// What a CPU notes of an IPv4 flow it carried by XDP, half a line of the cache. As long as it is true, it stands for
+// the flow: established, checked and not REVERSE.
+struct note {
+	__be32 src, dst;
+	__be16 sport, dport;
+	__u32 dest : 24, proto : 8;
+	__u32 until;             // when it is no longer true; 0: it is about nothing
+	__u16 epoch, generation; // the low halves
+	__u16 arrives;
+	__u8 mac[6];
+};
+
+#define NOTES 4 // in a place
+#define EPOCHS 4096
+
+struct notes {
+	struct note note[NOTES];
+};
+
+struct epochs {
+	__u32 at[EPOCHS];
 };
 
 // What a self-test waits for: an answer that came by XDP to a question that left by XDP.
@@ -226,6 +251,22 @@ struct {
 	__type(key, struct key6);
 	__type(value, struct flow);
 } plane_flows6 SEC(".maps");
+
+// Each CPU has its own places, one after the other. Mapped memory begins with a page, so that a note is in one line.
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__uint(map_flags, BPF_F_MMAPABLE);
+	__type(key, __u32);
+	__type(value, struct notes);
+} plane_recent SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct epochs);
+} plane_epochs SEC(".maps");
 
 // Half-open flows: what one packet claimed. A flood of them only pushes others of their kind out.
 struct {

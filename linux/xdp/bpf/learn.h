@@ -31,7 +31,7 @@ static __noinline int learn_flow(struct learnt *l, struct tuple *t, __u32 now)
 		if (here->dest == l->dest && here->generation == d->generation) {
 			old = here->state;
 			if (old != f.state && __sync_val_compare_and_swap(&here->state, old, f.state) == old) {
-				shift(d, old, f.state);
+				shift(d, old, f.state, t);
 				timeout_of(here, f.state);
 			}
 			return LESSON_KNOWN;

@@ -78,6 +78,15 @@ static __always_inline int same(const struct address *a, const struct address *b
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->word[3] == b->word[3];
 }
 
+static __always_inline __u64 mix(__u64 h)
+{
+	h ^= h >> 33;
+	h *= 0xff51afd7ed558ccdULL;
+	h ^= h >> 33;
+	h *= 0xc4ceb9fe1a85ec53ULL;
+	return h ^ h >> 33;
+}
+
 static __always_inline void count(__u32 fate)
 {
 	__u64 *n = bpf_map_lookup_elem(&plane_fates, &fate);

@@ -26,6 +26,7 @@ char _license[] SEC("license") = "GPL";
 #include "layout.h"
 #include "packet.h"
 #include "lease.h"
+#include "recent.h"
 #include "flow.h"
 #include "schedule.h"
 #include "decide.h"

@@ -65,15 +65,6 @@ static __always_inline __u32 place(const struct choice *c, __u32 slot)
 	return word(c->service, 1 + c->n + slot / 4) >> (slot % 4 * 16) & 0xffff;
 }
 
-static __always_inline __u64 mix(__u64 h)
-{
-	h ^= h >> 33;
-	h *= 0xff51afd7ed558ccdULL;
-	h ^= h >> 33;
-	h *= 0xc4ceb9fe1a85ec53ULL;
-	return h ^ h >> 33;
-}
-
 // hash depends on the client and the service's address only, so that two directors agree.
 static __always_inline __u64 hash(const struct packet *p, const struct service *s)
 {
