@@ -45,7 +45,7 @@ func wordSum(b []byte) (sum int32) {
 
 // write gives the instructions that put the next flow's whole header at R7, because live frames come back with what
 // was done to them the time before. R7 to R8 is the frame; R9 is used up, with timed R6 too. state counts what was sent; with timed, it
-// holds when the first and the last packet whose number is a multiple of stride were written.
+// holds when the first and the last packet were written whose number is a multiple of stride and not below From.
 func (f flows) write(state *ebpf.Map, timed bool) asm.Instructions {
 	h := f.header()
 	native := binary.NativeEndian
@@ -60,6 +60,7 @@ func (f flows) write(state *ebpf.Map, timed bool) asm.Instructions {
 	)
 	if timed {
 		add(asm.Mov.Reg(asm.R1, asm.R9), asm.And.Imm(asm.R1, stride-1), asm.JNE.Imm(asm.R1, 0, "untimed"),
+			asm.LoadMem(asm.R1, asm.R0, 24, asm.DWord), asm.JLT.Reg(asm.R9, asm.R1, "untimed"),
 			asm.Mov.Reg(asm.R6, asm.R0), asm.FnKtimeGetNs.Call(), asm.StoreMem(asm.R6, 16, asm.R0, asm.DWord),
 			asm.LoadMem(asm.R1, asm.R6, 8, asm.DWord), asm.JNE.Imm(asm.R1, 0, "untimed"), asm.StoreMem(asm.R6, 8, asm.R0, asm.DWord))
 	}
@@ -91,12 +92,12 @@ func (f flows) write(state *ebpf.Map, timed bool) asm.Instructions {
 const stride = 256
 
 // progress is what a generator has done: numbers of packets, instants in nanoseconds.
-type progress struct{ Sent, First, Last uint64 }
+type progress struct{ Sent, First, Last, From uint64 }
 
 // generator sends a frame of the next flow out of an interface at each run.
 func generator(t testing.TB, f flows, ifindex int) (prog *ebpf.Program, sent *ebpf.Map) {
 	t.Helper()
-	sent = course.Array(t, 24, 1)
+	sent = course.Array(t, 32, 1)
 	code := append(course.XDP.Window(asm.R1), f.write(sent, true)...)
 	code = append(code, asm.Mov.Imm(asm.R1, int32(ifindex)), asm.Mov.Imm(asm.R2, 0), asm.FnRedirect.Call(), asm.Return(),
 		asm.Mov.Imm(asm.R0, 1).WithSymbol("bad"), asm.Return())
@@ -129,7 +130,7 @@ func restorer(t testing.TB, f flows, hook course.Hook, tail *ebpf.Program) *ebpf
 	again := hook.Window(asm.R6)
 	again[0] = again[0].WithSymbol("whole")
 	code = append(code, again...)
-	code = append(code, f.write(course.Array(t, 24, 1), false)...)
+	code = append(code, f.write(course.Array(t, 32, 1), false)...)
 	code = append(code, asm.Mov.Reg(asm.R1, asm.R6), asm.LoadMapPtr(asm.R2, jump.FD()), asm.Mov.Imm(asm.R3, 0), asm.FnTailCall.Call(),
 		asm.Mov.Imm(asm.R0, 99).WithSymbol("bad"), asm.Return())
 	return hook.Load(t, code)
