@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -102,7 +103,7 @@ func (a *args) missing(what string) {
 // fail reports what neither we nor the reference take.
 func (a *args) fail(pos config.Position, code, message, hint string) {
 	if !a.failed {
-		a.report.bad(pos, code, message, hint)
+		a.report.Bad(pos, code, message, hint)
 	}
 	a.failed = true
 }
@@ -115,7 +116,7 @@ func (a *args) bad(w word, wanted string) {
 // refuse reports a value that the reference takes and we do not.
 func (a *args) refuse(w word, code, wanted, hint string) {
 	if !a.failed {
-		a.report.refuse(w.pos, code, fmt.Sprintf("%s %s: %s", a.name, q(w.text), wanted), hint)
+		a.report.Refuse(w.pos, code, fmt.Sprintf("%s %s: %s", a.name, q(w.text), wanted), hint)
 	}
 	a.failed = true
 }
@@ -127,8 +128,8 @@ func (a *args) unsupported(w word, why string) {
 
 // oneOf reports a word that is none of the list, naming the nearest.
 func (a *args) oneOf(w word, list ...string) {
-	if near := nearestOf(w.text, list); near != "" {
-		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: unknown word %s", a.name, q(w.text)), didYouMean(near))
+	if near := verdict.Nearest(w.text, list); near != "" {
+		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: unknown word %s", a.name, q(w.text)), verdict.DidYouMean(near))
 		return
 	}
 	a.bad(w, "must be one of "+strings.Join(list, ", "))
@@ -140,7 +141,7 @@ func (a *args) done() bool {
 		w := a.list[a.at]
 		message := fmt.Sprintf("%s after %s is not read", q(w.text), q(a.name))
 		if a.k.loose {
-			a.report.warn(w.pos, "extra-word", message, "")
+			a.report.Warn(w.pos, "extra-word", message, "")
 		} else {
 			a.fail(w.pos, "extra-word", message, "")
 		}
@@ -220,7 +221,7 @@ func (a *args) durationIn(w word, least, plain time.Duration) time.Duration {
 		return 0
 	}
 	if unitEnd < len(rest) {
-		a.report.warn(w.at(digits+unitEnd), "bad-time", fmt.Sprintf("%s %s: %s after the time is not read", a.name, q(w.text), q(rest[unitEnd:])), "write one unit only")
+		a.report.Warn(w.at(digits+unitEnd), "bad-time", fmt.Sprintf("%s %s: %s after the time is not read", a.name, q(w.text), q(rest[unitEnd:])), "write one unit only")
 	}
 	if err != nil || n > int64(maxDuration/unit) {
 		a.fail(w.pos, "out-of-range", fmt.Sprintf("%s %s: is longer than 2147483647 ms (24.8 days)", a.name, q(w.text)), "")
@@ -250,7 +251,7 @@ func (a *args) pattern(w word, fold bool) config.Pattern {
 	}
 	var se *syntax.Error
 	if errors.As(err, &se) && (se.Code == syntax.ErrInvalidPerlOp || se.Code == syntax.ErrInvalidEscape || se.Code == syntax.ErrInvalidRepeatOp || se.Code == syntax.ErrInvalidRepeatSize) {
-		a.refuse(w, "bad-pattern", fmt.Sprintf("is a regular expression that is not supported: %s: %s", se.Code, bare(se.Expr)), "write it without look-around, backreferences and possessive repetition")
+		a.refuse(w, "bad-pattern", fmt.Sprintf("is a regular expression that is not supported: %s: %s", se.Code, verdict.Bare(se.Expr)), "write it without look-around, backreferences and possessive repetition")
 		return nil
 	}
 	reason := err.Error()
@@ -323,7 +324,7 @@ func (a *args) language(words []word, err error) {
 	a.failed = true
 	var e *sample.Error
 	if !errors.As(err, &e) {
-		a.report.bad(a.head.pos, "rule", fmt.Sprintf("%s: %v", a.name, err), "")
+		a.report.Bad(a.head.pos, "rule", fmt.Sprintf("%s: %v", a.name, err), "")
 		return
 	}
 	pos := a.head.pos
@@ -332,9 +333,9 @@ func (a *args) language(words []word, err error) {
 	} else if len(words) > 0 {
 		pos = words[len(words)-1].pos
 	}
-	add, code := a.report.bad, "rule"
+	add, code := a.report.Bad, "rule"
 	if e.Unsupported {
-		add, code = a.report.refuse, "not-supported"
+		add, code = a.report.Refuse, "not-supported"
 	}
 	add(pos, code, a.name+": "+e.Message, e.Hint)
 }
@@ -362,7 +363,7 @@ func (a *args) condition(point sample.Place) *sample.Condition {
 	}
 	c, warnings, err := a.draft.acls.ParseCondition(texts, a.front(point))
 	for _, text := range warnings {
-		a.report.warn(words[0].pos, "condition", a.name+": "+text, "")
+		a.report.Warn(words[0].pos, "condition", a.name+": "+text, "")
 	}
 	if err != nil {
 		a.language(words, err)

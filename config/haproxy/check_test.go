@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 func TestCheck(t *testing.T) {
@@ -137,7 +138,7 @@ func TestManyLines(t *testing.T) {
 // TestFloodIsBounded: a file that is not one at all is refused in few words and soon.
 func TestFloodIsBounded(t *testing.T) {
 	_, diags := Parse([]File{{"f", bytes.Repeat([]byte("xyzzy plugh {\n"), 200_000)}}, Options{})
-	if len(diags) == 0 || len(diags) > maxFindings+1 || !config.HasErrors(diags) {
+	if len(diags) == 0 || len(diags) > verdict.Most+1 || !config.HasErrors(diags) {
 		t.Errorf("%d diagnostics", len(diags))
 	}
 }

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // branch is one open .if: whether its lines count now, whether any branch has counted, and whether .else was seen.
@@ -41,23 +43,23 @@ func (r *reader) directive(words []word) {
 	case ".notice", ".warning", ".alert", ".diag":
 		r.say(head, rest)
 	default:
-		near := nearestOf(head.text, []string{".if", ".elif", ".else", ".endif", ".notice", ".warning", ".alert", ".diag"})
-		r.report.bad(head.pos, "unknown-word", "unknown directive "+q(head.text), didYouMean(near))
+		near := verdict.Nearest(head.text, []string{".if", ".elif", ".else", ".endif", ".notice", ".warning", ".alert", ".diag"})
+		r.report.Bad(head.pos, "unknown-word", "unknown directive "+q(head.text), verdict.DidYouMean(near))
 	}
 }
 
 // turn carries out .elif, .else and .endif.
 func (r *reader) turn(head word, rest []word) {
 	if len(r.branches) == 0 {
-		r.report.bad(head.pos, "condition", fmt.Sprintf("%s without an .if before it", q(head.text)), "")
+		r.report.Bad(head.pos, "condition", fmt.Sprintf("%s without an .if before it", q(head.text)), "")
 		return
 	}
 	b := &r.branches[len(r.branches)-1]
 	if head.text != ".elif" && len(rest) > 0 {
-		r.report.bad(rest[0].pos, "extra-word", fmt.Sprintf("%s after %s", q(rest[0].text), q(head.text)), "")
+		r.report.Bad(rest[0].pos, "extra-word", fmt.Sprintf("%s after %s", q(rest[0].text), q(head.text)), "")
 	}
 	if head.text != ".endif" && b.elseSeen {
-		r.report.bad(head.pos, "condition", fmt.Sprintf("%s after .else", q(head.text)), "")
+		r.report.Bad(head.pos, "condition", fmt.Sprintf("%s after .else", q(head.text)), "")
 		return
 	}
 	switch head.text {
@@ -75,7 +77,7 @@ func (r *reader) turn(head word, rest []word) {
 // endBranches reports the .if left open at the end of a file.
 func (r *reader) endBranches() {
 	for _, b := range slices.Backward(r.branches) {
-		r.report.bad(b.line.pos, "condition", "this .if has no .endif", "")
+		r.report.Bad(b.line.pos, "condition", "this .if has no .endif", "")
 	}
 	r.branches = nil
 }
@@ -83,18 +85,18 @@ func (r *reader) endBranches() {
 // say prints the message of .notice, .warning and .alert.
 func (r *reader) say(head word, rest []word) {
 	if len(rest) > 1 {
-		r.report.bad(rest[1].pos, "extra-word", fmt.Sprintf("%s after the message of %s", q(rest[1].text), q(head.text)), "put the message in quotes")
+		r.report.Bad(rest[1].pos, "extra-word", fmt.Sprintf("%s after the message of %s", q(rest[1].text), q(head.text)), "put the message in quotes")
 		return
 	}
 	text := ""
 	if len(rest) == 1 {
-		text = bare(rest[0].text)
+		text = verdict.Bare(rest[0].text)
 	}
 	switch head.text {
 	case ".alert":
-		r.report.bad(head.pos, "alert", "the file says: "+text, "")
+		r.report.Bad(head.pos, "alert", "the file says: "+text, "")
 	case ".warning", ".notice":
-		r.report.warn(head.pos, "notice", "the file says: "+text, "")
+		r.report.Warn(head.pos, "notice", "the file says: "+text, "")
 	}
 }
 
@@ -115,9 +117,9 @@ func (r *reader) holds(head word, words []word) bool {
 		p.fail(fmt.Sprintf("unexpected %s after the condition", q(p.text[p.at:])), false)
 	}
 	if p.problem != "" {
-		add := r.report.bad
+		add := r.report.Bad
 		if p.unsupported {
-			add = r.report.refuse
+			add = r.report.Refuse
 		}
 		add(words[0].pos, "condition", head.text+": "+p.problem, "")
 		return false
@@ -214,7 +216,7 @@ func (p *predicate) call(name string) bool {
 		"openssl_version_atleast", "openssl_version_before", "ssllib_name_startswith", "awslc_api_atleast", "awslc_api_before"}
 	if !slices.Contains(known, name) {
 		problem := "unknown condition " + q(name)
-		if near := nearestOf(name, known); near != "" {
+		if near := verdict.Nearest(name, known); near != "" {
 			problem += ", did you mean " + q(near) + "?"
 		}
 		p.fail(problem, false)

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // Options say how files are read. The zero value reads from disk, by our own verdict.
@@ -153,13 +154,13 @@ func reason(err error) error {
 // Parse reads the texts of files as one configuration. It gives back everything there is to
 // say, in order of position within each file, and a Proxying if none of it is an error.
 func Parse(files []File, opts Options) (*config.Proxying, []config.Diagnostic) {
-	r := newReader(opts.withDefaults(), &report{})
+	r := newReader(opts.withDefaults(), &verdict.Report{})
 	for _, f := range files {
 		r.read(f)
 	}
 	out := r.proxying()
-	diags := r.report.diagnostics(opts.Strict)
-	if r.report.errors > 0 || config.HasErrors(diags) {
+	diags := r.report.Diagnostics(opts.Strict)
+	if r.report.Failed() || config.HasErrors(diags) {
 		return nil, diags
 	}
 	return out, diags

@@ -2,9 +2,11 @@ package haproxy
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // word is one word of a line, with quotes and escapes taken away.
@@ -37,7 +39,7 @@ type scanner struct {
 	text   string
 	at     int
 	pos    config.Position
-	report *report
+	report *verdict.Report
 	// variable gives the value of a variable and whether it is set.
 	variable func(name string) (string, bool)
 	words    []word
@@ -51,7 +53,7 @@ func (s *scanner) place(at int) config.Position {
 }
 
 func (s *scanner) wrong(at int, code, message, hint string) {
-	s.report.bad(s.place(at), code, message, hint)
+	s.report.Bad(s.place(at), code, message, hint)
 	s.bad = true
 }
 
@@ -77,7 +79,7 @@ func (s *scanner) scan() ([]word, bool) {
 	}
 	if len(s.words) > maxWords && !s.bad {
 		// Differs from HAProxy: a line may have any number of words. 2.6 refuses more than 64.
-		s.report.strictOnly(s.words[maxWords].pos, "too-many-words", fmt.Sprintf("haproxy reads %d words of a line, this one has %d", maxWords, len(s.words)), "write several lines")
+		s.report.StrictOnly(s.words[maxWords].pos, "too-many-words", fmt.Sprintf("haproxy reads %d words of a line, this one has %d", maxWords, len(s.words)), "write several lines")
 	}
 	return s.words, !s.bad
 }
@@ -192,7 +194,7 @@ func (s *scanner) expand() []string {
 	if strings.HasPrefix(rest, "-") {
 		if end := strings.IndexByte(rest, '}'); end > 0 {
 			// Differs from HAProxy: ${NAME-default} is understood, as in 2.8. 2.6 misses the brace.
-			s.report.strictOnly(s.place(at), "variable-default", "haproxy 2.6 has no default values of variables", "")
+			s.report.StrictOnly(s.place(at), "variable-default", "haproxy 2.6 has no default values of variables", "")
 			if !set || value == "" {
 				value = rest[1:end]
 			}
@@ -226,3 +228,6 @@ func unhex(c byte) byte {
 	}
 	return c | 0x20 - 'a' + 10
 }
+
+// q quotes a word of the file for a message, so that odd bytes cannot hurt a terminal.
+func q(s string) string { return strconv.Quote(s) }

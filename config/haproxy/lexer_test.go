@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 func TestWords(t *testing.T) {
@@ -47,7 +48,7 @@ func TestWords(t *testing.T) {
 		{"a\x00b", nil, "nul-byte"},
 		{`"${.LINE}"`, []string{"7"}, ""},
 	} {
-		r := &report{}
+		r := &verdict.Report{}
 		s := scanner{text: test.line, pos: config.Position{File: "f", Line: 7, Col: 1}, report: r, variable: func(name string) (string, bool) {
 			if name == ".LINE" {
 				return "7", true
@@ -61,8 +62,8 @@ func TestWords(t *testing.T) {
 			got = append(got, w.text)
 		}
 		code := ""
-		if len(r.findings) > 0 && !ok {
-			code = r.findings[0].Code
+		if diags := r.Diagnostics(true); len(diags) > 0 && !ok {
+			code = diags[0].Code
 		}
 		if ok != (test.code == "") || code != test.code || ok && !slices.Equal(got, test.want) {
 			t.Errorf("%q: %q, %v %q; want %q, %q", test.line, got, ok, code, test.want, test.code)
@@ -72,7 +73,7 @@ func TestWords(t *testing.T) {
 
 // TestColumns: a word's place is where it begins in the line, whatever quotes do to its text.
 func TestColumns(t *testing.T) {
-	s := scanner{text: "\ta  \"b c\"\\ d e", pos: config.Position{Line: 1, Col: 1}, report: &report{}}
+	s := scanner{text: "\ta  \"b c\"\\ d e", pos: config.Position{Line: 1, Col: 1}, report: &verdict.Report{}}
 	words, _ := s.scan()
 	for i, want := range []int{2, 5, 14} {
 		if words[i].pos.Col != want {
@@ -84,7 +85,7 @@ func TestColumns(t *testing.T) {
 func FuzzWords(f *testing.F) {
 	f.Add("a \"b$C${D[*]}${E-f}\" 'g' \\x41 #h")
 	f.Fuzz(func(t *testing.T, line string) {
-		s := scanner{text: line, pos: config.Position{Line: 1, Col: 1}, report: &report{}, variable: func(name string) (string, bool) { return name + " " + name, len(name)%2 == 0 }}
+		s := scanner{text: line, pos: config.Position{Line: 1, Col: 1}, report: &verdict.Report{}, variable: func(name string) (string, bool) { return name + " " + name, len(name)%2 == 0 }}
 		words, _ := s.scan()
 		last := 0
 		for _, w := range words {

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -15,7 +16,7 @@ import (
 // unknown, checks arguments, and keeps what is right until everything has been read.
 type reader struct {
 	opts   Options
-	report *report
+	report *verdict.Report
 	// env holds the variables that setenv and its like have changed; nil: unset.
 	env      map[string]*string
 	line     int
@@ -53,7 +54,7 @@ type global struct {
 	listenSeen  bool // there is a stats socket line or a log-forward section, right or wrong
 }
 
-func newReader(opts Options, r *report) *reader {
+func newReader(opts Options, r *verdict.Report) *reader {
 	return &reader{opts: opts, report: r, env: make(map[string]*string), section: topLevel, resolved: make(map[string]resolution),
 		frontends: make(map[string]*draft), backends: make(map[string]*draft),
 		global: global{ProxyGlobal: config.ProxyGlobal{BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101, LogTag: "haproxy", StatsTimeout: defaultStatsTimeout, StatsMaxConn: 10}}}
@@ -91,12 +92,12 @@ func (r *reader) read(f File) {
 		if r.line == 1 && strings.HasPrefix(s.text, byteOrderMark) {
 			// Differs from HAProxy: a byte order mark at the start of a file is skipped. There it
 			// becomes part of the first word, which is then unknown.
-			r.report.tolerate(s.pos, "byte-order-mark", "the file starts with a UTF-8 byte order mark", "save it without one")
+			r.report.Tolerate(s.pos, "byte-order-mark", "the file starts with a UTF-8 byte order mark", "save it without one")
 			s.at = len(byteOrderMark)
 		}
 		if !found {
 			// Differs from HAProxy: the last line needs no end. There the file is refused.
-			r.report.tolerate(s.place(len(text)), "no-newline", "the last line does not end in a newline", "haproxy refuses such a file")
+			r.report.Tolerate(s.place(len(text)), "no-newline", "the last line does not end in a newline", "haproxy refuses such a file")
 		}
 		words, ok := s.scan()
 		data = rest
@@ -125,7 +126,7 @@ func (r *reader) statement(words []word) {
 	if not || reset {
 		words = words[1:]
 		if len(words) == 0 {
-			r.report.bad(prefix.pos, "missing-value", fmt.Sprintf("%s: a word is missing", q(prefix.text)), "")
+			r.report.Bad(prefix.pos, "missing-value", fmt.Sprintf("%s: a word is missing", q(prefix.text)), "")
 			return
 		}
 	}
@@ -137,7 +138,7 @@ func (r *reader) statement(words []word) {
 	if r.section == topLevel {
 		message := fmt.Sprintf("unknown word %s outside of a section", q(head.text))
 		cure := hint(topLevel, head.text)
-		r.report.bad(head.pos, "unknown-word", message, cure)
+		r.report.Bad(head.pos, "unknown-word", message, cure)
 		return
 	}
 	a := &args{reader: r, head: head, list: words[1:], not: not, reset: reset}
@@ -150,7 +151,7 @@ func (r *reader) untilEmpty(words []word) []word {
 	for i, w := range words {
 		if w.text == "" {
 			if i > 0 {
-				r.report.warn(w.pos, "empty-word", "an empty word ends the line; nothing after it is read", "is a variable not set?")
+				r.report.Warn(w.pos, "empty-word", "an empty word ends the line; nothing after it is read", "is a variable not set?")
 			}
 			return words[:i]
 		}
@@ -193,14 +194,14 @@ func (r *reader) unknown(p place, before string, a *args) {
 	case before != "":
 		message = fmt.Sprintf("unknown word %s after %s", q(a.head.text), q(before))
 	case strings.Contains(a.head.text, "{{") || strings.Contains(a.head.text, "{%"):
-		r.report.bad(a.head.pos, "unknown-word", message, "is this a template that has not been filled in?")
+		r.report.Bad(a.head.pos, "unknown-word", message, "is this a template that has not been filled in?")
 		return
 	}
 	cure := hint(p, a.head.text)
 	if strings.HasSuffix(a.head.text, "{") || len(a.list) > 0 && a.list[len(a.list)-1].text == "{" {
 		cure = "haproxy.cfg has no blocks in braces"
 	}
-	r.report.bad(a.head.pos, "unknown-word", message, cure)
+	r.report.Bad(a.head.pos, "unknown-word", message, cure)
 	a.failed = true
 }
 
@@ -229,7 +230,7 @@ func (r *reader) fits(a *args) bool {
 		return false
 	}
 	// It is read as anywhere else, for mistakes in it are mistakes here, too.
-	r.report.warn(a.head.pos, "misplaced-word", message+" and is ignored", "it belongs in: "+kinds(k.in))
+	r.report.Warn(a.head.pos, "misplaced-word", message+" and is ignored", "it belongs in: "+kinds(k.in))
 	return k.state == done
 }
 
@@ -255,24 +256,24 @@ func (r *reader) announce(a *args) bool {
 		return false
 	case gone:
 		// Differs from HAProxy: words it has given up load with a warning where today's words say the same.
-		r.report.tolerate(a.head.pos, "dead-word", q(a.name)+" is gone from haproxy", "today's word is "+k.instead)
+		r.report.Tolerate(a.head.pos, "dead-word", q(a.name)+" is gone from haproxy", "today's word is "+k.instead)
 	case k.absent != "" && k.state == refused && !a.not:
 		a.fail(a.head.pos, "not-supported", fmt.Sprintf("%s %s, and not supported yet", q(a.name), k.absent), k.why)
 		return false
 	case k.absent != "":
-		r.report.strictOnly(a.head.pos, "absent-word", q(a.name)+" "+k.absent, "")
+		r.report.StrictOnly(a.head.pos, "absent-word", q(a.name)+" "+k.absent, "")
 	}
 	switch k.state {
 	case harmless:
 		if !k.quiet && !a.not {
-			r.report.warn(a.head.pos, "no-effect", q(a.name)+" is known, but has no effect here", k.why)
+			r.report.Warn(a.head.pos, "no-effect", q(a.name)+" is known, but has no effect here", k.why)
 		}
 	case refused:
 		if a.not || a.reset {
 			return false
 		}
 		// Differs from HAProxy: what follows a word that is not supported yet is not judged, and neither are sections of such a kind.
-		r.report.refuse(a.head.pos, "not-supported", q(a.name)+" is known to haproxy, but not supported yet", k.why)
+		r.report.Refuse(a.head.pos, "not-supported", q(a.name)+" is known to haproxy, but not supported yet", k.why)
 		a.failed = true
 		return false
 	}
@@ -302,13 +303,13 @@ func (r *reader) begin(k keyword, head word, rest []word) {
 	a := &args{reader: r, k: k, name: k.word, head: head, list: rest}
 	if k.absent != "" {
 		// A section HAProxy 2.6 does not know is refused by both.
-		r.report.bad(head.pos, "not-supported", fmt.Sprintf("section %s %s, and not supported yet", q(k.word), k.absent), k.why)
+		r.report.Bad(head.pos, "not-supported", fmt.Sprintf("section %s %s, and not supported yet", q(k.word), k.absent), k.why)
 		r.section, r.quiet = place(k.word), true
 		return
 	}
 	switch k.state {
 	case refused:
-		r.report.refuse(head.pos, "not-supported", fmt.Sprintf("section %s is known to haproxy, but not supported yet", q(k.word)), k.why)
+		r.report.Refuse(head.pos, "not-supported", fmt.Sprintf("section %s is known to haproxy, but not supported yet", q(k.word)), k.why)
 		r.section, r.quiet = place(k.word), true
 		r.global.listenSeen = r.global.listenSeen || k.word == "log-forward"
 	default:

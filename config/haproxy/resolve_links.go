@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // backend finds a proxy that has servers by its name.
@@ -23,17 +24,17 @@ func (r *reader) target(d *draft, w word, what string) *config.Proxy {
 				names = append(names, other.name.text)
 			}
 		}
-		r.report.bad(w.pos, "unknown-name", fmt.Sprintf("%s %s: there is no backend %s", p.Kind, p.Name, q(w.text)), didYouMean(nearestOf(w.text, names)))
+		r.report.Bad(w.pos, "unknown-name", fmt.Sprintf("%s %s: there is no backend %s", p.Kind, p.Name, q(w.text)), verdict.DidYouMean(verdict.Nearest(w.text, names)))
 		return nil
 	case b == d:
-		r.report.bad(w.pos, "circle", fmt.Sprintf("%s %s: %s names the section itself", p.Kind, p.Name, what), "")
+		r.report.Bad(w.pos, "circle", fmt.Sprintf("%s %s: %s names the section itself", p.Kind, p.Name, what), "")
 		return nil
 	case p.Mode == config.HTTP && b.proxy.Mode == config.TCP:
-		r.report.bad(w.pos, "mode", fmt.Sprintf("%s %s is in mode http, its %s %s in mode tcp", p.Kind, p.Name, what, w.text), "set the same mode in both")
+		r.report.Bad(w.pos, "mode", fmt.Sprintf("%s %s is in mode http, its %s %s in mode tcp", p.Kind, p.Name, what, w.text), "set the same mode in both")
 		return nil
 	case p.Mode == config.TCP && b.proxy.Mode == config.HTTP:
 		// Differs from HAProxy: a tcp frontend cannot hand a connection to an http backend yet.
-		r.report.refuse(w.pos, "mode", fmt.Sprintf("%s %s is in mode tcp, its %s %s in mode http", p.Kind, p.Name, what, w.text), "set the same mode in both")
+		r.report.Refuse(w.pos, "mode", fmt.Sprintf("%s %s is in mode tcp, its %s %s in mode http", p.Kind, p.Name, what, w.text), "set the same mode in both")
 		return nil
 	}
 	return b.proxy
@@ -63,7 +64,7 @@ func (r *reader) links(d *draft) {
 			continue
 		}
 		if s == nil {
-			r.report.bad(u.name.pos, "unknown-name", fmt.Sprintf("%s %s: there is no server %s", p.Kind, p.Name, q(u.name.text)), "")
+			r.report.Bad(u.name.pos, "unknown-name", fmt.Sprintf("%s %s: there is no server %s", p.Kind, p.Name, q(u.name.text)), "")
 			continue
 		}
 		p.UseServer = append(p.UseServer, config.UseServer{Cond: u.cond, Server: &s.Server})
@@ -94,7 +95,7 @@ func (r *reader) named() {
 			missing = fmt.Sprintf("server %s in backend %s", q(ref.to.Server), q(b.name.text))
 		}
 		if missing != "" {
-			r.report.bad(ref.pos, "unknown-name", fmt.Sprintf("%s: %s asks for %s, which is not there", ref.name, ref.to.Word, missing), "")
+			r.report.Bad(ref.pos, "unknown-name", fmt.Sprintf("%s: %s asks for %s, which is not there", ref.name, ref.to.Word, missing), "")
 		}
 	}
 }
@@ -116,7 +117,7 @@ func (r *reader) servers(d *draft) {
 			r.resolve(s)
 		}
 		if c.On && !d.disabled && s.Path == "" && s.Addr.Port() == 0 && c.Addr.Port() == 0 && !d.checkPorts() {
-			r.report.bad(s.Pos, "missing-value", fmt.Sprintf("server %s: a check needs a port, and neither its address nor \"port\" names one", q(s.Name)), "write "+bare(s.at.text)+":PORT, or check port PORT")
+			r.report.Bad(s.Pos, "missing-value", fmt.Sprintf("server %s: a check needs a port, and neither its address nor \"port\" names one", q(s.Name)), "write "+verdict.Bare(s.at.text)+":PORT, or check port PORT")
 		}
 		d.proxy.Servers = append(d.proxy.Servers, &s.Server)
 	}
@@ -147,7 +148,7 @@ func (r *reader) resolve(s *serverDraft) {
 		case "last", "": // there is no state of an earlier run
 		case "none":
 			if problem != nil {
-				r.report.warn(s.at.pos, "unresolved", fmt.Sprintf("server %s: the name %s cannot be resolved: it begins in maintenance", q(s.Name), q(s.Host)), "")
+				r.report.Warn(s.at.pos, "unresolved", fmt.Sprintf("server %s: the name %s cannot be resolved: it begins in maintenance", q(s.Name), q(s.Host)), "")
 			}
 			return
 		case "libc":
@@ -171,7 +172,7 @@ func (r *reader) resolve(s *serverDraft) {
 	if problem != nil {
 		why = ": " + problem.Error()
 	}
-	r.report.bad(s.at.pos, "unresolved", fmt.Sprintf("server %s: the name %s cannot be resolved%s", q(s.Name), q(s.Host), why), "init-addr last,libc,none lets the server begin in maintenance")
+	r.report.Bad(s.at.pos, "unresolved", fmt.Sprintf("server %s: the name %s cannot be resolved%s", q(s.Name), q(s.Host), why), "init-addr last,libc,none lets the server begin in maintenance")
 }
 
 // tracks finds the servers that others take their state from.
@@ -188,7 +189,7 @@ func (r *reader) tracks(d *draft) {
 			name = backend
 		}
 		fail := func(message string) {
-			r.report.bad(s.track.pos, "track", fmt.Sprintf("server %s: track %s: %s", q(s.Name), bare(s.track.text), message), "")
+			r.report.Bad(s.track.pos, "track", fmt.Sprintf("server %s: track %s: %s", q(s.Name), verdict.Bare(s.track.text), message), "")
 		}
 		if b == nil {
 			fail("there is no backend " + q(backend))
@@ -239,10 +240,10 @@ func (r *reader) check(d *draft) {
 	}
 	c := &d.check
 	if len(c.http) > 0 && c.kind != config.CheckHTTP {
-		r.report.warn(c.http[0].Pos, "no-effect", "http-check has no effect without option httpchk", "")
+		r.report.Warn(c.http[0].Pos, "no-effect", "http-check has no effect without option httpchk", "")
 	}
 	if len(c.tcp) > 0 && (!c.set || c.kind != config.CheckTCP) {
-		r.report.warn(c.tcp[0].Pos, "no-effect", "tcp-check has no effect without option tcp-check", "")
+		r.report.Warn(c.tcp[0].Pos, "no-effect", "tcp-check has no effect without option tcp-check", "")
 	}
 	if !c.set {
 		return
@@ -310,7 +311,7 @@ func (r *reader) httpOrder(steps []config.CheckStep) {
 			judged = true
 		}
 		if missing != "" {
-			r.report.bad(s.Pos, "check-order", fmt.Sprintf("http-check: %q is missing before this step", missing), "")
+			r.report.Bad(s.Pos, "check-order", fmt.Sprintf("http-check: %q is missing before this step", missing), "")
 			return
 		}
 	}

@@ -3,6 +3,8 @@ package haproxy
 import (
 	"fmt"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // setGlobalSection opens the global section; several of them are one.
@@ -77,7 +79,7 @@ func (a *args) from(what string) (*draft, bool) {
 		found = d
 	}
 	if found == nil {
-		a.fail(name.pos, "unknown-name", fmt.Sprintf("%s: there is no defaults section %s", what, q(name.text)), didYouMean(nearestOf(name.text, names)))
+		a.fail(name.pos, "unknown-name", fmt.Sprintf("%s: there is no defaults section %s", what, q(name.text)), verdict.DidYouMean(verdict.Nearest(name.text, names)))
 	}
 	return found, true
 }
@@ -119,7 +121,7 @@ func (r *reader) register(d *draft) {
 		other = r.backends[name]
 	}
 	if other != nil {
-		r.report.bad(d.name.pos, "duplicate-name", fmt.Sprintf("there is another %s %s", other.head.text, q(name)), fmt.Sprintf("on line %d", other.head.pos.Line))
+		r.report.Bad(d.name.pos, "duplicate-name", fmt.Sprintf("there is another %s %s", other.head.text, q(name)), fmt.Sprintf("on line %d", other.head.pos.Line))
 	}
 	if d.front() && r.frontends[name] == nil {
 		r.frontends[name] = d
@@ -133,7 +135,7 @@ func (r *reader) register(d *draft) {
 // use gives a proxy its defaults section, and watches that one with rules is used for one kind of proxies.
 func (r *reader) use(a *args, d, from *draft, explicit bool) {
 	if from.name.text != "" && (explicit && from.used.implicit || !explicit && from.used.explicit) {
-		r.report.warn(a.head.pos, "ambiguous-defaults", fmt.Sprintf("defaults section %s is named by one proxy and taken by another because it is the last", q(from.name.text)), "name it in all of them")
+		r.report.Warn(a.head.pos, "ambiguous-defaults", fmt.Sprintf("defaults section %s is named by one proxy and taken by another because it is the last", q(from.name.text)), "name it in all of them")
 	}
 	if from.httpRules {
 		if d.kind == capL {
@@ -156,7 +158,7 @@ func (r *reader) use(a *args, d, from *draft, explicit bool) {
 func (a *args) addressOnSection(d *draft) {
 	w := a.list[a.at]
 	if d.kind == capB {
-		a.report.warn(w.pos, "extra-word", fmt.Sprintf("%s after the name of the backend is not read", q(w.text)), "")
+		a.report.Warn(w.pos, "extra-word", fmt.Sprintf("%s after the name of the backend is not read", q(w.text)), "")
 		return
 	}
 	if !strings.Contains(w.text, ":") && !strings.HasPrefix(w.text, "/") {
@@ -164,7 +166,7 @@ func (a *args) addressOnSection(d *draft) {
 		return
 	}
 	// Differs from HAProxy: an address on the section's line loads with a warning. It has been an error since 1.9 or so.
-	a.report.tolerate(w.pos, "dead-word", fmt.Sprintf("the address on the %s line is a form that haproxy has given up", a.head.text), "write bind "+bare(w.text)+" on a line of its own")
+	a.report.Tolerate(w.pos, "dead-word", fmt.Sprintf("the address on the %s line is a form that haproxy has given up", a.head.text), "write bind "+verdict.Bare(w.text)+" on a line of its own")
 	b := &args{reader: a.reader, head: a.head, list: a.list[a.at:], name: "bind"}
 	b.k, _ = lookup(inProxy, "bind")
 	d.bindSeen = true

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -21,9 +22,9 @@ func setBalance(a *args) {
 	if !ok || brackets && !strings.Contains(k.args, "(") {
 		near := name
 		if !ok {
-			near = nearestOf(name, wordsOf(inBalance))
+			near = verdict.Nearest(name, wordsOf(inBalance))
 		}
-		a.fail(w.pos, "unknown-word", fmt.Sprintf("unknown algorithm %s after \"balance\"", q(w.text)), didYouMean(near))
+		a.fail(w.pos, "unknown-word", fmt.Sprintf("unknown algorithm %s after \"balance\"", q(w.text)), verdict.DidYouMean(near))
 		return
 	}
 	b := &args{reader: a.reader, k: k, name: "balance " + k.word, head: word{text: argument, pos: w.pos}, list: a.rest()}
@@ -31,15 +32,6 @@ func setBalance(a *args) {
 		a.draft.proxy.Balance = config.Balance{Set: true}
 		k.set(b)
 	}
-}
-
-// wordsOf lists the words of a place.
-func wordsOf(p place) []string {
-	var list []string
-	for _, k := range table[p] {
-		list = append(list, k.word)
-	}
-	return list
 }
 
 // cutParentheses splits name(argument); found is whether there were parentheses.
@@ -236,7 +228,7 @@ func (a *args) cookieDomain() string {
 	case strings.ContainsAny(w.text, "; ,"):
 		a.bad(w, "is not a domain")
 	case !a.failed && !strings.Contains(strings.TrimPrefix(w.text, "."), "."):
-		a.report.warn(w.pos, "cookie-domain", fmt.Sprintf("cookie domain %s has no dot inside: browsers may not keep the cookie", q(w.text)), "")
+		a.report.Warn(w.pos, "cookie-domain", fmt.Sprintf("cookie domain %s has no dot inside: browsers may not keep the cookie", q(w.text)), "")
 	}
 	return w.text
 }

@@ -62,7 +62,7 @@ func optionHTTPCheck(a *args) {
 		}
 		s.Version = version
 		if headers != "" {
-			a.report.warn(words[2].pos, "dead-word", "headers inside the version of option httpchk are a form that haproxy has given up", "today's words are http-check send hdr NAME VALUE")
+			a.report.Warn(words[2].pos, "dead-word", "headers inside the version of option httpchk are a form that haproxy has given up", "today's words are http-check send hdr NAME VALUE")
 			a.oldHeaders(&s, headers)
 		}
 		a.checkVersion(words[2], s.Version)

@@ -41,7 +41,7 @@ func (a *args) owner(given *word, to *config.Owner, number bool) {
 		return
 	}
 	if given.text != "" {
-		a.report.warn(w.pos, "repeated", fmt.Sprintf("%s is given again; the first counts", q(a.name)), fmt.Sprintf("the first is on line %d", given.pos.Line))
+		a.report.Warn(w.pos, "repeated", fmt.Sprintf("%s is given again; the first counts", q(a.name)), fmt.Sprintf("the first is on line %d", given.pos.Line))
 		return
 	}
 	*given = w

@@ -15,7 +15,7 @@ func toggle(which func(*config.ProxyOptions) *bool) func(*args) {
 	return func(a *args) {
 		if a.reset {
 			// Differs from HAProxy: "default option NAME" sets an option back. 2.6 refuses most of them, by a mistake of its own.
-			a.report.strictOnly(a.head.pos, "reset", "haproxy 2.6 does not read default option", "")
+			a.report.StrictOnly(a.head.pos, "reset", "haproxy 2.6 does not read default option", "")
 		}
 		if a.done() {
 			*which(&a.draft.proxy.Options) = !a.not && !a.reset
@@ -27,7 +27,7 @@ func toggle(which func(*config.ProxyOptions) *bool) func(*args) {
 func connection(mode config.ConnMode) func(*args) {
 	return func(a *args) {
 		if a.reset {
-			a.report.strictOnly(a.head.pos, "reset", "haproxy 2.6 does not read default option", "")
+			a.report.StrictOnly(a.head.pos, "reset", "haproxy 2.6 does not read default option", "")
 		}
 		if !a.done() {
 			return

@@ -153,7 +153,7 @@ func setACL(a *args) {
 		}
 	}
 	for _, text := range warnings {
-		a.report.warn(name.pos, "acl", "acl "+name.text+": "+text, "")
+		a.report.Warn(name.pos, "acl", "acl "+name.text+": "+text, "")
 	}
 	if err != nil {
 		a.draft.lostACLs[name.text] = true
@@ -344,7 +344,7 @@ func setOneTimeout(a *args) {
 		"http-request": &t.HTTPRequest, "http-keep-alive": &t.HTTPKeepAlive, "tarpit": &t.Tarpit, "client-fin": &t.ClientFin, "server-fin": &t.ServerFin,
 	}[name]
 	if a.draft.timeoutsGiven[name] {
-		a.report.warn(a.head.pos, "repeated", fmt.Sprintf("timeout %s is given again; the last one counts", name), "")
+		a.report.Warn(a.head.pos, "repeated", fmt.Sprintf("timeout %s is given again; the last one counts", name), "")
 	}
 	a.draft.timeoutsGiven[name] = true
 	*to = d

@@ -157,10 +157,10 @@ func (a *args) checkReply(r *replyDraft) {
 	case hasBody && r.ContentType == "":
 		a.fail(r.source.pos, "missing-value", fmt.Sprintf("%s: a content-type must be given with a content", a.name), "write content-type text/plain")
 	case !hasBody && r.ContentType != "":
-		a.report.warn(r.contentType.pos, "no-effect", fmt.Sprintf("%s: content-type without a content has no effect", a.name), "")
+		a.report.Warn(r.contentType.pos, "no-effect", fmt.Sprintf("%s: content-type without a content has no effect", a.name), "")
 		r.ContentType = ""
 	case r.Raw != nil && len(r.Headers) > 0:
-		a.report.warn(r.source.pos, "no-effect", fmt.Sprintf("%s: hdr beside an errorfile has no effect", a.name), "")
+		a.report.Warn(r.source.pos, "no-effect", fmt.Sprintf("%s: hdr beside an errorfile has no effect", a.name), "")
 		r.Headers = nil
 	}
 	if r.empty {

@@ -24,7 +24,7 @@ func (a *args) inOrder(rank int) {
 	d := a.draft
 	if rank < d.rank && !d.misranked[rank] {
 		d.misranked[rank] = true
-		a.report.warn(a.head.pos, "rule-order", fmt.Sprintf("%s after %s: it is processed before it all the same", q(a.name), q(d.rankName)), "")
+		a.report.Warn(a.head.pos, "rule-order", fmt.Sprintf("%s after %s: it is processed before it all the same", q(a.name), q(d.rankName)), "")
 	}
 	if rank > d.rank {
 		d.rank, d.rankName = rank, a.name
@@ -62,7 +62,7 @@ func (a *args) ruleSet(p place, point sample.Place, to *[]config.Rule) {
 	}
 	rules := *to
 	if n := len(rules); n > 0 && rules[n-1].Cond == nil && final(rules[n-1].Do) {
-		a.report.warn(w.pos, "never-reached", fmt.Sprintf("%s: the rule before it ends the processing in every case", q(b.name)), fmt.Sprintf("it is on line %d", rules[n-1].Pos.Line))
+		a.report.Warn(w.pos, "never-reached", fmt.Sprintf("%s: the rule before it ends the processing in every case", q(b.name)), fmt.Sprintf("it is on line %d", rules[n-1].Pos.Line))
 	}
 	if a.draft.kind == capD {
 		a.draft.httpRules = true

@@ -59,11 +59,11 @@ func (a *args) newServer(name, at word) *serverDraft {
 func (a *args) addServer(s *serverDraft) {
 	d := a.draft
 	if other := d.byName[s.Name]; other != nil {
-		a.report.bad(s.Pos, "duplicate-name", fmt.Sprintf("there is another server %s in this %s", q(s.Name), d.proxy.Kind), fmt.Sprintf("on line %d", other.Pos.Line))
+		a.report.Bad(s.Pos, "duplicate-name", fmt.Sprintf("there is another server %s in this %s", q(s.Name), d.proxy.Kind), fmt.Sprintf("on line %d", other.Pos.Line))
 		return
 	}
 	if other := d.byID[s.ID]; other != nil && s.ID != 0 {
-		a.report.bad(s.Pos, "duplicate-id", fmt.Sprintf("server %s: id %d is taken", q(s.Name), s.ID), fmt.Sprintf("by server %s on line %d", other.Name, other.Pos.Line))
+		a.report.Bad(s.Pos, "duplicate-id", fmt.Sprintf("server %s: id %d is taken", q(s.Name), s.ID), fmt.Sprintf("by server %s on line %d", other.Name, other.Pos.Line))
 		return
 	}
 	d.servers = append(d.servers, s)
@@ -198,7 +198,7 @@ func (a *args) careless(lo, hi int, loose bool) int {
 // carelessWord takes a word that HAProxy does not insist on.
 func (a *args) carelessWord() word {
 	if !a.more() && !a.failed {
-		a.report.refuse(a.head.pos, "missing-value", a.name+": a value is missing", "")
+		a.report.Refuse(a.head.pos, "missing-value", a.name+": a value is missing", "")
 		a.failed = true
 	}
 	return a.next()
@@ -240,7 +240,7 @@ func serverInitAddr(a *args) {
 
 func serverID(a *args) {
 	if a.server.isDefault {
-		a.report.warn(a.head.pos, "misplaced-word", "id in default-server is not read", "")
+		a.report.Warn(a.head.pos, "misplaced-word", "id in default-server is not read", "")
 		a.carelessWord()
 		return
 	}

@@ -70,7 +70,7 @@ func statsShowNode(a *args) {
 
 func statsShowDesc(a *args) {
 	if !a.more() && a.global.Description == "" {
-		a.report.warn(a.head.pos, "missing-value", "stats show-desc: there is no text, and no description in the global section", "")
+		a.report.Warn(a.head.pos, "missing-value", "stats show-desc: there is no text, and no description in the global section", "")
 	}
 	a.page().ShowDesc, a.page().Desc = true, a.joined()
 }

@@ -1,6 +1,12 @@
 package haproxy
 
-import "slices"
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/evenkeel/evenkeel/config/verdict"
+)
 
 // place is a set of words: those of a section, or those that may follow a word.
 type place string
@@ -136,6 +142,32 @@ func lookup(p place, text string) (keyword, bool) {
 		return keyword{}, false
 	}
 	return table[p][i], true
+}
+
+// wordsOf lists the words of a place.
+func wordsOf(p place) []string {
+	var list []string
+	for _, k := range table[p] {
+		list = append(list, k.word)
+	}
+	return list
+}
+
+// hint gives the advice for a word unknown in p: the nearest one there, else where it is known.
+func hint(p place, text string) string {
+	if near := verdict.Nearest(text, wordsOf(p)); near != "" {
+		return verdict.DidYouMean(near)
+	}
+	var homes []string
+	for _, other := range places {
+		if _, ok := lookup(other, text); ok && len(homes) < 3 {
+			homes = append(homes, string(other))
+		}
+	}
+	if len(homes) > 0 {
+		return fmt.Sprintf("%s is known in: %s", q(text), strings.Join(homes, "; "))
+	}
+	return ""
 }
 
 // table holds every word of the dialect by its place, index where in it. They are filled when

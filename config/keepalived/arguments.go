@@ -120,10 +120,10 @@ func (w *walker) argument(k keyword, a arg, tok token) (value, bool) {
 // wrong reports a value that cannot be used; of a word without effect only in passing.
 func (w *walker) wrong(k keyword, tok token, code, message string) {
 	if k.state == harmless {
-		w.report.tolerate(tok.pos, code, message, "")
+		w.report.Tolerate(tok.pos, code, message, "")
 		return
 	}
-	w.report.bad(tok.pos, code, message, "")
+	w.report.Bad(tok.pos, code, message, "")
 }
 
 // ranged reads a number and holds it to its range.
@@ -142,7 +142,7 @@ func (w *walker) ranged(k keyword, a arg, tok token) (float64, bool) {
 	if f < a.min || f > a.max {
 		if a.loose {
 			clamped := min(max(f, a.min), a.max)
-			w.report.tolerate(tok.pos, "out-of-range", fmt.Sprintf("%s %s is out of range: %s is used", q(k.word), tok.text, number(clamped)),
+			w.report.Tolerate(tok.pos, "out-of-range", fmt.Sprintf("%s %s is out of range: %s is used", q(k.word), tok.text, number(clamped)),
 				fmt.Sprintf("it must be from %s to %s", number(a.min), number(a.max)))
 			return clamped, true
 		}
@@ -152,7 +152,7 @@ func (w *walker) ranged(k keyword, a arg, tok token) (float64, bool) {
 	if a.whole && !whole {
 		// Differs from Keepalived: every number of seconds may have a fraction. 2.2.7 takes
 		// whole ones in many places.
-		w.report.strictOnly(tok.pos, "fraction", fmt.Sprintf("%s %s: keepalived 2.2.7 takes whole seconds only", q(k.word), q(tok.text)), "")
+		w.report.StrictOnly(tok.pos, "fraction", fmt.Sprintf("%s %s: keepalived 2.2.7 takes whole seconds only", q(k.word), q(tok.text)), "")
 	}
 	return f, true
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 func TestCheck(t *testing.T) {
@@ -90,7 +91,7 @@ func TestCheck(t *testing.T) {
 // TestFloodIsBounded: a file that is not one at all is refused in few words and soon.
 func TestFloodIsBounded(t *testing.T) {
 	_, diags := Parse("f", bytes.Repeat([]byte("xyzzy plugh {\n"), 200_000), Options{})
-	if len(diags) == 0 || len(diags) > maxFindings+1 {
+	if len(diags) == 0 || len(diags) > verdict.Most+1 {
 		t.Errorf("%d diagnostics", len(diags))
 	}
 	if last := diags[len(diags)-1]; !config.HasErrors(diags) || last.Severity != config.Error {

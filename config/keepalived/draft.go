@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // opt is a setting that may have been given, and where. It is small while it is not set: there may be
@@ -29,7 +30,7 @@ func (o opt[T]) or(def T) T {
 // Differs from Keepalived: a script may be defined after its user. There such a check
 // is dropped.
 type builder struct {
-	report *report
+	report *verdict.Report
 	current
 
 	global    globalDraft
@@ -49,7 +50,7 @@ type names struct {
 	scripts   map[string]*scriptDraft
 }
 
-func newBuilder(r *report) *builder {
+func newBuilder(r *verdict.Report) *builder {
 	return &builder{report: r, lost: make(map[string]bool),
 		directing: directingDraft{groups: make(map[string]*addressGroup), trackFiles: make(map[string]*trackFileDraft)},
 		byName:    names{make(map[string]*instanceDraft), make(map[string]*groupDraft), make(map[string]*scriptDraft)}}

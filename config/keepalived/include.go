@@ -6,6 +6,8 @@ import (
 	"path"
 	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // maxFiles bounds how many files one configuration may include.
@@ -25,7 +27,7 @@ func isInclude(word string) bool {
 func (l *loader) include(file string, tokens []token) []*statement {
 	word := tokens[0]
 	if len(tokens) != 2 || tokens[1].kind != wordToken || tokens[1].text == "" {
-		l.report.bad(word.pos, "missing-value", q(word.text)+" needs one file name or pattern", "")
+		l.report.Bad(word.pos, "missing-value", q(word.text)+" needs one file name or pattern", "")
 		return nil
 	}
 	arg := tokens[1]
@@ -37,7 +39,7 @@ func (l *loader) include(file string, tokens []token) []*statement {
 	for _, p := range expandBraces(pattern) {
 		found, err := l.opts.Glob(p)
 		if err != nil {
-			l.report.bad(arg.pos, "include", fmt.Sprintf("include %s: %v", q(arg.text), err), "")
+			l.report.Bad(arg.pos, "include", fmt.Sprintf("include %s: %v", q(arg.text), err), "")
 			return nil
 		}
 		names = append(names, found...)
@@ -46,9 +48,9 @@ func (l *loader) include(file string, tokens []token) []*statement {
 		// Differs from Keepalived: an included file that is not there is an error. There
 		// it is passed over, and the instances in it are then missing too.
 		if hasWildcard(arg.text) {
-			l.report.warn(arg.pos, "include-empty", fmt.Sprintf("no file matches %s", q(arg.text)), "")
+			l.report.Warn(arg.pos, "include-empty", fmt.Sprintf("no file matches %s", q(arg.text)), "")
 		} else {
-			l.report.refuse(arg.pos, "include-missing", fmt.Sprintf("included file %s does not exist", q(pattern)), "")
+			l.report.Refuse(arg.pos, "include-missing", fmt.Sprintf("included file %s does not exist", q(pattern)), "")
 		}
 		return nil
 	}
@@ -61,19 +63,19 @@ func (l *loader) include(file string, tokens []token) []*statement {
 
 func (l *loader) includeFile(arg token, name string) []*statement {
 	if slices.Contains(l.chain, name) {
-		l.report.bad(arg.pos, "include-circle", fmt.Sprintf("%s includes itself: %s", q(name),
-			bare(strings.Join(append(slices.Clone(l.chain), name), " -> "))), "")
+		l.report.Bad(arg.pos, "include-circle", fmt.Sprintf("%s includes itself: %s", q(name),
+			verdict.Bare(strings.Join(append(slices.Clone(l.chain), name), " -> "))), "")
 		return nil
 	}
 	if l.read++; l.read > maxFiles || len(l.chain) > maxDepth {
 		if l.read <= maxFiles+1 {
-			l.report.bad(arg.pos, "include-limit", fmt.Sprintf("more than %d files or %d levels are included", maxFiles, maxDepth), "")
+			l.report.Bad(arg.pos, "include-limit", fmt.Sprintf("more than %d files or %d levels are included", maxFiles, maxDepth), "")
 		}
 		return nil
 	}
 	data, err := l.opts.ReadFile(name)
 	if err != nil {
-		l.report.bad(arg.pos, "include", fmt.Sprintf("included file %s: %v", q(name), reason(err)), "")
+		l.report.Bad(arg.pos, "include", fmt.Sprintf("included file %s: %v", q(name), reason(err)), "")
 		return nil
 	}
 	return l.tree(name, data)

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // Options say how files are read. The zero value reads from disk, by our own verdict.
@@ -99,14 +100,14 @@ func unreadable(path string, err error) config.Diagnostic {
 // position, and a Site if none of it is an error.
 func Parse(name string, data []byte, opts Options) (*config.Site, []config.Diagnostic) {
 	opts = opts.withDefaults()
-	r := &report{}
+	r := &verdict.Report{}
 	l := &loader{opts: opts, report: r}
 	b := newBuilder(r)
 	w := &walker{builder: b}
 	w.block(topLevel, l.tree(name, data))
 	site := b.site()
-	diags := r.diagnostics(opts.Strict)
-	if r.errors > 0 || config.HasErrors(diags) {
+	diags := r.Diagnostics(opts.Strict)
+	if r.Failed() || config.HasErrors(diags) {
 		return nil, diags
 	}
 	return site, diags
@@ -123,7 +124,7 @@ func Recognise(data []byte) bool {
 }
 
 func recognise(data []byte) bool {
-	for _, tokens := range lex("", data, &report{}) {
+	for _, tokens := range lex("", data, &verdict.Report{}) {
 		word := tokens[0].text
 		if k, ok := lookup(topLevel, word); ok && (k.block != "" || k.entries) {
 			return true

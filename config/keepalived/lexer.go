@@ -3,9 +3,11 @@ package keepalived
 import (
 	"bytes"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // tokenKind tells words from the two braces, which count only outside quotes.
@@ -36,7 +38,7 @@ const byteOrderMark = "\ufeff"
 
 // lex splits a file into lines of tokens, without comments and blank lines. Lines
 // end in LF or CRLF; the last needs no end.
-func lex(file string, data []byte, r *report) [][]token {
+func lex(file string, data []byte, r *verdict.Report) [][]token {
 	var lines [][]token
 	for n := 1; len(data) > 0; n++ {
 		text, rest, _ := bytes.Cut(data, []byte{'\n'})
@@ -45,7 +47,7 @@ func lex(file string, data []byte, r *report) [][]token {
 		if n == 1 && strings.HasPrefix(s.text, byteOrderMark) {
 			// Differs from Keepalived: a byte order mark at the start of a file is skipped.
 			// There it becomes part of the first word, which is then unknown.
-			r.tolerate(s.pos, "byte-order-mark", "the file starts with a UTF-8 byte order mark",
+			r.Tolerate(s.pos, "byte-order-mark", "the file starts with a UTF-8 byte order mark",
 				"save it without one; keepalived does not know the first word then")
 			s.at = len(byteOrderMark)
 		}
@@ -61,7 +63,7 @@ type lineScanner struct {
 	text   string
 	at     int
 	pos    config.Position
-	report *report
+	report *verdict.Report
 	// wholeLine: braces are no tokens on this line, as in include a.{b,c}.
 	wholeLine bool
 }
@@ -74,7 +76,7 @@ func (s *lineScanner) place(at int) config.Position {
 
 func (s *lineScanner) scan() []token {
 	if i := strings.IndexByte(s.text, 0); i >= 0 {
-		s.report.bad(s.place(i), "nul-byte", "the line holds a NUL byte", "is this a text file?")
+		s.report.Bad(s.place(i), "nul-byte", "the line holds a NUL byte", "is this a text file?")
 		return nil
 	}
 	var tokens []token
@@ -89,7 +91,7 @@ func (s *lineScanner) scan() []token {
 	if text := strings.TrimRight(s.text, " \t"); len(tokens) > 0 && len(text) >= longLine {
 		// Differs from Keepalived: a line may have any length. There it is cut after 1023
 		// bytes, and the rest is read as another.
-		s.report.tolerate(s.pos, "long-line",
+		s.report.Tolerate(s.pos, "long-line",
 			fmt.Sprintf("the line has %d bytes; keepalived cuts it after %d", len(text), longLine-1), "")
 	}
 	return tokens
@@ -145,7 +147,7 @@ func (s *lineScanner) word(start int) token {
 			if s.text[s.at+1] == '#' || s.text[s.at+1] == '!' {
 				// Differs from Keepalived: \# and \! are literal, as in 2.4. In 2.2.7 they
 				// start a comment in spite of the backslash.
-				s.report.strictOnly(s.place(s.at), "escape", "keepalived 2.2.7 starts a comment here in spite of the backslash", "put the word in quotes")
+				s.report.StrictOnly(s.place(s.at), "escape", "keepalived 2.2.7 starts a comment here in spite of the backslash", "put the word in quotes")
 				s.at++
 			} else {
 				text.WriteByte(c)
@@ -206,5 +208,8 @@ func (s *lineScanner) quote(q byte, text *strings.Builder) {
 			text.WriteByte(c)
 		}
 	}
-	s.report.bad(s.place(open), "unterminated-quote", "the quote that opens here is not closed on this line", "")
+	s.report.Bad(s.place(open), "unterminated-quote", "the quote that opens here is not closed on this line", "")
 }
+
+// q quotes a word of the file for a message, so that odd bytes cannot hurt a terminal.
+func q(s string) string { return strconv.Quote(s) }

@@ -2,11 +2,11 @@ package keepalived
 
 import (
 	"fmt"
-	"github.com/evenkeel/evenkeel/config"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -46,7 +46,7 @@ func TestLex(t *testing.T) {
 	}
 	for _, test := range tests {
 		var got []string
-		for _, tokens := range lex("f", []byte(test.line), &report{}) {
+		for _, tokens := range lex("f", []byte(test.line), &verdict.Report{}) {
 			for _, tok := range tokens {
 				text := tok.text
 				if tok.quoted {
@@ -100,30 +100,6 @@ func TestExpandBraces(t *testing.T) {
 	}
 	if n := len(expandBraces(strings.Repeat("{a,b}", 40))); n > maxPatterns {
 		t.Errorf("%d patterns", n)
-	}
-}
-
-func TestDistance(t *testing.T) {
-	tests := []struct {
-		a, b string
-		want int
-	}{
-		{"virutal_router_id", "virtual_router_id", 1}, // two exchanged
-		{"interfac", "interface", 1},
-		{"interfface", "interface", 1},
-		{"imterface", "interface", 1},
-		{"State", "state", 0},
-		{"scirpt", "script", 1},
-		{"abc", "xyz", 3},
-		{"", "ab", 2},
-	}
-	for _, test := range tests {
-		if got := config.Slips(test.a, test.b, 9); got != test.want {
-			t.Errorf("%s, %s: %d, want %d", test.a, test.b, got, test.want)
-		}
-		if got := config.Slips(test.a, test.b, 1); got != min(test.want, 1) {
-			t.Errorf("%s, %s with limit 1: %d", test.a, test.b, got)
-		}
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // finishGroup finds the members of a group and settles its trackers and theirs.
@@ -17,9 +18,9 @@ func (b *builder) finishGroup(d *groupDraft) {
 	b.trackedTwice(d)
 	switch {
 	case len(d.members) == 0:
-		b.report.bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_sync_group %s has no members", q(d.Name)), "add a block: group { INSTANCE INSTANCE }, one on each line")
+		b.report.Bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_sync_group %s has no members", q(d.Name)), "add a block: group { INSTANCE INSTANCE }, one on each line")
 	case len(d.members) == 1:
-		b.report.tolerate(d.Pos, "one-member", fmt.Sprintf("vrrp_sync_group %s has only one member", q(d.Name)), "it needs two or more to keep together")
+		b.report.Tolerate(d.Pos, "one-member", fmt.Sprintf("vrrp_sync_group %s has only one member", q(d.Name)), "it needs two or more to keep together")
 	}
 }
 
@@ -28,9 +29,9 @@ func (b *builder) addGroupMember(d *groupDraft, name token) {
 	switch {
 	case member == nil && b.lost[name.text]:
 	case member == nil:
-		b.report.bad(name.pos, "unknown-name", fmt.Sprintf("vrrp_sync_group %s: there is no vrrp_instance %s", q(d.Name), q(name.text)), nearestName(name.text, b.instanceNames()))
+		b.report.Bad(name.pos, "unknown-name", fmt.Sprintf("vrrp_sync_group %s: there is no vrrp_instance %s", q(d.Name), q(name.text)), verdict.DidYouMean(verdict.Nearest(name.text, b.instanceNames())))
 	case member.memberOf != nil:
-		b.report.bad(name.pos, "two-groups", fmt.Sprintf("vrrp_instance %s is in vrrp_sync_group %s already", q(name.text), q(member.memberOf.Name)), "")
+		b.report.Bad(name.pos, "two-groups", fmt.Sprintf("vrrp_instance %s is in vrrp_sync_group %s already", q(name.text), q(member.memberOf.Name)), "")
 	default:
 		member.memberOf = d
 		b.dropWeights(d, member)
@@ -43,7 +44,7 @@ func (b *builder) trackedTwice(d *groupDraft) {
 	for _, r := range d.trackers.interfaces {
 		for _, m := range d.Members {
 			if m.Interface == r.Name || slices.ContainsFunc(m.TrackInterfaces, func(t config.TrackInterface) bool { return t.Name == r.Name }) {
-				b.report.tolerate(r.tok.pos, "repeated", fmt.Sprintf("interface %s is tracked by vrrp_instance %s too", q(r.Name), q(m.Name)), "once is enough: leave one of them out")
+				b.report.Tolerate(r.tok.pos, "repeated", fmt.Sprintf("interface %s is tracked by vrrp_instance %s too", q(r.Name), q(m.Name)), "once is enough: leave one of them out")
 				break
 			}
 		}
@@ -59,7 +60,7 @@ func (b *builder) dropWeights(d *groupDraft, member *instanceDraft) {
 		return
 	}
 	say := func(tok token, what string, weight int) {
-		b.report.tolerate(tok.pos, "group-weight", fmt.Sprintf("%s %s with weight %d is not used: vrrp_instance %s is in a sync group", what, q(tok.text), weight, q(member.Name)),
+		b.report.Tolerate(tok.pos, "group-weight", fmt.Sprintf("%s %s with weight %d is not used: vrrp_instance %s is in a sync group", what, q(tok.text), weight, q(member.Name)),
 			"track it in the group, or add sync_group_tracking_weight to it")
 	}
 	member.TrackInterfaces = slices.DeleteFunc(member.TrackInterfaces, func(t config.TrackInterface) bool {
@@ -83,11 +84,11 @@ func (b *builder) trackedInterfaces(t *trackerDraft, d *instanceDraft) []config.
 	var list []config.TrackInterface
 	for _, r := range t.interfaces {
 		if d != nil && r.Name == d.Interface {
-			b.report.tolerate(r.tok.pos, "own-interface", fmt.Sprintf("interface %s is the instance's own, which is always tracked", q(r.Name)), "leave it out")
+			b.report.Tolerate(r.tok.pos, "own-interface", fmt.Sprintf("interface %s is the instance's own, which is always tracked", q(r.Name)), "leave it out")
 			continue
 		}
 		if d != nil && r.Weight != 0 && d.Priority == ownerPriority {
-			b.report.tolerate(r.tok.pos, "owner-weight", fmt.Sprintf("weight %d of interface %s is not used: priority 255 does not change", r.Weight, q(r.Name)), "")
+			b.report.Tolerate(r.tok.pos, "owner-weight", fmt.Sprintf("weight %d of interface %s is not used: priority 255 does not change", r.Weight, q(r.Name)), "")
 			continue
 		}
 		list = append(list, r.TrackInterface)
@@ -104,7 +105,7 @@ func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.Tra
 			// Differs from Keepalived: a track_script that does not exist is an error. There
 			// the check is dropped and the instance goes on unchecked.
 			if !b.lost[r.name.text] {
-				b.report.bad(r.name.pos, "unknown-name", fmt.Sprintf("there is no vrrp_script %s", q(r.name.text)), nearestName(r.name.text, b.scriptNames()))
+				b.report.Bad(r.name.pos, "unknown-name", fmt.Sprintf("there is no vrrp_script %s", q(r.name.text)), verdict.DidYouMean(verdict.Nearest(r.name.text, b.scriptNames())))
 			}
 			continue
 		}
@@ -116,7 +117,7 @@ func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.Tra
 			tracked.Reverse = true
 		}
 		if d != nil && tracked.Weight != 0 && d.Priority == ownerPriority {
-			b.report.tolerate(r.name.pos, "owner-weight", fmt.Sprintf("script %s with weight %d is not used: priority 255 does not change", q(r.name.text), tracked.Weight), "")
+			b.report.Tolerate(r.name.pos, "owner-weight", fmt.Sprintf("script %s with weight %d is not used: priority 255 does not change", q(r.name.text), tracked.Weight), "")
 			continue
 		}
 		list = append(list, tracked)
@@ -128,7 +129,7 @@ func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.Tra
 // forwardReference notes for the strict verdict that a script is defined too late.
 func (b *builder) forwardReference(use token, script *scriptDraft) {
 	if use.pos.File == script.name.pos.File && config.ComparePositions(use.pos, script.name.pos) < 0 {
-		b.report.strictOnly(use.pos, "forward-reference", fmt.Sprintf("vrrp_script %s is defined after its user: keepalived ignores it here", q(use.text)), "move the vrrp_script up")
+		b.report.StrictOnly(use.pos, "forward-reference", fmt.Sprintf("vrrp_script %s is defined after its user: keepalived ignores it here", q(use.text)), "move the vrrp_script up")
 	}
 }
 
@@ -146,18 +147,4 @@ func (b *builder) scriptNames() []string {
 		names = append(names, d.Name)
 	}
 	return names
-}
-
-// nearestName suggests a defined name.
-func nearestName(name string, defined []string) string {
-	near, best := "", config.SlipsAllowed(name)+1
-	for _, other := range defined {
-		if d := config.Slips(name, other, best); d < best {
-			near, best = other, d
-		}
-	}
-	if near == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %s?", q(near))
 }

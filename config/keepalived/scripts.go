@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // Machine answers the questions CheckScripts has. Its zero value asks the machine
@@ -165,15 +166,15 @@ func FindScript(program string, m Machine, secure bool) (problem, hint string) {
 	info, err := m.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
-		return fmt.Sprintf("script %s does not exist", bare(path)), missingPart(path, m)
+		return fmt.Sprintf("script %s does not exist", verdict.Bare(path)), missingPart(path, m)
 	case err != nil:
-		return fmt.Sprintf("script %s: %v", bare(path), reason(err)), ""
+		return fmt.Sprintf("script %s: %v", verdict.Bare(path), reason(err)), ""
 	case info.IsDir():
-		return fmt.Sprintf("script %s is a directory", bare(path)), ""
+		return fmt.Sprintf("script %s is a directory", verdict.Bare(path)), ""
 	case !info.Mode().IsRegular():
-		return fmt.Sprintf("script %s is not a regular file", bare(path)), ""
+		return fmt.Sprintf("script %s is not a regular file", verdict.Bare(path)), ""
 	case !runnable(info):
-		return fmt.Sprintf("script %s is not executable (mode %v)", bare(path), info.Mode().Perm()), "chmod +x " + bare(path)
+		return fmt.Sprintf("script %s is not executable (mode %v)", verdict.Bare(path), info.Mode().Perm()), "chmod +x " + verdict.Bare(path)
 	case secure:
 		return insecurePart(path, m)
 	}
@@ -193,7 +194,7 @@ func missingPart(path string, m Machine) string {
 	if missing == "" {
 		return ""
 	}
-	return "there is no directory " + bare(missing)
+	return "there is no directory " + verdict.Bare(missing)
 }
 
 // insecurePart finds the first part of a path that someone other than root could
@@ -201,7 +202,7 @@ func missingPart(path string, m Machine) string {
 func insecurePart(path string, m Machine) (problem, hint string) {
 	real, err := m.EvalSymlinks(path)
 	if err != nil {
-		return fmt.Sprintf("script %s: %v", bare(path), reason(err)), ""
+		return fmt.Sprintf("script %s: %v", verdict.Bare(path), reason(err)), ""
 	}
 	parts := []string{real}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
@@ -213,10 +214,10 @@ func insecurePart(path string, m Machine) (problem, hint string) {
 	for _, part := range parts {
 		info, err := m.Stat(part)
 		if err != nil {
-			return fmt.Sprintf("script %s: %s: %v", bare(path), bare(part), reason(err)), ""
+			return fmt.Sprintf("script %s: %s: %v", verdict.Bare(path), verdict.Bare(part), reason(err)), ""
 		}
 		if who, cure := changeableBy(part, info); who != "" {
-			return fmt.Sprintf("script %s is not secure: %s is writable by %s", bare(path), bare(part), who), cure
+			return fmt.Sprintf("script %s is not secure: %s is writable by %s", verdict.Bare(path), verdict.Bare(part), who), cure
 		}
 	}
 	return "", ""
@@ -232,11 +233,11 @@ func changeableBy(part string, info fs.FileInfo) (who, cure string) {
 	sticky := info.IsDir() && mode&fs.ModeSticky != 0 // others' entries are safe in it
 	switch {
 	case uid != 0:
-		return fmt.Sprintf("its owner, user %d", uid), "chown root " + bare(part)
+		return fmt.Sprintf("its owner, user %d", uid), "chown root " + verdict.Bare(part)
 	case mode.Perm()&0o002 != 0 && !sticky:
-		return fmt.Sprintf("everyone (mode %v)", mode.Perm()), "chmod o-w " + bare(part)
+		return fmt.Sprintf("everyone (mode %v)", mode.Perm()), "chmod o-w " + verdict.Bare(part)
 	case mode.Perm()&0o020 != 0 && gid != 0 && !sticky:
-		return fmt.Sprintf("group %d (mode %v)", gid, mode.Perm()), "chmod g-w " + bare(part)
+		return fmt.Sprintf("group %d (mode %v)", gid, mode.Perm()), "chmod g-w " + verdict.Bare(part)
 	}
 	return "", ""
 }

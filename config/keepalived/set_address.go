@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 func (b *builder) addVirtual(s *statement) {
@@ -27,7 +28,7 @@ func (b *builder) addExcluded(s *statement) {
 func (b *builder) address(tok token, what string) (netip.Addr, bool) {
 	addr, err := netip.ParseAddr(b.withoutMask(tok))
 	if err != nil || addr.Zone() != "" {
-		b.report.bad(tok.pos, "bad-address", fmt.Sprintf("%s: %s is not an IP address", what, q(tok.text)), "")
+		b.report.Bad(tok.pos, "bad-address", fmt.Sprintf("%s: %s is not an IP address", what, q(tok.text)), "")
 		return netip.Addr{}, false
 	}
 	return addr.Unmap(), true
@@ -38,7 +39,7 @@ func (b *builder) address(tok token, what string) (netip.Addr, bool) {
 func (b *builder) withoutMask(tok token) string {
 	host, _, found := strings.Cut(tok.text, "/")
 	if found {
-		b.report.warn(tok.pos, "prefix-length", fmt.Sprintf("the prefix length of %s is not read: this is the address of one host", q(tok.text)), "")
+		b.report.Warn(tok.pos, "prefix-length", fmt.Sprintf("the prefix length of %s is not read: this is the address of one host", q(tok.text)), "")
 	}
 	return host
 }
@@ -48,23 +49,23 @@ func (b *builder) prefix(tok token) (netip.Prefix, bool) {
 	text, length, given := strings.Cut(tok.text, "/")
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" {
-		b.report.bad(tok.pos, "bad-address", fmt.Sprintf("%s is not an IP address", q(text)), "a line here is ADDRESS[/LENGTH] and its options")
+		b.report.Bad(tok.pos, "bad-address", fmt.Sprintf("%s is not an IP address", q(text)), "a line here is ADDRESS[/LENGTH] and its options")
 		return netip.Prefix{}, false
 	}
 	addr = addr.Unmap()
 	switch {
 	case addr.IsUnspecified(), addr.IsMulticast(), addr == netip.AddrFrom4([4]byte{255, 255, 255, 255}):
-		b.report.refuse(tok.pos, "bad-address", fmt.Sprintf("%s cannot be the address of a host", addr), "")
+		b.report.Refuse(tok.pos, "bad-address", fmt.Sprintf("%s cannot be the address of a host", addr), "")
 		return netip.Prefix{}, false
 	case given && length == "":
-		b.report.refuse(tok.pos, "prefix-length", fmt.Sprintf("%s: the prefix length is missing", q(tok.text)), "")
+		b.report.Refuse(tok.pos, "prefix-length", fmt.Sprintf("%s: the prefix length is missing", q(tok.text)), "")
 		return netip.Prefix{}, false
 	case !given:
 		return netip.PrefixFrom(addr, addr.BitLen()), true
 	}
 	bits, ok := wholeNumber(length)
 	if !ok || bits < 0 || bits > addr.BitLen() {
-		b.report.bad(tok.pos, "prefix-length", fmt.Sprintf("%s: the prefix length must be from 0 to %d", q(tok.text), addr.BitLen()), "")
+		b.report.Bad(tok.pos, "prefix-length", fmt.Sprintf("%s: the prefix length must be from 0 to %d", q(tok.text), addr.BitLen()), "")
 		return netip.Prefix{}, false
 	}
 	return netip.PrefixFrom(addr, bits), true
@@ -100,12 +101,12 @@ func (b *builder) virtualAddress(s *statement, excluded bool) (addressDraft, boo
 			b.unknownAddressOption(word)
 			return a, false
 		case !o.done:
-			b.report.refuse(word.pos, "not-supported", fmt.Sprintf("%s of an address is known, but not supported yet", q(word.text)), "")
+			b.report.Refuse(word.pos, "not-supported", fmt.Sprintf("%s of an address is known, but not supported yet", q(word.text)), "")
 		}
 		var val token
 		if o.value {
 			if i+1 == len(s.args) {
-				b.report.bad(word.pos, "missing-value", fmt.Sprintf("%s needs a value", q(word.text)), "")
+				b.report.Bad(word.pos, "missing-value", fmt.Sprintf("%s needs a value", q(word.text)), "")
 				return a, false
 			}
 			i++
@@ -121,23 +122,15 @@ func (b *builder) virtualAddress(s *statement, excluded bool) (addressDraft, boo
 func (b *builder) unknownAddressOption(word token) {
 	message := fmt.Sprintf("unknown option %s of an address", q(word.text))
 	if _, err := netip.ParsePrefix(word.text); err == nil {
-		b.report.bad(word.pos, "unknown-option", message, "one address on each line")
+		b.report.Bad(word.pos, "unknown-option", message, "one address on each line")
 		return
 	}
 	if _, err := netip.ParseAddr(word.text); err == nil {
-		b.report.bad(word.pos, "unknown-option", message, "one address on each line")
+		b.report.Bad(word.pos, "unknown-option", message, "one address on each line")
 		return
 	}
-	near, best := "", 3
-	for _, known := range [...]string{"dev", "label", "scope", "brd", "no_track"} {
-		if d := config.Slips(word.text, known, best); d < best {
-			near, best = known, d
-		}
-	}
-	if near != "" {
-		near = fmt.Sprintf("did you mean %s?", q(near))
-	}
-	b.report.bad(word.pos, "unknown-option", message, near)
+	near := verdict.Within(2, word.text, []string{"dev", "label", "scope", "brd", "no_track"})
+	b.report.Bad(word.pos, "unknown-option", message, verdict.DidYouMean(near))
 }
 
 // addressOption applies one option.
@@ -160,11 +153,11 @@ func (b *builder) addressOption(a *addressDraft, word string, val token) bool {
 
 func (b *builder) setLabel(a *addressDraft, val token) bool {
 	if len(val.text) > 15 {
-		b.report.bad(val.pos, "label", fmt.Sprintf("label %s is longer than 15 characters", q(val.text)), "")
+		b.report.Bad(val.pos, "label", fmt.Sprintf("label %s is longer than 15 characters", q(val.text)), "")
 		return false
 	}
 	if a.Prefix.Addr().Is6() {
-		b.report.tolerate(val.pos, "label", "an IPv6 address has no label: it is left out", "")
+		b.report.Tolerate(val.pos, "label", "an IPv6 address has no label: it is left out", "")
 		return true
 	}
 	a.Label = val.text
@@ -183,7 +176,7 @@ func (b *builder) setScope(a *addressDraft, val token) bool {
 		scope, ok = config.Scope(n), true
 	}
 	if !ok {
-		b.report.bad(val.pos, "scope", fmt.Sprintf("scope %s: must be global, site, link, host or a number from 0 to 255", q(val.text)), "")
+		b.report.Bad(val.pos, "scope", fmt.Sprintf("scope %s: must be global, site, link, host or a number from 0 to 255", q(val.text)), "")
 	}
 	a.Scope = scope
 	return ok
@@ -191,7 +184,7 @@ func (b *builder) setScope(a *addressDraft, val token) bool {
 
 func (b *builder) setBroadcast(a *addressDraft, val token) bool {
 	if a.Prefix.Addr().Is6() {
-		b.report.tolerate(val.pos, "broadcast", "an IPv6 address has no broadcast address: it is left out", "")
+		b.report.Tolerate(val.pos, "broadcast", "an IPv6 address has no broadcast address: it is left out", "")
 		return true
 	}
 	switch val.text {
@@ -203,7 +196,7 @@ func (b *builder) setBroadcast(a *addressDraft, val token) bool {
 	}
 	addr, err := netip.ParseAddr(val.text)
 	if err != nil || !addr.Is4() {
-		b.report.bad(val.pos, "broadcast", fmt.Sprintf("broadcast %s: must be +, - or an IPv4 address", q(val.text)), "")
+		b.report.Bad(val.pos, "broadcast", fmt.Sprintf("broadcast %s: must be +, - or an IPv4 address", q(val.text)), "")
 		return false
 	}
 	a.Broadcast = addr

@@ -38,7 +38,7 @@ func (b *builder) isGroup(s *statement, v value, ipv6 bool) bool {
 	if v.addr.IsMulticast() && v.addr.Is6() == ipv6 {
 		return true
 	}
-	b.report.bad(v.tok.pos, "not-multicast", fmt.Sprintf("%s %s: is no %s multicast address", q(s.word.text), q(v.tok.text), family(ipv6)), "")
+	b.report.Bad(v.tok.pos, "not-multicast", fmt.Sprintf("%s %s: is no %s multicast address", q(s.word.text), q(v.tok.text), family(ipv6)), "")
 	return false
 }
 
@@ -79,7 +79,7 @@ func (b *builder) setLogUnknown(_ *statement, v []value) { b.global.logUnknown =
 func (b *builder) setStartupDelay(_ *statement, v []value) {
 	if v[0].d == 0 {
 		// Differs from Keepalived: vrrp_startup_delay 0 means none. There it is invalid.
-		b.report.strictOnly(v[0].tok.pos, "out-of-range", q("vrrp_startup_delay")+" 0: keepalived wants more than 0", "leave it out")
+		b.report.StrictOnly(v[0].tok.pos, "out-of-range", q("vrrp_startup_delay")+" 0: keepalived wants more than 0", "leave it out")
 	}
 	b.global.startupDelay = v[0].d
 }
@@ -120,7 +120,7 @@ func globalAnnounce(set announceSetter) func(*builder, *statement, []value) {
 		if (s.word.text == "vrrp_garp_interval" || s.word.text == "vrrp_gna_interval") && v[0].d == 0 {
 			// Differs from Keepalived: vrrp_garp_interval 0 is the default, as it looks.
 			// There it is reported as invalid, and then 0 is used.
-			b.report.tolerate(v[0].tok.pos, "out-of-range", q(s.word.text)+" 0 is the default",
+			b.report.Tolerate(v[0].tok.pos, "out-of-range", q(s.word.text)+" 0 is the default",
 				"leave the line out: keepalived calls it invalid")
 		}
 		set(&b.global.announce, v[0])
@@ -139,7 +139,7 @@ func (b *builder) isInterfaceName(tok token) bool {
 		bad = bad || c == '/' || isSpace(c) || c < ' ' || c == ':'
 	}
 	if bad {
-		b.report.bad(tok.pos, "interface-name", fmt.Sprintf("%s cannot be the name of an interface", q(name)), "it has at most 15 characters, without space, / or :")
+		b.report.Bad(tok.pos, "interface-name", fmt.Sprintf("%s cannot be the name of an interface", q(name)), "it has at most 15 characters, without space, / or :")
 	}
 	return !bad
 }

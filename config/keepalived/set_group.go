@@ -52,7 +52,7 @@ func (b *builder) trackOptions(s *statement) (weight opt[int], reverse bool) {
 		case "noreverse":
 			reverse = false
 		default:
-			b.report.bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tracker", q(tok.text)), "one name on each line, then weight NUMBER [reverse]")
+			b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tracker", q(tok.text)), "one name on each line, then weight NUMBER [reverse]")
 			return weight, reverse
 		}
 	}
@@ -66,7 +66,7 @@ func (b *builder) addTrackInterface(s *statement) {
 		return
 	}
 	if slices.ContainsFunc(t.interfaces, func(o interfaceRef) bool { return o.Name == s.word.text }) {
-		b.report.tolerate(s.word.pos, "repeated", fmt.Sprintf("interface %s is tracked twice: the first counts", q(s.word.text)), "")
+		b.report.Tolerate(s.word.pos, "repeated", fmt.Sprintf("interface %s is tracked twice: the first counts", q(s.word.text)), "")
 		return
 	}
 	t.interfaces = append(t.interfaces, interfaceRef{config.TrackInterface{Name: s.word.text, Weight: weight.or(0), Reverse: reverse}, s.word})
@@ -76,7 +76,7 @@ func (b *builder) addTrackScript(s *statement) {
 	weight, reverse := b.trackOptions(s)
 	t := b.trackers()
 	if slices.ContainsFunc(t.scripts, func(o scriptRef) bool { return o.name.text == s.word.text }) {
-		b.report.tolerate(s.word.pos, "repeated", fmt.Sprintf("script %s is tracked twice: the first counts", q(s.word.text)), "")
+		b.report.Tolerate(s.word.pos, "repeated", fmt.Sprintf("script %s is tracked twice: the first counts", q(s.word.text)), "")
 		return
 	}
 	t.scripts = append(t.scripts, scriptRef{name: s.word, weight: weight, reverse: reverse})
@@ -89,7 +89,7 @@ const anyProxy = "*"
 func (b *builder) addTrackProxy(s *statement) {
 	weight, reverse := b.trackOptions(s)
 	if reverse {
-		b.report.bad(s.word.pos, "unknown-option", "a proxy cannot be tracked in reverse", "")
+		b.report.Bad(s.word.pos, "unknown-option", "a proxy cannot be tracked in reverse", "")
 	}
 	tracked := config.TrackProxy{Name: s.word.text, Weight: weight.or(0), Pos: s.word.pos}
 	if tracked.Name == anyProxy {
@@ -97,7 +97,7 @@ func (b *builder) addTrackProxy(s *statement) {
 	}
 	t := b.trackers()
 	if slices.ContainsFunc(t.proxies, func(o config.TrackProxy) bool { return o.Name == tracked.Name }) {
-		b.report.tolerate(s.word.pos, "repeated", fmt.Sprintf("proxy %s is tracked twice: the first counts", q(s.word.text)), "")
+		b.report.Tolerate(s.word.pos, "repeated", fmt.Sprintf("proxy %s is tracked twice: the first counts", q(s.word.text)), "")
 		return
 	}
 	t.proxies = append(t.proxies, tracked)

@@ -45,7 +45,7 @@ func (b *builder) blame(word string) {
 
 // duplicate reports a second definition of a name.
 func (b *builder) duplicate(name token, what string, first config.Position) {
-	b.report.bad(name.pos, "duplicate-name", fmt.Sprintf("%s %s is defined twice", what, q(name.text)), "first at "+first.String())
+	b.report.Bad(name.pos, "duplicate-name", fmt.Sprintf("%s %s is defined twice", what, q(name.text)), "first at "+first.String())
 }
 
 func (b *builder) setInterface(_ *statement, v []value) {
@@ -54,7 +54,7 @@ func (b *builder) setInterface(_ *statement, v []value) {
 		return
 	}
 	if v[0].tok.text == "lo" {
-		b.report.bad(v[0].tok.pos, "loopback", "a loopback interface cannot carry adverts", "")
+		b.report.Bad(v[0].tok.pos, "loopback", "a loopback interface cannot carry adverts", "")
 		b.blame("interface")
 		return
 	}
@@ -73,13 +73,13 @@ func (b *builder) setState(_ *statement, v []value) {
 	case tok.text == "MASTER" || tok.text == "BACKUP":
 		b.instance.state = given(tok.text == "MASTER", tok)
 	case strings.EqualFold(tok.text, "SLAVE"):
-		b.report.tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)), `the other state than MASTER is called BACKUP`)
+		b.report.Tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)), `the other state than MASTER is called BACKUP`)
 	case strings.EqualFold(tok.text, "MASTER"), strings.EqualFold(tok.text, "BACKUP"):
-		b.report.tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)), "write it in capitals: "+strings.ToUpper(tok.text))
+		b.report.Tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)), "write it in capitals: "+strings.ToUpper(tok.text))
 	case tok.text == "FAULT":
-		b.report.tolerate(tok.pos, "bad-state", "state FAULT: BACKUP is used", "an instance cannot start in fault")
+		b.report.Tolerate(tok.pos, "bad-state", "state FAULT: BACKUP is used", "an instance cannot start in fault")
 	default:
-		b.report.bad(tok.pos, "bad-state", fmt.Sprintf("state %s: must be MASTER or BACKUP", q(tok.text)), "")
+		b.report.Bad(tok.pos, "bad-state", fmt.Sprintf("state %s: must be MASTER or BACKUP", q(tok.text)), "")
 	}
 }
 
@@ -91,7 +91,7 @@ func (b *builder) openAuth(s *statement, _ []value) { b.instance.authAt = given(
 
 func (b *builder) setAuthType(_ *statement, v []value) {
 	if v[0].tok.text == "AH" {
-		b.report.refuse(v[0].tok.pos, "not-supported", `auth_type "AH" is known, but not supported yet`, "use PASS, or protect the network of the adverts")
+		b.report.Refuse(v[0].tok.pos, "not-supported", `auth_type "AH" is known, but not supported yet`, "use PASS, or protect the network of the adverts")
 	}
 	b.instance.auth = given(v[0].tok.text, v[0].tok)
 }
@@ -103,7 +103,7 @@ func (b *builder) setAuthPass(_ *statement, v []value) {
 	tok := v[0].tok
 	pass := tok.text
 	if len(pass) > maxPassword {
-		b.report.tolerate(tok.pos, "password-cut", fmt.Sprintf("the password has %d bytes, of which only the first %d count", len(pass), maxPassword),
+		b.report.Tolerate(tok.pos, "password-cut", fmt.Sprintf("the password has %d bytes, of which only the first %d count", len(pass), maxPassword),
 			"passwords that begin alike are the same; shorten it")
 		pass = pass[:maxPassword]
 	}
@@ -164,7 +164,7 @@ func (b *builder) setSkipCheck(s *statement, v []value) {
 
 func (b *builder) setAccept(s *statement, v []value) {
 	if !isOn(v[0]) {
-		b.report.refuse(s.word.pos, "not-supported", `"accept" off is known, but not supported yet`, "")
+		b.report.Refuse(s.word.pos, "not-supported", `"accept" off is known, but not supported yet`, "")
 	}
 }
 
@@ -192,17 +192,17 @@ func (b *builder) addPeer(s *statement) {
 		case "max_ttl":
 			i, high = b.optionNumber(s, i, 0, 255)
 		default:
-			b.report.bad(word.pos, "unknown-option", fmt.Sprintf("unknown option %s of a peer", q(word.text)), "one address on each line, then min_ttl or max_ttl")
+			b.report.Bad(word.pos, "unknown-option", fmt.Sprintf("unknown option %s of a peer", q(word.text)), "one address on each line, then min_ttl or max_ttl")
 		}
 	}
 	if low.set || high.set {
 		p.MinTTL, p.MaxTTL = low.or(0), high.or(255)
 		if p.MinTTL > p.MaxTTL {
-			b.report.bad(low.tok.pos, "ttl-range", fmt.Sprintf("min_ttl %d is above max_ttl %d: nothing could be received", p.MinTTL, p.MaxTTL), "")
+			b.report.Bad(low.tok.pos, "ttl-range", fmt.Sprintf("min_ttl %d is above max_ttl %d: nothing could be received", p.MinTTL, p.MaxTTL), "")
 		}
 	}
 	if slices.ContainsFunc(b.instance.peers, func(o peerDraft) bool { return o.Addr == addr }) {
-		b.report.warn(s.word.pos, "repeated", fmt.Sprintf("peer %s is given again and left out", addr), "")
+		b.report.Warn(s.word.pos, "repeated", fmt.Sprintf("peer %s is given again and left out", addr), "")
 		return
 	}
 	b.instance.peers = append(b.instance.peers, p)
@@ -213,13 +213,13 @@ func (b *builder) addPeer(s *statement) {
 func (b *builder) optionNumber(s *statement, i, lo, hi int) (int, opt[int]) {
 	word := s.args[i]
 	if i+1 == len(s.args) {
-		b.report.bad(word.pos, "missing-value", fmt.Sprintf("%s needs a number", q(word.text)), "")
+		b.report.Bad(word.pos, "missing-value", fmt.Sprintf("%s needs a number", q(word.text)), "")
 		return i, opt[int]{}
 	}
 	tok := s.args[i+1]
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < lo || n > hi {
-		b.report.bad(tok.pos, "out-of-range", fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(word.text), q(tok.text), lo, hi), "")
+		b.report.Bad(tok.pos, "out-of-range", fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(word.text), q(tok.text), lo, hi), "")
 		return i + 1, opt[int]{}
 	}
 	return i + 1, given(n, tok)

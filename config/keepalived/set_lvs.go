@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // The words of global_defs about virtual servers, and the lines of virtual_server_group.
@@ -40,7 +41,7 @@ func (b *builder) setTimeouts(s *statement, _ []value) {
 		name := s.args[i]
 		field := fields[name.text]
 		if field == nil {
-			b.report.bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)), nearestName(name.text, []string{"tcp", "tcpfin", "udp"}))
+			b.report.Bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)), verdict.DidYouMean(verdict.Nearest(name.text, []string{"tcp", "tcpfin", "udp"})))
 			continue
 		}
 		n, _, ok := b.option(s, &i, 0, 2678400)
@@ -54,14 +55,14 @@ func (b *builder) setTimeouts(s *statement, _ []value) {
 func (b *builder) option(s *statement, i *int, lo, hi int) (int, token, bool) {
 	name := s.args[*i]
 	if *i+1 == len(s.args) {
-		b.report.bad(name.pos, "missing-value", fmt.Sprintf("%s needs a value", q(name.text)), "")
+		b.report.Bad(name.pos, "missing-value", fmt.Sprintf("%s needs a value", q(name.text)), "")
 		return 0, name, false
 	}
 	*i++
 	tok := s.args[*i]
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < lo || n > hi {
-		b.report.bad(tok.pos, "bad-number", fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(name.text), q(tok.text), lo, hi), "")
+		b.report.Bad(tok.pos, "bad-number", fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(name.text), q(tok.text), lo, hi), "")
 		return 0, tok, false
 	}
 	return n, tok, true
@@ -70,7 +71,7 @@ func (b *builder) option(s *statement, i *int, lo, hi int) (int, token, bool) {
 // setSyncDaemon reads INTERFACE [[inst] INSTANCE] and options.
 func (b *builder) setSyncDaemon(s *statement, _ []value) {
 	if first := b.directing.sync; first != nil {
-		b.report.tolerate(s.word.pos, "repeated", "lvs_sync_daemon is given again; the first one counts", "it is on line "+fmt.Sprint(first.at.pos.Line))
+		b.report.Tolerate(s.word.pos, "repeated", "lvs_sync_daemon is given again; the first one counts", "it is on line "+fmt.Sprint(first.at.pos.Line))
 		return
 	}
 	d := &syncDraft{at: s.word}
@@ -110,7 +111,7 @@ func (b *builder) syncOption(d *syncDraft, s *statement, i *int) bool {
 	switch n, number := wholeNumber(tok.text); {
 	case tok.text == "group", tok.text == "inst":
 		if *i+1 == len(s.args) {
-			b.report.bad(tok.pos, "missing-value", fmt.Sprintf("%s needs a value", q(tok.text)), "")
+			b.report.Bad(tok.pos, "missing-value", fmt.Sprintf("%s needs a value", q(tok.text)), "")
 			return false
 		}
 		*i++
@@ -119,19 +120,19 @@ func (b *builder) syncOption(d *syncDraft, s *statement, i *int) bool {
 		}
 		return b.syncInstance(d, s.args[*i])
 	case number && n >= 0 && n <= 255 && !d.id.set:
-		b.report.tolerate(tok.pos, "deprecated", fmt.Sprintf("%s alone is taken as id %s", q(tok.text), tok.text), "write id "+tok.text)
+		b.report.Tolerate(tok.pos, "deprecated", fmt.Sprintf("%s alone is taken as id %s", q(tok.text), tok.text), "write id "+tok.text)
 		d.id = given(n, tok)
 		return true
 	case *i == 1:
 		return b.syncInstance(d, tok)
 	}
-	b.report.bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)), nearestName(tok.text, syncOptions))
+	b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)), verdict.DidYouMean(verdict.Nearest(tok.text, syncOptions)))
 	return false
 }
 
 func (b *builder) syncInstance(d *syncDraft, tok token) bool {
 	if d.instance.text != "" {
-		b.report.bad(tok.pos, "repeated", "lvs_sync_daemon follows one vrrp_instance only", "the first is "+bare(d.instance.text))
+		b.report.Bad(tok.pos, "repeated", "lvs_sync_daemon follows one vrrp_instance only", "the first is "+verdict.Bare(d.instance.text))
 		return false
 	}
 	d.instance = tok
@@ -141,7 +142,7 @@ func (b *builder) syncInstance(d *syncDraft, tok token) bool {
 func (b *builder) syncGroup(d *syncDraft, tok token) bool {
 	addr, err := netip.ParseAddr(tok.text)
 	if err != nil || !addr.IsMulticast() || addr.Zone() != "" {
-		b.report.bad(tok.pos, "not-multicast", fmt.Sprintf("group %s: is no multicast address", q(tok.text)), "")
+		b.report.Bad(tok.pos, "not-multicast", fmt.Sprintf("group %s: is no multicast address", q(tok.text)), "")
 		return false
 	}
 	d.Group = addr
@@ -163,17 +164,17 @@ func (b *builder) addGroupEntry(s *statement) {
 			e.port, ok = b.port(s.args[0], "virtual_server_group")
 		}
 		if len(s.args) > 1 {
-			b.report.warn(s.args[1].pos, "extra-word", fmt.Sprintf("%s after the port is not read", q(s.args[1].text)), "")
+			b.report.Warn(s.args[1].pos, "extra-word", fmt.Sprintf("%s after the port is not read", q(s.args[1].text)), "")
 		}
 	}
 	if s.block {
-		b.report.bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(s.word.text)), "")
+		b.report.Bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(s.word.text)), "")
 		ok = false
 	}
 	if ok && e.mark == 0 {
 		if b.addresses.size += distance(e.first, e.last) + 1; b.addresses.size > mostAddresses {
 			if !b.addresses.wrong {
-				b.report.refuse(s.word.pos, "too-many", fmt.Sprintf("virtual_server_group %s has more than %d addresses", q(b.addresses.name.text), mostAddresses), "use a fwmark")
+				b.report.Refuse(s.word.pos, "too-many", fmt.Sprintf("virtual_server_group %s has more than %d addresses", q(b.addresses.name.text), mostAddresses), "use a fwmark")
 			}
 			ok = false
 		}
@@ -187,7 +188,7 @@ func (b *builder) addGroupEntry(s *statement) {
 
 func (b *builder) groupMark(s *statement, e *groupEntry) bool {
 	if len(s.args) == 0 {
-		b.report.bad(s.word.pos, "missing-value", `"fwmark" needs a number`, "write fwmark NUMBER")
+		b.report.Bad(s.word.pos, "missing-value", `"fwmark" needs a number`, "write fwmark NUMBER")
 		return false
 	}
 	n, ok := b.mark(s.args[0])
@@ -197,7 +198,7 @@ func (b *builder) groupMark(s *statement, e *groupEntry) bool {
 		case "inet", "inet6":
 			e.ipv6 = given(family.text == "inet6", family)
 		default:
-			b.report.bad(family.pos, "unknown-option", fmt.Sprintf("fwmark: unknown family %s", q(family.text)), "it is inet or inet6")
+			b.report.Bad(family.pos, "unknown-option", fmt.Sprintf("fwmark: unknown family %s", q(family.text)), "it is inet or inet6")
 			return false
 		}
 	}
@@ -208,7 +209,7 @@ func (b *builder) groupMark(s *statement, e *groupEntry) bool {
 // ADDRESS/LENGTH.
 func (b *builder) addressRange(tok token) (first, last netip.Addr, ok bool) {
 	bad := func(message, cure string) (netip.Addr, netip.Addr, bool) {
-		b.report.bad(tok.pos, "bad-address", fmt.Sprintf("%s: %s", q(tok.text), message), cure)
+		b.report.Bad(tok.pos, "bad-address", fmt.Sprintf("%s: %s", q(tok.text), message), cure)
 		return netip.Addr{}, netip.Addr{}, false
 	}
 	if strings.Contains(tok.text, "/") {
@@ -239,7 +240,7 @@ func (b *builder) addressRange(tok token) (first, last netip.Addr, ok bool) {
 	case last.Is6() != first.Is6() || last.Less(first) || last == first:
 		return bad("the end of the range is not after its beginning", "")
 	case distance(first, last) >= mostAddresses:
-		b.report.refuse(tok.pos, "too-many", fmt.Sprintf("%s: these are more than %d addresses", q(tok.text), mostAddresses), "")
+		b.report.Refuse(tok.pos, "too-many", fmt.Sprintf("%s: these are more than %d addresses", q(tok.text), mostAddresses), "")
 		return first, last, false
 	}
 	return first, last, true

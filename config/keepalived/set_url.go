@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 func (b *builder) openURL(s *statement, _ []value) { b.url = &urlDraft{tok: s.word} }
@@ -19,7 +20,7 @@ func (b *builder) closeURL(s *statement) {
 	b.url = nil
 	if u.Path == "" {
 		if !u.pathWrong {
-			b.report.bad(s.word.pos, "missing-word", "url has no path", "add a line: path /")
+			b.report.Bad(s.word.pos, "missing-word", "url has no path", "add a line: path /")
 		}
 		b.check.wrong = true
 		return
@@ -30,13 +31,13 @@ func (b *builder) closeURL(s *statement) {
 	b.check.urls = append(b.check.urls, u)
 	if !u.pattern.set {
 		if u.noMatch || u.options != nil || u.offsetGiven.set {
-			b.report.warn(s.word.pos, "no-effect", "words about a regex have no effect without one", "add a line: regex PATTERN")
+			b.report.Warn(s.word.pos, "no-effect", "words about a regex have no effect without one", "add a line: regex PATTERN")
 			u.RegexNoMatch, u.MinOffset, u.MaxOffset = false, 0, 0
 		}
 		return
 	}
 	if u.MaxOffset > 0 && u.MaxOffset <= u.MinOffset {
-		b.report.refuse(u.offsetGiven.tok.pos, "out-of-range", fmt.Sprintf("no match can begin at byte %d or later and before byte %d", u.MinOffset, u.MaxOffset), "")
+		b.report.Refuse(u.offsetGiven.tok.pos, "out-of-range", fmt.Sprintf("no match can begin at byte %d or later and before byte %d", u.MinOffset, u.MaxOffset), "")
 	}
 	b.compile(u)
 }
@@ -44,7 +45,7 @@ func (b *builder) closeURL(s *statement) {
 func (b *builder) setURLPath(_ *statement, v []value) {
 	tok := v[0].tok
 	if strings.ContainsAny(tok.text, " \t") {
-		b.report.refuse(tok.pos, "bad-value", fmt.Sprintf("path %s: a space cannot stand in a request", q(tok.text)), "write %20")
+		b.report.Refuse(tok.pos, "bad-value", fmt.Sprintf("path %s: a space cannot stand in a request", q(tok.text)), "write %20")
 		b.url.pathWrong = true
 		return
 	}
@@ -76,7 +77,7 @@ func (b *builder) setStatusCodes(s *statement, _ []value) {
 			if strings.Contains(a.text, ",") {
 				cure = "write spaces between codes"
 			}
-			b.report.bad(a.pos, "bad-value", fmt.Sprintf("status_code %s: must be a number from 100 to 599, or two with a - between them", q(a.text)), cure)
+			b.report.Bad(a.pos, "bad-value", fmt.Sprintf("status_code %s: must be a number from 100 to 599, or two with a - between them", q(a.text)), cure)
 			continue
 		}
 		b.url.Statuses = append(b.url.Statuses, [2]int{from, to})
@@ -87,7 +88,7 @@ func (b *builder) setDigest(_ *statement, v []value) {
 	tok := v[0].tok
 	sum, err := hex.DecodeString(tok.text)
 	if err != nil || len(sum) != md5.Size {
-		b.report.bad(tok.pos, "bad-value", fmt.Sprintf("digest %s: must be an MD5 sum of 32 hexadecimal digits", q(tok.text)), "genhash or md5sum prints it")
+		b.report.Bad(tok.pos, "bad-value", fmt.Sprintf("digest %s: must be an MD5 sum of 32 hexadecimal digits", q(tok.text)), "genhash or md5sum prints it")
 		return
 	}
 	b.url.Digest = (*[md5.Size]byte)(sum)
@@ -103,7 +104,7 @@ func (b *builder) setRegex(_ *statement, v []value) {
 		}
 		i++
 		if strings.IndexByte("dDwWsSB", tok.raw[i]) >= 0 {
-			b.report.warn(tok.pos, "escape", fmt.Sprintf(`regex %s: the reader takes one backslash away, so \%c means the letter %c`, q(tok.text), tok.raw[i], tok.raw[i]),
+			b.report.Warn(tok.pos, "escape", fmt.Sprintf(`regex %s: the reader takes one backslash away, so \%c means the letter %c`, q(tok.text), tok.raw[i], tok.raw[i]),
 				fmt.Sprintf(`write \\%c for the class`, tok.raw[i]))
 			break
 		}
@@ -156,14 +157,14 @@ func (b *builder) compile(u *urlDraft) {
 			flags = flags&^option.clear | option.set
 			endOnly = endOnly || o.text == "dollar_endonly"
 		case slices.Contains(otherRegexOptions, o.text):
-			b.report.refuse(o.pos, "not-supported", fmt.Sprintf("regex option %s is known, but not supported", q(o.text)), "")
+			b.report.Refuse(o.pos, "not-supported", fmt.Sprintf("regex option %s is known, but not supported", q(o.text)), "")
 		default:
 			names := append([]string(nil), otherRegexOptions...)
 			for name := range regexOptions {
 				names = append(names, name)
 			}
 			slices.Sort(names)
-			b.report.refuse(o.pos, "unknown-option", fmt.Sprintf("unknown regex option %s", q(o.text)), nearestName(o.text, names))
+			b.report.Refuse(o.pos, "unknown-option", fmt.Sprintf("unknown regex option %s", q(o.text)), verdict.DidYouMean(verdict.Nearest(o.text, names)))
 		}
 	}
 	tree, err := syntax.Parse(u.pattern.val, flags)
@@ -183,7 +184,7 @@ func (b *builder) compile(u *urlDraft) {
 }
 
 func (b *builder) badPattern(u *urlDraft, err error) {
-	b.report.refuse(u.pattern.tok.pos, "bad-regex", fmt.Sprintf("regex %s: %s", q(u.pattern.val), bare(strings.TrimPrefix(err.Error(), "error parsing regexp: "))), "")
+	b.report.Refuse(u.pattern.tok.pos, "bad-regex", fmt.Sprintf("regex %s: %s", q(u.pattern.val), verdict.Bare(strings.TrimPrefix(err.Error(), "error parsing regexp: "))), "")
 }
 
 // beforeLastNewline lets a $ that means the end of the text stand before a newline there too, as

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
@@ -23,7 +24,7 @@ func (b *builder) openVirtual(s *statement, _ []value) {
 		d.mark, ok = b.markOf(s)
 	case "group":
 		if len(s.args) < 2 {
-			b.report.bad(kind.pos, "missing-value", `"group" needs a name`, "write virtual_server group NAME")
+			b.report.Bad(kind.pos, "missing-value", `"group" needs a name`, "write virtual_server group NAME")
 			ok = false
 			break
 		}
@@ -36,7 +37,7 @@ func (b *builder) openVirtual(s *statement, _ []value) {
 		return
 	}
 	if len(s.args) > used {
-		b.report.warn(s.args[used].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[used].text), q(s.word.text)), "")
+		b.report.Warn(s.args[used].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[used].text), q(s.word.text)), "")
 	}
 	var words []string
 	for _, a := range s.args[:used] {
@@ -49,7 +50,7 @@ func (b *builder) openVirtual(s *statement, _ []value) {
 // markOf reads fwmark NUMBER.
 func (b *builder) markOf(s *statement) (opt[uint32], bool) {
 	if len(s.args) < 2 {
-		b.report.bad(s.args[0].pos, "missing-value", `"fwmark" needs a number`, "write virtual_server fwmark NUMBER")
+		b.report.Bad(s.args[0].pos, "missing-value", `"fwmark" needs a number`, "write virtual_server fwmark NUMBER")
 		return opt[uint32]{}, false
 	}
 	n, ok := b.mark(s.args[1])
@@ -60,11 +61,11 @@ func (b *builder) markOf(s *statement) (opt[uint32], bool) {
 func (b *builder) mark(tok token) (uint32, bool) {
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < 0 || n > 4294967295 {
-		b.report.bad(tok.pos, "bad-number", fmt.Sprintf("fwmark %s: must be a whole number from 1 to 4294967295", q(tok.text)), "")
+		b.report.Bad(tok.pos, "bad-number", fmt.Sprintf("fwmark %s: must be a whole number from 1 to 4294967295", q(tok.text)), "")
 		return 0, false
 	}
 	if n == 0 {
-		b.report.refuse(tok.pos, "out-of-range", "fwmark 0 is no mark: packets without one have it", "")
+		b.report.Refuse(tok.pos, "out-of-range", "fwmark 0 is no mark: packets without one have it", "")
 		return 0, false
 	}
 	return uint32(n), true
@@ -75,11 +76,11 @@ func (b *builder) endpoint(words []token, what string) (endpoint, bool) {
 	e := endpoint{tok: words[0]}
 	text := words[0].text
 	if host, port, found := strings.Cut(text, ":"); found && isAddress(host) && !strings.Contains(port, ":") {
-		b.report.bad(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is not an IP address", what, q(text)), "the port is a word of its own: "+host+" "+bare(port))
+		b.report.Bad(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is not an IP address", what, q(text)), "the port is a word of its own: "+host+" "+verdict.Bare(port))
 		return e, false
 	}
 	if first, last, found := strings.Cut(text, "-"); found && isAddress(first) && last != "" {
-		b.report.refuse(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is a range of addresses", what, q(text)), "put it into a virtual_server_group")
+		b.report.Refuse(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is a range of addresses", what, q(text)), "put it into a virtual_server_group")
 		return e, false
 	}
 	addr, ok := b.address(words[0], what)
@@ -101,7 +102,7 @@ func isAddress(text string) bool {
 func (b *builder) port(tok token, what string) (uint16, bool) {
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < 0 || n > 65535 {
-		b.report.bad(tok.pos, "bad-number", fmt.Sprintf("%s: port %s must be a whole number from 1 to 65535", what, q(tok.text)), "")
+		b.report.Bad(tok.pos, "bad-number", fmt.Sprintf("%s: port %s must be a whole number from 1 to 65535", what, q(tok.text)), "")
 		return 0, false
 	}
 	return uint16(n), true
@@ -114,7 +115,7 @@ func (b *builder) openReal(s *statement, _ []value) {
 	b.real = &realDraft{at: at}
 	b.real.Pos = s.word.pos
 	if len(s.args) > 2 {
-		b.report.warn(s.args[2].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
+		b.report.Warn(s.args[2].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
 	}
 	if !ok {
 		b.virtual.broken = true
@@ -160,7 +161,7 @@ const heaviest = 65535
 
 func (b *builder) setWeight(s *statement, v []value) {
 	if v[0].n > heaviest {
-		b.report.refuse(v[0].tok.pos, "out-of-range", fmt.Sprintf("%s %s: weights go up to %d here", q(s.word.text), q(v[0].tok.text), heaviest), "only their proportions count: make all smaller")
+		b.report.Refuse(v[0].tok.pos, "out-of-range", fmt.Sprintf("%s %s: weights go up to %d here", q(s.word.text), q(v[0].tok.text), heaviest), "only their proportions count: make all smaller")
 		return
 	}
 	b.defaults().weight = given(v[0].n, v[0].tok)
@@ -175,7 +176,7 @@ func (b *builder) setMethod(s *statement, _ []value) {
 func (b *builder) setSorryMethod(s *statement, _ []value) {
 	if f, ok := b.forwarding(s); ok {
 		if !b.virtual.sorry.set {
-			b.report.strictOnly(s.word.pos, "order", q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
+			b.report.StrictOnly(s.word.pos, "order", q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
 		}
 		b.virtual.sorryKind = given(f, s.word)
 	}
@@ -189,12 +190,12 @@ func (b *builder) forwarding(s *statement) (forwarding, bool) {
 		return f, false
 	}
 	if len(s.args) > 1 && f.method != table.Tunnel {
-		b.report.warn(s.args[1].pos, "no-effect", fmt.Sprintf("%s of a tunnel has no effect with %s", q(s.args[1].text), s.args[0].text), "")
+		b.report.Warn(s.args[1].pos, "no-effect", fmt.Sprintf("%s of a tunnel has no effect with %s", q(s.args[1].text), s.args[0].text), "")
 		return f, true
 	}
 	f.wrap = wrap.Wrap
 	bad := func(message string) (forwarding, bool) {
-		b.report.bad(s.args[0].pos, "tunnel", message, "write TUN type gue port NUMBER, TUN type gre or TUN")
+		b.report.Bad(s.args[0].pos, "tunnel", message, "write TUN type gue port NUMBER, TUN type gre or TUN")
 		return f, false
 	}
 	switch {
@@ -223,7 +224,7 @@ func (b *builder) wrapOptions(s *statement, w *wrapDraft) bool {
 		var val token
 		if option.text == "type" || option.text == "port" {
 			if i+1 == len(s.args) {
-				b.report.bad(option.pos, "missing-value", fmt.Sprintf("%s needs a value", q(option.text)), "")
+				b.report.Bad(option.pos, "missing-value", fmt.Sprintf("%s needs a value", q(option.text)), "")
 				return false
 			}
 			i++
@@ -235,7 +236,7 @@ func (b *builder) wrapOptions(s *statement, w *wrapDraft) bool {
 		case "port":
 			n, good := wholeNumber(val.text)
 			if !good || n < 1 || n > 65535 {
-				b.report.bad(val.pos, "bad-number", fmt.Sprintf("port %s: must be a whole number from 1 to 65535", q(val.text)), "")
+				b.report.Bad(val.pos, "bad-number", fmt.Sprintf("port %s: must be a whole number from 1 to 65535", q(val.text)), "")
 				ok = false
 			}
 			w.Port = uint16(n)
@@ -243,8 +244,8 @@ func (b *builder) wrapOptions(s *statement, w *wrapDraft) bool {
 			w.sum = true
 			w.Flags = map[string]table.TunnelFlags{"csum": table.Checksum, "remcsum": table.RemoteChecksum}[option.text]
 		default:
-			b.report.bad(option.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tunnel", q(option.text)),
-				nearestName(option.text, []string{"type", "port", "nocsum", "csum", "remcsum"}))
+			b.report.Bad(option.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tunnel", q(option.text)),
+				verdict.DidYouMean(verdict.Nearest(option.text, []string{"type", "port", "nocsum", "csum", "remcsum"})))
 			ok = false
 		}
 	}
@@ -255,7 +256,7 @@ func (b *builder) wrapType(tok token, w *wrapDraft) bool {
 	types := map[string]table.TunnelType{"ipip": table.IPIP, "gue": table.GUE, "gre": table.GRE}
 	t, ok := types[tok.text]
 	if !ok {
-		b.report.bad(tok.pos, "unknown-option", fmt.Sprintf("unknown type %s of a tunnel", q(tok.text)), "it is ipip, gue or gre")
+		b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown type %s of a tunnel", q(tok.text)), "it is ipip, gue or gre")
 	}
 	w.Type = t
 	return ok
@@ -281,7 +282,7 @@ func (b *builder) setPersistence(s *statement, v []value) {
 	timeout := defaultPersistence
 	if v[0].given {
 		if timeout = v[0].d; timeout == 0 {
-			b.report.tolerate(v[0].tok.pos, "out-of-range", "persistence_timeout 0: the service is not persistent, as without the line", "leave the line out: keepalived calls it invalid")
+			b.report.Tolerate(v[0].tok.pos, "out-of-range", "persistence_timeout 0: the service is not persistent, as without the line", "leave the line out: keepalived calls it invalid")
 			return
 		}
 		timeout = max(timeout.Round(time.Second), time.Second)
@@ -295,7 +296,7 @@ func (b *builder) setGranularity(_ *statement, v []value) {
 
 func (b *builder) setEngine(_ *statement, v []value) {
 	if v[0].tok.text != "sip" {
-		b.report.refuse(v[0].tok.pos, "bad-value", fmt.Sprintf("there is no persistence engine %s", q(v[0].tok.text)), "the kernel has one: sip")
+		b.report.Refuse(v[0].tok.pos, "bad-value", fmt.Sprintf("there is no persistence engine %s", q(v[0].tok.text)), "the kernel has one: sip")
 		return
 	}
 	b.virtual.engine = given(v[0].tok.text, v[0].tok)
@@ -325,7 +326,7 @@ func (b *builder) setSuspend(_ *statement, v []value) { b.virtual.HASuspend = is
 
 func (b *builder) setSorry(s *statement, _ []value) {
 	if len(s.args) > 2 {
-		b.report.warn(s.args[2].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
+		b.report.Warn(s.args[2].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
 	}
 	if e, ok := b.endpoint(s.args, "sorry_server"); ok {
 		b.virtual.sorry = given(e, s.word)
@@ -334,7 +335,7 @@ func (b *builder) setSorry(s *statement, _ []value) {
 
 func (b *builder) setSorryInhibit(s *statement, v []value) {
 	if !b.virtual.sorry.set {
-		b.report.strictOnly(s.word.pos, "order", q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
+		b.report.StrictOnly(s.word.pos, "order", q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
 	}
 	b.virtual.sorryIn = given(isOn(v[0]), s.word)
 }
@@ -369,7 +370,7 @@ func (b *builder) openGroupOfAddresses(_ *statement, v []value) {
 	g := &addressGroup{name: v[0].tok}
 	b.addresses = g
 	if first := b.directing.groups[g.name.text]; first != nil {
-		b.report.refuse(g.name.pos, "duplicate-name", fmt.Sprintf("virtual_server_group %s is defined twice", q(g.name.text)), "first at "+first.name.pos.String())
+		b.report.Refuse(g.name.pos, "duplicate-name", fmt.Sprintf("virtual_server_group %s is defined twice", q(g.name.text)), "first at "+first.name.pos.String())
 		return
 	}
 	b.directing.groups[g.name.text] = g
@@ -379,7 +380,7 @@ func (b *builder) closeGroupOfAddresses(*statement) {
 	g := b.addresses
 	b.addresses = nil
 	if len(g.entries) == 0 && !g.wrong {
-		b.report.bad(g.name.pos, "empty-group", fmt.Sprintf("virtual_server_group %s has no addresses", q(g.name.text)), "write one on each line: ADDRESS PORT")
+		b.report.Bad(g.name.pos, "empty-group", fmt.Sprintf("virtual_server_group %s has no addresses", q(g.name.text)), "write one on each line: ADDRESS PORT")
 		g.wrong = true
 	}
 }
@@ -387,7 +388,7 @@ func (b *builder) closeGroupOfAddresses(*statement) {
 func (b *builder) openTrackFile(_ *statement, v []value) {
 	b.trackFile = &trackFileDraft{TrackFile: config.TrackFile{Name: v[0].tok.text}, weight: 1}
 	if b.directing.trackFiles[v[0].tok.text] != nil {
-		b.report.refuse(v[0].tok.pos, "duplicate-name", fmt.Sprintf("track_file %s is defined twice", q(v[0].tok.text)), "")
+		b.report.Refuse(v[0].tok.pos, "duplicate-name", fmt.Sprintf("track_file %s is defined twice", q(v[0].tok.text)), "")
 		return
 	}
 	b.directing.trackFiles[v[0].tok.text] = b.trackFile
@@ -395,7 +396,7 @@ func (b *builder) openTrackFile(_ *statement, v []value) {
 
 func (b *builder) closeTrackFile(s *statement) {
 	if b.trackFile.Path == "" && !b.lost[b.trackFile.Name] {
-		b.report.bad(s.word.pos, "missing-word", fmt.Sprintf("track_file %s has no file", q(b.trackFile.Name)), `add a line: file "/path"`)
+		b.report.Bad(s.word.pos, "missing-word", fmt.Sprintf("track_file %s has no file", q(b.trackFile.Name)), `add a line: file "/path"`)
 	}
 	b.trackFile = nil
 }
@@ -427,14 +428,14 @@ func (b *builder) setTLSWord(s *statement, v []value) {
 func (b *builder) closeTLS(s *statement) {
 	tls := b.directing.tls.val
 	if tls.Key != "" && tls.Certificate == "" {
-		b.report.warn(s.word.pos, "no-effect", "a key without certificate is not used", "")
+		b.report.Warn(s.word.pos, "no-effect", "a key without certificate is not used", "")
 	}
 }
 
 // isHeaderValue holds a word to what may stand in a header line.
 func (b *builder) isHeaderValue(tok token) bool {
 	if slices.ContainsFunc([]byte(tok.text), func(c byte) bool { return c < ' ' || c == 0x7f }) || tok.text == "" {
-		b.report.refuse(tok.pos, "bad-value", fmt.Sprintf("%s cannot be sent in a line", q(tok.text)), "")
+		b.report.Refuse(tok.pos, "bad-value", fmt.Sprintf("%s cannot be sent in a line", q(tok.text)), "")
 		return false
 	}
 	return true

@@ -166,3 +166,12 @@ func lookup(p place, word string) (keyword, bool) {
 	}
 	return vocabulary[p][i], true
 }
+
+// wordsOf lists the words of a place.
+func wordsOf(p place) []string {
+	var list []string
+	for _, k := range vocabulary[p] {
+		list = append(list, k.word)
+	}
+	return list
+}

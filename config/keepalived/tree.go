@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // statement is a word with its arguments and, if braces followed, its block.
@@ -20,7 +22,7 @@ const maxDepth = 32
 // loader turns files into one list of statements.
 type loader struct {
 	opts   Options
-	report *report
+	report *verdict.Report
 	chain  []string // files being read, to see a circle
 	read   int      // files included so far
 }
@@ -54,7 +56,7 @@ type nester struct {
 	last   *statement
 }
 
-func (t *nester) report() *report { return t.loader.report }
+func (t *nester) report() *verdict.Report { return t.loader.report }
 
 // line adds the statements of one line. A brace ends a statement as the end of the
 // line does, so `{ word value }` is a block with one statement in it.
@@ -95,12 +97,12 @@ func (t *nester) push(brace token) {
 	switch {
 	case len(t.open) > maxDepth:
 		if t.tooFar == 0 {
-			t.report().bad(brace.pos, "nesting", fmt.Sprintf("blocks are nested more than %d deep", maxDepth), "")
+			t.report().Bad(brace.pos, "nesting", fmt.Sprintf("blocks are nested more than %d deep", maxDepth), "")
 		}
 		t.tooFar++
 		return
 	case t.last == nil || t.last.block:
-		t.report().bad(brace.pos, "unexpected-brace", `unexpected "{"`, "no word stands before it")
+		t.report().Bad(brace.pos, "unexpected-brace", `unexpected "{"`, "no word stands before it")
 		// Kept as a nameless block, so that its "}" finds a partner.
 		t.last = &statement{word: brace}
 	}
@@ -116,7 +118,7 @@ func (t *nester) pop(brace token) {
 	case t.tooFar > 0:
 		t.tooFar--
 	case len(t.opened) == 0:
-		t.report().bad(brace.pos, "unexpected-brace", `unexpected "}"`, "every block is closed already")
+		t.report().Bad(brace.pos, "unexpected-brace", `unexpected "}"`, "every block is closed already")
 	default:
 		t.opened = t.opened[:len(t.opened)-1]
 		t.open = t.open[:len(t.open)-1]
@@ -126,7 +128,7 @@ func (t *nester) pop(brace token) {
 // finish reports the blocks left open at the end of the file.
 func (t *nester) finish() {
 	for _, s := range slices.Backward(t.opened) {
-		t.report().bad(s.word.pos, "missing-brace", fmt.Sprintf(`%s is not closed: a "}" is missing before the end of the file`, q(s.word.text)), "")
+		t.report().Bad(s.word.pos, "missing-brace", fmt.Sprintf(`%s is not closed: a "}" is missing before the end of the file`, q(s.word.text)), "")
 	}
 }
 
@@ -148,7 +150,7 @@ func (l *loader) condition(tokens []token) []token {
 // line defines is plain text, as in Keepalived.
 func (l *loader) preprocessor(tokens []token) bool {
 	refuse := func(t token, what, hint string) bool {
-		l.report.refuse(t.pos, "preprocessor", what+": known, but not supported yet", hint)
+		l.report.Refuse(t.pos, "preprocessor", what+": known, but not supported yet", hint)
 		return true
 	}
 	if first := tokens[0]; !first.quoted {

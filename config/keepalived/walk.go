@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // walker goes through the statements of a file with the table in hand: it names
@@ -28,7 +29,7 @@ func (w *walker) block(p place, body []*statement) {
 			continue
 		}
 		if first, again := given[k.word]; again && !k.multi && !w.quiet {
-			w.report.warn(s.word.pos, "repeated", fmt.Sprintf("%s is given again; the last one counts", q(k.word)),
+			w.report.Warn(s.word.pos, "repeated", fmt.Sprintf("%s is given again; the last one counts", q(k.word)),
 				"the first is on line "+fmt.Sprint(first.pos.Line))
 		}
 		given[k.word] = s.word
@@ -73,7 +74,7 @@ func (w *walker) inside(p place, k keyword, s *statement, apply bool) {
 	case apply && k.entry != nil:
 		for i, e := range s.body {
 			if w.runaway(p, e) {
-				w.report.bad(e.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(e.word.text), k.word), `a "}" is missing before it`)
+				w.report.Bad(e.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(e.word.text), k.word), `a "}" is missing before it`)
 				w.block(p, s.body[i:])
 				return
 			}
@@ -100,11 +101,11 @@ func (w *walker) runaway(p place, e *statement) bool {
 func (w *walker) announce(k keyword, s *statement) bool {
 	switch {
 	case k.instead != "":
-		w.report.strictOnly(s.word.pos, "deprecated", q(k.word)+" is deprecated in keepalived", "today's word is "+k.instead)
+		w.report.StrictOnly(s.word.pos, "deprecated", q(k.word)+" is deprecated in keepalived", "today's word is "+k.instead)
 	case k.own:
-		w.report.strictOnly(s.word.pos, "own-word", q(k.word)+" is a word of evenkeel; keepalived does not know it", "")
+		w.report.StrictOnly(s.word.pos, "own-word", q(k.word)+" is a word of evenkeel; keepalived does not know it", "")
 	case k.absent != "":
-		w.report.strictOnly(s.word.pos, "absent-word", q(k.word)+" "+k.absent, "")
+		w.report.StrictOnly(s.word.pos, "absent-word", q(k.word)+" "+k.absent, "")
 	}
 	switch k.state {
 	case harmless:
@@ -113,12 +114,12 @@ func (w *walker) announce(k keyword, s *statement) bool {
 		if k.instead != "" {
 			hint += "; today's word is " + k.instead
 		}
-		w.report.warn(s.word.pos, "no-effect", message, hint)
+		w.report.Warn(s.word.pos, "no-effect", message, hint)
 	case refused:
 		if w.switchedOff(k, s) {
 			return false
 		}
-		w.report.refuse(s.word.pos, "not-supported", q(k.word)+" is known, but not supported yet", k.why)
+		w.report.Refuse(s.word.pos, "not-supported", q(k.word)+" is known, but not supported yet", k.why)
 	}
 	return true
 }
@@ -139,7 +140,7 @@ func (w *walker) switchedOff(k keyword, s *statement) bool {
 // Differs from Keepalived: off means off after every switch. 2.2.7 does not read what
 // follows many of them, and no_accept off is on.
 func (w *walker) unreadOff(k keyword, tok token) {
-	w.report.warn(tok.pos, "switch-off", fmt.Sprintf("%s %s: keepalived 2.2.7 does not read the %s and switches it on", q(k.word), tok.text, q(tok.text)), "leave the line out")
+	w.report.Warn(tok.pos, "switch-off", fmt.Sprintf("%s %s: keepalived 2.2.7 does not read the %s and switches it on", q(k.word), tok.text, q(tok.text)), "leave the line out")
 }
 
 // shape checks that a block is where one belongs and nowhere else.
@@ -147,10 +148,10 @@ func (w *walker) shape(k keyword, s *statement) bool {
 	wants := k.block != "" || k.entries
 	switch {
 	case wants && !s.block:
-		w.report.bad(s.word.pos, "missing-brace", fmt.Sprintf(`%s needs a block: "{" is missing`, q(k.word)), "")
+		w.report.Bad(s.word.pos, "missing-brace", fmt.Sprintf(`%s needs a block: "{" is missing`, q(k.word)), "")
 		return false
 	case !wants && s.block:
-		w.report.bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(k.word)), "")
+		w.report.Bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(k.word)), "")
 		return false
 	}
 	return true
@@ -174,13 +175,13 @@ func (w *walker) unknown(p place, s *statement) {
 		message += " in " + string(p)
 	}
 	if why, ok := foreign[text]; ok {
-		w.report.bad(s.word.pos, "unknown-word", message, "it "+why)
+		w.report.Bad(s.word.pos, "unknown-word", message, "it "+why)
 		return
 	}
 	if k, ok := lookup(topLevel, text); ok && p != topLevel && (k.block != "" || k.entries) && s.block {
 		// Most likely a "}" was lost above. Reading on at the top level finds what else
 		// is wrong without a landslide of unknown words.
-		w.report.bad(s.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(text), p),
+		w.report.Bad(s.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(text), p),
 			fmt.Sprintf(`a "}" is missing before it; %s belongs at the top level`, text))
 		if !w.quiet {
 			w.recover(k, s)
@@ -192,9 +193,9 @@ func (w *walker) unknown(p place, s *statement) {
 		w.blame(near)
 	}
 	if p == inGroup && cure == "" && len(s.args) == 0 {
-		cure = fmt.Sprintf("members go into a block of their own: group { %s }", bare(text))
+		cure = fmt.Sprintf("members go into a block of their own: group { %s }", verdict.Bare(text))
 	}
-	w.report.bad(s.word.pos, "unknown-word", message, cure)
+	w.report.Bad(s.word.pos, "unknown-word", message, cure)
 	if p == topLevel && s.block {
 		w.skipped(s)
 	}
@@ -219,14 +220,8 @@ func (w *walker) recover(k keyword, s *statement) {
 // hint gives the nearest word that is known, if it is one of this place, and the
 // advice to use it, or one of another place.
 func hint(p place, text string) (near, advice string) {
-	best := config.SlipsAllowed(text) + 1
-	for _, k := range vocabulary[p] {
-		if d := config.Slips(text, k.word, best); d < best {
-			near, best = k.word, d
-		}
-	}
-	if near != "" {
-		return near, fmt.Sprintf("did you mean %s?", q(near))
+	if near = verdict.Nearest(text, wordsOf(p)); near != "" {
+		return near, verdict.DidYouMean(near)
 	}
 	if today := todaysWord(p, text); today != "" {
 		return today, fmt.Sprintf("write %s", q(today))
@@ -234,16 +229,8 @@ func hint(p place, text string) (near, advice string) {
 	if homes := homesOf(text); len(homes) > 0 {
 		return "", fmt.Sprintf("%s belongs in %s", q(text), strings.Join(homes, " or "))
 	}
-	var home place
-	for _, other := range places {
-		for _, k := range vocabulary[other] {
-			if d := config.Slips(text, k.word, best); d < best {
-				near, home, best = k.word, other, d
-			}
-		}
-	}
-	if near != "" {
-		return "", fmt.Sprintf("did you mean %s? it belongs in %s", q(near), home)
+	if near = verdict.Nearest(text, everyWord); near != "" {
+		return "", fmt.Sprintf("%s it belongs in %s", verdict.DidYouMean(near), homesOf(near)[0])
 	}
 	return "", ""
 }
@@ -273,10 +260,10 @@ func homesOf(text string) []string {
 
 // extraWords warns of words that nothing reads.
 func (w *walker) extraWords(k keyword, tok token) {
-	w.report.warn(tok.pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(tok.text), q(k.word)), "")
+	w.report.Warn(tok.pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(tok.text), q(k.word)), "")
 }
 
 // missing reports an argument that is not there.
 func (w *walker) missing(k keyword, pos config.Position, a arg) {
-	w.report.bad(pos, "missing-value", fmt.Sprintf("%s needs a value", q(k.word)), "write "+k.word+" "+a.String())
+	w.report.Bad(pos, "missing-value", fmt.Sprintf("%s needs a value", q(k.word)), "write "+k.word+" "+a.String())
 }

@@ -49,6 +49,14 @@ var index = func() map[place]map[string]int {
 	return all
 }()
 
+// everyWord lists the words of all places, in their order.
+var everyWord = func() (all []string) {
+	for _, p := range places {
+		all = append(all, wordsOf(p)...)
+	}
+	return all
+}()
+
 const (
 	noVMAC  = "virtual MAC addresses are not supported yet"
 	process = "there is one process, and it schedules itself"
