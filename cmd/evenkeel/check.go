@@ -1,17 +1,21 @@
 package main
 
 import (
+	"fmt"
+	"io"
+
 	"github.com/spf13/cobra"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/keepalived"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/daemon"
 )
 
 func checkCommand() *cobra.Command {
 	var files []string
 	var strict bool
-	var how keepalived.Presentation
+	var how presentation
 	c := &cobra.Command{
 		Use:   "check -f FILE [-f FILE…]",
 		Short: "Read configuration files and print everything wrong with them",
@@ -26,7 +30,7 @@ if it does not. With --strict the verdict is that of the reference programs.`,
 				diags = append(diags, keepalived.CheckScripts(site, keepalived.Machine{})...)
 			}
 			config.SortDiagnostics(diags)
-			if err := keepalived.Print(diags, keepalived.Options{}, how, c.OutOrStdout()); err != nil {
+			if err := how.print(c.OutOrStdout(), diags); err != nil {
 				return err
 			}
 			if config.HasErrors(diags) {
@@ -37,8 +41,28 @@ if it does not. With --strict the verdict is that of the reference programs.`,
 	}
 	c.Flags().StringArrayVarP(&files, "file", "f", nil, "configuration file, or a directory of *.cfg files; may be repeated")
 	c.MarkFlagRequired("file")
-	c.Flags().BoolVar(&how.JSON, "json", false, "print an array of problems as JSON")
-	c.Flags().BoolVar(&how.Brief, "brief", false, "one line for each problem, without the source")
+	c.Flags().BoolVar(&how.json, "json", false, "print an array of problems as JSON")
+	c.Flags().BoolVar(&how.brief, "brief", false, "one line for each problem, without the source")
 	c.Flags().BoolVar(&strict, "strict", false, "refuse what keepalived -t and haproxy -c refuse")
 	return c
+}
+
+// presentation says how diagnostics are printed.
+type presentation struct {
+	json  bool // one array instead of lines
+	brief bool // without the line at fault and its caret
+}
+
+func (p presentation) print(out io.Writer, diags []config.Diagnostic) error {
+	if p.json {
+		return config.WriteJSON(out, diags)
+	}
+	var text func(string) []byte
+	if !p.brief {
+		text = source.Once(source.Read)
+	}
+	if err := config.WriteText(out, diags, text); err != nil {
+		return fmt.Errorf("print diagnostics: %w", err)
+	}
+	return nil
 }

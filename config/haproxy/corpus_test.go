@@ -37,7 +37,7 @@ func TestExamples(t *testing.T) {
 	}
 	for _, file := range files {
 		for _, strict := range []bool{false, true} {
-			model, diags := Load(file, Options{Strict: strict})
+			model, diags := load(file, Options{Strict: strict})
 			for _, d := range diags {
 				t.Error(d)
 			}
@@ -55,7 +55,7 @@ func TestSeed(t *testing.T) {
 	if _, err := os.Stat(file); err != nil {
 		t.Skip("not beside the repository")
 	}
-	model, diags := Load(file, Options{})
+	model, diags := load(file, Options{})
 	if model == nil {
 		t.Fatal(diags)
 	}
@@ -67,7 +67,7 @@ func TestSeed(t *testing.T) {
 	if len(diags) != 4 {
 		t.Errorf("%d warnings, want 4", len(diags))
 	}
-	if m, _ := Load(file, Options{Strict: true}); m != nil {
+	if m, _ := load(file, Options{Strict: true}); m != nil {
 		t.Error("strict takes dead words")
 	}
 	web, back := model.Proxies[1], model.Proxies[2]

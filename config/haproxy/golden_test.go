@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -90,11 +91,11 @@ func golden(t *testing.T, file string, got []byte) {
 func verdicts(file string) []byte {
 	var out bytes.Buffer
 	opts := testOptions()
-	model, diags := Load(file, opts)
-	_ = config.WriteText(&out, diags, sources(opts))
+	model, diags := load(file, opts)
+	_ = config.WriteText(&out, diags, source.Once(opts.ReadFile))
 	out.WriteString("---- strict\n")
 	opts.Strict = true
-	_, strict := Load(file, opts)
+	_, strict := load(file, opts)
 	_ = config.WriteText(&out, strict, nil)
 	out.WriteString("---- model\n")
 	if model == nil {
@@ -103,6 +104,15 @@ func verdicts(file string) []byte {
 		dump(&out, "", reflect.ValueOf(model).Elem())
 	}
 	return out.Bytes()
+}
+
+// load reads one file that is on disk.
+func load(file string, opts Options) (*config.Proxying, []config.Diagnostic) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, []config.Diagnostic{{Pos: config.Position{File: file}, Severity: config.Error, Code: "unreadable", Message: err.Error()}}
+	}
+	return Parse([]File{{file, data}}, opts)
 }
 
 // dump prints what is not zero in a value, a field on each line.

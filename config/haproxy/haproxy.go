@@ -2,17 +2,13 @@ package haproxy
 
 import (
 	"errors"
-	"fmt"
-	"io"
-	"io/fs"
 	"net"
 	"net/netip"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
@@ -39,7 +35,7 @@ type File struct {
 
 func (o Options) withDefaults() Options {
 	if o.ReadFile == nil {
-		o.ReadFile = readRegular
+		o.ReadFile = source.Read
 	}
 	if o.Getenv == nil {
 		o.Getenv = os.LookupEnv
@@ -48,33 +44,6 @@ func (o Options) withDefaults() Options {
 		o.Resolve = resolveHost
 	}
 	return o
-}
-
-// maxFile bounds a configuration file and those it names.
-const maxFile = 16 << 20
-
-// readRegular reads a whole file unless it is a device, a pipe or too large.
-func readRegular(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, errors.New("is a directory")
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("has more than %d MiB", maxFile>>20)
-	}
-	return data, err
 }
 
 // resolveHost asks the system for a host's address, IPv4 first as HAProxy prefers it.
@@ -97,58 +66,6 @@ func resolveHost(host string) (netip.Addr, error) {
 		return best, errors.New("has no address")
 	}
 	return best, nil
-}
-
-// Load reads the file at path. See Parse.
-func Load(path string, opts Options) (*config.Proxying, []config.Diagnostic) {
-	return LoadFiles([]string{path}, opts)
-}
-
-// LoadFiles reads several files as one configuration, in order, as haproxy -f A -f B does.
-// A directory stands for its *.cfg files, sorted by name.
-func LoadFiles(paths []string, opts Options) (*config.Proxying, []config.Diagnostic) {
-	opts = opts.withDefaults()
-	var files []File
-	var diags []config.Diagnostic
-	for _, path := range expandDirectories(paths) {
-		data, err := opts.ReadFile(path)
-		if err != nil {
-			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable", Message: reason(err).Error()})
-			continue
-		}
-		files = append(files, File{Name: path, Data: data})
-	}
-	if len(diags) > 0 {
-		return nil, diags
-	}
-	return Parse(files, opts)
-}
-
-// expandDirectories replaces each directory by its *.cfg files.
-func expandDirectories(paths []string) []string {
-	var all []string
-	for _, path := range paths {
-		if info, err := os.Stat(path); err != nil || !info.IsDir() {
-			all = append(all, path)
-			continue
-		}
-		found, err := filepath.Glob(filepath.Join(path, "*.cfg"))
-		if err != nil || len(found) == 0 {
-			all = append(all, path) // reading it says what is wrong
-			continue
-		}
-		slices.Sort(found)
-		all = append(all, found...)
-	}
-	return all
-}
-
-// reason drops the path from a file error: the message has it already.
-func reason(err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
-		return pe.Err
-	}
-	return err
 }
 
 // Parse reads the texts of files as one configuration. It gives back everything there is to

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -271,7 +272,7 @@ func (a *args) rawResponse(file word) []byte {
 	}
 	data, err := a.readFile(file)
 	if err != nil {
-		a.fail(file.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(file.text), reason(err)), "")
+		a.fail(file.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(file.text), source.Reason(err)), "")
 		return nil
 	}
 	switch head, _, whole := strings.Cut(string(data), "\n"); {

@@ -5,6 +5,7 @@ import (
 	"strconv"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -126,7 +127,7 @@ func (a *args) replyContent(r *replyDraft, kind word) {
 	case "file", "lf-file":
 		data, err := a.readReply(value)
 		if err != nil {
-			a.fail(value.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(value.text), reason(err)), "")
+			a.fail(value.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(value.text), source.Reason(err)), "")
 			return
 		}
 		text := word{text: string(data), pos: value.pos}

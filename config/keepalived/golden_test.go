@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/google/go-cmp/cmp"
 )
@@ -56,7 +57,7 @@ func golden(t *testing.T, file string, got []byte) {
 func verdicts(file string) []byte {
 	var out bytes.Buffer
 	site, diags := Load(file, Options{ID: "node1"})
-	_ = config.WriteText(&out, diags, sources(Options{}.withDefaults()))
+	_ = config.WriteText(&out, diags, source.Once(source.Read))
 	out.WriteString("---- strict\n")
 	_, strict := Load(file, Options{ID: "node1", Strict: true})
 	_ = config.WriteText(&out, strict, nil)

@@ -2,11 +2,11 @@ package keepalived
 
 import (
 	"fmt"
-	"io/fs"
 	"path"
 	"slices"
 	"strings"
 
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
@@ -75,18 +75,10 @@ func (l *loader) includeFile(arg token, name string) []*statement {
 	}
 	data, err := l.opts.ReadFile(name)
 	if err != nil {
-		l.report.Bad(arg.pos, "include", fmt.Sprintf("included file %s: %v", q(name), reason(err)), "")
+		l.report.Bad(arg.pos, "include", fmt.Sprintf("included file %s: %v", q(name), source.Reason(err)), "")
 		return nil
 	}
 	return l.tree(name, data)
-}
-
-// reason drops the path from a file error: the message has it already.
-func reason(err error) error {
-	if pe, ok := err.(*fs.PathError); ok {
-		return pe.Err
-	}
-	return err
 }
 
 func hasWildcard(pattern string) bool { return strings.ContainsAny(pattern, "*?[{") }

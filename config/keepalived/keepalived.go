@@ -2,14 +2,12 @@ package keepalived
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
@@ -31,7 +29,7 @@ type Options struct {
 
 func (o Options) withDefaults() Options {
 	if o.ReadFile == nil {
-		o.ReadFile = readRegular
+		o.ReadFile = source.Read
 	}
 	if o.Glob == nil {
 		o.Glob = filepath.Glob
@@ -47,33 +45,6 @@ func (o Options) withDefaults() Options {
 		o.ID = host
 	}
 	return o
-}
-
-// maxFile bounds a configuration file. The largest known one has 37,000 servers in 9 MB.
-const maxFile = 16 << 20
-
-// readRegular reads a whole file unless it is a device, a pipe or too large.
-func readRegular(name string) ([]byte, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if info.IsDir() {
-		return nil, errors.New("is a directory")
-	}
-	if !info.Mode().IsRegular() {
-		return nil, errors.New("is not a regular file")
-	}
-	f, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(data) > maxFile {
-		err = fmt.Errorf("has more than %d MiB", maxFile>>20)
-	}
-	return data, err
 }
 
 // Load reads the file at path and those it includes. See Parse.
@@ -92,7 +63,7 @@ func Load(path string, opts Options) (*config.Site, []config.Diagnostic) {
 
 // unreadable is the diagnostic of a file that cannot be read.
 func unreadable(path string, err error) config.Diagnostic {
-	return config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable", Message: reason(err).Error()}
+	return config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable", Message: source.Reason(err).Error()}
 }
 
 // Parse reads the text of one file, named name in messages; a relative include is

@@ -12,6 +12,7 @@ import (
 	"syscall"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
@@ -168,7 +169,7 @@ func FindScript(program string, m Machine, secure bool) (problem, hint string) {
 	case errors.Is(err, fs.ErrNotExist):
 		return fmt.Sprintf("script %s does not exist", verdict.Bare(path)), missingPart(path, m)
 	case err != nil:
-		return fmt.Sprintf("script %s: %v", verdict.Bare(path), reason(err)), ""
+		return fmt.Sprintf("script %s: %v", verdict.Bare(path), source.Reason(err)), ""
 	case info.IsDir():
 		return fmt.Sprintf("script %s is a directory", verdict.Bare(path)), ""
 	case !info.Mode().IsRegular():
@@ -202,7 +203,7 @@ func missingPart(path string, m Machine) string {
 func insecurePart(path string, m Machine) (problem, hint string) {
 	real, err := m.EvalSymlinks(path)
 	if err != nil {
-		return fmt.Sprintf("script %s: %v", verdict.Bare(path), reason(err)), ""
+		return fmt.Sprintf("script %s: %v", verdict.Bare(path), source.Reason(err)), ""
 	}
 	parts := []string{real}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
@@ -214,7 +215,7 @@ func insecurePart(path string, m Machine) (problem, hint string) {
 	for _, part := range parts {
 		info, err := m.Stat(part)
 		if err != nil {
-			return fmt.Sprintf("script %s: %s: %v", verdict.Bare(path), verdict.Bare(part), reason(err)), ""
+			return fmt.Sprintf("script %s: %s: %v", verdict.Bare(path), verdict.Bare(part), source.Reason(err)), ""
 		}
 		if who, cure := changeableBy(part, info); who != "" {
 			return fmt.Sprintf("script %s is not secure: %s is writable by %s", verdict.Bare(path), verdict.Bare(part), who), cure

@@ -112,7 +112,11 @@ func configReference(file string) (bool, string, error) {
 
 // configStrict gives what our own strict check says about a file.
 func configStrict(file string) (bool, string) {
-	_, diags := haproxy.Load(file, haproxy.Options{
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return false, err.Error()
+	}
+	_, diags := haproxy.Parse([]haproxy.File{{Name: file, Data: data}}, haproxy.Options{
 		Strict: true,
 		Getenv: func(name string) (string, bool) { v, ok := configEnvironment[name]; return v, ok },
 		Resolve: func(host string) (netip.Addr, error) {

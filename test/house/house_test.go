@@ -31,8 +31,8 @@ type floor struct {
 var floors = []floor{
 	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/letter"}, ours: []string{"lvs/table"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
-	{name: "dialects' ground", packages: []string{"config/verdict"}, ours: []string{"config"}, std: true},
-	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "sample", "lvs/table"}, std: true},
+	{name: "dialects' ground", packages: []string{"config/verdict", "config/source"}, ours: []string{"config"}, std: true},
+	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "sample", "lvs/table"}, std: true},
 	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "program edge", packages: []string{"program"}, ours: []string{"config"}, std: true},

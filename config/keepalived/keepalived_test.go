@@ -2,7 +2,6 @@ package keepalived
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,77 +14,25 @@ import (
 	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
-func TestCheck(t *testing.T) {
+// TestBothVerdicts: what only we do not support passes a strict check, and gives no site all the same.
+func TestBothVerdicts(t *testing.T) {
+	text := inst("") + "garp_group {\ninterface eth0\ngarp_interval 1\n}\n"
+	for _, strict := range []bool{false, true} {
+		if site, diags := Parse("f", []byte(text), Options{Strict: strict}); site != nil || config.HasErrors(diags) == strict {
+			t.Errorf("strict %v: site %v, %v", strict, site != nil, diags)
+		}
+	}
+}
+
+// TestUnreadable: a file that cannot be read is named with the reason.
+func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
-	write := func(name, text string) string {
-		path := filepath.Join(dir, name)
-		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
+	for file, reason := range map[string]string{filepath.Join(dir, "none.conf"): "no such file or directory", dir: "is a directory", "/dev/zero": "is not a regular file"} {
+		site, diags := Load(file, Options{})
+		if want := file + ": error: " + reason; site != nil || len(diags) != 1 || diags[0].String() != want {
+			t.Errorf("%v, want %s", diags, want)
 		}
-		return path
 	}
-	good, wrong := write("good.conf", inst("")), write("wrong.conf", inst("virutal_ipaddress 5"))
-	warned, unsupported := write("warned.conf", inst("state SLAVE")), write("garp.conf", inst("")+"garp_group {\ninterface eth0\ngarp_interval 1\n}\n")
-	own := write("own.conf", inst("lease_gate off"))
-	tests := []struct {
-		name  string
-		paths []string
-		opts  Options
-		how   Presentation
-		code  int
-		want  string
-	}{
-		{"good", []string{good}, Options{}, Presentation{}, 0, ""},
-		{"wrong", []string{wrong}, Options{}, Presentation{}, 1,
-			"DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n    virutal_ipaddress 5\n    ^\n"},
-		{"brief", []string{wrong}, Options{}, Presentation{Brief: true}, 1,
-			"DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n"},
-		{"warning", []string{warned}, Options{}, Presentation{Brief: true}, 0,
-			"DIR/warned.conf:7:7: warning: state \"SLAVE\": BACKUP is used; the other state than MASTER is called BACKUP\n"},
-		{"warning, strict", []string{warned}, Options{Strict: true}, Presentation{Brief: true}, 1,
-			"DIR/warned.conf:7:7: error: state \"SLAVE\": BACKUP is used; the other state than MASTER is called BACKUP\n"},
-		{"own word", []string{own}, Options{}, Presentation{Brief: true}, 0, ""},
-		{"own word, strict", []string{own}, Options{Strict: true}, Presentation{Brief: true}, 1,
-			"DIR/own.conf:7:1: error: \"lease_gate\" is a word of evenkeel; keepalived does not know it\n"},
-		{"two", []string{good, wrong}, Options{}, Presentation{Brief: true}, 1,
-			"DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n"},
-		{"missing", []string{filepath.Join(dir, "none.conf")}, Options{}, Presentation{}, 1, "DIR/none.conf: error: no such file or directory\n"},
-		{"directory", []string{dir}, Options{}, Presentation{}, 1, "DIR: error: is a directory\n"},
-		{"device", []string{"/dev/zero"}, Options{}, Presentation{}, 1, "/dev/zero: error: is not a regular file\n"},
-	}
-	for _, test := range tests {
-		t.Run(test.name, func(t *testing.T) {
-			var out bytes.Buffer
-			if code := Check(test.paths, test.opts, test.how, &out); code != test.code {
-				t.Errorf("code %d, want %d", code, test.code)
-			}
-			if got := strings.ReplaceAll(out.String(), dir, "DIR"); got != test.want {
-				t.Errorf("got:\n%s\nwant:\n%s", got, test.want)
-			}
-		})
-	}
-	t.Run("unsupported, strict", func(t *testing.T) {
-		var out bytes.Buffer
-		if code := Check([]string{unsupported}, Options{}, Presentation{}, &out); code != 1 {
-			t.Error("a file with garp_group passes")
-		}
-		if site, diags := Load(unsupported, Options{Strict: true}); site != nil || config.HasErrors(diags) {
-			t.Errorf("strict: site %v, %v", site, diags)
-		}
-	})
-	t.Run("json", func(t *testing.T) {
-		var out bytes.Buffer
-		Check([]string{wrong}, Options{}, Presentation{JSON: true}, &out)
-		var got []map[string]any
-		if err := json.Unmarshal(out.Bytes(), &got); err != nil || len(got) != 1 {
-			t.Fatalf("%v: %s", err, out.Bytes())
-		}
-		for key, want := range map[string]any{"file": wrong, "line": 7.0, "col": 1.0, "severity": "error", "code": "unknown-word", "hint": `did you mean "virtual_ipaddress"?`} {
-			if got[0][key] != want {
-				t.Errorf("%s: %v, want %v", key, got[0][key], want)
-			}
-		}
-	})
 }
 
 // TestFloodIsBounded: a file that is not one at all is refused in few words and soon.
