@@ -78,17 +78,6 @@ const (
 	lb   = capL | capB
 )
 
-// String gives the letters of the set.
-func (c caps) String() string {
-	text := ""
-	for i, letter := range []string{"D", "F", "L", "B"} {
-		if c&(1<<i) != 0 {
-			text += letter
-		}
-	}
-	return text
-}
-
 // state says what we do with a word.
 type state uint8
 
@@ -146,7 +135,7 @@ func lookup(p place, text string) (keyword, bool) {
 
 // wordsOf lists the words of a place.
 func wordsOf(p place) []string {
-	var list []string
+	list := make([]string, 0, len(table[p]))
 	for _, k := range table[p] {
 		list = append(list, k.word)
 	}

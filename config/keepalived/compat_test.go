@@ -1,58 +1,94 @@
 package keepalived
 
 import (
-	"bytes"
-	"go/parser"
-	gotoken "go/token"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
+
+	"github.com/evenkeel/evenkeel/config/compat"
 )
 
 // TestCompat fails when docs/compat.md is not what the table says.
 func TestCompat(t *testing.T) {
-	var b bytes.Buffer
-	if err := WriteCompat(&b, intendedDifferences(t)); err != nil {
-		t.Fatal(err)
-	}
-	if *update {
-		if err := os.MkdirAll("../../docs", 0o755); err != nil {
-			t.Fatal(err)
-		}
-	}
-	golden(t, "../../docs/compat.md", b.Bytes())
-}
-
-// intendedDifferences collects the comments of this package that begin with
-// "Differs from Keepalived:", up to the end of their paragraph.
-func intendedDifferences(t *testing.T) []string {
-	files, err := filepath.Glob("*.go")
+	differences, err := compat.Differences(".", "Keepalived")
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []string
-	for _, file := range files {
-		if strings.HasSuffix(file, "_test.go") || file == "doc.go" {
-			continue
+	page := compat.Page{Head: head, Columns: []string{"values", "default"}, Foot: linesAndFiles, Program: "Keepalived", Differences: differences,
+		Reference: "The reference is 2.2.7, as Debian 12 ships it.\n" +
+			"`evenkeel check --strict` gives its verdict instead of ours."}
+	for _, p := range places {
+		place := compat.Place{Name: string(p)}
+		for _, k := range vocabulary[p] {
+			place.Words = append(place.Words, row(k))
 		}
-		f, err := parser.ParseFile(gotoken.NewFileSet(), file, nil, parser.ParseComments)
-		if err != nil {
-			t.Fatal(err)
-		}
-		for _, c := range f.Comments {
-			if _, text, found := strings.Cut(c.Text(), "Differs from Keepalived:"); found {
-				text, _, _ = strings.Cut(text, "\n\n")
-				all = append(all, strings.Join(strings.Fields(text), " "))
-			}
-		}
+		page.Places = append(page.Places, place)
 	}
-	if len(all) == 0 {
-		t.Fatal("no differences found")
+	golden(t, "../../docs/compat.md", page.Markdown())
+}
+
+// head says how to read the page.
+const head = `# keepalived.conf: what is understood
+
+<!-- Generated from the keyword table by go test ./config/keepalived -update. Do not edit. -->
+
+Every word of keepalived.conf is known by name. **done**: it does what keepalived's manual says.
+**no effect**: it is accepted with a warning, and nothing is lost by leaving it out.
+**refused**: the file does not load, and the message says so; a switch that is given as off passes.
+A word that is not listed here is an error with the nearest known word as a hint.
+
+`
+
+// linesAndFiles says what is not in the table.
+const linesAndFiles = `
+## Lines and files
+
+| what | | how |
+|---|---|---|
+| ` + "`include`" + ` PATTERN | done | files by name, wildcard or {a,b}, relative to the including file; a circle is an error. ` + "`includer`, `includem`, `includew`, `includeb`, `includea`" + ` are the same: what is missing is always reported |
+| ` + "`@id`, `@^id`" + ` | done | the line counts if id is, or is not, that of the node (default: the host name up to the first dot) |
+| ` + "`$NAME=value`, `${_NAME}`, `~SEQ`, `~LST`" + ` | refused | let the tool that writes the file put the values in; ` + "`$NAME`" + ` that nothing defines is plain text |
+| ` + "`#`, `!`" + ` | done | comment to the end of the line, outside quotes |
+| ` + "`\"…\"`, `'…'`" + ` | done | hold a word together; touching pieces join |
+| address lines | done | ADDRESS[/LENGTH] [dev NAME] [label LABEL] [scope SCOPE] [brd +, - or ADDRESS] [no_track] |
+| | refused | peer, use_vmac, home, -nodad, mngtmpaddr, noprefixroute, autojoin, preferred_lft |
+| tracker lines | done | NAME [weight NUMBER(-253..253)] [reverse, noreverse] |
+| peer lines | done | ADDRESS [min_ttl NUMBER(0..255)] [max_ttl NUMBER(0..255)] |
+`
+
+// states are the words of the manual.
+var states = map[state]compat.State{done: compat.Done, harmless: compat.NoEffect, refused: compat.Refused}
+
+// row is a word as the manual has it.
+func row(k keyword) compat.Word {
+	var values []string
+	for _, a := range k.args {
+		values = append(values, a.String())
 	}
-	slices.Sort(all)
-	return all
+	switch {
+	case k.entries:
+		values = append(values, "{ lines }")
+	case k.block != "":
+		values = append(values, "{ words }")
+	}
+	return compat.Word{Word: k.word, Cells: []string{strings.Join(values, " "), k.def}, State: states[k.state], Help: remarks(k)}
+}
+
+// remarks is everything the table says about a word, in prose.
+func remarks(k keyword) string {
+	text := k.help
+	if k.why != "" {
+		text += "; " + k.why
+	}
+	if k.instead != "" {
+		text += "; today's word is " + k.instead
+	}
+	if k.absent != "" {
+		text += "; " + k.absent
+	}
+	if k.own {
+		text += " (evenkeel's own)"
+	}
+	return text
 }
 
 // TestTable checks the table against itself.
@@ -76,7 +112,7 @@ func TestTable(t *testing.T) {
 				t.Errorf("%s in %s does not say why it has no effect", k.word, p)
 			}
 			if k.state != done && (k.set != nil || k.entry != nil || k.end != nil) {
-				t.Errorf("%s in %s is %v but does something", k.word, p, k.state)
+				t.Errorf("%s in %s is %v but does something", k.word, p, states[k.state])
 			}
 			if k.state == done && k.set == nil && k.entry == nil && k.block == "" {
 				t.Errorf("%s in %s is done but does nothing", k.word, p)

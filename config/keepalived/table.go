@@ -169,7 +169,7 @@ func lookup(p place, word string) (keyword, bool) {
 
 // wordsOf lists the words of a place.
 func wordsOf(p place) []string {
-	var list []string
+	list := make([]string, 0, len(vocabulary[p]))
 	for _, k := range vocabulary[p] {
 		list = append(list, k.word)
 	}

@@ -32,6 +32,7 @@ var floors = []floor{
 	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/letter"}, ours: []string{"lvs/table"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
 	{name: "dialects' ground", packages: []string{"config/verdict", "config/source"}, ours: []string{"config"}, std: true},
+	{name: "dialects' pages", packages: []string{"config/compat"}, std: true},
 	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "sample", "lvs/table"}, std: true},
 	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
