@@ -260,7 +260,7 @@ func (w *way) program() float64 {
 	w.Neighbours()
 	// Its flows are made by tc, from packets with right sums, like all others.
 	first := restorer(w.T, f, course.TC, open("plane_ingress"))
-	for range 4 {
+	for range 8 {
 		run(first, course.Flows, 7)
 		time.Sleep(20 * time.Millisecond)
 	}
