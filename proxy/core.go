@@ -79,11 +79,11 @@ func newCore(e *Engine, id int) (*core, error) {
 	for _, p := range e.proxies {
 		c.routes = append(c.routes, c.logs.Route(p.cfg.Log, p.cfg.LogTag))
 	}
-	l.AtTurnEnd(c.turnEnd)
+	l.AtPause(c.flushLogs)
 	return c, nil
 }
 
-func (c *core) turnEnd() { c.logs.Flush(c.loop.Wall()) }
+func (c *core) flushLogs() { c.logs.Flush(c.loop.Wall()) }
 
 func (c *core) head() *h1.Head {
 	if n := len(c.heads); n > 0 {

@@ -40,7 +40,8 @@ type Loop struct {
 	turns       uint64
 	wall        time.Time
 	wallTurn    uint64
-	end         func()
+	pause       func()        // see AtPause
+	paused      time.Duration // when it ran last
 	events      [256]unix.EpollEvent
 
 	again, going []Handler // see Again
@@ -69,7 +70,7 @@ func Tick() time.Duration { return time.Since(epoch) }
 
 // NewLoop returns a loop that serves nothing yet.
 func NewLoop() (*Loop, error) {
-	l := &Loop{epoll: -1, wake: -1, end: func() {}}
+	l := &Loop{epoll: -1, wake: -1, pause: func() {}}
 	var err error
 	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
 		return nil, fmt.Errorf("loop: creating an epoll set: %w", err)
@@ -148,8 +149,9 @@ func (l *Loop) Wall() time.Time {
 	return l.wall
 }
 
-// AtTurnEnd sets what runs after each batch of events, before the loop sleeps.
-func (l *Loop) AtTurnEnd(f func()) { l.end = f }
+// AtPause sets what runs before the loop sleeps or ends and, while it does neither, every millisecond or so: for what is
+// cheaper in greater numbers and may wait that long.
+func (l *Loop) AtPause(f func()) { l.pause = f }
 
 // Again calls h once more, with no events, in this turn or the next, after others had theirs: for work
 // that would go on for too long at a stretch.
@@ -214,11 +216,15 @@ func (l *Loop) Run() error {
 			h.Ready(0)
 			l.going[i] = nil
 		}
-		l.end()
+		if l.now-l.paused >= brief*time.Millisecond {
+			l.paused = l.now
+			l.pause()
+		}
 	}
 }
 
 func (l *Loop) close() {
+	l.pause()
 	unix.Close(l.epoll)
 	unix.Close(l.wake)
 }
@@ -251,11 +257,12 @@ func (l *Loop) wait() (int, error) {
 	}
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(short), 0, 0)
 	if errno == 0 && n == 0 {
-		pause := l.sleep()
-		if pause == 0 {
+		long := l.sleep()
+		if long == 0 {
 			return 0, nil
 		}
-		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(pause), 0, 0)
+		l.pause()
+		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(long), 0, 0)
 	}
 	switch errno {
 	case 0:

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -176,5 +177,62 @@ func TestAgainDoesNotSleep(t *testing.T) {
 	l.Post(func() { c.Ready(0) })
 	if err := l.Run(); err != nil || c.n != 1000 {
 		t.Fatalf("called %d times, %v", c.n, err)
+	}
+}
+
+type busy struct {
+	l     *Loop
+	until time.Duration
+	turns int
+	done  func()
+}
+
+func (b *busy) Ready(Events) {
+	b.turns++
+	if b.l.Now() < b.until {
+		b.l.Again(b)
+		return
+	}
+	b.done()
+}
+
+// TestPause: what waits for a pause runs before the loop sleeps and as it ends; under load it runs now and then, not each turn.
+func TestPause(t *testing.T) {
+	l, err := NewLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pauses atomic.Int64
+	l.AtPause(func() { pauses.Add(1) })
+	done := make(chan error)
+	go func() { done <- l.Run() }()
+	more := func(than int64) {
+		t.Helper()
+		for limit := time.Now().Add(10 * time.Second); pauses.Load() <= than; time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatalf("%d pauses", pauses.Load())
+			}
+		}
+	}
+	more(0) // nothing to do
+	var before, after int64
+	worked := make(chan bool)
+	b := &busy{l: l, done: func() { after = pauses.Load(); close(worked) }}
+	l.Post(func() {
+		before, b.until = pauses.Load(), l.Now()+50*time.Millisecond
+		b.Ready(0)
+	})
+	<-worked
+	if n := after - before; n < 2 || n > 60 || n > int64(b.turns)/2 {
+		t.Errorf("%d pauses in 50 ms and %d turns of work", n, b.turns)
+	}
+	more(after) // it sleeps again
+	l.Post(func() { before = pauses.Load() })
+	l.Stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if pauses.Load() == before {
+		t.Error("none as it ended")
 	}
 }
