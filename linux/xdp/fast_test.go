@@ -100,7 +100,7 @@ func wholeSums(t testing.TB, ns *netns.NS, name string) {
 // newStar is a rig whose director is a router: it has no virtual address, whose client and servers each have a cable to the director, with all a veth needs for XDP.
 func newStar(t testing.TB, reals int, whole bool) *rig {
 	t.Helper()
-	r := &rig{t: t, client: netns.New(t, "c"), director: netns.New(t, "d"), dir: bpffs(t)}
+	r := &rig{t: t, client: netns.New(t, "c"), director: netns.New(t, "d"), dir: netns.BPFFS(t)}
 	r.director.Sysctl("net/ipv4/ip_forward", "1")
 	r.director.Sysctl("net/ipv6/conf/all/forwarding", "1")
 	r.director.Sysctl("net/ipv4/conf/all/rp_filter", "0")

@@ -32,7 +32,7 @@ func newBench(t testing.TB, size int) *bench {
 	ns.Address("s0", "10.8.0.1/16")
 	ns.Address("s0", "2001:db8:8::1/64")
 	b := &bench{t: t, ns: ns}
-	dir := bpffs(t)
+	dir := netns.BPFFS(t)
 	ns.Do(func() {
 		var err error
 		if b.p, err = Open(Options{Dir: dir, TableSize: size, Mode: TC, Interfaces: []string{"s0"}}); err != nil {

@@ -47,7 +47,7 @@ func newRig(t testing.TB, reals int) *rig {
 	}
 	r.director.Address("eth0", vip4.String()+"/32")
 	r.director.Address("eth0", vip6.String()+"/128")
-	r.dir = bpffs(t)
+	r.dir = netns.BPFFS(t)
 	return r
 }
 
@@ -63,22 +63,6 @@ func (r *rig) vip() netip.Addr {
 		return vip6
 	}
 	return vip4
-}
-
-// bpffs mounts one for the test.
-func bpffs(t testing.TB) string {
-	t.Helper()
-	netns.Root(t)
-	dir := t.TempDir()
-	if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 // open opens the director's plane; it is removed with the test.

@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/lvs/table"
+	"github.com/evenkeel/evenkeel/test/netns"
 )
 
 // decapsulate prepares the real servers for tunnels.
 func (r *rig) decapsulate(port uint16) {
 	r.t.Helper()
 	for _, ns := range r.reals {
-		dir := bpffs(r.t)
+		dir := netns.BPFFS(r.t)
 		ns.Sysctl("net/ipv4/conf/all/rp_filter", "0")
 		ns.Sysctl("net/ipv4/conf/eth0/rp_filter", "0")
 		ns.Do(func() {

@@ -123,7 +123,7 @@ func Table(m Method) []table.Change {
 func (c *Course) Open(mode xdp.Mode, m Method) {
 	c.T.Helper()
 	c.Serve()
-	c.Dir = BPFFS(c.T)
+	c.Dir = netns.BPFFS(c.T)
 	c.Director.Do(func() {
 		var err error
 		c.Plane, err = xdp.Open(xdp.Options{Dir: c.Dir, Mode: mode, Interfaces: []string{"lb0", "lb1"}, TableSize: 1 << 20, Log: func(s string) { c.T.Log(s) }})
@@ -135,22 +135,6 @@ func (c *Course) Open(mode xdp.Mode, m Method) {
 			c.T.Fatal(err)
 		}
 	})
-}
-
-// BPFFS mounts a directory to pin programs and maps in, until the test ends.
-func BPFFS(t testing.TB) string {
-	t.Helper()
-	netns.Root(t)
-	dir := t.TempDir()
-	if err := unix.Mount("bpf", dir, "bpf", 0, ""); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		if err := unix.Unmount(dir, unix.MNT_DETACH); err != nil {
-			t.Error(err)
-		}
-	})
-	return dir
 }
 
 // Neighbours lets our own plane, if there is one, learn and confirm its neighbours' link addresses.

@@ -198,7 +198,7 @@ func planeSite(t testing.TB, m course.Method) *site {
 			if m.Method != table.Tunnel {
 				continue
 			}
-			dir := course.BPFFS(t)
+			dir := netns.BPFFS(t)
 			ns.Do(func() {
 				vip := netip.MustParseAddr("10.9.0.100")
 				if err := xdp.Decapsulate(dir, nil, vip, 0); err != nil {
@@ -212,7 +212,7 @@ func planeSite(t testing.TB, m course.Method) *site {
 	for i := range s.reals {
 		g.Destinations = append(g.Destinations, table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(3 + i)}), 80), Method: m.Method, Weight: 1})
 	}
-	dir := course.BPFFS(t)
+	dir := netns.BPFFS(t)
 	s.director.Do(func() {
 		var err error
 		if s.plane, err = xdp.Open(xdp.Options{Dir: dir, Mode: xdp.TC, TableSize: 1 << 18}); err != nil {

@@ -1,5 +1,5 @@
 // Package netns builds small networks of network namespaces for tests: namespaces,
-// cables, switches, and code that runs inside them.
+// cables, switches, code that runs inside them, and a place to pin what it pins.
 //
 // It owns the namespaces it makes and removes them when the test ends; a run that was
 // killed leaves named namespaces, which the next run sweeps away. It must never touch
