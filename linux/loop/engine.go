@@ -149,8 +149,8 @@ func (l *Loop) Wall() time.Time {
 	return l.wall
 }
 
-// AtPause sets what runs before the loop sleeps or ends and, while it does neither, every millisecond or so: for what is
-// cheaper in greater numbers and may wait that long.
+// AtPause sets what runs when the loop has had nothing to do for a few milliseconds, when it ends and, while it is busy, every millisecond
+// or so: for what is cheaper in greater numbers and may wait that long.
 func (l *Loop) AtPause(f func()) { l.pause = f }
 
 // Again calls h once more, with no events, in this turn or the next, after others had theirs: for work
@@ -216,7 +216,7 @@ func (l *Loop) Run() error {
 			h.Ready(0)
 			l.going[i] = nil
 		}
-		if l.now-l.paused >= brief*time.Millisecond {
+		if l.now-l.paused >= time.Millisecond {
 			l.paused = l.now
 			l.pause()
 		}
@@ -242,22 +242,22 @@ func (l *Loop) runPosted() (stop bool) {
 	return stop
 }
 
-// brief is how many milliseconds a thread waits without the scheduler's knowledge: longer than most pauses under
-// load, and short for a timer and for whatever else might want the thread's processor slot.
-const brief = 1
+// brief is how many milliseconds a thread waits without the scheduler's knowledge: longer than pauses under load, and longer than
+// the kernel's tick may take to come. An earlier timer would have the processor's clock set anew, twice for each pause.
+const brief = 10
 
 // wait first waits a little in a call the scheduler does not know of, which keeps the slot. One it knows of has the slot taken
 // away at once from a goroutine that never yields; that costs a wake-up of the runtime's monitor, which from then on
 // looks round every 20 µs, and the search for another slot: a tenth of all time under load. Only a thread with nothing to do gives its
-// slot up. When the runtime stops the world it sends a signal, and that ends either wait.
+// slot up. The runtime's signals, with which it stops the world and asks for the slot every 10 ms, end either wait.
 func (l *Loop) wait() (int, error) {
-	short := brief
-	if len(l.again) > 0 {
-		short = 0
+	short := l.sleep(l.now)
+	if short < 0 || short > brief {
+		short = brief
 	}
 	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(short), 0, 0)
-	if errno == 0 && n == 0 {
-		long := l.sleep()
+	if errno == 0 && n == 0 || errno == unix.EINTR {
+		long := l.sleep(Tick())
 		if long == 0 {
 			return 0, nil
 		}
@@ -273,8 +273,8 @@ func (l *Loop) wait() (int, error) {
 	return 0, fmt.Errorf("loop: waiting: %w", errno)
 }
 
-// sleep is how many milliseconds may pass until a timer is due; -1 for ever.
-func (l *Loop) sleep() int {
+// sleep is how many milliseconds there are from now to when a timer is due; -1 for ever.
+func (l *Loop) sleep(now time.Duration) int {
 	if len(l.again) > 0 {
 		return 0
 	}
@@ -282,7 +282,7 @@ func (l *Loop) sleep() int {
 	if !ok {
 		return -1
 	}
-	d := at - Tick()
+	d := at - now
 	if d <= 0 {
 		return 0
 	}
