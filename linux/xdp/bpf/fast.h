@@ -21,11 +21,7 @@ static __always_inline int proven(__u32 ifindex)
 // plain: is it a flow whose packets XDP may carry, in a state in which nothing is about to change?
 static __always_inline int plain(const struct flow *f, const __u8 *mac, __u32 ifindex, __u32 now)
 {
-	const __u16 *a = (const void *)mac, *b = (const void *)f->mac;
-
-	if (!(f->flags & CHECKED) || expired(f, now) || f->arrives != ifindex)
-		return 0;
-	if (a[0] != b[0] || a[1] != b[1] || a[2] != b[2])
+	if (!(f->flags & CHECKED) || expired(f, now) || f->arrives != ifindex || !same_mac(mac, f->mac))
 		return 0;
 	if (f->flags & REVERSE)
 		return 1;

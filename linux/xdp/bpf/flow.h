@@ -158,7 +158,7 @@ static __always_inline void timeout_of(struct flow *f, __u32 state)
 	f->timeout = s->timeout[state];
 }
 
-// shift keeps a destination's counts right when a remembered flow changes its state. Only
+// shift keeps a destination's counts and the notes about a remembered flow right when it changes its state. Only
 // whoever changed the state calls it.
 static __always_inline void shift(struct dest *d, __u32 old, __u32 new, const struct tuple *t)
 {

@@ -78,6 +78,13 @@ static __always_inline int same(const struct address *a, const struct address *b
 	return a->word[0] == b->word[0] && a->word[1] == b->word[1] && a->word[2] == b->word[2] && a->word[3] == b->word[3];
 }
 
+static __always_inline int same_mac(const __u8 *one, const __u8 *other)
+{
+	const __u16 *a = (const void *)one, *b = (const void *)other;
+
+	return a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+}
+
 static __always_inline __u64 mix(__u64 h)
 {
 	h ^= h >> 33;

@@ -56,9 +56,7 @@ static __always_inline struct notes *notes_of(const struct settings *s, __u32 ha
 // by_way: does a note speak of packets that come by this interface, to this link address?
 static __always_inline int by_way(const struct note *n, const __u8 *mac, __u32 ifindex)
 {
-	const __u16 *a = (const void *)mac, *b = (const void *)n->mac;
-
-	return n->arrives == ifindex && a[0] == b[0] && a[1] == b[1] && a[2] == b[2];
+	return n->arrives == ifindex && same_mac(mac, n->mac);
 }
 
 static __always_inline int about(const struct note *n, const struct key4 *k)
