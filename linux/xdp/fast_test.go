@@ -169,14 +169,7 @@ func TestFast(t *testing.T) {
 					}
 					r.do(func() error { return p.Apply(changes) })
 					to := netip.AddrPortFrom(r.vip(), 8080)
-					// Neighbours become known by being asked.
-					for range 2 {
-						if _, err := r.askOnce("tcp", to); err != nil {
-							t.Fatal(err, r.counts(p))
-						}
-					}
-					r.do(p.Neighbours)
-					r.do(p.Neighbours)
+					r.meet(p, to)
 					for range 4 {
 						c, err := r.dial("tcp", to)
 						if err != nil {

@@ -62,13 +62,7 @@ func TestNotesEnd(t *testing.T) {
 					{Verb: table.AddDestination, Service: s, Destination: server(1, 1)}})
 			})
 			to := netip.AddrPortFrom(r.vip(), 8080)
-			for range 2 {
-				if _, err := r.askOnce("tcp", to); err != nil {
-					t.Fatal(err, r.counts(p))
-				}
-			}
-			r.do(p.Neighbours)
-			r.do(p.Neighbours)
+			r.meet(p, to)
 			for turn := range 10 {
 				now, other := turn%2, 1-turn%2
 				r.do(func() error {
@@ -102,13 +96,10 @@ func TestNotesKeepFlows(t *testing.T) {
 		return p.Apply([]table.Change{{Verb: table.AddService, Service: s},
 			{Verb: table.AddDestination, Service: s, Destination: table.Destination{Addr: netip.AddrPortFrom(r.starReal(0), 8080), Method: table.Direct, Weight: 1}}})
 	})
-	if _, err := r.askOnce("tcp", netip.AddrPortFrom(r.vip(), 8080)); err != nil {
-		t.Fatal(err)
-	}
-	r.do(p.Neighbours)
-	r.do(p.Neighbours)
+	to := netip.AddrPortFrom(r.vip(), 8080)
+	r.meet(p, to)
 	r.do(func() error { return p.SetTimeouts(table.Timeouts{TCP: time.Second}) })
-	c := r.from(20001, netip.AddrPortFrom(r.vip(), 8080))
+	c := r.from(20001, to)
 	// Longer than the flow could be idle, never idle for long.
 	for until := time.Now().Add(2500 * time.Millisecond); time.Now().Before(until); time.Sleep(time.Millisecond) {
 		if _, err := ask(c, "who"); err != nil {

@@ -228,6 +228,18 @@ func (r *rig) askOnce(network string, to netip.AddrPort) (string, error) {
 	return ask(c, "who")
 }
 
+// meet lets a plane know its neighbours, who become known by being asked: the servers by the client's questions.
+func (r *rig) meet(p *Plane, to netip.AddrPort) {
+	r.t.Helper()
+	for range 2 {
+		if _, err := r.askOnce("tcp", to); err != nil {
+			r.t.Fatal(err, r.counts(p))
+		}
+	}
+	r.do(p.Neighbours)
+	r.do(p.Neighbours)
+}
+
 // do runs f in the director.
 func (r *rig) do(f func() error) {
 	r.t.Helper()
