@@ -9,7 +9,9 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -143,6 +145,52 @@ func shares(t *testing.T, from *netns.NS, addr string, n int) map[string]int {
 	return got
 }
 
+// closed: a namespace's TCP sockets listen or remember what was (TIME_WAIT), so that no packet of
+// theirs is under way.
+func closed(t *testing.T, n *netns.NS) bool {
+	t.Helper()
+	for _, name := range []string{"tcp", "tcp6"} {
+		for _, line := range procNet(t, n, name)[1:] {
+			if state := strings.Fields(line)[3]; state != "0A" && state != "06" {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+// passed is what IPVS has counted in a namespace since it was loaded. Counters of services and
+// destinations follow every two seconds, and zeroing takes away only what they show by then.
+func passed(t *testing.T, n *netns.NS) (c table.Counters) {
+	t.Helper()
+	for _, line := range procNet(t, n, "ip_vs_stats_percpu") {
+		f := strings.Fields(line)
+		if len(f) != 6 || strings.Trim(f[0], "0123456789ABCDEF") != "" {
+			continue // a heading, the sum of the CPUs, rates
+		}
+		for i, to := range []*uint64{&c.Connections, &c.InPackets, &c.OutPackets, &c.InBytes, &c.OutBytes} {
+			v, err := strconv.ParseUint(f[1+i], 16, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			*to += v
+		}
+	}
+	return c
+}
+
+// procNet returns the lines of a namespace's file in /proc/net.
+func procNet(t *testing.T, n *netns.NS, name string) []string {
+	t.Helper()
+	var text []byte
+	var err error
+	n.Do(func() { text, err = os.ReadFile("/proc/thread-self/net/" + name) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	return strings.Split(strings.TrimSpace(string(text)), "\n")
+}
+
 func eventually(t testing.TB, what string, ok func() bool) {
 	t.Helper()
 	for end := time.Now().Add(patience); !ok(); time.Sleep(50 * time.Millisecond) {
@@ -211,33 +259,44 @@ func TestTraffic(t *testing.T) {
 			s.directly()
 		}
 		verb = table.EditDestination
+		before := passed(t, s.lb)
 		if err := d.Zero(nil); err != nil {
 			t.Fatal(err)
 		}
 		if got := shares(t, s.client, vip+":80", 20); got["real0"] != 10 || got["real1"] != 10 {
 			t.Errorf("%s: %v", m.name, got)
 		}
-		s.counted(t, d, m.name, 20, m.method == table.NAT)
+		s.counted(t, d, m.name, 20, before, m.method == table.NAT)
 	}
 	compareConnections(t, s.lb)
 }
 
-// counted waits for the counters of the only service: totals of both real servers add up to it.
-func (s *site) counted(t *testing.T, d *ipvs.Driver, name string, n uint64, back bool) {
+// counted waits for the last packet and until the only service's counters, and those of its two
+// destinations together, have what the kernel counted since before: of n connections.
+func (s *site) counted(t *testing.T, d *ipvs.Driver, name string, n uint64, before table.Counters, back bool) {
 	t.Helper()
-	var c, sum table.Counters
+	var c table.Counters
+	eventually(t, name+": connections closed at both ends", func() bool {
+		return closed(t, s.client) && closed(t, s.reals[0]) && closed(t, s.reals[1])
+	})
 	eventually(t, name+": the counters", func() bool {
 		st := state(t, d)
-		c, sum = st[0].Counters, table.Counters{}
+		c = st[0].Counters
+		var sum table.Counters
 		for _, dest := range st[0].Destinations {
-			sum.Connections += dest.Counters.Connections
-			sum.InPackets += dest.Counters.InPackets
+			sum = plus(sum, dest.Counters)
 		}
-		return c.Connections == n && sum.Connections == n && c.InPackets >= 3*n && c.InBytes > 40*c.InPackets && sum.InPackets == c.InPackets
+		return plus(before, c) == passed(t, s.lb) && sum == c
 	})
-	if back != (c.OutPackets >= 3*n) || back != (c.OutBytes > 0) {
-		t.Errorf("%s: out %+v", name, c)
+	if c.Connections != n || c.InPackets < 3*n || c.InBytes <= 40*c.InPackets || back != (c.OutPackets >= 3*n) || back != (c.OutBytes > 0) {
+		t.Errorf("%s: %+v", name, c)
 	}
+}
+
+func plus(a, b table.Counters) table.Counters {
+	return table.Counters{Connections: a.Connections + b.Connections,
+		InPackets: a.InPackets + b.InPackets, OutPackets: a.OutPackets + b.OutPackets,
+		InBytes: a.InBytes + b.InBytes, OutBytes: a.OutBytes + b.OutBytes}
 }
 
 var expiry = regexp.MustCompile(`(?m)^(\S+ +)\d\d:\d\d`)
