@@ -72,8 +72,10 @@ type Courier struct {
 	free    [][]byte
 
 	sent, received, flowsSent, learnt, unknown, refused, failed, requests, dumped atomic.Uint64
-	lastDump                                                                      atomic.Int64
 	complaints                                                                    sync.Map // causes that have been logged
+
+	asked    atomic.Bool // for everything, and the answer has not begun
+	nextDump time.Time   // its earliest begin; of the goroutine that answers
 }
 
 const (
@@ -84,7 +86,7 @@ const (
 	repeatAfter = 200 * time.Millisecond
 	// retryLine is how long a line that cannot be opened waits.
 	retryLine = 2 * time.Second
-	// dumpPause bounds the answers to requests for everything.
+	// dumpPause is between the answers to requests for everything.
 	dumpPause = 5 * time.Second
 	// dumpRate is how many letters of an answer go out in a millisecond.
 	dumpRate = 4
@@ -273,14 +275,20 @@ func (c *Courier) member(id uint8) bool {
 	return slices.ContainsFunc(c.lines, func(l *line) bool { return l.ID == id })
 }
 
-// answer sends all flows, on a goroutine of its own, at a pace that drowns nobody.
+// answer sends all flows, on a goroutine of its own, at a pace that drowns nobody. All who ask before it begins have the same
+// answer.
 func (c *Courier) answer(ctx context.Context) {
-	now := time.Now().UnixNano()
-	last := c.lastDump.Load()
-	if last != 0 && now-last < int64(dumpPause) || !c.lastDump.CompareAndSwap(last, now) {
+	if c.asked.Swap(true) {
 		return
 	}
 	c.ended.Go(func() {
+		select {
+		case <-time.After(time.Until(c.nextDump)):
+		case <-ctx.Done():
+			return
+		}
+		c.nextDump = time.Now().Add(dumpPause)
+		c.asked.Store(false)
 		b := letter.Begin(make([]byte, 0, letter.MaxSize), letter.Header{Kind: letter.Flows, Sender: c.id})
 		letters := 0
 		err := c.plane.Dump(func(f *xdp.Flow) bool {

@@ -86,6 +86,27 @@ func await(t *testing.T, what string, f func() bool) {
 	t.Fatal("waited in vain: " + what)
 }
 
+// TestAskedAgain: who asks for everything right after another has been answered is answered, too.
+func TestAskedAgain(t *testing.T) {
+	a, b := netns.New(t, "a"), netns.New(t, "b")
+	netns.Bridge(t, a, b)
+	a.Address("eth0", "10.9.0.1/24")
+	b.Address("eth0", "10.9.0.2/24")
+	line := Line{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849}
+	known := newFlows()
+	f := aFlow(1, "10.9.0.100:80")
+	known.flows[f.Client.String()] = f
+	one := startCourier(known, []Line{line}, func(Level, string) {}, a.Do)
+	defer one.Close()
+	await(t, "the first line", func() bool { one.lines[0].mu.Lock(); defer one.lines[0].mu.Unlock(); return one.lines[0].conn != nil })
+	for range 2 {
+		plane := newFlows()
+		two := startCourier(plane, []Line{line}, func(Level, string) {}, b.Do)
+		await(t, "the flow", func() bool { return plane.count() == 1 })
+		two.Close()
+	}
+}
+
 // TestCourier: flows reach the other director, a director that comes later learns them all,
 // letters from afar and of other groups are not heard.
 func TestCourier(t *testing.T) {
