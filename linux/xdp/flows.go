@@ -15,7 +15,8 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// Flow is a flow as directors tell each other of it.
+// Flow is a flow as directors tell each other of it. In state NONE, with a client's port of 0, it is a binding: the client
+// stays with the destination (persistence). Its Virtual is the service's address.
 type Flow struct {
 	Protocol                     table.Protocol
 	State                        table.State
@@ -31,6 +32,7 @@ const (
 	FlowEstablished EventKind = iota // remembered: its client has sent more than one packet
 	FlowClosed                       // it is no longer in state ESTABLISHED and will be forgotten soon
 	FlowAlive                        // it still carries packets; every AliveEvery or so
+	ClientBound                      // the client has got a destination, or has kept it for AliveEvery and come again
 )
 
 // AliveEvery is how often a busy flow is told of again.
@@ -199,8 +201,8 @@ func (d *directory) event(raw []byte, e *Event) bool {
 	return true
 }
 
-// Dump calls yield for each remembered flow until it returns false; half-open ones are left out. yield may take its
-// time: the flows are those of the beginning.
+// Dump calls yield for each remembered flow and each binding until it returns false; half-open flows are left out. yield may
+// take its time: the flows are those of the beginning.
 func (p *Plane) Dump(yield func(*Flow) bool) error {
 	flows, err := p.gather()
 	if err != nil {
@@ -225,12 +227,21 @@ func (p *Plane) gather() (flows []Flow, err error) {
 			Destination: at.destinationFor(e.dst), Idle: idle})
 		return true
 	})
+	if err != nil {
+		return nil, err
+	}
+	err = p.eachBinding(func(b *binding) bool {
+		of := b.at.of.key()
+		flows = append(flows, Flow{Protocol: of.Protocol, State: table.None, Client: netip.AddrPortFrom(b.client, 0), Virtual: of.Addr,
+			Destination: b.destination(), Idle: b.idle})
+		return true
+	})
 	return flows, err
 }
 
 // Learn puts flows into the table that another director told of. One that is here already becomes younger, and if
-// it too was learnt, takes the state told. unknown counts those whose service or destination is not here, or for which there
-// was no room.
+// it too was learnt, takes the state told. Of two bindings of a client the younger stays. unknown counts those whose service or
+// destination is not here, or for which there was no room; and bindings to services that are not persistent here.
 func (p *Plane) Learn(flows []Flow) (unknown int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

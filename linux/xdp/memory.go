@@ -15,7 +15,7 @@ import (
 
 const (
 	// layoutVersion changes with anything in bpf/layout.h or in how it is used.
-	layoutVersion = 3
+	layoutVersion = 4
 
 	blockSize   = 256  // destinations in a block
 	maxBlocks   = 1024 // 262144 destinations
@@ -168,6 +168,7 @@ type bindingKey struct {
 
 type bindingRecord struct {
 	dest, generation, last, timeout uint32
+	_                               uint32 // told
 }
 
 // mapMemory maps a map's values into this process.

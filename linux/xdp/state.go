@@ -97,26 +97,40 @@ func (p *Plane) bound() (map[uint32]uint32, error) {
 		return nil, nil
 	}
 	out := map[uint32]uint32{}
-	err := p.eachBinding(func(_ *bindingKey, b *bindingRecord, _ time.Duration) bool {
+	err := p.eachBinding(func(b *binding) bool {
 		out[b.dest]++
 		return true
 	})
 	return out, err
 }
 
-// eachBinding calls f for each client that is bound, with how long it still is.
-func (p *Plane) eachBinding(f func(*bindingKey, *bindingRecord, time.Duration) bool) error {
+// binding is a client, or with a granularity its network, that stays with a destination.
+type binding struct {
+	client     netip.Addr
+	at         *slot
+	dest       uint32 // of at
+	left, idle time.Duration
+}
+
+// destination is where the client goes; without a port where each is sent to the port it asks for.
+func (b *binding) destination() netip.AddrPort {
+	return netip.AddrPortFrom(b.at.addr.addr(), b.at.port.number())
+}
+
+// eachBinding calls f for each client that is bound. f must not keep what it is given.
+func (p *Plane) eachBinding(f func(*binding) bool) error {
 	now, err := p.jiffies()
 	if err != nil {
 		return err
 	}
-	return each[[20]byte, [16]byte](p.maps[programMapPlaneBindings], func(k *bindingKey, b *bindingRecord) bool {
+	return each[[20]byte, [20]byte](p.maps[programMapPlaneBindings], func(k *bindingKey, b *bindingRecord) bool {
 		left := int32(b.last + b.timeout - now)
 		at, ok := p.slotOf(b.dest, b.generation)
 		if left < 0 || !ok || at.flags&slotInUse == 0 {
 			return true
 		}
-		return f(k, b, time.Duration(left)*p.tick)
+		return f(&binding{client: k.client.addr(), at: at, dest: b.dest,
+			left: time.Duration(left) * p.tick, idle: max(0, time.Duration(int32(now-b.last))*p.tick)})
 	})
 }
 
@@ -230,14 +244,7 @@ func (at *slot) methodOf() table.Method {
 func (p *Plane) Connections(yield func(*table.Connection) bool) error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	var names map[uint32]serviceKey
-	if err := p.edit(func() error {
-		names = map[uint32]serviceKey{}
-		for k, s := range p.services {
-			names[s.rec.index] = k
-		}
-		return nil
-	}); err != nil {
+	if err := p.edit(func() error { return nil }); err != nil {
 		return err
 	}
 	more := true
@@ -251,16 +258,11 @@ func (p *Plane) Connections(yield func(*table.Connection) bool) error {
 	if err != nil || !more {
 		return err
 	}
-	return p.eachBinding(func(k *bindingKey, b *bindingRecord, left time.Duration) bool {
-		of, ok := names[k.service]
-		if !ok {
-			return true
-		}
-		at := p.slotAt(b.dest)
-		key := of.key()
+	return p.eachBinding(func(b *binding) bool {
+		of := b.at.of.key()
 		return yield(&table.Connection{
-			Protocol: key.Protocol, Client: netip.AddrPortFrom(k.client.addr(), 0), Virtual: key.Addr,
-			Destination: netip.AddrPortFrom(at.addr.addr(), at.port.number()), State: table.None, Expires: left, Method: at.methodOf(),
+			Protocol: of.Protocol, Client: netip.AddrPortFrom(b.client, 0), Virtual: of.Addr,
+			Destination: b.destination(), State: table.None, Expires: b.left, Method: b.at.methodOf(),
 		})
 	})
 }

@@ -20,6 +20,9 @@
 //	4  6  ports: client, virtual, destination
 //	10 …  addresses: client, virtual, destination; 4 or 16 bytes each. A flow of one family
 //	      through a destination of another (tunnels) is written as IPv6, IPv4 addresses mapped.
+//
+// What is in state NONE is no flow but a binding: the client, or its network, stays with the
+// destination (persistence). The client's port is 0, its address may be: a network of everybody.
 package letter
 
 import (
@@ -42,7 +45,7 @@ const (
 	Request Kind = 2
 )
 
-// Flow is one flow.
+// Flow is one flow, or in state NONE a binding.
 type Flow struct {
 	Protocol                     table.Protocol
 	State                        table.State
@@ -185,7 +188,8 @@ func flow(b []byte) (f Flow, rest []byte, err error) {
 		} else {
 			a = netip.AddrFrom16([16]byte(at)).Unmap()
 		}
-		if a.IsUnspecified() || a.IsMulticast() {
+		everybody := f.State == table.None && end == &f.Client
+		if a.IsUnspecified() && !everybody || a.IsMulticast() {
 			return f, b, fmt.Errorf("%w: address %s", ErrInvalid, a)
 		}
 		*end = netip.AddrPortFrom(a, port)

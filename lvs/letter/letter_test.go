@@ -15,6 +15,7 @@ func at(s string) netip.AddrPort { return netip.MustParseAddrPort(s) }
 var sample = []Flow{
 	{table.TCP, table.Established, at("192.0.2.9:40000"), at("192.0.2.1:80"), at("10.0.0.1:8080"), 3 * time.Second},
 	{table.UDP, table.UDPState, at("[2001:db8::9]:40000"), at("[2001:db8::1]:53"), at("[2001:db8:1::1]:53"), 0},
+	{table.TCP, table.None, at("0.0.0.0:0"), at("192.0.2.1:80"), at("10.0.0.1:0"), time.Minute},
 	{table.TCP, table.Close, at("192.0.2.9:40001"), at("192.0.2.1:80"), at("[2001:db8::1]:80"), 65535 * time.Second},
 }
 
@@ -69,6 +70,12 @@ func TestRefused(t *testing.T) {
 		if _, _, err := Parse(b, nil); !errors.Is(err, tt.want) {
 			t.Errorf("%s: %v", tt.name, err)
 		}
+	}
+	nobody := sample[0]
+	nobody.Client = at("0.0.0.0:40000")
+	b, _ := Add(Begin(nil, Header{Kind: Flows}), &nobody)
+	if _, _, err := Parse(b, nil); !errors.Is(err, ErrInvalid) {
+		t.Errorf("a flow of no client: %v", err)
 	}
 }
 

@@ -100,7 +100,7 @@ static __noinline int remind(const struct tuple *t, struct flow *f, struct dest 
 		binding_key_of(&k, &t->src, t->family, service);
 		b = bpf_map_lookup_elem(&plane_bindings, &k);
 		if (b && b->dest == f->dest && b->generation == f->generation)
-			b->last = now;
+			hold(b, &t->src, t->family, now);
 	}
 	return 1;
 }

@@ -8,7 +8,7 @@
 #include "packet.h"
 #include "recent.h"
 
-enum event_kind { EVENT_ESTABLISHED, EVENT_CLOSED, EVENT_ALIVE };
+enum event_kind { EVENT_ESTABLISHED, EVENT_CLOSED, EVENT_ALIVE, EVENT_BOUND };
 
 static __always_inline void key4_of(struct key4 *k, const struct tuple *t)
 {
@@ -179,8 +179,8 @@ static __always_inline void shift(struct dest *d, __u32 old, __u32 new, const st
 	}
 }
 
-// tell puts an event for user space into the ring, if somebody listens.
-static __noinline int tell(__u32 kind, const struct tuple *t, const struct flow *f, __u32 now)
+// event_of gets room for an event in the ring, if somebody listens.
+static __always_inline struct event *event_of(__u32 kind, __u32 dest, __u32 generation, __u32 now)
 {
 	struct settings *s = settings();
 	struct event *e;
@@ -193,17 +193,27 @@ static __noinline int tell(__u32 kind, const struct tuple *t, const struct flow 
 		return 0;
 	}
 	e->kind = kind;
-	e->dest = f->dest;
-	e->generation = f->generation;
+	e->dest = dest;
+	e->generation = generation;
+	e->zero = 0;
+	e->idle = 0;
+	return e;
+}
+
+// tell has user space know of a flow.
+static __noinline int tell(__u32 kind, const struct tuple *t, const struct flow *f, __u32 now)
+{
+	struct event *e = event_of(kind, f->dest, f->generation, now);
+
+	if (!e)
+		return 0;
 	e->proto = t->proto;
 	e->state = f->state;
 	e->family = t->family;
-	e->zero = 0;
 	e->client = t->src;
 	e->virt = t->dst;
 	e->cport = t->sport;
 	e->vport = t->dport;
-	e->idle = 0;
 	bpf_ringbuf_submit(e, 0);
 	return 1;
 }

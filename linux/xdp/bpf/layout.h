@@ -123,6 +123,7 @@ struct binding_key {
 
 struct binding {
 	__u32 dest, generation, last, timeout;
+	__u32 told; // when it was last told of, or learnt
 };
 
 struct fragment_key {
@@ -204,7 +205,7 @@ struct probe {
 };
 
 struct event {
-	__u32 kind; // 0 established, 1 closed, 2 alive
+	__u32 kind; // 0 established, 1 closed, 2 alive, 3 a client is bound
 	__u32 dest, generation;
 	__u8 proto, state, family, zero;
 	struct address client, virt;
@@ -212,7 +213,7 @@ struct event {
 	__u32 idle;
 };
 
-// A flow another director told of, as the learning program reads it.
+// A flow another director told of, or, in state NONE, where a client is bound, as the learning program reads it.
 struct learnt {
 	struct address client, virt;
 	__be16 cport, vport;

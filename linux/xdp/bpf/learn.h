@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 //
-// Flows that another director told of, put into the tables in one call for many.
+// Flows and bindings that another director told of, put into the tables in one call for many.
 
 #ifndef EVENKEEL_LEARN_H
 #define EVENKEEL_LEARN_H
 
 #include "flow.h"
+#include "schedule.h"
 
 enum lesson { LESSON_NEW = 1, LESSON_KNOWN, LESSON_NO_ROOM };
 
@@ -63,6 +64,25 @@ static __noinline int learn_flow(struct learnt *l, struct tuple *t, __u32 now)
 	return LESSON_NEW;
 }
 
+// learn_bound binds a client as it is bound there. Of two that differ, the younger one is right.
+static __noinline int learn_bound(struct learnt *l, struct tuple *t, __u32 now)
+{
+	struct binding b = { .dest = l->dest, .last = now - l->idle, .told = now }, *here;
+	struct dest *d = dest_at(l->dest);
+	struct service *s = d ? bpf_map_lookup_elem(&plane_services, &d->of) : 0;
+	struct binding_key k;
+
+	if (!s || !(s->flags & PERSISTENT))
+		return LESSON_NO_ROOM;
+	b.generation = d->generation;
+	b.timeout = s->timeout;
+	binding_key_of(&k, &t->src, t->family, s);
+	here = bpf_map_lookup_elem(&plane_bindings, &k);
+	if (l->idle > b.timeout || (here && (__s32)(b.last - here->last) <= 0))
+		return LESSON_KNOWN;
+	return bpf_map_update_elem(&plane_bindings, &k, &b, BPF_ANY) ? LESSON_NO_ROOM : LESSON_NEW;
+}
+
 static long learn_one(__u32 i, void *unused)
 {
 	struct learnt *l = bpf_map_lookup_elem(&plane_lessons, &i);
@@ -76,7 +96,7 @@ static long learn_one(__u32 i, void *unused)
 	t.dport = l->vport;
 	t.proto = l->proto;
 	t.family = l->family;
-	l->result = learn_flow(l, &t, bpf_jiffies64());
+	l->result = l->state == NONE ? learn_bound(l, &t, bpf_jiffies64()) : learn_flow(l, &t, bpf_jiffies64());
 	return 0;
 }
 

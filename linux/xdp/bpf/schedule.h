@@ -5,6 +5,7 @@
 #ifndef EVENKEEL_SCHEDULE_H
 #define EVENKEEL_SCHEDULE_H
 
+#include "flow.h"
 #include "packet.h"
 
 #define NOBODY 0xffffffff
@@ -178,7 +179,6 @@ static __noinline __u32 choose(const struct packet *p, const struct service *s)
 	return c.found;
 }
 
-// bound returns the destination a client is bound to, or NOBODY.
 static __always_inline void binding_key_of(struct binding_key *k, const struct address *client, __u8 family,
 					   const struct service *s)
 {
@@ -198,6 +198,41 @@ static __always_inline void binding_key_of(struct binding_key *k, const struct a
 	}
 }
 
+// tell_bound has user space know where a client is bound.
+static __noinline int tell_bound(const struct address *client, __u8 family, const struct binding *b, __u32 now)
+{
+	struct dest *d = dest_at(b->dest);
+	struct event *e;
+
+	if (!d)
+		return 0;
+	e = event_of(EVENT_BOUND, b->dest, b->generation, now);
+	if (!e)
+		return 0;
+	e->proto = d->of.proto;
+	e->state = NONE;
+	e->family = family;
+	e->client = *client;
+	e->virt = d->of.addr;
+	e->cport = 0;
+	e->vport = d->of.port;
+	bpf_ringbuf_submit(e, 0);
+	return 1;
+}
+
+// hold begins a binding's time anew.
+static __always_inline void hold(struct binding *b, const struct address *client, __u8 family, __u32 now)
+{
+	struct settings *s = settings();
+
+	b->last = now;
+	if (!s || (__s32)(now - b->told) < (__s32)s->alive)
+		return;
+	b->told = now;
+	tell_bound(client, family, b, now);
+}
+
+// bound returns the destination a client is bound to, or NOBODY.
 static __noinline __u32 bound(const struct packet *p, const struct service *s)
 {
 	struct binding_key k;
@@ -211,13 +246,13 @@ static __noinline __u32 bound(const struct packet *p, const struct service *s)
 	d = dest_at(b->dest);
 	if (!d || d->generation != b->generation || (d->flags & (IN_USE | GONE)) != IN_USE)
 		return NOBODY;
-	b->last = p->now;
+	hold(b, &p->src, p->family, p->now);
 	return b->dest;
 }
 
 static __noinline int bind(const struct packet *p, const struct service *s, __u32 dest)
 {
-	struct binding b = { .dest = dest, .last = p->now, .timeout = s->timeout };
+	struct binding b = { .dest = dest, .last = p->now, .timeout = s->timeout, .told = p->now };
 	struct dest *d = dest_at(dest);
 	struct binding_key k;
 
@@ -225,7 +260,8 @@ static __noinline int bind(const struct packet *p, const struct service *s, __u3
 		return 0;
 	b.generation = d->generation;
 	binding_key_of(&k, &p->src, p->family, s);
-	return bpf_map_update_elem(&plane_bindings, &k, &b, BPF_ANY);
+	bpf_map_update_elem(&plane_bindings, &k, &b, BPF_ANY);
+	return tell_bound(&p->src, p->family, &b, p->now);
 }
 
 #endif
