@@ -36,8 +36,12 @@ func (p *Plane) State() (out []table.ServiceState, err error) {
 		if err != nil {
 			return err
 		}
+		now, err := p.jiffies()
+		if err != nil {
+			return err
+		}
 		for _, s := range p.ordered() {
-			one, err := p.stateOf(s, bound)
+			one, err := p.stateOf(s, bound, now)
 			if err != nil {
 				return err
 			}
@@ -58,7 +62,7 @@ func (s *service) table() table.Service {
 	}
 }
 
-func (p *Plane) stateOf(s *service, bound map[uint32]uint32) (table.ServiceState, error) {
+func (p *Plane) stateOf(s *service, bound map[uint32]uint32, now uint32) (table.ServiceState, error) {
 	out := table.ServiceState{Service: s.table()}
 	total := s.rec.carried
 	for _, i := range s.members {
@@ -74,7 +78,7 @@ func (p *Plane) stateOf(s *service, bound map[uint32]uint32) (table.ServiceState
 			Inactive:    atomic.LoadUint32(&at.inactive) + atomic.LoadUint32(&at.pending),
 			Persistent:  bound[i],
 			Counters:    c.public(),
-			Rates:       p.ratesOf(at),
+			Rates:       p.ratesOf(at, now),
 		}
 		out.Destinations = append(out.Destinations, d)
 		out.Rates.Connections += d.Rates.Connections

@@ -131,9 +131,8 @@ func (at *slot) setRates(before, after *counters, d time.Duration, now uint32) {
 }
 
 // ratesOf are a destination's rates if somebody has reckoned them lately.
-func (p *Plane) ratesOf(at *slot) (r table.Rates) {
-	now, err := p.jiffies()
-	if err != nil || at.ratedAt == 0 || int32(now-at.ratedAt) > int32(p.settings.ticks(10*time.Second)) {
+func (p *Plane) ratesOf(at *slot, now uint32) (r table.Rates) {
+	if at.ratedAt == 0 || int32(now-at.ratedAt) > int32(p.settings.ticks(10*time.Second)) {
 		return r
 	}
 	return table.Rates{Connections: uint64(at.rates[0]), InPackets: uint64(at.rates[1]), OutPackets: uint64(at.rates[2]),
