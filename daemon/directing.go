@@ -30,7 +30,7 @@ type directing struct {
 	runtimeDir string
 
 	global atomic.Pointer[config.Global] // of the site in force
-	mu     sync.Mutex                    // guards engine and courier against status
+	mu     sync.Mutex                    // guards engine, courier, sync and since against status and roles
 	engine *lvs.Engine                   // written by start only
 	// plane is our own forwarding plane, nil with the kernel's IPVS. It outlives an engine: lease
 	// gates write into it.
@@ -38,7 +38,8 @@ type directing struct {
 	driver  config.LVSDriver
 	sync    string // the vrrp_instance whose state the kernel's synchronisation daemon follows
 	courier *lvs.Courier
-	lines   []lvs.Line // its
+	lines   []lvs.Line           // its
+	since   map[string]time.Time // when each vrrp_instance became what it is
 	// leased are the addresses that have a deadline in the plane.
 	leased map[netip.Addr]bool
 	cancel context.CancelFunc
@@ -102,9 +103,9 @@ func (d *directing) start(site *config.Site) error {
 		return err
 	}
 	d.mu.Lock()
-	d.engine = engine
+	d.engine, d.sync = engine, cfg.SyncInstance
 	d.mu.Unlock()
-	d.cancel, d.driver, d.sync = cancel, cfg.Driver, cfg.SyncInstance
+	d.cancel, d.driver = cancel, cfg.Driver
 	d.correspond(site)
 	return nil
 }
@@ -308,22 +309,56 @@ func (d *directing) apply(site *config.Site) (string, error) {
 	d.global.Store(&site.Global)
 	summary, err := d.engine.Apply(cfg, site.Global)
 	if err == nil && cfg != nil {
+		d.mu.Lock()
 		d.sync = cfg.SyncInstance
+		d.mu.Unlock()
 		d.correspond(site)
 	}
 	return summary, err
 }
 
-// roles tells the engine what the instance that its synchronisation daemon follows has become.
+// running tells whether there are virtual servers.
+func (d *directing) running() bool {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.engine != nil
+}
+
+// roles tells the engine what the instance that its synchronisation daemon follows has become, and has flows told between
+// the directors when one steps back, comes back or takes over.
 func (d *directing) roles(s failover.Status) {
-	if d.engine == nil || d.sync == "" {
-		return
+	d.mu.Lock()
+	engine, courier, sync := d.engine, d.courier, d.sync
+	var back, over bool
+	if courier != nil {
+		back, over = d.moved(s)
+	}
+	d.mu.Unlock()
+	if back {
+		courier.Tell()
+	}
+	if back || over {
+		courier.Ask()
 	}
 	for _, i := range s.Instances {
-		if i.Name == d.sync {
-			d.engine.SetRole(i.Name, i.State == "MASTER")
+		if engine != nil && i.Name == sync {
+			engine.SetRole(i.Name, i.State == "MASTER")
 		}
 	}
+}
+
+// moved tells whether an instance has become BACKUP, or MASTER, since the last time.
+func (d *directing) moved(s failover.Status) (back, over bool) {
+	since := map[string]time.Time{}
+	for _, i := range s.Instances {
+		since[i.Name] = i.Since
+		if !i.Since.Equal(d.since[i.Name]) {
+			back = back || i.State == "BACKUP"
+			over = over || i.State == "MASTER"
+		}
+	}
+	d.since = since
+	return back, over
 }
 
 // status is what the virtual servers are like, nil if there are none.

@@ -279,7 +279,7 @@ func (d *director) wait(signals <-chan os.Signal) (soft bool) {
 
 // roles tells the virtual servers what the instances have become.
 func (d *director) roles() {
-	if d.directing.sync == "" {
+	if !d.directing.running() {
 		return
 	}
 	if s, err := d.status(); err == nil {

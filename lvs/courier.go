@@ -66,16 +66,17 @@ type Courier struct {
 	ended  sync.WaitGroup
 	within func(func()) // runs what opens sockets; tests have it in another network namespace
 
-	news    chan struct{} // there is something to post
-	mu      sync.Mutex    // guards writing
-	writing [][]byte      // letters that are being filled, the last one not yet full
+	want     chan struct{} // the others are to be asked for everything
+	answered chan struct{} // one has begun to tell it
+	tell     chan struct{} // everything is to be told
+	news     chan struct{} // there is something to post
+
+	mu      sync.Mutex // guards writing
+	writing [][]byte   // letters that are being filled, the last one not yet full
 	free    [][]byte
 
 	sent, received, flowsSent, learnt, unknown, refused, failed, requests, dumped atomic.Uint64
 	complaints                                                                    sync.Map // causes that have been logged
-
-	asked    atomic.Bool // for everything, and the answer has not begun
-	nextDump time.Time   // its earliest begin; of the goroutine that answers
 }
 
 const (
@@ -86,10 +87,6 @@ const (
 	repeatAfter = 200 * time.Millisecond
 	// retryLine is how long a line that cannot be opened waits.
 	retryLine = 2 * time.Second
-	// dumpPause is between the answers to requests for everything.
-	dumpPause = 5 * time.Second
-	// dumpRate is how many letters of an answer go out in a millisecond.
-	dumpRate = 4
 )
 
 // StartCourier begins to tell and to learn. It asks the others for all they know.
@@ -100,7 +97,8 @@ func StartCourier(plane FlowPlane, lines []Line, log func(Level, string)) *Couri
 func startCourier(plane FlowPlane, lines []Line, log func(Level, string), within func(func())) *Courier {
 	var id [8]byte
 	rand.Read(id[:])
-	c := &Courier{plane: plane, log: log, id: binary.NativeEndian.Uint64(id[:]), within: within, news: make(chan struct{}, 1)}
+	c := &Courier{plane: plane, log: log, id: binary.NativeEndian.Uint64(id[:]), within: within,
+		want: make(chan struct{}, 1), answered: make(chan struct{}, 1), tell: make(chan struct{}, 1), news: make(chan struct{}, 1)}
 	ctx, cancel := context.WithCancel(context.Background())
 	c.cancel = cancel
 	for _, l := range lines {
@@ -110,6 +108,8 @@ func startCourier(plane FlowPlane, lines []Line, log func(Level, string), within
 		c.ended.Go(func() { l.run(ctx) })
 	}
 	c.ended.Go(func() { c.post(ctx) })
+	c.ended.Go(func() { c.asking(ctx) })
+	c.ended.Go(func() { c.telling(ctx) })
 	c.ended.Go(func() {
 		if err := plane.Events(ctx, c.event); err != nil && ctx.Err() == nil {
 			c.complain("events", fmt.Sprintf("flows are not told to the other directors any more: %v", err))
@@ -149,10 +149,7 @@ func (c *Courier) event(e *xdp.Event) {
 	c.flowsSent.Add(1)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	select {
-	case c.news <- struct{}{}:
-	default:
-	}
+	wake(c.news)
 	if n := len(c.writing); n > 0 {
 		var ok bool
 		if c.writing[n-1], ok = letter.Add(c.writing[n-1], &f); ok {
@@ -173,6 +170,14 @@ func (c *Courier) begin() []byte {
 		b = make([]byte, 0, letter.MaxSize)
 	}
 	return letter.Begin(b, letter.Header{Kind: letter.Flows, Sender: c.id})
+}
+
+// wake lets the goroutine know that waits for something to do; it finds out by itself how much.
+func wake(c chan struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
 }
 
 // sent is a letter that has left once.
@@ -235,7 +240,7 @@ func (c *Courier) send(b []byte) {
 }
 
 // take reads a letter that came in on a line.
-func (c *Courier) take(ctx context.Context, l *line, b []byte, flows []letter.Flow) []letter.Flow {
+func (c *Courier) take(l *line, b []byte, flows []letter.Flow) []letter.Flow {
 	h, flows, err := letter.Parse(b, flows[:0])
 	switch {
 	case err != nil:
@@ -246,10 +251,13 @@ func (c *Courier) take(ctx context.Context, l *line, b []byte, flows []letter.Fl
 		return flows
 	}
 	c.received.Add(1)
-	if h.Kind == letter.Request {
+	switch h.Kind {
+	case letter.Request:
 		c.requests.Add(1)
-		c.answer(ctx)
+		wake(c.tell)
 		return flows
+	case letter.Answer:
+		wake(c.answered)
 	}
 	learn := make([]xdp.Flow, len(flows))
 	for i := range flows {
@@ -273,44 +281,6 @@ func (c *Courier) peer(a netip.Addr) bool {
 // member tells whether letters of a group are ours.
 func (c *Courier) member(id uint8) bool {
 	return slices.ContainsFunc(c.lines, func(l *line) bool { return l.ID == id })
-}
-
-// answer sends all flows, on a goroutine of its own, at a pace that drowns nobody. All who ask before it begins have the same
-// answer.
-func (c *Courier) answer(ctx context.Context) {
-	if c.asked.Swap(true) {
-		return
-	}
-	c.ended.Go(func() {
-		select {
-		case <-time.After(time.Until(c.nextDump)):
-		case <-ctx.Done():
-			return
-		}
-		c.nextDump = time.Now().Add(dumpPause)
-		c.asked.Store(false)
-		b := letter.Begin(make([]byte, 0, letter.MaxSize), letter.Header{Kind: letter.Flows, Sender: c.id})
-		letters := 0
-		err := c.plane.Dump(func(f *xdp.Flow) bool {
-			flow := letter.Flow(*f)
-			c.dumped.Add(1)
-			var ok bool
-			if b, ok = letter.Add(b, &flow); ok {
-				return ctx.Err() == nil
-			}
-			c.send(b)
-			if letters++; letters%dumpRate == 0 {
-				time.Sleep(time.Millisecond)
-			}
-			b = letter.Begin(b, letter.Header{Kind: letter.Flows, Sender: c.id})
-			b, _ = letter.Add(b, &flow)
-			return ctx.Err() == nil
-		})
-		if err != nil {
-			c.complain("dump", fmt.Sprintf("another director asked for all flows, and they cannot be read: %v", err))
-		}
-		c.send(b)
-	})
 }
 
 func (l *line) name() string {

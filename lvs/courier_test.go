@@ -107,6 +107,25 @@ func TestAskedAgain(t *testing.T) {
 	}
 }
 
+// TestAsksUntilAnswered: a director that finds nobody asks again.
+func TestAsksUntilAnswered(t *testing.T) {
+	a, b := netns.New(t, "a"), netns.New(t, "b")
+	netns.Bridge(t, a, b)
+	a.Address("eth0", "10.9.0.1/24")
+	b.Address("eth0", "10.9.0.2/24")
+	line := Line{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849}
+	plane := newFlows()
+	two := startCourier(plane, []Line{line}, func(Level, string) {}, b.Do)
+	defer two.Close()
+	await(t, "the first request", func() bool { return two.Stats().Sent > 0 })
+	known := newFlows()
+	f := aFlow(1, "10.9.0.100:80")
+	known.flows[f.Client.String()] = f
+	one := startCourier(known, []Line{line}, func(Level, string) {}, a.Do)
+	defer one.Close()
+	await(t, "the flow", func() bool { return plane.count() == 1 })
+}
+
 // TestCourier: flows reach the other director, a director that comes later learns them all,
 // letters from afar and of other groups are not heard.
 func TestCourier(t *testing.T) {

@@ -38,7 +38,7 @@ func (l *line) run(ctx context.Context) {
 		if err != nil {
 			l.courier.complain("open "+l.name(), fmt.Sprintf("the line on %s does not open: %v; it is tried again", l.name(), err))
 		} else {
-			l.send(letter.Begin(nil, letter.Header{Kind: letter.Request, Sender: l.courier.id}))
+			l.courier.Ask()
 			l.read(ctx, read)
 			l.close()
 		}
@@ -161,7 +161,7 @@ func (l *line) read(ctx context.Context, read func([]byte) (int, int, netip.Addr
 			l.courier.complain("stranger "+l.name(), fmt.Sprintf("a letter on %s came from %s with TTL %d; only neighbours (TTL 255) are heard, and only peers where peers are named", l.name(), from, hops))
 			continue
 		}
-		flows = l.courier.take(ctx, l, b[:n], flows)
+		flows = l.courier.take(l, b[:n], flows)
 	}
 }
 

@@ -6,7 +6,7 @@
 //
 //	0  4  "EKFL"
 //	4  1  version, 1
-//	5  1  kind: 1 flows, 2 a request for all flows
+//	5  1  kind: 1 flows, 2 a request for all flows, 3 flows of all, as told to who asks
 //	6  1  group: letters of another are not ours (syncid)
 //	7  1  number of flows
 //	8  8  the sender's identity, new at each start
@@ -43,6 +43,7 @@ type Kind uint8
 const (
 	Flows   Kind = 1
 	Request Kind = 2
+	Answer  Kind = 3
 )
 
 // Flow is one flow, or in state NONE a binding.
@@ -139,7 +140,7 @@ func Parse(b []byte, flows []Flow) (Header, []Flow, error) {
 		return h, flows, fmt.Errorf("%w: %d", ErrVersion, b[4])
 	}
 	h = Header{Kind: Kind(b[5]), Group: b[6], Sender: binary.BigEndian.Uint64(b[8:])}
-	if h.Kind != Flows && h.Kind != Request {
+	if h.Kind < Flows || h.Kind > Answer {
 		return h, flows, fmt.Errorf("%w: kind %d", ErrInvalid, b[5])
 	}
 	rest := b[head:]
