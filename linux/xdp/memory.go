@@ -162,8 +162,8 @@ type key6 struct {
 }
 
 type bindingKey struct {
-	service uint32
-	client  address
+	_      uint32 // the service
+	client address
 }
 
 type bindingRecord struct {
