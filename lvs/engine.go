@@ -95,6 +95,11 @@ func (e *Engine) call(f func()) error {
 	case <-finished:
 		return nil
 	case <-e.done:
+	}
+	select {
+	case <-finished: // it was the last thing done
+		return nil
+	default:
 		return ErrStopped
 	}
 }

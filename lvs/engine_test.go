@@ -81,7 +81,7 @@ func (r *rig) wait(want string) {
 
 func (r *rig) until(what, want string, get func() string) {
 	r.t.Helper()
-	for range 1000 {
+	for range 3000 { // half a minute
 		if get() == want {
 			return
 		}
@@ -104,7 +104,7 @@ func (r *rig) scripts() string {
 
 func (r *rig) logged(part string) {
 	r.t.Helper()
-	for range 500 {
+	for range 3000 {
 		if strings.Contains(strings.Join(r.lines(), "\n"), part) {
 			return
 		}
@@ -154,6 +154,21 @@ func TestServersComeAndGo(t *testing.T) {
 	r.until("programs", "down 10.0.0.1:80;down 10.0.0.2:80;quorum-down;up 10.0.0.1:80;quorum-up", r.scripts)
 	if err := r.engine.Close(); err != nil || r.plane.text() != "" || !r.plane.closed {
 		t.Errorf("after the end: %v, %q", err, r.plane.text())
+	}
+}
+
+// TestLastCall: who calls for something and is then late to hear that it is done does not hear instead that the engine has stopped, even if
+// what he called for was its end.
+func TestLastCall(t *testing.T) {
+	for range 1000 {
+		e := &Engine{commands: make(chan func(), 16), done: make(chan struct{})}
+		go func() {
+			(<-e.commands)()
+			close(e.done)
+		}()
+		if err := e.call(func() {}); err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
