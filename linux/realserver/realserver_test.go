@@ -46,7 +46,7 @@ func TestAddAndDelete(t *testing.T) {
 	peer.Run("sh", "-c", "! ping -c1 -W1 10.9.0.100")
 	mac := ns.Link("eth0").Attrs().HardwareAddr.String()
 	peer.Run("ip", "neigh", "replace", "10.9.0.100", "lladdr", mac, "dev", "eth0")
-	peer.Run("ping", "-c1", "-W2", "10.9.0.100")
+	peer.Run("ping", "-c1", "-W30", "10.9.0.100")
 	for _, a := range []netip.Addr{vip, vip6, found} {
 		within(func() error { return h.Delete(a) })
 	}
