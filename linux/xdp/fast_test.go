@@ -15,45 +15,8 @@ import (
 	"github.com/cilium/ebpf/link"
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/evenkeel/evenkeel/test/netns"
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
-
-// cable connects two namespaces.
-func cable(t testing.TB, a *netns.NS, aName string, b *netns.NS, bName string) {
-	t.Helper()
-	tmp := fmt.Sprintf("ek%d", unix.Getpid()%10000)
-	var peer netlink.Link
-	a.Do(func() {
-		h, err := netlink.NewHandle()
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer h.Close()
-		if err := h.LinkAdd(&netlink.Veth{LinkAttrs: netlink.LinkAttrs{Name: aName}, PeerName: tmp}); err != nil {
-			t.Fatal(err)
-		}
-		if peer, err = h.LinkByName(tmp); err != nil {
-			t.Fatal(err)
-		}
-		b.Do(func() {
-			ns, err := unix.Open("/proc/thread-self/ns/net", unix.O_RDONLY|unix.O_CLOEXEC, 0)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer unix.Close(ns)
-			if err := h.LinkSetNsFd(peer, ns); err != nil {
-				t.Fatal(err)
-			}
-		})
-	})
-	l := b.Link(tmp)
-	if err := b.Links().LinkSetName(l, bName); err != nil {
-		t.Fatal(err)
-	}
-	a.Up(aName)
-	b.Up(bName)
-}
 
 // passer gives an interface an XDP program that passes everything: what a veth needs to take frames that XDP sends into its
 // peer.
@@ -113,7 +76,7 @@ func newStar(t testing.TB, reals int, whole bool) *rig {
 	for i, ns := range leaves {
 		i++ // 0 is the virtual addresses' network
 		name := fmt.Sprint("d", i)
-		cable(t, r.director, name, ns, "eth0")
+		netns.Veth(t, r.director, name, ns, "eth0")
 		r.director.Address(name, fmt.Sprintf("10.9.%d.1/24", i))
 		r.director.Address(name, fmt.Sprintf("2001:db8:9:%d::1/64", i))
 		ns.Address("eth0", fmt.Sprintf("10.9.%d.2/24", i))
@@ -171,6 +134,7 @@ func TestFast(t *testing.T) {
 					to := netip.AddrPortFrom(r.vip(), 8080)
 					r.meet(p, to)
 					for range 4 {
+						r.look(p)
 						c, err := r.dial("tcp", to)
 						if err != nil {
 							t.Fatal(err, r.counts(p))
@@ -182,6 +146,7 @@ func TestFast(t *testing.T) {
 						}
 						c.Close()
 					}
+					r.look(p)
 					took, err := r.upload(to, 2<<20)
 					if err != nil {
 						t.Fatal("upload:", err, r.counts(p))
@@ -205,7 +170,7 @@ func TestFast(t *testing.T) {
 func (r *rig) balanced(p *Plane) {
 	r.t.Helper()
 	var sum, forwarded uint64
-	for limit := time.Now().Add(5 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+	for limit := time.Now().Add(soon); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
 		forwarded = r.counts(p)["forwarded"]
 		state, err := p.State()
 		if err != nil {

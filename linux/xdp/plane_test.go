@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -304,8 +305,10 @@ func TestFlows(t *testing.T) {
 	events := make(chan Event, 100)
 	done := make(chan error)
 	go func() { done <- p.Events(ctx, func(e *Event) { events <- *e }) }()
-	for limit := time.Now().Add(10 * time.Second); p.settings.listening == 0 && time.Now().Before(limit); {
-		time.Sleep(time.Millisecond)
+	for limit := time.Now().Add(soon); atomic.LoadUint32(&p.settings.listening) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("nobody listens to events")
+		}
 	}
 	to := netip.AddrPortFrom(vip4, 8080)
 	c, err := r.dial("tcp", to)
@@ -321,7 +324,7 @@ func TestFlows(t *testing.T) {
 		Destination: netip.MustParseAddrPort("10.9.0.3:8080")}}
 	expect := func(want Event) {
 		t.Helper()
-		limit := time.After(10 * time.Second)
+		limit := time.After(soon)
 		for {
 			select {
 			case got := <-events:
@@ -338,15 +341,20 @@ func TestFlows(t *testing.T) {
 		}
 	}
 	expect(want)
-	counts := func(active, inactive uint32) {
+	counted := func() (active, inactive uint32) {
 		t.Helper()
 		r.do(func() error { _, err := p.Sweep(); return err })
 		state, err := p.State()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if d := state[0].Destinations[0]; d.Active != active || d.Inactive != inactive {
-			t.Fatalf("%d active and %d inactive, want %d and %d", d.Active, d.Inactive, active, inactive)
+		d := state[0].Destinations[0]
+		return d.Active, d.Inactive
+	}
+	counts := func(active, inactive uint32) {
+		t.Helper()
+		if a, i := counted(); a != active || i != inactive {
+			t.Fatalf("%d active and %d inactive, want %d and %d", a, i, active, inactive)
 		}
 	}
 	counts(1, 0)
@@ -396,20 +404,31 @@ func TestFlows(t *testing.T) {
 		t.Fatalf("dumped %d, %v", dumped, err)
 	}
 
-	// Timeouts: all of it is over soon.
+	flows[0].State = table.Established
+	p.Learn(flows[:1])
+	flows[0].State, flows[0].Idle = table.FinWait, time.Hour
+	p.Learn(flows[:1])
+	counts(0, 2) // the learnt one's last packet is not made older
+
+	// Timeouts: of it, what changes its state from now on is over soon.
 	if err := p.SetTimeouts(table.Timeouts{TCPFin: time.Second}); err != nil {
 		t.Fatal(err)
 	}
 	if d, err := p.Timeouts(); err != nil || d != (table.Timeouts{TCP: 15 * time.Minute, TCPFin: time.Second, UDP: 5 * time.Minute}) {
 		t.Fatal(d, err)
 	}
-	flows[0].State = table.Established
+	flows[0].State, flows[0].Idle = table.Established, 0
 	p.Learn(flows[:1])
-	flows[0].State, flows[0].Idle = table.FinWait, time.Minute
+	flows[0].State = table.FinWait
 	p.Learn(flows[:1])
-	counts(0, 2) // the learnt one's last packet is not made older
-	time.Sleep(1200 * time.Millisecond)
-	counts(0, 1) // the other keeps the timeout it had
+	for limit := time.Now().Add(soon); ; time.Sleep(20 * time.Millisecond) {
+		if a, i := counted(); a == 0 && i == 1 { // the other keeps the timeout it had
+			break
+		}
+		if time.Now().After(limit) {
+			t.Fatal("a flow does not end in time")
+		}
+	}
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
@@ -440,7 +459,7 @@ func TestPersistence(t *testing.T) {
 		var c net.Conn
 		var err error
 		r.client.Do(func() {
-			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(src)}, Timeout: 5 * time.Second}
+			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(src)}, Timeout: soon}
 			c, err = d.Dial("tcp", netip.AddrPortFrom(vip4, port).String())
 		})
 		if err != nil {

@@ -27,7 +27,7 @@ func (r *rig) from(port int, to netip.AddrPort) (c *net.TCPConn) {
 	reuse := func(_, _ string, raw syscall.RawConn) error {
 		return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
 	}
-	d := net.Dialer{Timeout: 5 * time.Second, LocalAddr: &net.TCPAddr{Port: port}, Control: reuse}
+	d := net.Dialer{Timeout: soon, LocalAddr: &net.TCPAddr{Port: port}, Control: reuse}
 	r.client.Do(func() {
 		conn, err := d.Dial("tcp", to.String())
 		if err != nil {
@@ -69,6 +69,7 @@ func TestNotesEnd(t *testing.T) {
 					return p.Apply([]table.Change{{Verb: table.EditDestination, Service: s, Destination: server(now, 1)},
 						{Verb: table.EditDestination, Service: s, Destination: server(other, 0)}})
 				})
+				r.look(p)
 				c := r.from(20000, to)
 				before := r.counts(p)["fast"]
 				for range 50 {
@@ -98,10 +99,15 @@ func TestNotesKeepFlows(t *testing.T) {
 	})
 	to := netip.AddrPortFrom(r.vip(), 8080)
 	r.meet(p, to)
-	r.do(func() error { return p.SetTimeouts(table.Timeouts{TCP: time.Second}) })
+	r.do(func() error { return p.SetTimeouts(table.Timeouts{TCP: 5 * time.Second}) })
 	c := r.from(20001, to)
 	// Longer than the flow could be idle, never idle for long.
-	for until := time.Now().Add(2500 * time.Millisecond); time.Now().Before(until); time.Sleep(time.Millisecond) {
+	begun := time.Now()
+	for heard := begun; time.Since(begun) < 7*time.Second; time.Sleep(time.Millisecond) {
+		if time.Since(heard) > time.Second {
+			r.look(p)
+			heard = time.Now()
+		}
 		if _, err := ask(c, "who"); err != nil {
 			t.Fatal(err, r.counts(p))
 		}

@@ -28,7 +28,7 @@ func TestScale(t *testing.T) {
 		}
 		want = append(want, g)
 	}
-	took := func(what string, limit time.Duration, f func() error) {
+	took := func(what string, f func() error) {
 		t.Helper()
 		begin := time.Now()
 		var err error
@@ -38,19 +38,19 @@ func TestScale(t *testing.T) {
 		}
 		d := time.Since(begin)
 		t.Log(what, d)
-		if d > limit {
+		if d > time.Minute { // normally seconds
 			t.Errorf("%s took %v", what, d)
 		}
 	}
-	took("loading", time.Minute, func() error { return b.p.Apply(table.Diff(nil, want)) })
+	took("loading", func() error { return b.p.Apply(table.Diff(nil, want)) })
 	var state []table.ServiceState
-	took("reading", time.Minute, func() (err error) { state, err = b.p.State(); return err })
+	took("reading", func() (err error) { state, err = b.p.State(); return err })
 	if n := len(table.Diff(state, want)); n != 0 {
 		t.Errorf("%d changes are left", n)
 	}
 	want[7].Destinations[3].Weight = 0
-	took("one change", 5*time.Second, func() error { return b.p.Apply(table.Diff(state, want)) })
-	took("neighbours", 20*time.Second, b.p.Neighbours)
+	took("one change", func() error { return b.p.Apply(table.Diff(state, want)) })
+	took("neighbours", b.p.Neighbours)
 
 	flows := make([]Flow, 1_000_000)
 	for i := range flows {
@@ -60,14 +60,14 @@ func TestScale(t *testing.T) {
 		flows[i] = Flow{Protocol: table.TCP, State: table.Established, Client: netip.AddrPortFrom(netip.AddrFrom4(c), 1234),
 			Virtual: d.Addr, Destination: d.Destinations[i%10].Addr}
 	}
-	took("learning a million flows", time.Minute, func() error {
+	took("learning a million flows", func() error {
 		unknown, err := b.p.Learn(flows)
 		if unknown != 0 {
 			return fmt.Errorf("%d are unknown", unknown)
 		}
 		return err
 	})
-	took("sweeping a million flows", 20*time.Second, func() error {
+	took("sweeping a million flows", func() error {
 		stats, err := b.p.Sweep()
 		t.Logf("%+v", stats)
 		if stats.Flows != len(flows) {
@@ -75,10 +75,10 @@ func TestScale(t *testing.T) {
 		}
 		return err
 	})
-	took("sweeping them again", 20*time.Second, func() error { _, err := b.p.Sweep(); return err })
+	took("sweeping them again", func() error { _, err := b.p.Sweep(); return err })
 	for i := range flows {
 		flows[i].State = table.Close
 	}
-	took("ending them", time.Minute, func() error { _, err := b.p.Learn(flows); return err })
-	took("deleting all", time.Minute, func() error { return b.p.Apply([]table.Change{{Verb: table.Flush}}) })
+	took("ending them", func() error { _, err := b.p.Learn(flows); return err })
+	took("deleting all", func() error { return b.p.Apply([]table.Change{{Verb: table.Flush}}) })
 }

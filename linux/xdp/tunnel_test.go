@@ -48,7 +48,7 @@ func (r *rig) upload(to netip.AddrPort, n int) (time.Duration, error) {
 	}
 	defer c.Close()
 	begin := time.Now()
-	c.SetDeadline(begin.Add(20 * time.Second))
+	c.SetDeadline(begin.Add(4 * soon))
 	if _, err := fmt.Fprintf(c, "take %d\n", n); err != nil {
 		return 0, err
 	}
