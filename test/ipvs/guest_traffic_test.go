@@ -311,10 +311,7 @@ func compareConnections(t *testing.T, n *netns.NS) {
 			x.Out, y.Out = expiry.ReplaceAllString(x.Out, "$1"), expiry.ReplaceAllString(y.Out, "$1")
 			return x.Out == y.Out
 		}
-		for range 10 {
-			if same() {
-				break
-			}
+		for end := time.Now().Add(patience); !same() && time.Now().Before(end); {
 		}
 		compare(t, strings.Join(args, " "), x, y)
 		if strings.Count(x.Out, "\n") < 3 {
