@@ -5,7 +5,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestAgreement: with mh or sh, connections go on through the other director though it was told of none: both have the same
@@ -24,7 +23,7 @@ func TestAgreement(t *testing.T) {
 			s.webs[0], s.webs[1] = s.webs[1], s.webs[0]
 			s.d2.start(s.election(100) + s.service(80, words, ""))
 			s.d1.master()
-			eventually(t, 10*time.Second, "the site serves", func() bool { return s.ask() != "" })
+			eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 			conns := s.connect(60)
 			who := make([]string, len(conns))
 			got := map[string]int{}
@@ -66,7 +65,7 @@ func (s *site) connect(n int) []net.Conn {
 	conns := make([]net.Conn, n)
 	s.client.Do(func() {
 		for i := range conns {
-			conn, err := net.DialTimeout("tcp", s.at(80), 5*time.Second)
+			conn, err := net.DialTimeout("tcp", s.at(80), patience)
 			if err != nil {
 				s.t.Fatal(err)
 			}

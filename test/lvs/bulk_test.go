@@ -22,8 +22,8 @@ var bulk = func() []byte {
 }()
 
 // crawling is far more than 8 MB take on a link of veth, even on a busy machine, and far less than they
-// take when large segments are lost and come again one by one.
-const crawling = 10 * time.Second
+// take when large segments are lost and come again one by one, each after the fifth of a second at least.
+const crawling = time.Minute
 
 // TestBulk: much data gets through whole and quickly in both directions, whichever way the packets go to the real
 // server, though those that are wrapped are larger than the link allows.
@@ -43,12 +43,12 @@ func TestBulk(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			s := wire(t, c.kind, c.six)
-			s.d1.start(s.election(100) + s.service(80, "    lb_algo rr\n    lb_kind "+c.method+"\n    protocol TCP\n", ""))
+			s.d1.start(s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind "+c.method+"\n    protocol TCP\n", ""))
 			s.d1.master()
-			eventually(t, 10*time.Second, "the site serves", func() bool { return s.ask() != "" })
-			web := http.Client{Timeout: time.Minute, Transport: &http.Transport{DisableKeepAlives: true,
+			eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
+			web := http.Client{Timeout: 2 * crawling, Transport: &http.Transport{DisableKeepAlives: true,
 				DialContext: func(context.Context, string, string) (conn net.Conn, err error) {
-					s.client.Do(func() { conn, err = net.DialTimeout("tcp", s.at(80), 5*time.Second) })
+					s.client.Do(func() { conn, err = net.DialTimeout("tcp", s.at(80), patience) })
 					return conn, err
 				}}}
 			for range s.webs { // by turns each has it once

@@ -93,9 +93,9 @@ func TestLimits(t *testing.T) {
 	t.Logf("reload that changes %d weights: %v", manyServices, time.Since(started).Round(time.Millisecond))
 	time.Sleep(time.Second)
 	t.Logf("adverts meanwhile: %d, the latest %v behind its time; then %d MB", ear.count(), ear.worst(), usageOf(t, d.cmd.Process.Pid).rss)
-	// A backup would wait for three adverts and the skew. How late they are in milliseconds is a matter of what else the
-	// machine does: the figures above tell.
-	if worst := ear.worst(); worst > time.Second {
+	// A backup waits for three adverts and the skew, 0.6 s, before it takes over. How late they are in milliseconds is a matter of
+	// what else the machine does: the figures above tell.
+	if worst := ear.worst(); worst > 2600*time.Millisecond {
 		t.Errorf("an advert was %v late", worst)
 	}
 	if strings.Contains(d.log.String(), "Entering BACKUP STATE") && strings.Count(d.log.String(), "Entering MASTER STATE") > 1 {

@@ -30,7 +30,7 @@ func (d *director) refuses(conf string, wrapper ...string) string {
 		if !errors.As(err, &exit) || exit.ExitCode() < 1 {
 			d.t.Errorf("it ended with %v:\n%s", err, &out)
 		}
-	case <-time.After(30 * time.Second):
+	case <-time.After(patience):
 		cmd.Process.Kill()
 		<-ended
 		d.t.Fatalf("it runs:\n%s", &out)
@@ -96,10 +96,10 @@ func TestOwnServer(t *testing.T) {
 	s := newSite(t, "dr")
 	own := &web{t: t, ns: s.d1.ns, name: "own", dir: t.TempDir()}
 	own.start()
-	conf := s.election(150) + "virtual_server " + vip + " 80 {\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    real_server 192.168.160.131 80 {\n" + quickly + "    }\n"
+	conf := s.mastery() + "virtual_server " + vip + " 80 {\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    real_server 192.168.160.131 80 {\n" + quickly + "    }\n"
 	s.d1.start(conf + "}\n")
 	s.d1.master()
-	eventually(t, 10*time.Second, "the site serves", func() bool { return s.ask() == "own" })
+	eventually(t, patience, "the site serves", func() bool { return s.ask() == "own" })
 	if got := s.shares(10); got["own"] != 10 {
 		t.Errorf("by the master itself: %v", got)
 	}
@@ -115,7 +115,7 @@ func TestOwnServer(t *testing.T) {
 	}
 	k.goesOn(t, "after the reload")
 	own.stop()
-	s.d1.logged("Removing service [192.168.160.131]:tcp:80")
+	s.d1.dropped("192.168.160.131")
 	if got := s.shares(10); got["web1"] != 10 {
 		t.Errorf("with the master's own server stopped: %v", got)
 	}
@@ -144,7 +144,7 @@ func TestCrossed(t *testing.T) {
 	settled := func() bool {
 		return holds(s.d1, vip) && !holds(s.d1, other) && holds(s.d2, other) && !holds(s.d2, vip)
 	}
-	eventually(t, 20*time.Second, "each director has its address", settled)
+	eventually(t, patience, "each director has its address", settled)
 	askAt := func(addr string) map[string]int {
 		there := *s
 		there.vip = addr
@@ -155,7 +155,7 @@ func TestCrossed(t *testing.T) {
 		for _, addr := range []string{vip, other} {
 			there := *s
 			there.vip = addr
-			eventually(t, 10*time.Second, addr+" serves "+when, func() bool { return there.ask() != "" })
+			eventually(t, patience, addr+" serves "+when, func() bool { return there.ask() != "" })
 			if got := askAt(addr); got["web1"] != 10 || got["web2"] != 10 {
 				t.Errorf("%s, %s: %v", when, addr, got)
 			}
@@ -165,22 +165,20 @@ func TestCrossed(t *testing.T) {
 	crossed := *s
 	crossed.vip = other
 	first, next := s.ticking(), crossed.ticking()
-	s.told(1)
-	eventually(t, 10*time.Second, "the first director knows the second's connection", func() bool {
-		return strings.Contains(s.d1.must("ipvs", "-Lnc"), other+":80")
-	})
+	s.d2.knows(first)
+	s.d1.knows(next)
 	s.d1.kill()
-	eventually(t, 20*time.Second, "the second has both", func() bool { return holds(s.d2, vip) && holds(s.d2, other) })
+	eventually(t, patience, "the second has both", func() bool { return holds(s.d2, vip) && holds(s.d2, other) })
 	first.goesOn(t, "through the second")
 	next.goesOn(t, "beside it")
 	bothServe("with one director")
 	s.d1.start(one)
-	eventually(t, 20*time.Second, "each has its own again", settled)
+	eventually(t, patience, "each has its own again", settled)
 	first.goesOn(t, "back on the first")
 	next.goesOn(t, "as before")
-	s.told(2)
+	s.d1.knows(first, next)
 	s.d2.kill()
-	eventually(t, 20*time.Second, "the first has both", func() bool { return holds(s.d1, vip) && holds(s.d1, other) })
+	eventually(t, patience, "the first has both", func() bool { return holds(s.d1, vip) && holds(s.d1, other) })
 	first.goesOn(t, "as before, alone")
 	next.goesOn(t, "through the first")
 	bothServe("with the other director")

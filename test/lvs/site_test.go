@@ -9,6 +9,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -50,6 +51,9 @@ func TestMain(m *testing.M) {
 
 const vip = "192.168.160.100"
 
+// patience is for what happens soon, on a machine that may be busy.
+const patience = 30 * time.Second
+
 // vip6 is the address of a site of IPv6.
 const vip6 = "fd00:160::100"
 
@@ -74,6 +78,7 @@ type director struct {
 	dir string
 	cmd *exec.Cmd
 	log lockedBuffer
+	old int // how much of the log is of earlier runs
 }
 
 // web is a real server.
@@ -161,8 +166,14 @@ func (s *site) prefix(network string, host int) string {
 	return fmt.Sprintf("%s%d/%d", network, host, s.bits)
 }
 
-// election is an instance with the site's address, quicker than the textbook's.
-func (s *site) election(priority int) string {
+// election is an instance with the site's address, for a director that is not alone: the other one waits for more than
+// three seconds before it takes a master that is not heard for dead, so a busy machine does not make a second one.
+func (s *site) election(priority int) string { return s.instance(priority, "1") }
+
+// mastery is an instance with the site's address for the only director there is, which becomes master sooner.
+func (s *site) mastery() string { return s.instance(100, "0.3") }
+
+func (s *site) instance(priority int, every string) string {
 	extra := ""
 	if s.inner != s.outer {
 		extra = "\n        " + s.prefix(s.inner, 100) + " dev eth0"
@@ -172,13 +183,13 @@ func (s *site) election(priority int) string {
     interface eth0
     virtual_router_id 51
     version 3
-    advert_int 0.3
+    advert_int %s
     priority %d
     virtual_ipaddress {
         %s%s
     }
 }
-`, priority, s.prefix(s.outer, 100), extra)
+`, every, priority, s.prefix(s.outer, 100), extra)
 }
 
 // service is a virtual server with both real servers. In words and each, which is what a real server has, lines
@@ -228,6 +239,7 @@ func (d *director) must(args ...string) string {
 func (d *director) start(conf string) {
 	d.t.Helper()
 	d.write(conf)
+	d.old = len(d.log.String())
 	d.cmd = exec.Command(programFile, "run", "-f", filepath.Join(d.dir, "keepalived.conf"), "--runtime-dir", d.dir)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // like a service
@@ -271,16 +283,36 @@ func (d *director) stop() {
 	d.cmd = nil
 }
 
+// logged waits until the director, since it was started last, has said something.
 func (d *director) logged(text string) {
 	d.t.Helper()
-	eventually(d.t, 30*time.Second, fmt.Sprintf("%q in the log of %s", text, d.ns.Name), func() bool { return strings.Contains(d.log.String(), text) })
+	eventually(d.t, patience, fmt.Sprintf("%q in the log of %s", text, d.ns.Name), func() bool { return strings.Contains(d.log.String()[d.old:], text) })
+}
+
+// dropped waits until a real server that is checked has left the table. The log says so a little before it happens.
+func (d *director) dropped(addr string) {
+	d.t.Helper()
+	d.logged("Removing service [" + addr + "]:tcp:80")
+	eventually(d.t, patience, addr+" is out of the table", func() bool { return !d.lists(addr) })
+}
+
+// regained waits until it is back.
+func (d *director) regained(addr string) {
+	d.t.Helper()
+	d.logged("Adding service [" + addr + "]:tcp:80")
+	eventually(d.t, patience, addr+" is in the table", func() bool { return d.lists(addr) })
+}
+
+func (d *director) lists(addr string) bool {
+	d.t.Helper()
+	return strings.Contains(d.must("ipvs", "-Ln"), "-> "+netip.AddrPortFrom(netip.MustParseAddr(addr), 80).String()+" ")
 }
 
 // master waits until the host has the address.
 func (d *director) master() {
 	d.t.Helper()
-	eventually(d.t, 20*time.Second, d.ns.Name+" is master", func() bool { return strings.Contains(d.ns.Run("ip", "-o", "addr", "show", "eth0"), d.vip+"/") })
-	eventually(d.t, 20*time.Second, d.ns.Name+" says so", func() bool {
+	eventually(d.t, patience, d.ns.Name+" is master", func() bool { return strings.Contains(d.ns.Run("ip", "-o", "addr", "show", "eth0"), d.vip+"/") })
+	eventually(d.t, patience, d.ns.Name+" says so", func() bool {
 		out, err := d.run("show", "vrrp", "--json", "--runtime-dir", d.dir)
 		return err == nil && strings.Contains(out, `"MASTER"`)
 	})
@@ -353,20 +385,26 @@ func (w *web) stop() { w.server.Close() }
 // at is a port of the site's address.
 func (s *site) at(port int) string { return net.JoinHostPort(s.vip, strconv.Itoa(port)) }
 
-// ask asks once on a connection of its own and gives who answered; empty: nobody.
-func (s *site) ask() string {
+// ask asks once on a connection of its own and gives who answered; empty: nobody, for three seconds.
+func (s *site) ask() string { return s.askFor(3 * time.Second) }
+
+// askFor is ask with so much patience for the connection, and so much for the answer.
+func (s *site) askFor(limit time.Duration) string {
 	var conn net.Conn
 	var err error
-	s.client.Do(func() { conn, err = net.DialTimeout("tcp", s.at(80), time.Second) })
+	s.client.Do(func() { conn, err = net.DialTimeout("tcp", s.at(80), limit) })
 	if err != nil {
 		return ""
 	}
 	defer conn.Close()
-	return askOn(conn)
+	return askWithin(conn, limit)
 }
 
-func askOn(conn net.Conn) string {
-	conn.SetDeadline(time.Now().Add(5 * time.Second))
+// askOn asks on a connection that should be alive.
+func askOn(conn net.Conn) string { return askWithin(conn, patience) }
+
+func askWithin(conn net.Conn, limit time.Duration) string {
+	conn.SetDeadline(time.Now().Add(limit))
 	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: site\r\n\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
 	if err != nil {
@@ -377,11 +415,11 @@ func askOn(conn net.Conn) string {
 	return resp.Header.Get("X-Server")
 }
 
-// shares asks n times and counts the answers.
+// shares asks n times and counts the answers, none of which should be missing.
 func (s *site) shares(n int) map[string]int {
 	got := map[string]int{}
 	for range n {
-		got[s.ask()]++
+		got[s.askFor(patience)]++
 	}
 	return got
 }
@@ -398,15 +436,17 @@ func (s *site) ticking() *ticking {
 	k := &ticking{err: make(chan error, 1)}
 	s.client.Do(func() {
 		var err error
-		if k.conn, err = net.DialTimeout("tcp", s.at(80), 5*time.Second); err != nil {
+		if k.conn, err = net.DialTimeout("tcp", s.at(80), patience); err != nil {
 			s.t.Fatal(err)
 		}
 	})
+	k.conn.SetReadDeadline(time.Now().Add(patience))
 	io.WriteString(k.conn, "GET /ticks HTTP/1.1\r\nHost: site\r\n\r\n")
 	resp, err := http.ReadResponse(bufio.NewReader(k.conn), nil)
 	if err != nil {
 		s.t.Fatal(err)
 	}
+	k.conn.SetReadDeadline(time.Time{})
 	go func() {
 		lines := bufio.NewScanner(resp.Body)
 		for want := int64(0); lines.Scan(); want++ {
@@ -426,24 +466,38 @@ func (s *site) ticking() *ticking {
 // goesOn waits until new ticks have come.
 func (k *ticking) goesOn(t *testing.T, when string) {
 	t.Helper()
+	k.goesOnAfter(t, when, patience)
+}
+
+// goesOnAfter is goesOn after a silence that may have lasted so long: the next attempt to send may be as far away again.
+func (k *ticking) goesOnAfter(t *testing.T, when string, silence time.Duration) {
+	t.Helper()
 	from := k.last.Load()
-	deadline := time.After(20 * time.Second)
+	limit := silence + patience
+	deadline := time.After(limit)
 	for k.last.Load() < from+10 {
 		select {
 		case err := <-k.err:
 			t.Fatalf("%s: the connection %v", when, err)
 		case <-deadline:
-			t.Fatalf("%s: no tick after %d for 20 s", when, from)
+			t.Fatalf("%s: no tick after %d for %v", when, from, limit)
 		case <-time.After(10 * time.Millisecond):
 		}
 	}
 }
 
-// told waits until the second director knows n established flows by the first one's letters.
-func (s *site) told(n int) {
-	s.t.Helper()
-	eventually(s.t, 10*time.Second, fmt.Sprintf("%d flows are known to the other director", n), func() bool {
-		out, err := s.d2.run("ipvs", "-Lnc")
-		return err == nil && strings.Count(out, "ESTABLISHED") >= n
-	})
+// knows waits until a director has connections among its established flows: its own or, by letters, the other's.
+func (d *director) knows(conns ...*ticking) {
+	d.t.Helper()
+	for _, k := range conns {
+		client := fmt.Sprintf(":%d ", k.conn.LocalAddr().(*net.TCPAddr).Port)
+		eventually(d.t, patience, "the flow of the client's port"+client+"is known to "+d.ns.Name, func() bool {
+			for line := range strings.Lines(d.must("ipvs", "-Lnc")) {
+				if strings.Contains(line, client) && strings.Contains(line, "ESTABLISHED") {
+					return true
+				}
+			}
+			return false
+		})
+	}
 }

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestIPv6: the whole site with an address of IPv6: turns, health, the director's death with running connections, and
@@ -14,11 +13,11 @@ func TestIPv6(t *testing.T) {
 		t.Run(kind, func(t *testing.T) {
 			t.Parallel()
 			s := wire(t, kind, true)
-			service := s.service(80, "    lb_algo rr\n    lb_kind "+strings.ToUpper(kind)+"\n    protocol TCP\n", "        TCP_CHECK {\n            connect_timeout 1\n        }\n")
+			service := s.service(80, "    lb_algo rr\n    lb_kind "+strings.ToUpper(kind)+"\n    protocol TCP\n", quickly)
 			s.d1.start(s.election(150) + service)
 			s.d2.start(s.election(100) + service)
 			s.d1.master()
-			eventually(t, 10*time.Second, "the site serves", func() bool { return s.ask() != "" })
+			eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 			if got := s.shares(20); got["web1"] != 10 || got["web2"] != 10 {
 				t.Errorf("20 requests were answered by %v", got)
 			}
@@ -34,13 +33,15 @@ func TestIPv6(t *testing.T) {
 			}
 
 			s.webs[1].stop()
-			s.d1.logged("Removing service [" + s.webs[1].addr + "]:tcp:80")
+			s.d1.dropped(s.webs[1].addr)
+			s.d2.dropped(s.webs[1].addr)
 			if got := s.shares(10); got["web1"] != 10 {
 				t.Errorf("with web2 stopped: %v", got)
 			}
 			s.webs[1].start()
-			s.d1.logged("Adding service [" + s.webs[1].addr + "]:tcp:80")
-			eventually(t, 10*time.Second, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+			s.d1.regained(s.webs[1].addr)
+			s.d2.regained(s.webs[1].addr) // it takes no flow to a server it does not have
+			eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
 
 			first, second := s.ticking(), s.ticking()
 			both := func(when string) {
@@ -49,7 +50,7 @@ func TestIPv6(t *testing.T) {
 				second.goesOn(t, when)
 			}
 			both("before")
-			s.told(2)
+			s.d2.knows(first, second)
 			s.d1.kill()
 			s.d2.master()
 			both("after the director's death")

@@ -3,7 +3,6 @@ package lvs
 import (
 	"strings"
 	"testing"
-	"time"
 )
 
 // alone is a director without an election: its address is fixed.
@@ -13,10 +12,10 @@ const alone = `virtual_server 192.168.160.100 80 {
     lb_kind DR
     protocol TCP
     real_server 192.168.160.135 80 {
-        TCP_CHECK { connect_timeout 1 }
+        TCP_CHECK { connect_timeout 20 }
     }
     real_server 192.168.160.136 80 {
-        TCP_CHECK { connect_timeout 1 }
+        TCP_CHECK { connect_timeout 20 }
     }
 }
 `
@@ -27,7 +26,7 @@ func TestNothingIsCut(t *testing.T) {
 	d := s.d1
 	d.ns.Address("eth0", vip+"/24")
 	d.start(alone)
-	eventually(t, 10*time.Second, "the site serves", func() bool { return s.ask() != "" })
+	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	first, second := s.ticking(), s.ticking()
 	both := func(when string) {
 		t.Helper()
@@ -39,7 +38,7 @@ func TestNothingIsCut(t *testing.T) {
 	both("after a reload of the same")
 	d.reload(strings.Replace(alone, "lb_algo rr", "lb_algo wlc", 1))
 	both("after another scheduler")
-	d.reload(strings.Replace(alone, "TCP_CHECK { connect_timeout 1 }", "weight 0\n        TCP_CHECK { connect_timeout 1 }", 1))
+	d.reload(strings.Replace(alone, "TCP_CHECK { connect_timeout 20 }", "weight 0\n        TCP_CHECK { connect_timeout 20 }", 1))
 	both("with a server that drains")
 	if got := s.shares(10); got["web2"] != 10 {
 		t.Errorf("with web1 at weight 0: %v", got)
@@ -63,7 +62,7 @@ func TestNothingIsCut(t *testing.T) {
 	d.stop()
 	d.start(alone)
 	both("after a restart in order")
-	eventually(t, 10*time.Second, "both serve", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	eventually(t, patience, "both serve", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
 }
 
 // TestOthersHands: what somebody changes by hand is put right and told.
@@ -73,11 +72,11 @@ func TestOthersHands(t *testing.T) {
 	d.ns.Address("eth0", vip+"/24")
 	d.must("ipvs", "-A", "-u", "192.168.160.100:53", "-s", "rr")
 	d.start(alone)
-	eventually(t, 10*time.Second, "the site serves", func() bool { return s.ask() != "" })
+	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	d.must("ipvs", "-d", "-t", vip+":80", "-r", "192.168.160.135")
 	d.must("ipvs", "-E", "-t", vip+":80", "-s", "wrr")
 	d.logged("the table was changed by someone else; putting it right: add destination 192.168.160.135:80 of TCP 192.168.160.100:80")
-	eventually(t, 5*time.Second, "the table is right again", func() bool {
+	eventually(t, patience, "the table is right again", func() bool {
 		table := d.must("ipvs", "-Ln")
 		return strings.Contains(table, "192.168.160.135:80") && strings.Contains(table, vip+":80 rr") && strings.Contains(table, "UDP  192.168.160.100:53")
 	})

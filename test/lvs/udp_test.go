@@ -62,12 +62,17 @@ func (s *site) talk(from string, port int) *talker {
 // who says something and gives who answered; empty: nobody.
 func (k *talker) who() string {
 	k.t.Helper()
+	return k.whoWithin(patience)
+}
+
+func (k *talker) whoWithin(limit time.Duration) string {
+	k.t.Helper()
 	k.said++
 	what := fmt.Sprintf("hello %d", k.said)
 	if _, err := k.conn.Write([]byte(what)); err != nil {
 		return "" // nobody listened to the one before
 	}
-	k.conn.SetReadDeadline(time.Now().Add(3 * time.Second))
+	k.conn.SetReadDeadline(time.Now().Add(limit))
 	b := make([]byte, 2048)
 	n, err := k.conn.Read(b)
 	if err != nil {
@@ -90,14 +95,14 @@ func TestUDP(t *testing.T) {
 				s.echoes(port)
 			}
 			conf := func(timeouts string) string {
-				return "global_defs {\n    lvs_timeouts " + timeouts + "\n}\n" + s.election(100) +
+				return "global_defs {\n    lvs_timeouts " + timeouts + "\n}\n" + s.mastery() +
 					s.service(rr, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n", "") +
 					s.service(mh, "    lb_algo mh\n    mh-port\n    lb_kind DR\n    protocol UDP\n", "") +
 					s.service(ops, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    ops\n", "")
 			}
 			s.d1.start(conf("udp 300"))
 			s.d1.master()
-			eventually(t, 10*time.Second, "the site serves", func() bool { return s.talk("", rr).who() != "" })
+			eventually(t, patience, "the site serves", func() bool { return s.talk("", rr).whoWithin(3*time.Second) != "" })
 			listing := s.d1.must("ipvs", "-Ln")
 			for _, want := range []string{fmt.Sprintf("UDP  %s rr\n", s.at(rr)), fmt.Sprintf("UDP  %s mh (mh-port)\n", s.at(mh)), fmt.Sprintf("UDP  %s rr ops\n", s.at(ops))} {
 				if !strings.Contains(listing, want) {
@@ -151,14 +156,14 @@ func TestUDP(t *testing.T) {
 			}
 
 			// Silent flows are forgotten: the next datagram is a new one, whose turn it is alone decides.
+			port := func(k *talker) string { return fmt.Sprintf(":%d ", k.conn.LocalAddr().(*net.UDPAddr).Port) }
+			if flows := s.d1.must("ipvs", "-Lnc"); !strings.Contains(flows, port(talkers[0])) {
+				t.Errorf("no flow from port%s in\n%s", port(talkers[0]), flows)
+			}
 			s.d1.reload(conf("udp 1"))
 			k := s.talk("", rr)
 			before := k.who()
-			mine := fmt.Sprintf(":%d ", k.conn.LocalAddr().(*net.UDPAddr).Port)
-			if flows := s.d1.must("ipvs", "-Lnc"); !strings.Contains(flows, mine) {
-				t.Errorf("no flow from port%s in\n%s", mine, flows)
-			}
-			eventually(t, 20*time.Second, "a silent flow is forgotten", func() bool { return !strings.Contains(s.d1.must("ipvs", "-Lnc"), mine) })
+			eventually(t, patience, "a silent flow is forgotten", func() bool { return !strings.Contains(s.d1.must("ipvs", "-Lnc"), port(k)) })
 			if after := k.who(); after == "" || after == before {
 				t.Errorf("it was with %s, and is with %s when its time is over and the turn is the other's", before, after)
 			}
@@ -175,12 +180,12 @@ func TestPersistence(t *testing.T) {
 	for i := 52; i < 60; i++ {
 		s.client.Address("eth0", s.prefix(s.outer, i))
 	}
-	s.d1.start(s.election(100) +
+	s.d1.start(s.mastery() +
 		s.service(80, "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    persistence_timeout 60\n", "") +
 		s.service(single, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    persistence_timeout 60\n", "") +
 		s.service(pairs, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    persistence_timeout 60\n    persistence_granularity 255.255.255.254\n", ""))
 	s.d1.master()
-	eventually(t, 10*time.Second, "the site serves", func() bool { return s.ask() != "" })
+	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	if got := s.shares(10); got["web1"] != 10 && got["web2"] != 10 {
 		t.Errorf("10 requests of one client were answered by %v", got)
 	}
