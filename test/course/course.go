@@ -18,6 +18,7 @@ import (
 	"github.com/evenkeel/evenkeel/linux/xdp"
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/evenkeel/evenkeel/test/netns"
+	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -99,7 +100,25 @@ func (c *Course) meet() {
 			u.Close()
 		}
 	})
-	time.Sleep(50 * time.Millisecond)
+	const known = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE
+	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		all, err := c.Director.Links().NeighList(0, netlink.FAMILY_V4)
+		if err != nil {
+			c.T.Fatal(err)
+		}
+		n := 0
+		for _, a := range all {
+			if a.State&known != 0 {
+				n++
+			}
+		}
+		if n >= len(ask) {
+			return
+		}
+		if time.Now().After(limit) {
+			c.T.Fatalf("%s: of %d neighbours %d have answered", c.Name, len(ask), n)
+		}
+	}
 }
 
 // Serve gives the service's address to the director.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -141,6 +142,29 @@ func (s *site) start(ns *netns.NS, name string, args ...string) {
 		cmd.Wait()
 		kill.Stop()
 	})
+}
+
+// started waits until the servers take connections, and the director too if it is one.
+func (s *site) started() {
+	s.t.Helper()
+	wait := func(ns *netns.NS, addr string) {
+		var err error
+		for limit := time.Now().Add(30 * time.Second); time.Now().Before(limit); time.Sleep(20 * time.Millisecond) {
+			var c net.Conn
+			ns.Do(func() { c, err = net.DialTimeout("tcp", addr+":80", 5*time.Second) })
+			if err == nil {
+				c.Close()
+				return
+			}
+		}
+		s.t.Fatalf("%s: %v", s.name, err)
+	}
+	for _, addr := range []string{"10.9.0.3", "10.9.0.4"} {
+		wait(s.director, addr)
+	}
+	for _, addr := range s.urls {
+		wait(s.client, addr)
+	}
 }
 
 // backThrough makes the director the servers' way to the client.
@@ -313,8 +337,8 @@ func BenchmarkL4Connections(b *testing.B) {
 	dr, nat, tun := planeSite(b, course.DR), planeSite(b, course.NAT), planeSite(b, course.TUN)
 	all := []*site{direct, dr, nat, tun, forward, nft, haproxy}
 	all = slices.DeleteFunc(all, func(s *site) bool { return !chosen(s.name) })
-	time.Sleep(time.Second) // servers start
 	for _, s := range all {
+		s.started()
 		s.wrk(time.Second)
 	}
 	for range *turns {

@@ -154,13 +154,16 @@ func (w *way) trySend(prog *ebpf.Program, sent *ebpf.Map, lead, n int) (ns float
 	})
 	done := w.progress(sent)
 	count := done.Sent - before.Sent
-	// Those that have arrived are all there is when nothing more comes.
+	// Those that have arrived are all there is when nothing more comes for a second: one that comes later counts for the next burst.
 	arrived, others := uint64(0), uint64(0)
-	for last := uint64(1); arrived < count && arrived != last; {
+	for still := 0; arrived < count && still < 50; still++ {
 		time.Sleep(20 * time.Millisecond)
-		last = arrived
+		last := arrived
 		arrived, others = w.Arrived()
 		arrived, others = arrived-good, others-bad
+		if arrived != last {
+			still = 0
+		}
 	}
 	after := w.Counters()
 	if arrived > count || others > 32 { // a few may be answers to neighbours' questions
