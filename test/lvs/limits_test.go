@@ -32,7 +32,7 @@ func manyConf(weight int) string {
 				w = weight
 			}
 			n := s*manyServers + r
-			fmt.Fprintf(&b, "    real_server 10.%d.%d.%d 80 {\n        weight %d\n        TCP_CHECK {\n            connect_timeout 3\n        }\n    }\n", 100+n>>16, n>>8&255, n&255, w)
+			fmt.Fprintf(&b, "    real_server 10.%d.%d.%d 80 {\n        weight %d\n        TCP_CHECK {\n            connect_timeout 30\n        }\n    }\n", 100+n>>16, n>>8&255, n&255, w)
 		}
 		b.WriteString("}\n")
 	}
