@@ -80,7 +80,7 @@ func TestBindings(t *testing.T) {
 			done := make(chan error)
 			go func() { done <- p.Events(ctx, func(e *Event) { events <- *e }) }()
 			defer func() { cancel(); <-done }()
-			for limit := time.Now().Add(30 * time.Second); atomic.LoadUint32(&p.settings.listening) == 0; time.Sleep(time.Millisecond) {
+			for limit := time.Now().Add(soon); atomic.LoadUint32(&p.settings.listening) == 0; time.Sleep(time.Millisecond) {
 				if time.Now().After(limit) {
 					t.Fatal("nobody listens")
 				}
@@ -133,7 +133,7 @@ func TestBindings(t *testing.T) {
 // toldBound is the next binding told of.
 func toldBound(t *testing.T, events <-chan Event) Event {
 	t.Helper()
-	for limit := time.After(30 * time.Second); ; {
+	for limit := time.After(soon); ; {
 		select {
 		case e := <-events:
 			if e.Kind == ClientBound {
@@ -151,7 +151,7 @@ func (r *rig) whoAnswers(protocol table.Protocol, client netip.Addr) string {
 	var conn net.Conn
 	var err error
 	r.client.Do(func() {
-		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: client.AsSlice()}, Timeout: 10 * time.Second}
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: client.AsSlice()}, Timeout: soon}
 		if protocol == table.UDP {
 			d.LocalAddr = &net.UDPAddr{IP: client.AsSlice()}
 		}

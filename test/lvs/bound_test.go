@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"strings"
 	"testing"
-	"time"
 )
 
 // TestPersistenceSurvives: clients stay with their servers through the other director, without a connection that would tell
@@ -29,14 +28,14 @@ func TestPersistenceSurvives(t *testing.T) {
 	}
 	bound := func(d *director, n int) {
 		t.Helper()
-		eventually(t, 30*time.Second, fmt.Sprintf("%s knows where %d clients are bound", d.ns.Name, n), func() bool {
+		eventually(t, patience, fmt.Sprintf("%s knows where %d clients are bound", d.ns.Name, n), func() bool {
 			out, err := d.run("ipvs", "-Lnc", "--persistent-conn")
 			return err == nil && strings.Count(out, " NONE ") == n
 		})
 	}
 	serves := func() {
 		t.Helper()
-		eventually(t, 30*time.Second, "the site serves", func() bool { return s.talk("", port).who() != "" })
+		eventually(t, patience, "the site serves", func() bool { return s.talk("", port).who() != "" })
 	}
 	serves()
 	before := servers()

@@ -165,8 +165,8 @@ func TestCrossed(t *testing.T) {
 	crossed := *s
 	crossed.vip = other
 	first, next := s.ticking(), crossed.ticking()
-	s.d2.knows(first)
-	s.d1.knows(next)
+	s.d2.knows(first.conn)
+	s.d1.knows(next.conn)
 	s.d1.kill()
 	eventually(t, patience, "the second has both", func() bool { return holds(s.d2, vip) && holds(s.d2, other) })
 	first.goesOn(t, "through the second")
@@ -176,7 +176,7 @@ func TestCrossed(t *testing.T) {
 	eventually(t, patience, "each has its own again", settled)
 	first.goesOn(t, "back on the first")
 	next.goesOn(t, "as before")
-	s.d1.knows(first, next)
+	s.d1.knows(first.conn, next.conn)
 	s.d2.kill()
 	eventually(t, patience, "the first has both", func() bool { return holds(s.d1, vip) && holds(s.d1, other) })
 	first.goesOn(t, "as before, alone")

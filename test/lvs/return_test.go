@@ -1,8 +1,6 @@
 package lvs
 
 import (
-	"net"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -28,10 +26,10 @@ func TestReturn(t *testing.T) {
 			s.d1.start(s.election(150) + s.service(80, words, ""))
 			s.d2.start(s.election(100) + s.service(80, words, ""))
 			s.d1.master()
-			eventually(t, 30*time.Second, "the site serves", func() bool { return s.ask() != "" })
+			eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 			c.cut(s)
 			s.d2.master()
-			eventually(t, 30*time.Second, "the site serves again", func() bool { return s.ask() != "" })
+			eventually(t, patience, "the site serves again", func() bool { return s.ask() != "" })
 			conns := s.connect(6)
 			var who [6]string
 			for i, conn := range conns {
@@ -41,15 +39,12 @@ func TestReturn(t *testing.T) {
 			}
 			time.Sleep(time.Second) // so that the second time they are told of is over, too
 			c.heal(s)
-			eventually(t, 30*time.Second, "the first director knows the connections", func() bool {
-				out, err := s.d1.run("ipvs", "-Lnc")
-				return err == nil && !slices.ContainsFunc(conns, func(c net.Conn) bool { return !strings.Contains(out, c.LocalAddr().String()) })
-			})
+			s.d1.knows(conns...)
 			s.d1.master()
-			eventually(t, 30*time.Second, "the other director gives way", func() bool {
+			eventually(t, patience, "the other director gives way", func() bool {
 				return !strings.Contains(s.d2.ns.Run("ip", "-o", "addr", "show", "eth0"), vip+"/")
 			})
-			eventually(t, 30*time.Second, "the site serves through the first director", func() bool { return s.ask() != "" })
+			eventually(t, patience, "the site serves through the first director", func() bool { return s.ask() != "" })
 			for i, conn := range conns {
 				if again := askOn(conn); again != who[i] {
 					t.Errorf("a connection was with %s, and back on the first director with %q", who[i], again)

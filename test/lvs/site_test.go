@@ -487,10 +487,10 @@ func (k *ticking) goesOnAfter(t *testing.T, when string, silence time.Duration) 
 }
 
 // knows waits until a director has connections among its established flows: its own or, by letters, the other's.
-func (d *director) knows(conns ...*ticking) {
+func (d *director) knows(conns ...net.Conn) {
 	d.t.Helper()
-	for _, k := range conns {
-		client := fmt.Sprintf(":%d ", k.conn.LocalAddr().(*net.TCPAddr).Port)
+	for _, conn := range conns {
+		client := fmt.Sprintf(":%d ", conn.LocalAddr().(*net.TCPAddr).Port)
 		eventually(d.t, patience, "the flow of the client's port"+client+"is known to "+d.ns.Name, func() bool {
 			for line := range strings.Lines(d.must("ipvs", "-Lnc")) {
 				if strings.Contains(line, client) && strings.Contains(line, "ESTABLISHED") {

@@ -50,7 +50,7 @@ func TestIPv6(t *testing.T) {
 				second.goesOn(t, when)
 			}
 			both("before")
-			s.d2.knows(first, second)
+			s.d2.knows(first.conn, second.conn)
 			s.d1.kill()
 			s.d2.master()
 			both("after the director's death")
