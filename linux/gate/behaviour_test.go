@@ -71,10 +71,10 @@ func TestOpenAndClose(t *testing.T) {
 		if d.Questions < 6 || d.PacketsIn < 4 {
 			t.Errorf("drops %+v", d)
 		}
-		until := openFor(t, g, 300*time.Millisecond)
-		for loop.Now() < until {
-			time.Sleep(10 * time.Millisecond)
-		}
+		openFor(t, g, time.Hour)
+		until := loop.Now() + 100*time.Millisecond
+		g.Shorten(until)
+		sleepUntil(until)
 		r.expectAnswers(false, "deadline passed")
 		if g.Extend(loop.Now() + time.Hour) {
 			t.Error("a closed gate was extended")

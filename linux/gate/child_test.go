@@ -2,7 +2,9 @@ package gate
 
 import (
 	"bufio"
+	"encoding/binary"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"os/exec"
@@ -54,13 +56,19 @@ func childMode() config.GateMode {
 
 // childMaster is a master with adverts of 20 ms, as far as the gate is concerned. It prints
 // each deadline before the kernel learns it, and "refused" when an extension comes too late.
+// Its deadlines are far ahead, so that it is alive on a busy machine too, until its input ends.
 func childMaster() {
 	s, err := New(Options{Mode: childMode()})
 	childFatal(err)
 	ifindex, _ := strconv.Atoi(os.Getenv(childVar + "_IFINDEX"))
 	g, err := s.Gate(Key{Name: "VI_1", Ifindex: ifindex, VRID: 51}, []netip.Addr{vip4, vip6})
 	childFatal(err)
-	const hold = 300 * time.Millisecond
+	ended := make(chan struct{})
+	go func() {
+		io.Copy(io.Discard, os.Stdin)
+		close(ended)
+	}()
+	hold := time.Hour
 	until := loop.Now() + hold
 	fmt.Println("until", int64(until))
 	g.PermitAdverts(until)
@@ -68,7 +76,14 @@ func childMaster() {
 		childFatal(fmt.Errorf("the gate does not open"))
 	}
 	for {
-		time.Sleep(20 * time.Millisecond)
+		select {
+		case <-ended:
+			ended = nil
+			hold = short
+			g.Shorten(loop.Now() + hold)
+			fmt.Println("short", int64(g.Deadline()))
+		case <-time.After(20 * time.Millisecond):
+		}
 		until = loop.Now() + hold
 		if g.Deadline() > loop.Now() {
 			fmt.Println("until", int64(until))
@@ -79,6 +94,9 @@ func childMaster() {
 		}
 	}
 }
+
+// short is how far ahead a childMaster's deadlines are in the end.
+const short = 300 * time.Millisecond
 
 // childNew builds a set and says what came of it.
 func childNew() {
@@ -106,8 +124,10 @@ func child(t *testing.T, ns *netns.NS, what string, mode config.GateMode) *exec.
 // master runs a childMaster and follows what it prints.
 type master struct {
 	cmd     *exec.Cmd
+	input   io.Closer
 	lines   chan string
 	last    time.Duration // the last deadline it printed
+	short   bool
 	refused bool
 }
 
@@ -118,6 +138,9 @@ func (r *rig) master(mode config.GateMode) *master {
 	if err != nil {
 		r.t.Fatal(err)
 	}
+	if m.input, err = m.cmd.StdinPipe(); err != nil {
+		r.t.Fatal(err)
+	}
 	r.node.Start(m.cmd)
 	go func() {
 		defer close(m.lines)
@@ -125,17 +148,30 @@ func (r *rig) master(mode config.GateMode) *master {
 			m.lines <- s.Text()
 		}
 	}()
-	for m.last == 0 {
+	m.await(r.t, func() bool { return m.last != 0 })
+	return m
+}
+
+// await reads until the child has said something.
+func (m *master) await(t testing.TB, said func() bool) {
+	t.Helper()
+	for limit := time.After(patient); !said(); {
 		select {
 		case line, ok := <-m.lines:
 			if !ok || !m.read(line) {
-				r.t.Fatalf("the child says %q", line)
+				t.Fatalf("the child says %q", line)
 			}
-		case <-time.After(30 * time.Second):
-			r.t.Fatal("the child says nothing")
+		case <-limit:
+			t.Fatal("the child does not say what is awaited")
 		}
 	}
-	return m
+}
+
+// shorten makes its deadlines short ones.
+func (m *master) shorten(t testing.TB) {
+	t.Helper()
+	m.input.Close()
+	m.await(t, func() bool { return m.short })
 }
 
 func (m *master) read(line string) bool {
@@ -146,6 +182,8 @@ func (m *master) read(line string) bool {
 		return false
 	case word == "until":
 		m.last = time.Duration(n)
+	case word == "short":
+		m.last, m.short = time.Duration(n), true
 	case word == "refused":
 		m.refused = true
 	default:
@@ -154,27 +192,23 @@ func (m *master) read(line string) bool {
 	return true
 }
 
-// catchUp reads what has been printed by now.
-func (m *master) catchUp() {
-	for {
-		select {
-		case line, ok := <-m.lines:
-			if !ok {
-				return
-			}
-			m.read(line)
-		default:
-			return
-		}
+// freeze stops the process and returns when it has stopped.
+func (m *master) freeze(t testing.TB) {
+	t.Helper()
+	m.cmd.Process.Signal(unix.SIGSTOP)
+	var status unix.WaitStatus
+	if _, err := unix.Wait4(m.cmd.Process.Pid, &status, unix.WUNTRACED, nil); err != nil || !status.Stopped() {
+		t.Fatalf("the child does not stop: %v, status %#x", err, status)
 	}
 }
 
+// kill ends it, and reads all that it said.
 func (m *master) kill() {
 	m.cmd.Process.Signal(unix.SIGKILL)
-	m.cmd.Wait()
 	for line := range m.lines {
 		m.read(line)
 	}
+	m.cmd.Wait() // now: it closes the pipe
 }
 
 func sleepUntil(d time.Duration) {
@@ -190,6 +224,7 @@ func TestKilled(t *testing.T) {
 		r.haveVIPs()
 		m := r.master(mode)
 		r.expectAnswers(true, "alive")
+		m.shorten(t)
 		m.kill()
 		sleepUntil(m.last)
 		r.expectAnswers(false, "killed")
@@ -203,45 +238,40 @@ func TestFrozen(t *testing.T) {
 		r.haveVIPs()
 		m := r.master(mode)
 		r.expectAnswers(true, "alive")
-		m.cmd.Process.Signal(unix.SIGSTOP)
-		time.Sleep(20 * time.Millisecond) // the signal takes effect
-		m.catchUp()
-		// One more deadline may be on its way through the pipe; it is no later than this.
-		sleepUntil(max(m.last, loop.Now()+300*time.Millisecond))
+		m.shorten(t)
+		m.freeze(t)
+		sleepUntil(loop.Now() + short) // no deadline of a frozen process is later
 		r.expectAnswers(false, "frozen")
 		m.cmd.Process.Signal(unix.SIGCONT)
-		for limit := time.Now().Add(patient); !m.refused; m.catchUp() {
-			if time.Now().After(limit) {
-				t.Fatal("the thawed process did not notice")
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
+		m.await(t, func() bool { return m.refused })
 		r.expectAnswers(false, "thawed")
 	})
 }
 
 // flood sends an ARP request for the VIP every 0.2 ms until stop is closed and returns how many
 // were sent. Each comes from a hardware address of its own, which the answer repeats.
-func (r *rig) flood(stop <-chan struct{}, each func(n uint32)) uint32 {
-	n := uint32(0)
-	for {
-		select {
-		case <-stop:
-			return n
-		default:
+func (r *rig) flood(stop <-chan struct{}, each func(n uint32)) (n uint32) {
+	inOrder(func() {
+		for {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			if each != nil {
+				each(n)
+			}
+			src := []byte{2, 0xee, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
+			frame := arpFrame(1, src, peer4, nil, vip4)
+			sa := &unix.SockaddrLinklayer{Ifindex: r.ifindex, Halen: 6}
+			copy(sa.Addr[:], frame[:6])
+			unix.Sendto(r.wire, frame, 0, sa)
+			n++
+			// time.Sleep would round up to a millisecond.
+			unix.Nanosleep(&unix.Timespec{Nsec: 150_000}, nil)
 		}
-		if each != nil {
-			each(n)
-		}
-		src := []byte{2, 0xee, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}
-		frame := arpFrame(1, src, peer4, nil, vip4)
-		sa := &unix.SockaddrLinklayer{Ifindex: r.ifindex, Halen: 6}
-		copy(sa.Addr[:], frame[:6])
-		unix.Sendto(r.wire, frame, 0, sa)
-		n++
-		// time.Sleep would round up to a millisecond.
-		unix.Nanosleep(&unix.Timespec{Nsec: 150_000}, nil)
-	}
+	})
+	return n
 }
 
 // answers reads which of the flood's requests have been answered.
@@ -253,10 +283,35 @@ func (r *rig) answers() []uint32 {
 		if err == unix.EAGAIN {
 			return got
 		}
-		if err == nil && isARPFrom(vip4)(buf[:n]) && buf[0] == 2 && buf[1] == 0xee {
-			got = append(got, uint32(buf[2])<<24|uint32(buf[3])<<16|uint32(buf[4])<<8|uint32(buf[5]))
+		if err != nil {
+			continue
+		}
+		if n, ok := floodAnswer(buf[:n]); ok {
+			got = append(got, n)
 		}
 	}
+}
+
+// lastAnswers reads the rest of them after the flood: the answer to a question for the node itself comes behind all.
+func (r *rig) lastAnswers() (got []uint32) {
+	r.t.Helper()
+	r.send(r.arpRequest(peer4, own4))
+	if !r.hears(patient, func(frame []byte) bool {
+		if n, ok := floodAnswer(frame); ok {
+			got = append(got, n)
+		}
+		return isARPFrom(own4)(frame)
+	}) {
+		r.t.Fatal("the node does not answer for itself")
+	}
+	return got
+}
+
+func floodAnswer(frame []byte) (n uint32, ok bool) {
+	if !isARPFrom(vip4)(frame) || frame[0] != 2 || frame[1] != 0xee {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(frame[2:]), true
 }
 
 // TestRestartLeavesNoGap: crashed runs and their successors, while questions rain. Not one may
@@ -267,6 +322,7 @@ func TestRestartLeavesNoGap(t *testing.T) {
 		r.haveVIPs()
 		unix.SetsockoptInt(r.wire, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 64<<20)
 		m := r.master(mode)
+		m.shorten(t)
 		m.kill()
 		sleepUntil(m.last)
 		r.drain()
@@ -293,7 +349,7 @@ func TestRestartLeavesNoGap(t *testing.T) {
 		}
 		close(stop)
 		n := <-done
-		if got := r.answers(); len(got) != 0 {
+		if got := r.lastAnswers(); len(got) != 0 {
 			t.Errorf("%d of %d questions were answered during %d restarts", len(got), n, restarts)
 		}
 		t.Logf("%d questions during %d restarts, none answered", n, restarts)
@@ -322,15 +378,20 @@ func TestDeadlineIsExact(t *testing.T) {
 			go func() {
 				done <- r.flood(stop, func(uint32) { asked = append(asked, loop.Now()) })
 			}()
-			until := openFor(t, g, 150*time.Millisecond)
+			openFor(t, g, time.Hour)
+			answered := r.answers()
+			for limit := time.Now().Add(patient); len(answered) == 0; answered = r.answers() {
+				if time.Now().After(limit) {
+					t.Fatal("nothing was answered at all")
+				}
+				time.Sleep(5 * time.Millisecond)
+			}
+			until := loop.Now() + 100*time.Millisecond
+			g.Shorten(until)
 			sleepUntil(until + 50*time.Millisecond)
 			close(stop)
 			<-done
-			time.Sleep(20 * time.Millisecond)
-			answered := r.answers()
-			if len(answered) == 0 {
-				t.Fatal("nothing was answered at all")
-			}
+			answered = append(answered, r.lastAnswers()...)
 			var last time.Duration
 			for _, n := range answered {
 				last = max(last, asked[n])

@@ -138,7 +138,7 @@ func TestRouterForwards(t *testing.T) {
 			return err
 		})
 		for _, vip := range []netip.Addr{vip4, vip6} {
-			client.Run("ping", "-c", "1", "-W", "5", vip.String())
+			client.Run("ping", "-c", "1", "-w", "30", vip.String())
 		}
 		// Now the node has the addresses itself, left over from a crash.
 		node.Address("eth1", vip4.String()+"/32")
@@ -160,7 +160,7 @@ func TestClientOfTheOther(t *testing.T) {
 		r.peer.Address("eth0", vip6.String()+"/64")
 		r.gate(r.set(mode))
 		for _, vip := range []netip.Addr{vip4, vip6} {
-			r.node.Run("ping", "-c", "1", "-W", "5", vip.String())
+			r.node.Run("ping", "-c", "1", "-w", "30", vip.String())
 		}
 	})
 }
