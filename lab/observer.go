@@ -259,10 +259,13 @@ func watchAdverts(l *line, c *hostConfig) error {
 	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_IP), Ifindex: nic.Index}); err != nil {
 		return fmt.Errorf("bind packet socket: %w", err)
 	}
+	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		return fmt.Errorf("time stamps: %w", err)
+	}
 	go func() {
 		buf := make([]byte, 1500)
 		for {
-			n, err := unix.Read(fd, buf)
+			n, at, err := readStamped(fd, buf)
 			if err != nil {
 				if errors.Is(err, unix.EINTR) || errors.Is(err, unix.ENETDOWN) {
 					continue
@@ -270,12 +273,34 @@ func watchAdverts(l *line, c *hostConfig) error {
 				return
 			}
 			if a, ok := readAdvert(buf[:n]); ok && a.VRID == c.VRID {
-				a.At = now()
+				a.At = at
 				_ = l.send(message{Kind: "advert", Advert: &a})
 			}
 		}
 	}()
 	return nil
+}
+
+// readStamped reads a packet and says when it came by the lab's clock, however late it is read: the socket asks the
+// kernel for time stamps.
+func readStamped(fd int, buf []byte) (n int, at int64, err error) {
+	var oob [64]byte
+	n, oobn, _, _, err := unix.Recvmsg(fd, buf, oob[:], 0)
+	if err != nil {
+		return 0, 0, err
+	}
+	at = now()
+	messages, err := unix.ParseSocketControlMessage(oob[:oobn])
+	if err != nil {
+		return n, at, nil
+	}
+	for _, m := range messages {
+		if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS && len(m.Data) >= 16 {
+			stamp := time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+			at -= max(int64(time.Since(stamp)), 0) // the stamp is of the wall clock, which may have been set
+		}
+	}
+	return n, at, nil
 }
 
 // attachVRRPFilter lets only IP protocol 112 through.

@@ -5,6 +5,9 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evenkeel/evenkeel/lab/measure"
 )
@@ -41,6 +44,33 @@ func TestReadAdvert(t *testing.T) {
 				t.Errorf("got %+v, %v; want %+v, %v", got, ok, tt.want, tt.ok)
 			}
 		})
+	}
+}
+
+// TestLateReadIsStampedInTime: an advert counts from when it came, not from when the observer got to run.
+func TestLateReadIsStampedInTime(t *testing.T) {
+	ends, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_DGRAM, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(ends[0])
+	defer unix.Close(ends[1])
+	if err := unix.SetsockoptInt(ends[1], unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {
+		t.Fatal(err)
+	}
+	before := now()
+	if _, err := unix.Write(ends[0], []byte("advert")); err != nil {
+		t.Fatal(err)
+	}
+	sent := now()
+	time.Sleep(100 * time.Millisecond)
+	n, at, err := readStamped(ends[1], make([]byte, 64))
+	if err != nil || n != 6 {
+		t.Fatal(n, err)
+	}
+	// Two clocks are read one after the other: what comes between makes the stamp earlier.
+	if at < before-30*second || at > sent+second/20 {
+		t.Errorf("sent between 0 and %v, stamped %v", time.Duration(sent-before), time.Duration(at-before))
 	}
 }
 

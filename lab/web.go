@@ -20,6 +20,9 @@ import (
 // serverHeader tells the client which node answered.
 const serverHeader = "X-Lab-Server"
 
+// stopLimit is how long a web server that is stopped goes on with what it has begun.
+const stopLimit = slowAnswer + time.Second
+
 // runWeb is a node's web server: a process of its own under the name of the one it stands for.
 // Its arguments are the node's name and, when it shall fail to start, the word broken. It
 // writes "ready" when it listens.
@@ -59,14 +62,22 @@ func runWeb(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGTERM)
 	defer stop()
 	srv := &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+	ended := make(chan struct{})
 	go func() {
+		defer close(ended)
 		<-ctx.Done()
-		_ = srv.Close()
+		// What it has begun to answer it answers, or whether a stop costs the client a request would be luck.
+		limited, cancel := context.WithTimeout(context.Background(), stopLimit)
+		defer cancel()
+		if srv.Shutdown(limited) != nil {
+			_ = srv.Close()
+		}
 	}()
 	fmt.Println("ready")
 	if err := srv.Serve(ln); !errors.Is(err, http.ErrServerClosed) {
 		return err
 	}
+	<-ended
 	return nil
 }
 
