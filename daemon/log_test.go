@@ -5,7 +5,6 @@ import (
 	"io"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/evenkeel/evenkeel/failover"
 )
@@ -27,20 +26,18 @@ func TestLogNeverBlocks(t *testing.T) {
 	defer close(w.until)
 	l := newLogger(w, false)
 	l.Log(failover.LevelNotice, "the line the reader sleeps over")
-	<-w.called // what is lost from now on stays counted
-	began := time.Now()
-	for range 3 * logBuffer {
+	<-w.called                // what is lost from now on stays counted
+	for range 3 * logBuffer { // the test ends, so none of them waits for the reader
 		l.Log(failover.LevelNotice, "line")
-	}
-	if took := time.Since(began); took > time.Second {
-		t.Errorf("logging to a stuck reader took %v", took)
 	}
 	if l.dropped.Load() < logBuffer {
 		t.Errorf("%d lines were counted as lost", l.dropped.Load())
 	}
-	l.close()
-	if took := time.Since(began); took > 2*logPatience {
-		t.Errorf("the end waited %v for a stuck reader", took)
+	l.close() // nor does the end
+	select {
+	case <-l.done:
+		t.Error("the reader was not stuck")
+	default:
 	}
 	l.Log(failover.LevelNotice, "after the end") // by a goroutine that has not heard: no panic
 }
@@ -56,6 +53,7 @@ func TestLogSaysWhatWasLost(t *testing.T) {
 	done := make(chan struct{})
 	go func() { io.Copy(&b, r); close(done) }()
 	l.close()
+	<-l.done // also when the machine is so busy that close lost its patience
 	w.Close()
 	<-done
 	if !strings.Contains(b.String(), "log lines were lost") || strings.Contains(b.String(), "verbose") {
