@@ -13,7 +13,8 @@ import (
 
 // TestAdvertPathDoesNotAllocate: timer, decision, advert on the wire, gate
 // extended; and the other way, an advert received by a backup. Garbage made there
-// would be collected beside the thread, in time that adverts wait for.
+// would be collected beside the thread, in time that adverts wait for. The backup has
+// patience for a second, lest a busy machine make it master while it is watched.
 func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
@@ -25,7 +26,7 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	start := func(ns *netns.NS, priority uint8) *Engine {
 		site := &config.Site{Instances: []*config.Instance{{
 			Name: "VI_1", Interface: "eth0", VRID: 51, Version: 3, Priority: priority, Preempt: true,
-			AdvertInterval: 10 * time.Millisecond, DownAdverts: 3, McastGroup: netip.MustParseAddr("224.0.0.18"),
+			AdvertInterval: 10 * time.Millisecond, DownAdverts: 100, McastGroup: netip.MustParseAddr("224.0.0.18"),
 			Addresses: []config.Address{{Prefix: netip.MustParsePrefix("10.9.0.100/24")}},
 		}}}
 		return onThisThread(t, ns, site)
@@ -40,7 +41,7 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	}
 	// Until the election is over each node lives in its namespace, where it opens
 	// sockets; afterwards it opens none.
-	limit := time.Now().Add(10 * time.Second)
+	limit := time.Now().Add(time.Minute)
 	for master.instances[0].state != vrrp.Master || backup.instances[0].state != vrrp.Backup || !backup.machine.Status(0).Master.Addr.IsValid() {
 		if time.Now().After(limit) {
 			t.Fatalf("no election: %v and %v", master.instances[0].state, backup.instances[0].state)
