@@ -21,12 +21,12 @@ import (
 func TestDump(t *testing.T) {
 	t.Parallel()
 	p := one(t, dialects[2].conf(1, 150))
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	file := filepath.Join(p.a.dir, "evenkeel.data")
 	for range 2 { // a second one replaces the first
 		os.Remove(file)
 		p.a.signal(syscall.SIGUSR1)
-		eventually(t, 5*time.Second, "a dump", func() bool { _, err := os.Stat(file); return err == nil })
+		eventually(t, slack, "a dump", func() bool { _, err := os.Stat(file); return err == nil })
 		info, err := os.Stat(file)
 		if err != nil {
 			t.Fatal(err)
@@ -55,7 +55,7 @@ func TestDump(t *testing.T) {
 		}
 	}
 	p.a.signal(syscall.SIGUSR1)
-	eventually(t, 5*time.Second, "a dump in place of the link", func() bool {
+	eventually(t, slack, "a dump in place of the link", func() bool {
 		info, err := os.Lstat(file)
 		return err == nil && info.Mode().IsRegular()
 	})
@@ -67,17 +67,15 @@ func TestDump(t *testing.T) {
 // calm measures how late one node's adverts are from here until the returned
 // function is called.
 func (p *pair) calm(t *testing.T, n *node) func() {
-	from := time.Now()
+	from, stalled := time.Now(), stalls(t, true)
 	return func() {
 		t.Helper()
 		worst, count := p.lateness(p.port(n), from, p.dialect.advert)
-		t.Logf("%d adverts, the latest %v behind its beat", count, worst)
-		if worst > p.dialect.advert {
+		t.Logf("%d adverts, the latest %v behind its beat; the machine stalled for %v", count, worst, stalled())
+		if worst > hung+stalled() {
 			t.Errorf("an advert was %v late", worst)
 		}
-		if !n.has(p.dialect.vip()) {
-			t.Error("the address is gone")
-		}
+		p.master(t, n, slack)
 	}
 }
 
@@ -88,7 +86,7 @@ func TestControlSocketAbuse(t *testing.T) {
 	p := newPair(t, dialects[2], ours, ours, 150, 100)
 	p.b.start()
 	p.a.start()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	path := filepath.Join(p.a.dir, "control.sock")
 	dial := func() net.Conn {
 		c, err := net.Dial("unix", path)
@@ -96,7 +94,7 @@ func TestControlSocketAbuse(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { c.Close() })
-		c.SetDeadline(time.Now().Add(20 * time.Second))
+		c.SetDeadline(time.Now().Add(3 * slack))
 		return c
 	}
 	reply := func(c net.Conn) string {
@@ -143,7 +141,7 @@ func TestControlSocketAbuse(t *testing.T) {
 				return
 			}
 			defer c.Close()
-			c.SetDeadline(time.Now().Add(20 * time.Second))
+			c.SetDeadline(time.Now().Add(3 * slack))
 			fmt.Fprintln(c, `{"command":"status"}`)
 			if got := reply(c); !strings.Contains(got, `"ok":true`) {
 				t.Errorf("one of 100 clients was answered %.200q", got)
@@ -180,7 +178,7 @@ func TestUnreadableLog(t *testing.T) {
 	p.a.output = w
 	p.a.start()
 	w.Close()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	check := p.calm(t, p.a)
 	for i := range 300 { // several lines each: pipe and buffer overflow
 		p.a.write(strings.Replace(p.a.conf, "virtual_router_id 51", fmt.Sprintf("virtual_router_id 51\n    garp_master_refresh %d", 10+i%2), 1))
@@ -192,7 +190,7 @@ func TestUnreadableLog(t *testing.T) {
 	check()
 	// It still stops in order, and does not wait for the reader for ever.
 	p.a.stop()
-	p.master(t, p.b, 5*time.Second)
+	p.master(t, p.b, slack)
 }
 
 // TestLogReaderDies: so may it; the director goes on.
@@ -206,7 +204,7 @@ func TestLogReaderDies(t *testing.T) {
 	p.a.output = w
 	p.a.start()
 	w.Close()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	r.Close()
 	check := p.calm(t, p.a)
 	for range 3 {

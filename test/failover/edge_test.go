@@ -185,7 +185,7 @@ func TestPartition(t *testing.T) {
 			healed := time.Now()
 			p.sw.NS.Run("nft", "delete", "table", "bridge", "cut")
 			p.master(t, p.a, 3*d.down(100)+slack)
-			p.tap.first(t, healed, 5*time.Second, "the winner announces its address again", func(f frame) bool {
+			p.tap.first(t, healed, slack, "the winner announces its address again", func(f frame) bool {
 				return f.announce.IsValid() && f.announce.String() == d.vip() && f.port == p.port(p.a)
 			})
 			time.Sleep(2 * d.down(100))
@@ -201,12 +201,12 @@ func TestInterfaceRenamed(t *testing.T) {
 	p := newPair(t, d, ours, ours, 150, 100)
 	p.b.start()
 	p.a.start()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	p.a.ns.Run("ip", "link", "set", "eth0", "down")
 	p.a.ns.Run("ip", "link", "set", "eth0", "name", "lan")
 	p.a.ns.Run("ip", "link", "set", "lan", "up")
 	p.master(t, p.b, d.down(100)+slack)
-	eventually(t, 5*time.Second, "the status says that the interface is missing", func() bool {
+	eventually(t, slack, "the status says that the interface is missing", func() bool {
 		return strings.Contains(strings.Join(p.a.status().Instances[0].Faults, ";"), "interface eth0 does not exist")
 	})
 	time.Sleep(3 * d.down(100))
@@ -243,7 +243,14 @@ func TestAddressProperties(t *testing.T) {
 			p.a.conf = router("VI_1", "eth0", 51, 150, []string{"10.9.0.100/24 dev eth0 label eth0:vip", "10.9.0.101/32 scope link",
 				"10.9.0.102", "10.9.9.103/24 brd 10.9.9.255", "10.7.0.104/16 dev up0 scope host"})
 			p.a.start()
-			eventually(t, 5*time.Second, "the addresses are set", func() bool { return p.a.has("10.7.0.104") })
+			eventually(t, slack, "the addresses are set", func() bool {
+				for _, ip := range []string{"10.9.0.100", "10.9.0.101", "10.9.0.102", "10.9.9.103", "10.7.0.104"} {
+					if !p.a.has(ip) {
+						return false
+					}
+				}
+				return true
+			})
 			out := p.a.ns.Run("ip", "-o", "-4", "addr")
 			for _, want := range []string{
 				"inet 10.9.0.100/24 scope global secondary", "eth0:vip", "inet 10.9.0.101/32 scope link", "inet 10.9.0.102/32 scope global",

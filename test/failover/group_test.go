@@ -179,6 +179,10 @@ func TestGroupNotify(t *testing.T) {
 	}
 	fmt.Fprintf(&group, "    notify \"%s\"\n", script)
 	p.a.conf = groupConf(150, "global_defs {\n    script_user root\n}\n", group.String())
+	d = unhurried
+	for _, n := range []*node{p.a, p.b} {
+		n.conf = strings.ReplaceAll(n.conf, "advert_int 0.1", "advert_int 1")
+	}
 	p.b.start()
 	p.a.start()
 	p.both(t, p.a, 3*d.down(100)+slack)

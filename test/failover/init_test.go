@@ -70,7 +70,7 @@ func descendants(pid int) (found []process) {
 func director(t testing.TB, pid int) int {
 	t.Helper()
 	var pids []int
-	eventually(t, 5*time.Second, "one evenkeel below PID 1", func() bool {
+	eventually(t, slack, "one evenkeel below PID 1", func() bool {
 		pids = pids[:0]
 		for _, k := range descendants(pid) {
 			if k.name == "evenkeel" { // also, for an instant, a script about to start
@@ -90,18 +90,18 @@ func TestInit(t *testing.T) {
 	// Each run leaves a child behind that ends a moment later: an orphan of PID 1.
 	p.a.conf = withScript(t, "sleep 0.2 >/dev/null 2>&1 &\necho >> "+count+"\nexit 0", "")
 	p.a.startInit()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	runs := func() int { b, _ := os.ReadFile(count); return len(b) }
-	eventually(t, 10*time.Second, "three runs of the script", func() bool { return runs() >= 3 })
+	eventually(t, slack, "three runs of the script", func() bool { return runs() >= 3 })
 	init := p.a.cmd.Process.Pid
-	eventually(t, 5*time.Second, "no orphan is left unreaped", func() bool {
+	eventually(t, slack, "no orphan is left unreaped", func() bool {
 		return !slices.ContainsFunc(descendants(init), func(k process) bool { return k.state == "Z" })
 	})
 	director(t, init)
 	syscall.Kill(init, syscall.SIGHUP)
-	p.a.logged(5*time.Second, "Reload complete")
+	p.a.logged(slack, "Reload complete")
 	syscall.Kill(init, syscall.SIGUSR1)
-	p.a.logged(5*time.Second, "status written")
+	p.a.logged(slack, "status written")
 	syscall.Kill(init, syscall.SIGTERM)
 	if status := p.a.ended(10 * time.Second); status != 0 {
 		t.Errorf("after SIGTERM the exit status is %d", status)
@@ -123,7 +123,7 @@ func TestInit(t *testing.T) {
 	// The director dies: so does its container, with a status that says how.
 	p.a.conf = good
 	p.a.startInit()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	syscall.Kill(director(t, p.a.cmd.Process.Pid), syscall.SIGKILL)
 	if status := p.a.ended(10 * time.Second); status != 128+9 {
 		t.Errorf("after the director was killed PID 1 ended with status %d", status)
@@ -138,7 +138,7 @@ func TestInitForcedEnd(t *testing.T) {
 	p := newPair(t, d, ours, ours, 150, 100)
 	p.b.start()
 	p.a.startInit()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 	w := p.watch(t)
 	from := now()
 	p.a.kill()
@@ -148,5 +148,5 @@ func TestInitForcedEnd(t *testing.T) {
 		t.Errorf("two masters for %v", double)
 	}
 	p.a.start()
-	p.master(t, p.a, 5*time.Second)
+	p.master(t, p.a, slack)
 }

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/vishvananda/netlink"
 
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/test/netns"
@@ -193,7 +196,7 @@ func (n *node) stop() {
 	go func() { done <- n.cmd.Wait() }()
 	select {
 	case <-done:
-	case <-time.After(20 * time.Second):
+	case <-time.After(slack):
 		n.t.Fatalf("%s on %s does not stop", n.program, n.ns.Name)
 	}
 	n.cmd = nil
@@ -244,10 +247,27 @@ func (n *node) logged(limit time.Duration, text string) {
 
 // has reports whether an address is set on the node.
 func (n *node) has(ip string) bool {
-	var found bool
-	n.ns.Do(func() {
-		out, err := exec.Command("ip", "-o", "addr").Output()
-		found = err == nil && strings.Contains(string(out), " "+ip+"/")
-	})
-	return found
+	for _, a := range n.addresses() {
+		if a.String() == ip {
+			return true
+		}
+	}
+	return false
+}
+
+// addresses lists what is set on the node; a list that changed while it was read is read again.
+func (n *node) addresses() (all []net.IP) {
+	n.t.Helper()
+	for limit := time.Now().Add(slack); ; {
+		list, err := n.ns.Links().AddrList(nil, netlink.FAMILY_ALL)
+		if err == nil {
+			for _, a := range list {
+				all = append(all, a.IP)
+			}
+			return all
+		}
+		if time.Now().After(limit) {
+			n.t.Fatalf("addresses of %s: %v", n.ns.Name, err)
+		}
+	}
 }

@@ -25,7 +25,13 @@ func manyConf(n, priority int) string {
 
 // held counts the virtual addresses 10.9.1.x on a node.
 func (n *node) held() int {
-	return strings.Count(n.ns.Run("ip", "-o", "-4", "addr"), " 10.9.1.")
+	count := 0
+	for _, a := range n.addresses() {
+		if strings.HasPrefix(a.String(), "10.9.1.") {
+			count++
+		}
+	}
+	return count
 }
 
 // usage is what a process has used.
@@ -73,6 +79,17 @@ func (p *pair) gaps(from, to int, since time.Time) map[uint8]time.Duration {
 	return gaps
 }
 
+// heard counts the virtual routers that advertised at a port.
+func (p *pair) heard(port int, since time.Time) int {
+	seen := map[uint8]bool{}
+	for _, f := range p.tap.since(since) {
+		if f.advert() && f.port == port {
+			seen[f.vrid] = true
+		}
+	}
+	return len(seen)
+}
+
 // announced returns when each address was first announced by a port.
 func (p *pair) announced(port int, since time.Time) map[netip.Addr]time.Time {
 	seen := map[netip.Addr]time.Time{}
@@ -100,15 +117,19 @@ func (p *pair) lateness(port int, since time.Time, interval time.Duration) (wors
 	return worst, n
 }
 
-// became counts how often any router of a director became master, and fails if one is not.
+// became counts how often any router of a director became master, when all are.
 func (n *node) became(t testing.TB) (total uint64) {
 	t.Helper()
-	for _, i := range n.status().Instances {
-		total += i.Counters.BecomeMaster
-		if i.State != "MASTER" {
-			t.Errorf("%s is %s", i.Name, i.State)
+	eventually(t, slack, "all routers of "+n.ns.Name+" are master", func() bool {
+		total = 0
+		for _, i := range n.status().Instances {
+			total += i.Counters.BecomeMaster
+			if i.State != "MASTER" {
+				return false
+			}
 		}
-	}
+		return true
+	})
 	return total
 }
 
@@ -135,7 +156,7 @@ func TestManyRouters(t *testing.T) {
 			p.a.conf, p.b.conf = manyConf(many, 150), manyConf(many, 100)
 			started := time.Now()
 			p.a.start()
-			eventually(t, 30*time.Second, "all addresses are held", func() bool { return p.a.held() == many })
+			eventually(t, slack, "all addresses are held", func() bool { return p.a.held() == many })
 			t.Logf("%s: %d routers held %v after the start", ab[0], many, time.Since(started).Round(time.Millisecond))
 			p.b.start()
 			time.Sleep(2 * time.Second)
@@ -158,11 +179,12 @@ func TestManyRouters(t *testing.T) {
 			if n := p.b.held(); n > 0 {
 				t.Logf("%d routers moved before anything happened:\n%s", n, moves(p.b.log.String()))
 			}
-			calm := time.Now()
-			time.Sleep(300 * time.Millisecond)
+			calm, stalled := time.Now(), stalls(t, true)
+			eventually(t, slack, "an advert of each router", func() bool { return p.heard(p.port(p.a), calm) == many })
+			killed := time.Now()
 			p.a.kill()
-			eventually(t, 10*time.Second, "all addresses taken over", func() bool { return p.b.held() == many })
-			time.Sleep(300 * time.Millisecond)
+			eventually(t, slack, "all addresses taken over", func() bool { return p.b.held() == many })
+			eventually(t, slack, "an advert of each router's new master", func() bool { return p.heard(p.port(p.b), killed) == many })
 			gaps := p.gaps(p.port(p.a), p.port(p.b), calm)
 			var list []time.Duration
 			for _, g := range gaps {
@@ -192,7 +214,7 @@ func TestManyRouters(t *testing.T) {
 				t.Errorf("a router was taken over after only %v; the protocol says %v", list[0], formula)
 			}
 			// Keepalived's own logging to our pipe slows it down; that is not ours to judge.
-			if ab[1] == ours && list[many-1] > formula+250*time.Millisecond {
+			if ab[1] == ours && list[many-1] > formula+hung+stalled() {
 				t.Errorf("a router was taken over after %v; the protocol says %v", list[many-1], formula)
 			}
 			steady := time.Now()
@@ -201,29 +223,26 @@ func TestManyRouters(t *testing.T) {
 				became = p.b.became(t)
 			}
 			time.Sleep(3 * time.Second)
-			if n := p.b.held(); n != many {
-				t.Errorf("after 3 s %d addresses are held", n)
-			}
+			eventually(t, slack, "3 s later all addresses are held", func() bool { return p.b.held() == many })
 			if ab[1] == ours {
-				if n := p.b.became(t); n != became {
+				n := p.b.became(t)
+				late, _ := p.lateness(p.port(p.b), steady, d.advert)
+				if n != became && late < d.advert { // later, the lease may have run out
 					t.Errorf("%d changes to master in 3 s after the takeover", n-became)
 				}
-				late, _ := p.lateness(p.port(p.b), steady, d.advert)
 				t.Logf("the latest advert afterwards was %v behind its beat", late)
 			}
 
 			// The old master comes back and takes all of them from the living one.
 			back := time.Now()
 			p.a.start()
-			eventually(t, 20*time.Second, "all addresses are back", func() bool { return p.a.held() == many && p.b.held() == 0 })
+			eventually(t, slack, "all addresses are back", func() bool { return p.a.held() == many && p.b.held() == 0 })
 			t.Logf("%s preempted all after %v", ab[0], time.Since(back).Round(time.Millisecond))
 			time.Sleep(time.Second)
-			if n := p.a.held(); n != many {
-				t.Errorf("a second later %d are held", n)
-			}
+			eventually(t, slack, "a second later all are held", func() bool { return p.a.held() == many })
 			stop := time.Now()
 			p.a.cmd.Process.Signal(syscall.SIGTERM)
-			eventually(t, 20*time.Second, "all addresses moved by a stop", func() bool { return p.b.held() == many })
+			eventually(t, slack, "all addresses moved by a stop", func() bool { return p.b.held() == many })
 			t.Logf("%s stopped; %s held all after %v", ab[0], ab[1], time.Since(stop).Round(time.Millisecond))
 		})
 	}
@@ -248,17 +267,17 @@ func TestManyAddresses(t *testing.T) {
 			p.a.conf, p.b.conf = conf(150, 100), conf(100, 150) // the second router lives on b
 			p.b.start()
 			p.a.start()
-			eventually(t, 10*time.Second, "each node is master of one", func() bool {
+			eventually(t, slack, "each node is master of one", func() bool {
 				return p.a.held() == 200 && p.a.has("10.9.0.100") && p.b.has("10.9.0.101") && p.b.held() == 0
 			})
 			time.Sleep(500 * time.Millisecond)
-			from := time.Now()
+			from, stalled := time.Now(), stalls(t, true)
 			p.a.kill()
-			eventually(t, 10*time.Second, "all addresses taken over", func() bool { return p.b.held() == 200 })
-			time.Sleep(500 * time.Millisecond)
+			eventually(t, slack, "all addresses taken over", func() bool { return p.b.held() == 200 })
+			eventually(t, slack, "all addresses announced", func() bool { return len(p.announced(p.port(p.b), from)) >= 201 })
 			gap := p.gaps(p.port(p.a), p.port(p.b), from.Add(-200*time.Millisecond))[51]
 			var lastAdvert, firstSeen, lastSeen time.Time
-			for _, f := range p.tap.since(from.Add(-time.Second)) {
+			for _, f := range p.tap.since(time.Time{}) {
 				if f.vrid == 51 && f.port == p.port(p.a) {
 					lastAdvert = f.at
 				}
@@ -272,7 +291,7 @@ func TestManyAddresses(t *testing.T) {
 				}
 			}
 			t.Logf("advert to advert %v (formula %v); addresses announced after %v to %v", gap, d.down(100), firstSeen.Sub(lastAdvert), lastSeen.Sub(lastAdvert))
-			if took := lastSeen.Sub(lastAdvert); took > d.down(100)+200*time.Millisecond {
+			if took := lastSeen.Sub(lastAdvert); took > d.down(100)+hung+stalled() {
 				t.Errorf("the last of 201 addresses was announced after %v", took)
 			}
 			var last time.Time
@@ -286,11 +305,11 @@ func TestManyAddresses(t *testing.T) {
 				}
 			}
 			t.Logf("the other router's latest advert was %v behind its beat", worst)
-			if worst > d.advert {
+			if worst > hung+stalled() {
 				t.Errorf("moving 200 addresses delayed another router's advert by %v", worst)
 			}
 			p.a.start()
-			eventually(t, 10*time.Second, "they go back", func() bool { return p.a.held() == 200 && p.b.held() == 0 })
+			eventually(t, slack, "they go back", func() bool { return p.a.held() == 200 && p.b.held() == 0 })
 		})
 	}
 }

@@ -1,6 +1,7 @@
 package failover
 
 import (
+	"encoding/binary"
 	"net/netip"
 	"runtime"
 	"sync"
@@ -26,8 +27,9 @@ const (
 	watchGrace = 20 * time.Millisecond
 )
 
-// newWatch asks from interface eth0 of ns. Each question comes from one of 16
-// sender addresses, so that an answer names the question it belongs to.
+// newWatch asks from interface eth0 of ns. Each question comes from a hardware
+// address of its own, which the answer repeats, so that an answer names the question
+// it belongs to however late it comes.
 func newWatch(t testing.TB, ns *netns.NS, vip, base netip.Addr) *watch {
 	w := &watch{judge: measure.Judge{Grace: int(watchGrace / watchEvery)}}
 	var fd int
@@ -58,7 +60,7 @@ func newWatch(t testing.TB, ns *netns.NS, vip, base netip.Addr) *watch {
 }
 
 func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, stop <-chan struct{}) {
-	var sent [16]int64
+	sent := make([]int64, 1<<16) // of the last half minute
 	question := append([]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}, mac...)
 	question = append(question, 0x08, 0x06, 0, 1, 8, 0, 6, 4, 0, 1)
 	question = append(question, mac...)
@@ -73,12 +75,13 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 		default:
 		}
 		question[31] = base[3] + byte(i%16)
+		copy(question[22:28], []byte{2, 0xee, 0, 0, byte(i >> 8), byte(i)})
 		at := now()
 		w.mu.Lock()
 		w.judge.Probe()
 		w.tenures = w.judge.Ended(w.tenures)
 		w.mu.Unlock()
-		sent[i%16] = at
+		sent[i%len(sent)] = at
 		unix.Sendto(fd, question, 0, to)
 		next = max(next+int64(watchEvery), at)
 		for {
@@ -87,11 +90,11 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 				break
 			}
 			n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
-			if err != nil || n < 42 || buf[21] != 2 || [4]byte(buf[28:32]) != vip {
+			if err != nil || n < 42 || buf[21] != 2 || [4]byte(buf[28:32]) != vip || buf[32] != 2 || buf[33] != 0xee {
 				continue
 			}
 			w.mu.Lock()
-			w.judge.Answer(sent[(buf[41]-base[3])%16], string(buf[22:28]))
+			w.judge.Answer(sent[binary.BigEndian.Uint16(buf[36:])], string(buf[22:28]))
 			w.mu.Unlock()
 		}
 	}
