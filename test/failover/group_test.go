@@ -167,7 +167,7 @@ func TestGroupWeights(t *testing.T) {
 func TestGroupNotify(t *testing.T) {
 	t.Parallel()
 	p, _ := groupPair(t, ours, ours)
-	d := groupDialect
+	d := unhurried
 	out := filepath.Join(t.TempDir(), "out")
 	script := filepath.Join(t.TempDir(), "notify.sh")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\necho \"$@\" >> "+out+"\n"), 0o755); err != nil {
@@ -179,7 +179,6 @@ func TestGroupNotify(t *testing.T) {
 	}
 	fmt.Fprintf(&group, "    notify \"%s\"\n", script)
 	p.a.conf = groupConf(150, "global_defs {\n    script_user root\n}\n", group.String())
-	d = unhurried
 	for _, n := range []*node{p.a, p.b} {
 		n.conf = strings.ReplaceAll(n.conf, "advert_int 0.1", "advert_int 1")
 	}
