@@ -31,21 +31,23 @@ const (
 	announceBurst = 1_000_000_000 // ns
 )
 
-// probeSources is how many sender addresses the probes take turns with. An answer names the
-// address it answers, and so the probe, even when it comes up to this many probes late.
-const probeSources = 16
+// probesKnown is how many probes have a sender's hardware address of their own, which begins with
+// probeMAC and ends with the probe's number. An answer repeats it, and so names the probe, even
+// when it comes half a minute late.
+const probesKnown = 1 << 16
+
+var probeMAC = [4]byte{2, 0xee, 0, 0}
 
 // observer watches who answers for the address. One locked thread probes; another reads the
 // adverts.
 type observer struct {
 	arp     int // AF_PACKET socket for ARP
 	link    unix.SockaddrLinklayer
-	request [42]byte // the probe, complete but for the sender address
+	request [42]byte // the probe, complete but for its number
 	vip     [4]byte
-	source  netip.Addr // first of the sender addresses
 	own     [6]byte
 
-	sent  [probeSources]int64 // when the probe with each sender address was last sent
+	sent  [probesKnown]int64 // when the probe of each number was last sent
 	judge measure.Judge
 	names map[[6]byte]string // text of the hardware addresses seen
 
@@ -87,7 +89,7 @@ func newObserver(c *hostConfig) (*observer, error) {
 		return nil, fmt.Errorf("packet socket: %w (needs CAP_NET_RAW)", err)
 	}
 	o := &observer{
-		arp: fd, vip: c.VIP.Addr().As4(), source: firstProbeSource(c.VIP),
+		arp: fd, vip: c.VIP.Addr().As4(),
 		link:      unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_ARP), Ifindex: nic.Index, Halen: 6},
 		judge:     measure.Judge{Grace: probeGrace},
 		names:     make(map[[6]byte]string),
@@ -103,14 +105,16 @@ func newObserver(c *hostConfig) (*observer, error) {
 	copy(b[6:12], o.own[:])
 	binary.BigEndian.PutUint16(b[12:], unix.ETH_P_ARP)
 	copy(b[14:22], []byte{0, 1, 8, 0, 6, 4, 0, 1}) // Ethernet, IPv4, request
-	copy(b[22:28], o.own[:])
+	copy(b[22:26], probeMAC[:])
+	source := probeSource(c.VIP).As4()
+	copy(b[28:32], source[:])
 	copy(b[38:42], o.vip[:])
 	return o, nil
 }
 
-// firstProbeSource takes the probes' sender addresses from the end of the site's network,
-// where the textbook has no machine.
-func firstProbeSource(vip netip.Prefix) netip.Addr {
+// probeSource takes the probes' sender address from the end of the site's network, where the
+// textbook has no machine.
+func probeSource(vip netip.Prefix) netip.Addr {
 	b := vip.Masked().Addr().As4()
 	b[3] = 224
 	return netip.AddrFrom4(b)
@@ -126,7 +130,7 @@ func (o *observer) probe(l *line) error {
 	_ = unix.Prctl(unix.PR_SET_TIMERSLACK, 1, 0, 0, 0)
 	go o.tell(l)
 	next := now()
-	last, turn := next, 0
+	last, number := next, uint16(0)
 	for {
 		next += probeEvery
 		at := sleepUntil(next)
@@ -139,11 +143,9 @@ func (o *observer) probe(l *line) error {
 			next = at // do not catch up in a burst
 		}
 		last = at
-		turn = (turn + 1) % probeSources
-		src := o.source.As4()
-		src[3] += byte(turn)
-		copy(o.request[28:32], src[:])
-		o.sent[turn] = at
+		number++
+		binary.BigEndian.PutUint16(o.request[26:], number)
+		o.sent[number] = at
 		if err := unix.Sendto(o.arp, o.request[:], 0, &o.link); err != nil &&
 			!errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("send probe: %w", err)
@@ -194,9 +196,8 @@ func (o *observer) heard(b []byte) {
 		name = net.HardwareAddr(who[:]).String()
 		o.names[who] = name
 	}
-	first := o.source.As4()
-	if op := b[21]; op == 2 && [3]byte(b[38:41]) == [3]byte(first[:3]) && b[41]-first[3] < probeSources {
-		o.judge.Answer(o.sent[b[41]-first[3]], name)
+	if op := b[21]; op == 2 && [4]byte(b[32:36]) == probeMAC {
+		o.judge.Answer(o.sent[binary.BigEndian.Uint16(b[36:])], name)
 		return
 	}
 	if [4]byte(b[38:42]) == o.vip { // sender and target alike: gratuitous

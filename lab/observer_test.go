@@ -77,15 +77,18 @@ func TestLateReadIsStampedInTime(t *testing.T) {
 func TestObserverJudgesByAnsweringMAC(t *testing.T) {
 	vip := netip.MustParsePrefix("192.168.229.100/24")
 	o := &observer{
-		vip: vip.Addr().As4(), source: firstProbeSource(vip), own: [6]byte{2, 14, 94, 0, 0, 60},
+		vip: vip.Addr().As4(), own: [6]byte{2, 14, 94, 0, 0, 60},
 		judge: measure.Judge{Grace: probeGrace}, names: make(map[[6]byte]string), announced: make(map[string]int64),
 	}
 	o.sent[3], o.sent[4] = 1000, 2000
+	for late := range uint16(1000) { // sent by the time that the answers are read
+		o.sent[5+late] = 3000 + int64(late)
+	}
 	const ether = "020e5e00003c 020e5e00000b 0806 "
 	for _, packet := range []string{
-		ether + "0001080006040002 020e5e00000b c0a8e564 020e5e00003c c0a8e5e3", // node1 answers the probe from .227
-		ether + "0001080006040002 020e5e00000c c0a8e564 020e5e00003c c0a8e5e4", // node2 the one from .228
-		ether + "0001080006040002 020e5e00000c c0a8e501 020e5e00003c c0a8e5e4", // another address
+		ether + "0001080006040002 020e5e00000b c0a8e564 02ee00000003 c0a8e5e0", // node1 answers the third probe
+		ether + "0001080006040002 020e5e00000c c0a8e564 02ee00000004 c0a8e5e0", // node2 the fourth
+		ether + "0001080006040002 020e5e00000c c0a8e501 02ee00000004 c0a8e5e0", // another address
 		ether + "0001080006040002 020e5e00000c c0a8e564 020e5e000032 c0a8e532", // an answer to the client
 		ether + "0001080006040001 020e5e00003c c0a8e564 000000000000 c0a8e564", // our own
 		ether + "0001080006040001 020e5e00000c c0a8e564 ffffffffffff c0a8e564", // node2 announces
