@@ -6,8 +6,6 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"github.com/evenkeel/evenkeel/linux/loop"
 )
 
@@ -27,7 +25,7 @@ func stalls(t testing.TB, realTime bool) func() time.Duration {
 		}
 		for {
 			at := now()
-			unix.Nanosleep(&unix.Timespec{Nsec: int64(nap)}, nil)
+			time.Sleep(nap)
 			mu.Lock()
 			worst = max(worst, time.Duration(now()-at)-nap)
 			mu.Unlock()

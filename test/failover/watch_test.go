@@ -81,9 +81,12 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 		w.judge.Probe()
 		w.tenures = w.judge.Ended(w.tenures)
 		w.mu.Unlock()
-		sent[i%len(sent)] = at
 		unix.Sendto(fd, question, 0, to)
-		next = max(next+int64(watchEvery), at)
+		if now()-at > int64(watchEvery) {
+			at = 0 // kept from running in between: nobody knows when this one was asked
+		}
+		sent[i%len(sent)] = at
+		next = max(next+int64(watchEvery), now()-int64(watchEvery))
 		for {
 			wait := unix.NsecToTimespec(max(next-now(), 0))
 			if n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &wait, nil); n <= 0 || err != nil {
@@ -93,8 +96,12 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 			if err != nil || n < 42 || buf[21] != 2 || [4]byte(buf[28:32]) != vip || buf[32] != 2 || buf[33] != 0xee {
 				continue
 			}
+			asked := sent[binary.BigEndian.Uint16(buf[36:])]
+			if asked == 0 {
+				continue
+			}
 			w.mu.Lock()
-			w.judge.Answer(sent[binary.BigEndian.Uint16(buf[36:])], string(buf[22:28]))
+			w.judge.Answer(asked, string(buf[22:28]))
 			w.mu.Unlock()
 		}
 	}
