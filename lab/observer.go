@@ -47,7 +47,7 @@ type observer struct {
 	vip     [4]byte
 	own     [6]byte
 
-	sent  [probesKnown]int64 // when the probe of each number was last sent
+	sent  [probesKnown]int64 // when the probe of each number was last sent; 0: not known
 	judge measure.Judge
 	names map[[6]byte]string // text of the hardware addresses seen
 
@@ -145,11 +145,15 @@ func (o *observer) probe(l *line) error {
 		last = at
 		number++
 		binary.BigEndian.PutUint16(o.request[26:], number)
-		o.sent[number] = at
+		sent := now()
 		if err := unix.Sendto(o.arp, o.request[:], 0, &o.link); err != nil &&
 			!errors.Is(err, unix.ENOBUFS) && !errors.Is(err, unix.EAGAIN) && !errors.Is(err, unix.EINTR) {
 			return fmt.Errorf("send probe: %w", err)
 		}
+		if now()-sent > probeEvery {
+			sent = 0 // kept from running meanwhile: nobody knows when this one was asked
+		}
+		o.sent[number] = sent
 		o.publish(at)
 	}
 }
@@ -197,7 +201,9 @@ func (o *observer) heard(b []byte) {
 		o.names[who] = name
 	}
 	if op := b[21]; op == 2 && [4]byte(b[32:36]) == probeMAC {
-		o.judge.Answer(o.sent[binary.BigEndian.Uint16(b[36:])], name)
+		if sent := o.sent[binary.BigEndian.Uint16(b[36:])]; sent != 0 {
+			o.judge.Answer(sent, name)
+		}
 		return
 	}
 	if [4]byte(b[38:42]) == o.vip { // sender and target alike: gratuitous
