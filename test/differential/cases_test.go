@@ -3,7 +3,6 @@ package differential
 import (
 	"fmt"
 	"strings"
-	"time"
 )
 
 const get = "GET / HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -197,8 +196,11 @@ func illFormed() (all []exchange) {
 		{"star with get", "GET * HTTP/1.1\r\nHost: x\r\n\r\n"},
 	} {
 		x := exchange{name: r[0], send: r[1]}
-		if r[0] == "bad request after a good one" {
+		switch r[0] {
+		case "bad request after a good one":
 			x.requests = 2
+		case "HTTP/2 preface":
+			x.foreign, x.until = true, "\x00" // a frame
 		}
 		// A mistake in the body is met before or after a server was chosen, as its bytes happen to come.
 		x.whole = len(x.send) > 9000 || strings.Contains(r[0], "chunk") || r[0] == "bad trailer"
@@ -331,14 +333,14 @@ func connections() (all []exchange) {
 		exchange{name: "client half-closes within the body", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", clientCloses: true, whole: true},
 		exchange{name: "client half-closes within a chunk", send: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", clientCloses: true},
 		exchange{name: "client closes without a word", send: "", clientCloses: true, whole: true},
-		exchange{name: "client closes without a word, dontlognull", settings: "option dontlognull", send: "", clientCloses: true, whole: true},
-		exchange{name: "client half-closes, abortonclose", settings: "option abortonclose", send: get, clientCloses: true, mute: true, patience: 900 * time.Millisecond, whole: true},
-		exchange{name: "head never complete", send: "GET / HTTP/1.1\r\nHost: x\r\n", patience: 900 * time.Millisecond, whole: true},
-		exchange{name: "head never complete, http-request", settings: "timeout http-request 200ms", send: "GET / HTTP/1.1\r\nHost: x\r\n", patience: 900 * time.Millisecond, whole: true},
-		exchange{name: "nothing sent, http-request", settings: "timeout http-request 200ms", send: "", patience: 900 * time.Millisecond, whole: true},
-		exchange{name: "nothing sent, dontlognull", settings: "option dontlognull\ntimeout http-request 200ms", send: "", patience: 900 * time.Millisecond, whole: true},
-		exchange{name: "body never complete", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", patience: 1200 * time.Millisecond, whole: true},
-		exchange{name: "idle after a request", settings: "timeout http-keep-alive 200ms", send: get, patience: 700 * time.Millisecond, whole: true},
+		exchange{name: "client closes without a word, dontlognull", settings: "option dontlognull", send: "", clientCloses: true, requests: -1, whole: true},
+		exchange{name: "client half-closes, abortonclose", settings: "option abortonclose", send: get, clientCloses: true, mute: true, hasty: true, whole: true},
+		exchange{name: "head never complete", send: "GET / HTTP/1.1\r\nHost: x\r\n", hasty: true, whole: true},
+		exchange{name: "head never complete, http-request", settings: "timeout http-request 200ms", send: "GET / HTTP/1.1\r\nHost: x\r\n", whole: true},
+		exchange{name: "nothing sent, http-request", settings: "timeout http-request 200ms", send: "", whole: true},
+		exchange{name: "nothing sent, dontlognull", settings: "option dontlognull\ntimeout http-request 200ms", send: "", requests: -1, whole: true},
+		exchange{name: "body never complete", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", hasty: true, whole: true},
+		exchange{name: "idle after a request", settings: "timeout http-keep-alive 200ms", send: get, closes: true, whole: true},
 	)
 	return all
 }
@@ -423,9 +425,9 @@ func rules() (all []exchange) {
 		{"response capture in format", "capture response header X-Origin len 4\nlog-format \"%ft case %ST %hs %[capture.res.hdr(0)]\""},
 		{"errorfile none", "http-request deny deny_status 503"},
 	} {
-		x := exchange{name: "rule: " + r[0], settings: r[1], send: at, patience: 250 * time.Millisecond}
-		if r[0] == "unique-id" || r[0] == "monitor-uri" {
-			x.settings += "\n"
+		x := exchange{name: "rule: " + r[0], settings: r[1], send: at}
+		if r[0] == "monitor-uri" {
+			x.requests, x.until = -1, "</html>"
 		}
 		all = append(all, x)
 	}
@@ -459,29 +461,29 @@ func rules() (all []exchange) {
 // failures: servers that are not there, or too slow.
 func failures() []exchange {
 	return []exchange{
-		{name: "server refuses", send: get, refuse: true, patience: 3 * time.Second, whole: true},
-		{name: "server refuses, no retries", settings: "retries 0", send: get, refuse: true, patience: 2 * time.Second, whole: true},
-		{name: "server refuses, 1.0", settings: "retries 0", send: "GET / HTTP/1.0\r\n\r\n", refuse: true, patience: 2 * time.Second, whole: true},
-		{name: "server refuses, HEAD", settings: "retries 0", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", refuse: true, patience: 2 * time.Second, whole: true},
-		{name: "server refuses, post", settings: "retries 0", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", refuse: true, patience: 2 * time.Second, whole: true},
-		{name: "server never answers", send: get, mute: true, patience: 1200 * time.Millisecond, whole: true},
-		{name: "server never answers a post", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", mute: true, patience: 1200 * time.Millisecond, whole: true},
+		{name: "server refuses", send: get, refuse: true, whole: true},
+		{name: "server refuses, no retries", settings: "retries 0", send: get, refuse: true, whole: true},
+		{name: "server refuses, 1.0", settings: "retries 0", send: "GET / HTTP/1.0\r\n\r\n", refuse: true, whole: true},
+		{name: "server refuses, HEAD", settings: "retries 0", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", refuse: true, whole: true},
+		{name: "server refuses, post", settings: "retries 0", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", refuse: true, whole: true},
+		{name: "server never answers", send: get, mute: true, hasty: true, whole: true},
+		{name: "server never answers a post", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", mute: true, hasty: true, whole: true},
 		{name: "server answers early", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", early: true, whole: true},
 		{name: "tcp", settings: "mode tcp\noption tcplog", send: get, serverCloses: true, whole: true},
 		{name: "tcp, the client half-closes", settings: "mode tcp\noption tcplog", send: get, clientCloses: true, serverCloses: true, whole: true},
 		{name: "tcp, bytes of any kind", settings: "mode tcp\noption tcplog", send: "\x00\x01\xff\r\n\r\n", serverCloses: true, whole: true},
-		{name: "tcp, server refuses", settings: "mode tcp\noption tcplog\nretries 0", send: get, refuse: true, patience: 2 * time.Second, whole: true},
+		{name: "tcp, server refuses", settings: "mode tcp\noption tcplog\nretries 0", send: get, refuse: true, whole: true},
 		{name: "tcp, no server", settings: "mode tcp\noption tcplog\nserver s ORIGIN disabled", send: get, whole: true},
-		{name: "tcp, silent server", settings: "mode tcp\noption tcplog", send: get, mute: true, patience: 1200 * time.Millisecond, whole: true},
-		{name: "tcp, silent client", settings: "mode tcp\noption tcplog", send: "", mute: true, patience: 1200 * time.Millisecond, whole: true},
+		{name: "tcp, silent server", settings: "mode tcp\noption tcplog", send: get, mute: true, hasty: true, whole: true},
+		{name: "tcp, silent client", settings: "mode tcp\noption tcplog", send: "", mute: true, hasty: true, whole: true},
 		{name: "tcp, logasap", settings: "mode tcp\noption tcplog\noption logasap", send: get, serverCloses: true, whole: true},
-		{name: "tcp, rejected", settings: "mode tcp\noption tcplog\ntcp-request connection reject", send: get, whole: true},
-		{name: "tcp, rejected by content", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 200ms\ntcp-request content reject if { req.len gt 3 }", send: get, whole: true},
-		{name: "tcp, accepted by content", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 200ms\ntcp-request content accept if { req.len gt 3 }\ntcp-request content reject", send: get, serverCloses: true, whole: true},
-		{name: "tcp, inspection waits", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 200ms\ntcp-request content accept if { req.len gt 3000 }", send: get, serverCloses: true, patience: 500 * time.Millisecond, whole: true},
+		{name: "tcp, rejected", settings: "mode tcp\noption tcplog\ntcp-request connection reject", send: get, requests: -1, whole: true},
+		{name: "tcp, rejected by content", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content reject if { req.len gt 3 }", send: get, whole: true},
+		{name: "tcp, accepted by content", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content accept if { req.len gt 3 }\ntcp-request content reject", send: get, serverCloses: true, whole: true},
+		{name: "tcp, inspection waits", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 200ms\ntcp-request content accept if { req.len gt 3000 }", send: get, serverCloses: true, whole: true},
 		{name: "tcp, proxy protocol", settings: "mode tcp\noption tcplog\nserver s ORIGIN send-proxy", send: "x\r\n\r\n", serverCloses: true, whole: true},
 		{name: "no server", settings: "server s ORIGIN disabled", send: get, whole: true},
-		{name: "errorloc", settings: "retries 0\nerrorloc 503 http://sorry/", send: get, refuse: true, patience: 2 * time.Second, whole: true},
-		{name: "errorloc303", settings: "retries 0\nerrorloc303 503 http://sorry/", send: get, refuse: true, patience: 2 * time.Second, whole: true},
+		{name: "errorloc", settings: "retries 0\nerrorloc 503 http://sorry/", send: get, refuse: true, whole: true},
+		{name: "errorloc303", settings: "retries 0\nerrorloc303 503 http://sorry/", send: get, refuse: true, whole: true},
 	}
 }

@@ -28,11 +28,13 @@ type exchange struct {
 	// serverCloses: the server closes after each answer. mute: it never answers. refuse: there is none.
 	// early: it answers as soon as a connection is there.
 	serverCloses, mute, refuse, early bool
-	// clientCloses: the client closes its sending side after the request.
-	clientCloses bool
-	patience     time.Duration // how long to wait for more; 0: 150 ms
-	requests     int           // log lines to wait for; 0: 1
-	whole        bool          // only at once, not byte by byte
+	// clientCloses: the client closes its sending side after the request. closes: the proxy closes some time after its log line.
+	// hasty: the proxy's timeouts are short, for one of them is to strike; else none does.
+	clientCloses, closes, hasty bool
+	foreign                     bool   // haproxy goes on in a protocol we do not speak, and logs nothing
+	requests                    int    // log lines to wait for; 0: 1, less: none
+	until                       string // what the client gets last, where no log line comes before it has gone
+	whole                       bool   // only at once, not byte by byte
 }
 
 const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\nhello"
@@ -99,6 +101,12 @@ func (o *origin) reply(n int) string {
 	return o.x.replies[min(n, len(o.x.replies)-1)]
 }
 
+func (o *origin) count() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return len(o.got)
+}
+
 func (o *origin) take() (got []string) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
@@ -161,22 +169,41 @@ body:
 	return b.String(), err == nil
 }
 
+// patience is for what must come, quiet how long nothing may come.
+const (
+	patience = 30 * time.Second
+	quiet    = 150 * time.Millisecond
+)
+
+// await waits for something and says whether it came.
+func await(is func() bool) bool {
+	for limit := time.Now().Add(patience); !is(); time.Sleep(2 * time.Millisecond) {
+		if time.Now().After(limit) {
+			return false
+		}
+	}
+	return true
+}
+
 // play sends a case through a proxy and gives a report of everything that can be seen.
 func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow bool) []string {
 	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port+1+index))
 	report := []string{"client: closed"}
+	logged := func() int { return p.logs.count(fmt.Sprintf("case%d", index)) }
 	// A connection that is rejected at once may be reset before Dial has looked at it: the same as a close.
 	if err == nil {
-		report = x.talk(conn.(*net.TCPConn), slow)
+		report = x.talk(t, p, conn.(*net.TCPConn), logged, slow)
 	} else if !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("%s: %v", p.name, err)
 	}
-	n := x.requests
-	if n == 0 {
-		n = 1
+	if !await(func() bool { return logged() >= x.lines(p) }) {
+		t.Errorf("%s: %d log lines, not %d", p.name, logged(), x.lines(p))
 	}
-	lines := p.logs.take(fmt.Sprintf("case%d", index), n, 400*time.Millisecond)
-	time.Sleep(30 * time.Millisecond) // a request cut short is seen when its connection has ended
+	lines := p.logs.take(fmt.Sprintf("case%d", index))
+	reached := x.reached(lines)
+	if !await(func() bool { return o.count() >= reached }) {
+		t.Errorf("%s: the server has %d requests, not %d", p.name, o.count(), reached)
+	}
 	for _, raw := range o.take() {
 		report = append(report, describeRequest(raw)...)
 	}
@@ -186,51 +213,111 @@ func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow boo
 	return report
 }
 
+// lines is how many lines the proxy logs.
+func (x *exchange) lines(p *program) int {
+	if x.foreign && p.name == "haproxy" {
+		return 0
+	}
+	if x.requests == 0 {
+		return 1
+	}
+	return max(x.requests, 0)
+}
+
+// reached is how many requests the server gets, whole or cut short, by these log lines: those with a connection to it.
+func (x *exchange) reached(lines []string) (n int) {
+	for _, l := range lines {
+		connected := "-1"
+		if m := logTimes3.FindStringSubmatch(l); m != nil {
+			connected = m[2]
+		} else if m := logTimes.FindStringSubmatch(l); m != nil {
+			connected = m[3]
+		}
+		if x.send != "" && connected != "-1" {
+			n++
+		}
+	}
+	return n
+}
+
 // talk sends what the client has to say, reports what comes back and how it ends, and closes the connection.
-func (x *exchange) talk(conn *net.TCPConn, slow bool) []string {
-	defer conn.Close()
+func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func() int, slow bool) []string {
+	var mu sync.Mutex
+	var got bytes.Buffer
+	closed := make(chan struct{}) // FIN or RST: which of them depends on when the kernel looks
 	go func() {
-		if !slow {
-			io.WriteString(conn, x.send)
-		} else {
-			for i := range len(x.send) {
-				if _, err := conn.Write([]byte{x.send[i]}); err != nil {
-					break
-				}
-				if i%16 == 0 {
-					time.Sleep(200 * time.Microsecond)
-				}
+		defer close(closed)
+		buf := make([]byte, 65536)
+		for {
+			n, err := conn.Read(buf)
+			mu.Lock()
+			got.Write(buf[:n])
+			mu.Unlock()
+			if err != nil {
+				return
 			}
 		}
-		if x.clientCloses {
-			time.Sleep(30 * time.Millisecond) // what follows must not depend on which comes first
-			conn.CloseWrite()
-		}
 	}()
-	patience := x.patience
-	if patience == 0 {
-		patience = 150 * time.Millisecond
+	gone := func() bool {
+		select {
+		case <-closed:
+			return true
+		default:
+			return false
+		}
 	}
-	var got bytes.Buffer
-	end := "open"
-	buf := make([]byte, 65536)
-	for {
-		if slow {
-			conn.SetReadDeadline(time.Now().Add(patience + time.Duration(len(x.send))*100*time.Microsecond + 100*time.Millisecond))
-		} else {
-			conn.SetReadDeadline(time.Now().Add(patience))
-		}
-		n, err := conn.Read(buf)
-		got.Write(buf[:n])
-		if err == nil {
-			continue
-		}
-		if ne, ok := err.(net.Error); !ok || !ne.Timeout() {
-			end = "closed" // FIN or RST: which of them depends on when the kernel looks
-		}
-		break
+	has := func(text string) bool {
+		mu.Lock()
+		defer mu.Unlock()
+		return got.Len() > 0 && strings.Contains(got.String(), text)
 	}
+	go x.say(t, p, conn, func() bool { return gone() || has("") }, slow)
+	if !await(func() bool {
+		switch {
+		case gone():
+			return true
+		case x.until != "":
+			return has(x.until)
+		}
+		return !x.closes && x.lines(p) > 0 && logged() >= x.lines(p)
+	}) {
+		t.Errorf("%s: no end, %d log lines", p.name, logged())
+	}
+	p.turn(t) // what the proxy did with its log line, such as closing, is done
+	end := "closed"
+	select {
+	case <-closed:
+	case <-time.After(quiet):
+		end = "open"
+	}
+	conn.Close()
+	<-closed
 	return append([]string{"client: " + end}, describeResponses(got.Bytes(), x.send)...)
+}
+
+// say sends what the client has to say.
+func (x *exchange) say(t testing.TB, p *program, conn *net.TCPConn, answered func() bool, slow bool) {
+	if !slow {
+		io.WriteString(conn, x.send)
+	} else {
+		for i := range len(x.send) {
+			if _, err := conn.Write([]byte{x.send[i]}); err != nil {
+				break
+			}
+			if i%16 == 0 {
+				time.Sleep(200 * time.Microsecond)
+			}
+		}
+	}
+	if !x.clientCloses {
+		return
+	}
+	// What follows must not depend on which comes first: the request, its answer or the end.
+	if _, whole := readMessage(bufio.NewReader(strings.NewReader(x.send))); whole && !x.mute {
+		await(answered)
+	}
+	p.turn(t)
+	conn.CloseWrite()
 }
 
 // describeResponses parses what a client got; the proxy's own pages are reduced to their status.
@@ -381,13 +468,17 @@ defaults
     log global
     option httplog
     retries 1
-    timeout connect 400ms
-    timeout client 500ms
-    timeout server 500ms
-    timeout queue 300ms
+    timeout connect 60s
+    timeout client 60s
+    timeout server 60s
+    timeout queue 60s
 listen ready
     bind 127.0.0.1:%d
     no log
+`
+
+const haste = `    timeout client 500ms
+    timeout server 500ms
 `
 
 // TestExchanges plays every case through both proxies, at once and byte by byte, and compares the reports.
@@ -416,6 +507,9 @@ func TestExchanges(t *testing.T) {
 		fmt.Fprintf(&b, preamble, logs.conn.LocalAddr().(*net.UDPAddr).Port, port)
 		for i, x := range all {
 			fmt.Fprintf(&b, "listen case%d\n    bind 127.0.0.1:%d\n", i, port+1+i)
+			if x.hasty {
+				b.WriteString(haste)
+			}
 			for line := range strings.Lines(x.settings) {
 				fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(strings.TrimSpace(line), "ORIGIN", origins[i].l.Addr().String()))
 			}
