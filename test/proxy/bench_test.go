@@ -138,7 +138,7 @@ func BenchmarkHTTP(b *testing.B) {
 	}
 	for _, c := range all {
 		for _, port := range c.ports {
-			eventually(b, 10*time.Second, c.name+" listens", func() bool {
+			eventually(b, c.name+" listens", func() bool {
 				conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", port))
 				if err == nil {
 					conn.Close()

