@@ -22,6 +22,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -31,7 +32,7 @@ import (
 
 // patience is for servers that answer; impatience for those that never do.
 const (
-	patience   = 20 * time.Second
+	patience   = 30 * time.Second
 	impatience = 300 * time.Millisecond
 )
 
@@ -75,9 +76,9 @@ func TestVerifyTCP(t *testing.T) {
 	expectVerdict(t, judge(t, addr, config.Checker{Kind: config.CheckerTCP}), true, "TCP connection to [127.0.0.1]:tcp:", "success")
 	refused, _ := serve(t, nil)
 	expectVerdict(t, judge(t, refused, config.Checker{Kind: config.CheckerTCP}), false, "TCP connection to [127.0.0.1]:tcp:", "failed", "connection refused")
-	full := fullListener(t)
+	busy := fullListener(t)
 	began := time.Now()
-	expectVerdict(t, judge(t, full, config.Checker{Kind: config.CheckerTCP, Timeout: impatience}), false, "failed", "timeout")
+	expectVerdict(t, judge(t, busy, config.Checker{Kind: config.CheckerTCP, Timeout: impatience}), false, "failed", "timeout")
 	if time.Since(began) < impatience {
 		t.Error("gave up too early")
 	}
@@ -502,17 +503,6 @@ func serveUDP(t *testing.T, reply func([]byte) [][]byte) (addr string, got chan 
 	return l.LocalAddr().String(), got
 }
 
-// closedUDP is a port where nobody listens.
-func closedUDP(t *testing.T) string {
-	t.Helper()
-	l, err := net.ListenPacket("udp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.LocalAddr().String()
-}
-
 func TestVerifyUDP(t *testing.T) {
 	echo := func(b []byte) [][]byte { return [][]byte{b} }
 	mute := func([]byte) [][]byte { return nil }
@@ -555,7 +545,7 @@ func TestVerifyUDP(t *testing.T) {
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		expectVerdict(t, judge(t, closedUDP(t), base), false, "UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
+		expectVerdict(t, judge(t, closed(t, syscall.SOCK_DGRAM), base), false, "UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
 	})
 	t.Run("random payload", func(t *testing.T) {
 		addr, got := serveUDP(t, echo)
@@ -625,7 +615,7 @@ func TestVerifyDNS(t *testing.T) {
 	c.Timeout = impatience
 	mute, _ := serveUDP(t, func([]byte) [][]byte { return nil })
 	expectVerdict(t, judge(t, mute, c), false, "no answer in time")
-	expectVerdict(t, judge(t, closedUDP(t), base), false, "connection refused")
+	expectVerdict(t, judge(t, closed(t, syscall.SOCK_DGRAM), base), false, "connection refused")
 }
 
 func TestVerifyPing(t *testing.T) {
