@@ -159,13 +159,14 @@ func TestReferenceContent(t *testing.T) {
 		"{ req.payload_lv(0,2,3) -m str bcd }", "{ req.payload_lv(0,2,+1) -m str bcd }", "{ req.rdp_cookie(mstshash) admin }", "{ req.rdp_cookie -m found }", "{ req.rdp_cookie(MSTSHASH) -m beg ad }", "{ req.rdp_cookie_cnt 1 }", "RDP_COOKIE", "REQ_CONTENT", "HTTP", "WAIT_END",
 		"{ src 127.0.0.1 }", "{ req.proto_http }", "{ payload(0,1) -m bin 16 }", "{ payload_lv(0,2) -m found }", "{ req.payload(100000,1) -m found }",
 	}
-	cfg := "global\n nbthread 1\ndefaults\n mode tcp\n timeout client 30s\n timeout server 30s\n timeout connect 30s\n"
-	for i, text := range conds {
-		cfg += fmt.Sprintf("frontend f%d\n bind %%LISTEN%%\n tcp-request inspect-delay 100ms\n tcp-request content accept if WAIT_END\n use_backend yes if %s\n default_backend no\n", i, text)
-	}
-	cfg += "backend yes\n server s " + answering(t, "yes") + "\nbackend no\n server s " + answering(t, "no") + "\n"
-	addrs := reference(t, cfg)
+	yes, no := answering(t, "yes"), answering(t, "no")
 	for name, data := range inputs {
+		cfg := "global\n nbthread 1\ndefaults\n mode tcp\n timeout client 30s\n timeout server 30s\n timeout connect 30s\n"
+		for i, text := range conds { // which are judged when all has come, and nothing but that
+			cfg += fmt.Sprintf("frontend f%d\n bind %%LISTEN%%\n tcp-request inspect-delay 30s\n tcp-request content accept if { req.len ge %d }\n use_backend yes if %s\n default_backend no\n", i, len(data), text)
+		}
+		cfg += "backend yes\n server s " + yes + "\nbackend no\n server s " + no + "\n"
+		addrs := reference(t, cfg)
 		answers := make([]string, len(conds))
 		done := make(chan int)
 		for i := range conds {
