@@ -25,7 +25,7 @@ func TestNiceness(t *testing.T) {
 	}
 	file := filepath.Join(t.TempDir(), "niceness")
 	command := config.Command{Argv: []string{"/bin/sh", "-c", "cat /proc/$$/stat > " + file}}
-	if err := Run(context.Background(), command, config.Owner{User: "root"}, 10*time.Second); err != nil {
+	if err := Run(context.Background(), command, config.Owner{User: "root"}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	child, err := os.ReadFile(file)

@@ -39,7 +39,7 @@ func TestQueues(t *testing.T) {
 		}
 	}
 	q.Add("a", config.Command{}, config.Global{})
-	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := q.Wait(ctx); err != nil {
 		t.Fatal(err)
