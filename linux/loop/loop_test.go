@@ -83,7 +83,7 @@ func TestWaitReportsTokens(t *testing.T) {
 // waitReady waits until something is ready, however often signals interrupt.
 func waitReady(t *testing.T, p *Poller) []uint64 {
 	t.Helper()
-	limit := Now() + 10*time.Second
+	limit := Now() + 30*time.Second
 	for Now() < limit {
 		got, err := p.Wait(limit, nil)
 		if err != nil {
@@ -110,7 +110,7 @@ func TestWakeIsNeverLost(t *testing.T) {
 			p.Wake()
 		}
 	}()
-	limit := Now() + 20*time.Second
+	limit := Now() + 30*time.Second
 	for seen < rounds && Now() < limit {
 		if _, err := p.Wait(limit, nil); err != nil {
 			t.Fatal(err)
