@@ -45,6 +45,9 @@ func openVRRP(t testing.TB, ns *netns.NS, cfg VRRPConfig) *VRRP {
 	return v
 }
 
+// patience is for what must come.
+const patience = 30 * time.Second
+
 // readable waits for fd for at most d.
 func readable(t testing.TB, fd int, d time.Duration) bool {
 	t.Helper()
@@ -64,7 +67,7 @@ func readable(t testing.TB, fd int, d time.Duration) bool {
 
 func receive(t testing.TB, v *VRRP, buf []byte) Datagram {
 	t.Helper()
-	if !readable(t, v.Fd(), 10*time.Second) {
+	if !readable(t, v.Fd(), patience) {
 		t.Fatal("no packet arrived")
 	}
 	d, ok, err := v.Receive(buf)
@@ -257,7 +260,7 @@ func TestVRRPCountsDrops(t *testing.T) {
 	for range 3000 {
 		va.Send(make([]byte, 200), src, group4, 255)
 	}
-	limit := time.Now().Add(10 * time.Second)
+	limit := time.Now().Add(patience)
 	for vb.Drops() == 0 {
 		if time.Now().After(limit) {
 			t.Fatal("3000 unread packets and no drop: the receive buffer is not small")
@@ -303,7 +306,7 @@ func capture(t testing.TB, ns *netns.NS) *tap {
 func (tp *tap) next(t testing.TB, match func([]byte) bool) []byte {
 	t.Helper()
 	buf := make([]byte, 2048)
-	for limit := time.Now().Add(10 * time.Second); time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); time.Now().Before(limit); {
 		if !readable(t, tp.fd, time.Until(limit)) {
 			break
 		}
@@ -386,7 +389,7 @@ func TestAnnouncementsAreBelieved(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, vip := range []netip.Addr{vip4, vip6} {
-		for limit := time.Now().Add(10 * time.Second); ; time.Sleep(10 * time.Millisecond) {
+		for limit := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
 			out := b.Run("ip", "neigh", "show", vip.String(), "dev", "eth0")
 			if bytes.Contains([]byte(out), []byte(mac(t, a).String())) {
 				break
@@ -432,7 +435,7 @@ func TestProbeFindsTheOwner(t *testing.T) {
 			if err := an.Probe(ip); err != nil {
 				t.Fatal(err)
 			}
-			if !readable(t, r.Fd(), 10*time.Second) {
+			if !readable(t, r.Fd(), patience) {
 				t.Fatal("the owner did not answer")
 			}
 			got, who, ok, err := r.Receive(buf)
@@ -448,7 +451,7 @@ func TestProbeFindsTheOwner(t *testing.T) {
 					x.UnsolicitedNA(ip, false)
 				}
 			}
-			if !readable(t, r.Fd(), 10*time.Second) {
+			if !readable(t, r.Fd(), patience) {
 				t.Fatal("the owner's announcement was not heard")
 			}
 			if got, who, ok, err := r.Receive(buf); got != ip || !bytes.Equal(who[:], mac(t, b)) || !ok || err != nil {
