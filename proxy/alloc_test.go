@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"bytes"
+	"math"
 	"net"
 	"net/netip"
 	"runtime"
@@ -89,12 +90,15 @@ func TestStreamsDoNotAllocate(t *testing.T) {
 	}
 	ask(500) // warm
 	const requests = 5000
-	var before, after runtime.MemStats
-	runtime.GC()
-	runtime.ReadMemStats(&before)
-	ask(requests)
-	runtime.ReadMemStats(&after)
-	per := float64(after.Mallocs-before.Mallocs) / requests
+	per := math.Inf(1)
+	for range 3 { // what else the process does meanwhile costs memory too: the least counts
+		var before, after runtime.MemStats
+		runtime.GC()
+		runtime.ReadMemStats(&before)
+		ask(requests)
+		runtime.ReadMemStats(&after)
+		per = min(per, float64(after.Mallocs-before.Mallocs)/requests)
+	}
 	t.Logf("%.4f allocations for each request", per)
 	if per > 0.01 { // the test itself and the runtime's own work
 		t.Errorf("a request allocates %.3f times", per)

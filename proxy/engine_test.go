@@ -16,7 +16,11 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/syslog"
+	"golang.org/x/sys/unix"
 )
+
+// patience is for what must come: nothing here is to run out of time.
+const patience = 30 * time.Second
 
 // site is an engine in front of servers of the test's own.
 type site struct {
@@ -33,7 +37,7 @@ func limits() config.ProxyGlobal {
 func start(t *testing.T, mode config.Mode, change func(*config.Proxy), servers ...string) *site {
 	t.Helper()
 	p := &config.Proxy{Name: "web", Kind: "listen", Front: true, Back: true, Mode: mode, Retries: 3,
-		Timeouts: config.Timeouts{Connect: time.Second, Client: 5 * time.Second, Server: 5 * time.Second, Queue: time.Second}}
+		Timeouts: config.Timeouts{Connect: patience, Client: patience, Server: patience, Queue: patience}}
 	for i, s := range servers {
 		p.Servers = append(p.Servers, &config.Server{Name: fmt.Sprintf("s%d", i+1), ID: i + 1, Addr: netip.MustParseAddrPort(s),
 			Weight: 1, PoolMax: -1, PoolPurgeDelay: 5 * time.Second, Check: config.CheckParams{Rise: 2, Fall: 3, Inter: 2 * time.Second}})
@@ -194,9 +198,16 @@ func TestByteByByte(t *testing.T) {
 }
 
 func TestDeadServerIsRetriedElsewhere(t *testing.T) {
-	l, _ := net.Listen("tcp", "127.0.0.1:0")
-	dead := l.Addr().String()
-	l.Close()
+	// A socket that does not listen refuses, and keeps the port from others.
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err == nil {
+		defer unix.Close(fd)
+		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	dead := sock.Local(fd).String()
 	s := start(t, config.HTTP, func(p *config.Proxy) { p.Redispatch = 1 }, dead, web(t, "two"))
 	for range 4 {
 		if resp, _ := s.get("/"); resp.StatusCode != 200 {
@@ -206,7 +217,7 @@ func TestDeadServerIsRetriedElsewhere(t *testing.T) {
 }
 
 func TestQueueAtMaxConn(t *testing.T) {
-	s := start(t, config.HTTP, func(p *config.Proxy) { p.Servers[0].MaxConn = 2; p.Timeouts.Queue = 10 * time.Second }, web(t, "one"))
+	s := start(t, config.HTTP, func(p *config.Proxy) { p.Servers[0].MaxConn = 2 }, web(t, "one"))
 	var wg sync.WaitGroup
 	for range 10 {
 		wg.Add(1)
@@ -230,7 +241,7 @@ func TestQueueAtMaxConn(t *testing.T) {
 		t.Errorf("at most %d requests at once on a server with maxconn 2", got)
 	}
 	// A client has its response before the books are closed.
-	for limit := time.Now().Add(5 * time.Second); p.queued.Load()+p.servers[0].served.Load() != 0 && time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); p.queued.Load()+p.servers[0].served.Load() != 0 && time.Now().Before(limit); {
 		time.Sleep(time.Millisecond)
 	}
 	if p.queued.Load() != 0 || p.servers[0].served.Load() != 0 {
@@ -262,7 +273,7 @@ func TestErrorsAndDrain(t *testing.T) {
 	http.DefaultClient.CloseIdleConnections()
 	select {
 	case <-s.engine.Drain():
-	case <-time.After(5 * time.Second):
+	case <-time.After(patience):
 		t.Fatal("not drained")
 	}
 }
