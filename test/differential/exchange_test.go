@@ -16,7 +16,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
 )
 
 // exchange is one case: what a client sends, what a server answers, under which settings.
@@ -41,23 +43,30 @@ const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\nhello"
 
 // origin is the server of one case: it speaks raw bytes.
 type origin struct {
-	l  net.Listener
-	x  *exchange
-	mu sync.Mutex
+	addr string
+	x    *exchange
+	mu   sync.Mutex
 	// got are the requests as they came, by order of their completion.
 	got []string
 }
 
 func newOrigin(t testing.TB, x *exchange) *origin {
+	if x.refuse { // a socket that does not listen refuses, and keeps the port from others
+		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if err == nil {
+			t.Cleanup(func() { unix.Close(fd) })
+			err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		return &origin{addr: sock.Local(fd).String(), x: x}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &origin{l: l, x: x}
-	if x.refuse {
-		l.Close()
-		return o
-	}
+	o := &origin{addr: l.Addr().String(), x: x}
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -511,10 +520,10 @@ func TestExchanges(t *testing.T) {
 				b.WriteString(haste)
 			}
 			for line := range strings.Lines(x.settings) {
-				fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(strings.TrimSpace(line), "ORIGIN", origins[i].l.Addr().String()))
+				fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(strings.TrimSpace(line), "ORIGIN", origins[i].addr))
 			}
 			if !strings.Contains(x.settings, "server ") {
-				fmt.Fprintf(&b, "    server s %s\n", origins[i].l.Addr())
+				fmt.Fprintf(&b, "    server s %s\n", origins[i].addr)
 			}
 		}
 		return b.String()
