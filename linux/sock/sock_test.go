@@ -5,6 +5,7 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
+	"os"
 	"testing"
 	"time"
 
@@ -425,6 +426,7 @@ func TestProbeFindsTheOwner(t *testing.T) {
 				t.Fatalf("nobody owns the address, yet %v %x %v %v", ip, mac, ok, err)
 			}
 			b.Address("eth0", vip)
+			hears(t, b, ip)
 			// Traffic for others does not wake the listener.
 			if err := an.Probe(own(ip)); err != nil {
 				t.Fatal(err)
@@ -509,6 +511,26 @@ func BenchmarkSend(b *testing.B) {
 	src, payload := netip.MustParseAddr("10.9.0.1"), make([]byte, 20)
 	for b.Loop() {
 		v.Send(payload, src, group4, 255)
+	}
+}
+
+// hears waits until a machine listens for questions about its new address: the kernel joins their group on a worker of its own.
+func hears(t testing.TB, ns *netns.NS, ip netip.Addr) {
+	t.Helper()
+	if ip.Is4() {
+		return
+	}
+	b := ip.As16()
+	group := "ff0200000000000000000001ff" + hex.EncodeToString(b[13:])
+	for limit := time.Now().Add(patience); ; time.Sleep(time.Millisecond) {
+		var text []byte
+		ns.Do(func() { text, _ = os.ReadFile("/proc/thread-self/net/igmp6") })
+		if bytes.Contains(text, []byte(group)) {
+			return
+		}
+		if time.Now().After(limit) {
+			t.Fatalf("nobody has joined %s:\n%s", group, text)
+		}
 	}
 }
 
