@@ -88,10 +88,10 @@ func TestStreamsDoNotAllocate(t *testing.T) {
 			}
 		}
 	}
-	ask(500) // warm
-	const requests = 5000
+	ask(500)                          // warm
+	const requests, most = 5000, 0.01 // the test itself and the runtime's own work
 	per := math.Inf(1)
-	for range 3 { // what else the process does meanwhile costs memory too: the least counts
+	for i := 0; i < 3 && per > most; i++ { // what else the process does meanwhile costs memory too: the least counts
 		var before, after runtime.MemStats
 		runtime.GC()
 		runtime.ReadMemStats(&before)
@@ -100,7 +100,7 @@ func TestStreamsDoNotAllocate(t *testing.T) {
 		per = min(per, float64(after.Mallocs-before.Mallocs)/requests)
 	}
 	t.Logf("%.4f allocations for each request", per)
-	if per > 0.01 { // the test itself and the runtime's own work
+	if per > most {
 		t.Errorf("a request allocates %.3f times", per)
 	}
 }
