@@ -37,12 +37,13 @@ system: ## everything against real kernels and peers, one package at a time
 	$(GO) test -timeout 30m -p 1 -parallel 8 -count 1 ./...
 
 test-ipvs: peers ## what drives the kernel's IPVS, in an emulated machine with Debian's kernel
-	$(GO) test -timeout 10m -count 1 -v ./test/ipvs
+	$(GO) test -timeout 30m -count 1 -v ./test/ipvs
 
 ## Measurements: each prints its ratios against the reference in one run
 
-bench-failover: peers ## takeover times, ours and keepalived's pairs in turns
+bench-failover: peers ## takeover times, ours and keepalived's pairs in turns; and how long a killed worker is missed
 	$(GO) test -run '^$$' -bench Takeover -benchtime 1x -timeout 30m ./test/failover
+	$(GO) test -run '^$$' -bench WorkerKilled -benchtime 1x -timeout 5m ./test/proxy
 
 bench-gate: ## what the lease gate costs a packet
 	$(GO) test -run '^$$' -bench . ./linux/gate
