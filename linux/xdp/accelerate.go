@@ -201,16 +201,16 @@ func (p *Plane) prove(l netlink.Link, target netip.Addr) error {
 	*probe = probeRecord{ifindex: uint32(l.Attrs().Index), target: addressOf(target)}
 	atomic.StoreUint32(&probe.asked, 1)
 	defer atomic.StoreUint32(&probe.asked, 0)
-	for until := time.Now().Add(patience); time.Now().Before(until); {
+	for range 5 { // tries, not time alone: the machine may be busy with others
 		_, err := p.programs[programProgPlaneAsk].Run(&ebpf.RunOptions{Data: question, Repeat: 1, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
 		if err != nil {
 			return fmt.Errorf("sending a self-test packet: %w (it needs Linux 5.18 or later)", err)
 		}
 		for range 10 {
+			time.Sleep(patience / 50)
 			if atomic.LoadUint32(&probe.seen) != 0 {
 				return nil
 			}
-			time.Sleep(patience / 50)
 		}
 	}
 	return fmt.Errorf("%s did not answer a self-test packet within %v", target, patience)
