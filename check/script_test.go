@@ -8,6 +8,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/evenkeel/evenkeel/test/ports"
 )
 
 // A play is what a server does with each connection: strings are sent, read waits for
@@ -27,7 +29,7 @@ const (
 func serve(t *testing.T, p play) (addr string, sent func() string) {
 	t.Helper()
 	if p == nil {
-		return closed(t, syscall.SOCK_STREAM), func() string { return "" }
+		return ports.Closed(t, syscall.SOCK_STREAM).String(), func() string { return "" }
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {

@@ -27,6 +27,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/test/ports"
 	"golang.org/x/net/dns/dnsmessage"
 )
 
@@ -545,7 +546,7 @@ func TestVerifyUDP(t *testing.T) {
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		expectVerdict(t, judge(t, closed(t, syscall.SOCK_DGRAM), base), false, "UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
+		expectVerdict(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false, "UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
 	})
 	t.Run("random payload", func(t *testing.T) {
 		addr, got := serveUDP(t, echo)
@@ -615,7 +616,7 @@ func TestVerifyDNS(t *testing.T) {
 	c.Timeout = impatience
 	mute, _ := serveUDP(t, func([]byte) [][]byte { return nil })
 	expectVerdict(t, judge(t, mute, c), false, "no answer in time")
-	expectVerdict(t, judge(t, closed(t, syscall.SOCK_DGRAM), base), false, "connection refused")
+	expectVerdict(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false, "connection refused")
 }
 
 func TestVerifyPing(t *testing.T) {

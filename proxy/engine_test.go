@@ -17,6 +17,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/syslog"
+	"github.com/evenkeel/evenkeel/test/ports"
 	"golang.org/x/sys/unix"
 )
 
@@ -203,16 +204,7 @@ func TestByteByByte(t *testing.T) {
 }
 
 func TestDeadServerIsRetriedElsewhere(t *testing.T) {
-	// A socket that does not listen refuses, and keeps the port from others.
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err == nil {
-		defer unix.Close(fd)
-		err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
-	}
-	if err != nil {
-		t.Fatal(err)
-	}
-	dead := sock.Local(fd).String()
+	dead := ports.Closed(t, unix.SOCK_STREAM).String()
 	s := start(t, config.HTTP, func(p *config.Proxy) { p.Redispatch = 1 }, dead, web(t, "two"))
 	for range 4 {
 		if resp, _ := s.get("/"); resp.StatusCode != 200 {

@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/test/ports"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
 )
@@ -51,16 +51,8 @@ type origin struct {
 }
 
 func newOrigin(t testing.TB, x *exchange) *origin {
-	if x.refuse { // a socket that does not listen refuses, and keeps the port from others
-		fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-		if err == nil {
-			t.Cleanup(func() { unix.Close(fd) })
-			err = unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}})
-		}
-		if err != nil {
-			t.Fatal(err)
-		}
-		return &origin{addr: sock.Local(fd).String(), x: x}
+	if x.refuse {
+		return &origin{addr: ports.Closed(t, unix.SOCK_STREAM).String(), x: x}
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
