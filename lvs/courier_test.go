@@ -75,6 +75,16 @@ func aFlow(n int, virtual string) xdp.Flow {
 		Virtual: netip.MustParseAddrPort(virtual), Destination: netip.MustParseAddrPort("10.9.0.9:80")}
 }
 
+// someFlows is a plane that has n flows.
+func someFlows(n int) *flowsOf {
+	p := newFlows()
+	for i := range n {
+		f := aFlow(i, "10.9.0.100:80")
+		p.flows[f.Client.String()] = f
+	}
+	return p
+}
+
 func await(t *testing.T, what string, f func() bool) {
 	t.Helper()
 	for range 3000 { // half a minute
@@ -86,22 +96,34 @@ func await(t *testing.T, what string, f func() bool) {
 	t.Fatal("waited in vain: " + what)
 }
 
-// TestAskedAgain: who asks for everything right after another has been answered is answered, too.
-func TestAskedAgain(t *testing.T) {
-	a, b := netns.New(t, "a"), netns.New(t, "b")
+// neighbours are two hosts on one link.
+func neighbours(t *testing.T) (a, b *netns.NS) {
+	t.Helper()
+	a, b = netns.New(t, "a"), netns.New(t, "b")
 	netns.Bridge(t, a, b)
 	a.Address("eth0", "10.9.0.1/24")
 	b.Address("eth0", "10.9.0.2/24")
-	line := Line{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849}
-	known := newFlows()
-	f := aFlow(1, "10.9.0.100:80")
-	known.flows[f.Client.String()] = f
-	one := startCourier(known, []Line{line}, func(Level, string) {}, a.Do)
+	return a, b
+}
+
+// multicast is the line that directors have by default.
+var multicast = Line{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849}
+
+// open waits until a courier's first line is open.
+func open(t *testing.T, c *Courier) {
+	t.Helper()
+	await(t, "the first line", func() bool { c.lines[0].mu.Lock(); defer c.lines[0].mu.Unlock(); return c.lines[0].conn != nil })
+}
+
+// TestAskedAgain: who asks for everything right after another has been answered is answered, too.
+func TestAskedAgain(t *testing.T) {
+	a, b := neighbours(t)
+	one := startCourier(someFlows(1), []Line{multicast}, func(Level, string) {}, a.Do)
 	defer one.Close()
-	await(t, "the first line", func() bool { one.lines[0].mu.Lock(); defer one.lines[0].mu.Unlock(); return one.lines[0].conn != nil })
+	open(t, one)
 	for range 2 {
 		plane := newFlows()
-		two := startCourier(plane, []Line{line}, func(Level, string) {}, b.Do)
+		two := startCourier(plane, []Line{multicast}, func(Level, string) {}, b.Do)
 		await(t, "the flow", func() bool { return plane.count() == 1 })
 		two.Close()
 	}
@@ -109,19 +131,12 @@ func TestAskedAgain(t *testing.T) {
 
 // TestAsksUntilAnswered: a director that finds nobody asks again.
 func TestAsksUntilAnswered(t *testing.T) {
-	a, b := netns.New(t, "a"), netns.New(t, "b")
-	netns.Bridge(t, a, b)
-	a.Address("eth0", "10.9.0.1/24")
-	b.Address("eth0", "10.9.0.2/24")
-	line := Line{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849}
+	a, b := neighbours(t)
 	plane := newFlows()
-	two := startCourier(plane, []Line{line}, func(Level, string) {}, b.Do)
+	two := startCourier(plane, []Line{multicast}, func(Level, string) {}, b.Do)
 	defer two.Close()
 	await(t, "the first request", func() bool { return two.Stats().Sent > 0 })
-	known := newFlows()
-	f := aFlow(1, "10.9.0.100:80")
-	known.flows[f.Client.String()] = f
-	one := startCourier(known, []Line{line}, func(Level, string) {}, a.Do)
+	one := startCourier(someFlows(1), []Line{multicast}, func(Level, string) {}, a.Do)
 	defer one.Close()
 	await(t, "the flow", func() bool { return plane.count() == 1 })
 }
@@ -144,10 +159,7 @@ func TestCourier(t *testing.T) {
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			a, b := netns.New(t, "a"), netns.New(t, "b")
-			netns.Bridge(t, a, b)
-			a.Address("eth0", "10.9.0.1/24")
-			b.Address("eth0", "10.9.0.2/24")
+			a, b := neighbours(t)
 			await(t, "link-local addresses", func() bool {
 				for _, ns := range []*netns.NS{a, b} {
 					if out := ns.Run("ip", "-6", "addr", "show", "dev", "eth0"); !strings.Contains(out, "fe80::") || strings.Contains(out, "tentative") {
@@ -159,14 +171,10 @@ func TestCourier(t *testing.T) {
 			var mu sync.Mutex
 			var logged []string
 			log := func(_ Level, s string) { mu.Lock(); logged = append(logged, s); mu.Unlock() }
-			first, second := newFlows(), newFlows()
-			for n := range 500 {
-				f := aFlow(n, "10.9.0.100:80")
-				first.flows[f.Client.String()] = f
-			}
+			first, second := someFlows(500), newFlows()
 			one := startCourier(first, []Line{tt.line("10.9.0.2")}, log, a.Do)
 			defer one.Close()
-			await(t, "the first line", func() bool { one.lines[0].mu.Lock(); defer one.lines[0].mu.Unlock(); return one.lines[0].conn != nil })
+			open(t, one)
 			other := tt.line("10.9.0.1")
 			two := startCourier(second, []Line{other}, log, b.Do)
 			defer two.Close()

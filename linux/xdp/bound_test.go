@@ -80,11 +80,7 @@ func TestBindings(t *testing.T) {
 			done := make(chan error)
 			go func() { done <- p.Events(ctx, func(e *Event) { events <- *e }) }()
 			defer func() { cancel(); <-done }()
-			for limit := time.Now().Add(soon); atomic.LoadUint32(&p.settings.listening) == 0; time.Sleep(time.Millisecond) {
-				if time.Now().After(limit) {
-					t.Fatal("nobody listens")
-				}
-			}
+			listens(t, p)
 			learn(0, binding(clients[4], 1, 2*time.Minute)) // over
 			first := r.whoAnswers(c.protocol, clients[4])
 			second := r.whoAnswers(c.protocol, clients[5])

@@ -305,11 +305,7 @@ func TestFlows(t *testing.T) {
 	events := make(chan Event, 100)
 	done := make(chan error)
 	go func() { done <- p.Events(ctx, func(e *Event) { events <- *e }) }()
-	for limit := time.Now().Add(soon); atomic.LoadUint32(&p.settings.listening) == 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("nobody listens to events")
-		}
-	}
+	listens(t, p)
 	to := netip.AddrPortFrom(vip4, 8080)
 	c, err := r.dial("tcp", to)
 	if err != nil {
@@ -432,6 +428,16 @@ func TestFlows(t *testing.T) {
 	cancel()
 	if err := <-done; !errors.Is(err, context.Canceled) {
 		t.Fatal(err)
+	}
+}
+
+// listens waits until somebody listens to a plane's events.
+func listens(t *testing.T, p *Plane) {
+	t.Helper()
+	for limit := time.Now().Add(soon); atomic.LoadUint32(&p.settings.listening) == 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("nobody listens to events")
+		}
 	}
 }
 

@@ -46,21 +46,22 @@ func TestPersistenceSurvives(t *testing.T) {
 	if got["web1"] != clients/2 || got["web2"] != clients/2 {
 		t.Fatalf("%d clients were spread as %v", clients, got)
 	}
+	stay := func(through string) {
+		t.Helper()
+		serves()
+		if after := servers(); after != before {
+			t.Errorf("clients were with %v, and through %s with %v", before, through, after)
+		}
+	}
 	const all = clients + 1 // the one that waited
 	bound(s.d2, all)
 	s.d1.kill()
 	s.d2.master()
-	serves()
-	if after := servers(); after != before {
-		t.Errorf("clients were with %v, and through the other director with %v", before, after)
-	}
+	stay("the other director")
 	s.d1.must("purge", "--plane")
 	s.d1.start(s.election(150) + s.service(port, words, ""))
 	bound(s.d1, all)
 	s.d1.master()
 	s.d2.kill()
-	serves()
-	if after := servers(); after != before {
-		t.Errorf("clients were with %v, and through the first director, which had to ask, with %v", before, after)
-	}
+	stay("the first director, which had to ask,")
 }
