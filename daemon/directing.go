@@ -325,10 +325,10 @@ func (d *directing) running() bool {
 }
 
 // roles tells the engine what the instance that its synchronisation daemon follows has become, and has flows told between
-// the directors when one steps back, comes back or takes over.
+// the directors when one steps back, comes back or takes over. It wants virtual servers to be running.
 func (d *directing) roles(s failover.Status) {
 	d.mu.Lock()
-	engine, courier, sync := d.engine, d.courier, d.sync
+	engine, courier, follows := d.engine, d.courier, d.sync
 	var back, over bool
 	if courier != nil {
 		back, over = d.moved(s)
@@ -341,7 +341,7 @@ func (d *directing) roles(s failover.Status) {
 		courier.Ask()
 	}
 	for _, i := range s.Instances {
-		if engine != nil && i.Name == sync {
+		if i.Name == follows {
 			engine.SetRole(i.Name, i.State == "MASTER")
 		}
 	}
