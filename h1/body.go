@@ -1,5 +1,7 @@
 package h1
 
+import "strconv"
+
 // Transfer is how a body is passed on.
 type Transfer uint8
 
@@ -7,6 +9,8 @@ type Transfer uint8
 const (
 	AsIs    Transfer = iota // framed as it came; chunk extensions are left out
 	Unchunk                 // payload only: the receiver does not know chunks
+	Chunk                   // a body with a length, in chunks: its length is not told any more
+	Drop                    // nothing: the receiver's message has no body
 )
 
 // Framing is what ends a body.
@@ -88,6 +92,9 @@ func (b *Body) Next(data, scratch []byte, as Transfer) (out []byte, n int, err e
 		if int64(n) > b.remaining {
 			n = int(b.remaining)
 		}
+		if as == Chunk {
+			return b.inChunks(data[:n], scratch)
+		}
 		b.remaining -= int64(n)
 	case UntilClose, Tunnel:
 		n = len(data)
@@ -96,7 +103,32 @@ func (b *Body) Next(data, scratch []byte, as Transfer) (out []byte, n int, err e
 	}
 	b.payload += int64(n)
 	b.consumed += int64(n)
+	if as == Drop {
+		return nil, n, nil
+	}
 	return data[:n:n], n, nil
+}
+
+// LastChunk ends a chunked body without trailers (RFC 9112 §7.1).
+const LastChunk = "0\r\n\r\n"
+
+// chunkRoom is how many bytes surround a chunk that inChunks makes: size, two line ends, the last chunk.
+const chunkRoom = 16 + 2 + 2 + len(LastChunk)
+
+// inChunks makes one chunk of data, as much of it as scratch holds, and ends the body with it where it is the last.
+func (b *Body) inChunks(data, scratch []byte) ([]byte, int, error) {
+	n := min(len(data), cap(scratch)-chunkRoom)
+	if n <= 0 {
+		return nil, 0, nil
+	}
+	out := append(strconv.AppendInt(scratch[:0], int64(n), 16), "\r\n"...)
+	out = append(append(out, data[:n]...), "\r\n"...)
+	if b.remaining -= int64(n); b.remaining == 0 {
+		out = append(out, LastChunk...)
+	}
+	b.payload += int64(n)
+	b.consumed += int64(n)
+	return out, n, nil
 }
 
 // Done says whether the message is complete.

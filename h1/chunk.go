@@ -86,7 +86,7 @@ func (b *Body) chunks(data, scratch []byte, as Transfer) ([]byte, int, error) {
 			if int64(n) > b.remaining {
 				n = int(b.remaining)
 			}
-			if !o.keep(i, i+n) {
+			if as != Drop && !o.keep(i, i+n) {
 				break
 			}
 			b.payload += int64(n)

@@ -4,7 +4,9 @@ import "strconv"
 
 // Edits change what accessors and AppendTo give from then on. They do not change the
 // facts of the message as its sender framed it: ContentLength, Chunked, KeepAlive,
-// Expect100 and Upgrade.
+// Expect100 and Upgrade. FrameRequest and FrameResponse bring both together again.
+// Values, targets, methods and reasons are judged as they enter (enter.go); names come
+// from a configuration, which has judged them.
 
 func (h *Head) keep(b []byte) span {
 	off := len(h.arena)
@@ -20,14 +22,16 @@ func (h *Head) keepString(s string) span {
 
 // Add appends a field after the others. name and value are copied.
 func (h *Head) Add(name string, value []byte) {
+	h.touched |= touchedBy(name)
 	n := h.keepString(name)
-	h.fields = append(h.fields, field{n, h.keep(value)})
+	h.fields = append(h.fields, field{n, enter(h, value, inValue)})
 }
 
 // AddString is Add for a value that is a string.
 func (h *Head) AddString(name, value string) {
+	h.touched |= touchedBy(name)
 	n := h.keepString(name)
-	h.fields = append(h.fields, field{n, h.keepString(value)})
+	h.fields = append(h.fields, field{n, enter(h, value, inValue)})
 }
 
 // Set removes every field of that name and adds one, at the end (http-request set-header).
@@ -46,6 +50,9 @@ func (h *Head) Del(name string) int {
 	}
 	n := len(h.fields) - len(kept)
 	h.fields = kept
+	if n > 0 {
+		h.touched |= touchedBy(name)
+	}
 	return n
 }
 
@@ -55,6 +62,8 @@ func (h *Head) DelMatching(match func(name []byte) bool) int {
 	for _, f := range h.fields {
 		if !match(h.bytes(f.name)) {
 			kept = append(kept, f)
+		} else {
+			h.touched |= touchedBy(h.bytes(f.name))
 		}
 	}
 	n := len(h.fields) - len(kept)
@@ -63,24 +72,35 @@ func (h *Head) DelMatching(match func(name []byte) bool) int {
 }
 
 // DelAt removes the i-th field; those after it move up.
-func (h *Head) DelAt(i int) { h.fields = append(h.fields[:i], h.fields[i+1:]...) }
+func (h *Head) DelAt(i int) {
+	h.touched |= touchedBy(h.bytes(h.fields[i].name))
+	h.fields = append(h.fields[:i], h.fields[i+1:]...)
+}
 
 // Replace gives the i-th field another value, which is copied.
-func (h *Head) Replace(i int, value []byte) { h.fields[i].value = h.keep(value) }
+func (h *Head) Replace(i int, value []byte) {
+	h.touched |= touchedBy(h.bytes(h.fields[i].name))
+	h.fields[i].value = enter(h, value, inValue)
+}
 
 // SetURI replaces the request target.
-func (h *Head) SetURI(uri []byte) { h.uri = h.keep(uri) }
+func (h *Head) SetURI(uri []byte) {
+	h.touched |= touchedTarget
+	h.uri = enter(h, uri, inTarget)
+}
 
 // SetMethod replaces a request's method, and MethodID with it.
 func (h *Head) SetMethod(method []byte) {
-	h.method = h.keep(method)
-	h.methodID = methodOf(method)
+	h.touched |= touchedMethod
+	h.method = enter(h, method, inMethod)
+	h.methodID = methodOf(h.bytes(h.method))
 }
 
 // SetStatus replaces a response's status, 100-999, and its reason phrase.
 func (h *Head) SetStatus(code int, reason string) {
+	h.touched |= touchedStatus
 	h.status = code
-	h.reason = h.keepString(reason)
+	h.reason = enter(h, reason, inValue)
 }
 
 // AppendTo appends the head as edited: start line, fields in order, empty line, every

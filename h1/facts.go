@@ -194,6 +194,7 @@ func (h *Head) judgeHost() (reason string) {
 // judgeResponse also removes lengths where there is no body (RFC 9110 §8.6, RFC 9112
 // §6.1), as HAProxy does.
 func (h *Head) judgeResponse() (reason string) {
+	h.announced = h.contentLength > 0 || h.chunked
 	if h.status < 200 || h.status == 204 {
 		if h.contentLength >= 0 {
 			h.Del("content-length")

@@ -39,6 +39,8 @@ type Head struct {
 	minor    uint8
 	status   int
 
+	asked   MethodID // as received, whatever rules made of it
+	touched touched
 	facts
 }
 
@@ -51,6 +53,7 @@ type facts struct {
 	upgradeToken, upgradeField  bool
 	webSocket, webSocketKey     bool
 	expect100                   bool
+	announced                   bool // a response says that it has a body, whatever its status means
 }
 
 // Reset makes h ready for a new message. maxFields is how many header fields it may have
@@ -144,6 +147,10 @@ func (h *Head) ContentLength() int64 { return h.contentLength }
 
 // Chunked says whether the body comes in chunks (Transfer-Encoding: chunked).
 func (h *Head) Chunked() bool { return h.chunked }
+
+// AnnouncesBody says whether a response told the length or the coding of a body, also where by its status or its request's
+// method it must not have one.
+func (h *Head) AnnouncesBody() bool { return h.announced }
 
 // KeepAlive says whether the sender wants to keep the connection for another message.
 func (h *Head) KeepAlive() bool {

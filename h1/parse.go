@@ -445,5 +445,6 @@ func (h *Head) endHead(i int, e lineEnd) int {
 	if reason != "" {
 		return h.failStatus(i, status, reason)
 	}
+	h.asked, h.touched = h.methodID, 0 // what judging took out is no edit
 	return i + 1
 }
