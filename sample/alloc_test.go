@@ -34,7 +34,7 @@ func TestNoAllocations(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", text, err)
 		}
-		if n := testing.AllocsPerRun(200, func() { buf = f.Append(buf[:0], c); c.Reset() }); n != 0 {
+		if n := testing.AllocsPerRun(200, func() { buf = f.Append(buf[:0], c); c.scratch = c.scratch[:0] }); n != 0 {
 			t.Errorf("format %s allocates %v times", text, n)
 		}
 	}
@@ -57,7 +57,7 @@ func TestResetDropsLargeScratch(t *testing.T) {
 	if v := e.Eval(c); len(v.Bytes) < maxScratch {
 		t.Fatal(len(v.Bytes))
 	}
-	c.Reset()
+	c.Reset(Request)
 	if cap(c.scratch) > maxScratch {
 		t.Error(cap(c.scratch))
 	}

@@ -154,12 +154,12 @@ func toBin(c *Context, v Value) Value {
 // textOf writes numbers and addresses out.
 func textOf(c *Context, v Value, as Kind) Value {
 	at := len(c.scratch)
-	c.scratch = appendValue(c.scratch, v)
+	c.scratch = v.AppendTo(c.scratch)
 	return Value{Kind: as, Bytes: c.since(at)}
 }
 
-// appendValue writes a value the way it is put into headers and logs.
-func appendValue(dst []byte, v Value) []byte {
+// AppendTo writes a value the way it is put into headers and logs.
+func (v Value) AppendTo(dst []byte) []byte {
 	switch v.Kind {
 	case Bool, Int:
 		return strconv.AppendInt(dst, v.Int, 10)

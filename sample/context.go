@@ -56,10 +56,21 @@ type ServerFacts struct {
 	Weight      int
 }
 
-// Context is what expressions are evaluated on. The engine owns and fills one for each
-// stream, reuses it, and must set every field it has a value for; those of a later place
-// keep their zero value. Methods of compiled expressions take it by pointer and keep
-// intermediate strings in its scratch space: a result is valid until the next Reset.
+// Facts are what a stream knows of itself. They are asked for while an expression or a
+// format is evaluated, and only by those that want them, so that nothing of one stream is
+// left for the next.
+type Facts interface {
+	// Record fills r, which is empty but for the memory of its lists. UniqueID is not its business.
+	Record(r *Record)
+	// UniqueID is the stream's unique ID, made when it is first asked for; x is the context of who asks. Nil: the
+	// stream has none.
+	UniqueID(x *Context) []byte
+}
+
+// Context is what expressions are evaluated on. An engine keeps one for each thread and
+// begins anew with Reset for each evaluation, then sets what is known at that place.
+// Methods of compiled expressions take it by pointer and keep intermediate strings in its
+// scratch space: a result is valid until the next Reset.
 type Context struct {
 	Place    Place
 	Source   netip.AddrPort // the client
@@ -68,16 +79,19 @@ type Context struct {
 	Response Message
 	Content  []byte // Content: bytes received so far
 	Complete bool   // Content: no more bytes will come, or the inspection delay is over
-	Now      time.Time
-	Env      Environment
-	// Record is what log aliases print; never nil.
-	Record *Record
-	// Random is any odd state for rand and uuid; advanced by each use.
-	Random uint64
 	// RequestNumber counts the requests of the client's connection from 1 (http_first_req).
 	RequestNumber int
 	// AwaitsHead: Content of an HTTP proxy, where a request's head may still come.
 	AwaitsHead bool
+	Now        time.Time
+	// Facts answers for the stream; nil: there is none, and its values are empty.
+	Facts Facts
+
+	// What follows belongs to the process and outlives Reset.
+
+	Env Environment
+	// Random is any odd state for rand and uuid; advanced by each use.
+	Random uint64
 	// Getenv gives the environment for env(); nil: empty.
 	Getenv func(name string) (string, bool)
 	// IsLocal reports whether an address is this machine's (src_is_local); nil: loopback addresses are.
@@ -87,10 +101,16 @@ type Context struct {
 	cursor  cursor
 	pending bool // a fetch's value could change with more bytes
 	clock   clock
+	record  Record
+	filled  bool // record holds this stream's values
 }
 
-// Reset forgets the intermediate strings of earlier evaluations, not the facts.
-func (c *Context) Reset() {
+// Reset forgets everything about the stream before and makes the context one for place.
+func (c *Context) Reset(place Place) {
+	c.Place, c.Source, c.Dest = place, netip.AddrPort{}, netip.AddrPort{}
+	c.Request, c.Response, c.Content, c.Complete = nil, nil, nil, false
+	c.RequestNumber, c.AwaitsHead, c.Now, c.Facts = 0, false, time.Time{}, nil
+	c.cursor, c.pending, c.filled = cursor{}, false, false
 	if cap(c.scratch) > maxScratch {
 		c.scratch = nil // one odd request does not hold memory for ever
 		return
@@ -98,10 +118,33 @@ func (c *Context) Reset() {
 	c.scratch = c.scratch[:0]
 }
 
+// facts are the stream's values, computed when first asked for after a Reset.
+func (c *Context) facts() *Record {
+	if !c.filled {
+		c.fill()
+	}
+	return &c.record
+}
+
+func (c *Context) fill() {
+	c.filled = true
+	c.record = Record{RequestCaptures: c.record.RequestCaptures[:0], ResponseCaptures: c.record.ResponseCaptures[:0]}
+	if c.Facts != nil {
+		c.Facts.Record(&c.record)
+	}
+}
+
+func (c *Context) uniqueID() []byte {
+	if c.Facts == nil {
+		return nil
+	}
+	return c.Facts.UniqueID(c)
+}
+
 // maxScratch is how much scratch space a context keeps between streams.
 const maxScratch = 64 << 10
 
-// Record holds what the aliases of a log format print (%ci, %Tr, …). Durations are -1
+// Record holds what the aliases of a log format print (%ci, %Tr, …), but for the unique ID. Durations are -1
 // when the stream did not get that far. Strings point into memory of the engine.
 type Record struct {
 	Frontend, FrontendTransport string         // %f; %ft is Frontend plus "~" for TLS
@@ -137,7 +180,6 @@ type Record struct {
 	Bad                  bool
 	RequestCaptures      [][]byte // %hr {a|b}; nil entry: not there
 	ResponseCaptures     [][]byte // %hs
-	UniqueID             []byte   // %ID
 	Counter              uint32   // %rt
 	LogCounter           uint32   // %lc: lines of this frontend
 	BindID               int      // %cp and %fp of a UNIX socket

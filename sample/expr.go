@@ -201,7 +201,7 @@ func (e *Expr) Append(dst []byte, c *Context) []byte {
 	if v.Kind == Bin {
 		v.Bytes = untilNUL(v.Bytes)
 	}
-	dst = appendValue(dst, v)
+	dst = v.AppendTo(dst)
 	c.scratch = c.scratch[:mark]
 	return dst
 }

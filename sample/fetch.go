@@ -26,7 +26,7 @@ var fetchMakers = map[string]maker{
 	"uuid":         makeUUID,
 	"date":         makeDate,
 	"date_us":      plain(func(c *Context) Value { return number(int64(c.Now.Nanosecond() / 1000)) }),
-	"hostname":     plain(func(c *Context) Value { return c.name(c.Record.Host) }),
+	"hostname":     plain(func(c *Context) Value { return c.name(c.facts().Host) }),
 	"nbproc":       constant(Value{Kind: Int, Int: 1}),
 	"proc":         constant(Value{Kind: Int, Int: 1}),
 
@@ -45,10 +45,10 @@ var fetchMakers = map[string]maker{
 	"fc_http_major":   plain(httpMajor),
 	"fc_err":          constant(number(0)),
 	"fc_err_str":      constant(Value{Kind: Str, Bytes: []byte("Success")}),
-	"bc_src":          plain(func(c *Context) Value { return address(c.Record.BackendSource) }),
-	"bc_src_port":     plain(func(c *Context) Value { return port(c.Record.BackendSource) }),
-	"bc_dst":          plain(func(c *Context) Value { return address(c.Record.BackendDest) }),
-	"bc_dst_port":     plain(func(c *Context) Value { return port(c.Record.BackendDest) }),
+	"bc_src":          plain(func(c *Context) Value { return address(c.facts().BackendSource) }),
+	"bc_src_port":     plain(func(c *Context) Value { return port(c.facts().BackendSource) }),
+	"bc_dst":          plain(func(c *Context) Value { return address(c.facts().BackendDest) }),
+	"bc_dst_port":     plain(func(c *Context) Value { return port(c.facts().BackendDest) }),
 
 	// There is no TLS yet, so these are what they are on a clear connection.
 	"ssl_fc":               constant(Value{Kind: Bool}),
@@ -107,16 +107,16 @@ var fetchMakers = map[string]maker{
 	"urlp":                 makeURLParam,
 	"urlp_val":             makeURLParamValue,
 	"unique-id":            plain(uniqueID),
-	"capture.req.method":   plain(func(c *Context) Value { return captured(c.Record.Method) }),
+	"capture.req.method":   plain(func(c *Context) Value { return captured(c.facts().Method) }),
 	"capture.req.uri":      plain(func(c *Context) Value { return capturedURI(c) }),
-	"capture.req.ver":      plain(func(c *Context) Value { return capturedVersion(c.Record.Version) }),
+	"capture.req.ver":      plain(func(c *Context) Value { return capturedVersion(c.facts().Version) }),
 	"capture.res.ver":      plain(responseVersionCapture),
 	"capture.req.hdr":      makeCapture(func(r *Record) [][]byte { return r.RequestCaptures }),
 	"capture.res.hdr":      makeCapture(func(r *Record) [][]byte { return r.ResponseCaptures }),
-	"be_name":              plain(func(c *Context) Value { return c.name(c.Record.Backend) }),
-	"fe_name":              plain(func(c *Context) Value { return c.name(c.Record.Frontend) }),
+	"be_name":              plain(func(c *Context) Value { return c.name(c.facts().Backend) }),
+	"fe_name":              plain(func(c *Context) Value { return c.name(c.facts().Frontend) }),
 	"srv_name":             plain(serverName),
-	"so_name":              plain(func(c *Context) Value { return c.name(c.Record.Bind) }),
+	"so_name":              plain(func(c *Context) Value { return c.name(c.facts().Bind) }),
 	"req.len":              bytesOf(contentLength),
 	"req_len":              bytesOf(contentLength),
 	"req.payload":          makePayload,
@@ -379,10 +379,10 @@ func captured(b []byte) Value {
 	return Value{Kind: Str, Bytes: b}
 }
 
-func uniqueID(c *Context) Value { return captured(c.Record.UniqueID) }
+func uniqueID(c *Context) Value { return captured(c.uniqueID()) }
 
 func serverName(c *Context) Value {
-	if s := c.Record.Server; s != "" && s[0] != '<' {
+	if s := c.facts().Server; s != "" && s[0] != '<' {
 		return c.text(s)
 	}
 	return Value{}
@@ -390,10 +390,10 @@ func serverName(c *Context) Value {
 
 // capturedURI gives the target of the request line that was kept for the log, from its path on.
 func capturedURI(c *Context) Value {
-	if len(c.Record.URI) == 0 {
+	if len(c.facts().URI) == 0 {
 		return Value{}
 	}
-	return Value{Kind: Str, Bytes: pathqOf(c.Record.URI)}
+	return Value{Kind: Str, Bytes: pathqOf(c.facts().URI)}
 }
 
 func capturedVersion(v []byte) Value {
@@ -426,7 +426,7 @@ func makeCapture(of func(*Record) [][]byte) maker {
 			return source{}, &Error{Message: "the number of a capture counts from 0"}
 		}
 		return source{get: func(c *Context) Value {
-			if all := of(c.Record); n < int64(len(all)) && all[n] != nil {
+			if all := of(c.facts()); n < int64(len(all)) && all[n] != nil {
 				return Value{Kind: Str, Bytes: all[n]}
 			}
 			return Value{}

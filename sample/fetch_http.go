@@ -211,8 +211,8 @@ func status(c *Context) Value {
 	switch {
 	case c.Response != nil:
 		return number(int64(c.Response.Status()))
-	case c.Place&Log != 0 && c.Record.Status > 0:
-		return number(int64(c.Record.Status))
+	case c.Place&Log != 0 && c.facts().Status > 0:
+		return number(int64(c.facts().Status))
 	}
 	return Value{}
 }

@@ -28,10 +28,10 @@ func references(k known, c call) []Reference {
 
 // ownProxy is the proxy meant where no name is given.
 func (c *Context) ownProxy() string {
-	if c.Record.Backend != "" {
-		return c.Record.Backend
+	if c.facts().Backend != "" {
+		return c.facts().Backend
 	}
-	return c.Record.Frontend
+	return c.facts().Frontend
 }
 
 func backendFact(of func(BackendFacts) int) maker {
@@ -71,7 +71,7 @@ func frontendFact(of func(connections, rate int) int) maker {
 			}
 			name := name
 			if name == "" {
-				name = c.Record.Frontend
+				name = c.facts().Frontend
 			}
 			connections, rate, ok := c.Env.Frontend(name)
 			if !ok {

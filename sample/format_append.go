@@ -11,14 +11,13 @@ import (
 type writer struct {
 	dst   []byte
 	c     *Context
-	r     *Record
 	line  bool
 	blank bool // the last byte is a blank that merges with the next
 }
 
 // Append writes the format's value for c to dst.
 func (f *Format) Append(dst []byte, c *Context) []byte {
-	w := writer{dst: dst, c: c, r: c.Record, line: f.line, blank: f.line}
+	w := writer{dst: dst, c: c, line: f.line, blank: f.line}
 	for i := range f.ops {
 		o := &f.ops[i]
 		switch {
@@ -56,10 +55,12 @@ func (w *writer) literal(text []byte) {
 
 // write writes one alias or expression.
 func (w *writer) write(o *op) {
-	r := w.r
-	switch o.alias {
-	case expression:
+	if o.alias == expression {
 		w.expression(o)
+		return
+	}
+	r := w.c.facts()
+	switch o.alias {
 	case clientIP:
 		w.address(r.Client, o.flags)
 	case clientPort:
@@ -95,7 +96,7 @@ func (w *writer) write(o *op) {
 	case setCookie:
 		w.raw(r.SetCookie, o.flags)
 	case uniqueName:
-		w.raw(r.UniqueID, o.flags)
+		w.raw(w.c.uniqueID(), o.flags)
 	case tlsCipher, tlsVersion:
 		w.raw(nil, o.flags)
 	case requestHeaders:
@@ -180,7 +181,7 @@ func (w *writer) long(n int64) { w.dst = strconv.AppendInt(w.dst, n, 10) }
 
 // partial writes a number that is not final yet with option logasap.
 func (w *writer) partial(n int64) {
-	if w.r.Partial {
+	if w.c.facts().Partial {
 		w.dst = append(w.dst, '+')
 	}
 	w.int(n)
@@ -212,7 +213,7 @@ func (w *writer) nothing(f flags) {
 }
 
 func (w *writer) address(a netip.AddrPort, f flags) {
-	if !a.IsValid() && w.r.UnixBind != "" {
+	if !a.IsValid() && w.c.facts().UnixBind != "" {
 		w.string("unix", f)
 		return
 	}
@@ -220,8 +221,8 @@ func (w *writer) address(a netip.AddrPort, f flags) {
 }
 
 func (w *writer) port(a netip.AddrPort, f flags) {
-	if !a.IsValid() && w.r.UnixBind != "" {
-		w.int(int64(w.r.BindID))
+	if !a.IsValid() && w.c.facts().UnixBind != "" {
+		w.int(int64(w.c.facts().BindID))
 		return
 	}
 	w.peerPort(a, f)
@@ -284,11 +285,11 @@ func (w *writer) string(s string, f flags) {
 
 // transport writes the frontend's name, with "~" where it spoke TLS.
 func (w *writer) transport(f flags) {
-	if w.r.FrontendTransport != "" {
-		w.string(w.r.FrontendTransport, f)
+	if w.c.facts().FrontendTransport != "" {
+		w.string(w.c.facts().FrontendTransport, f)
 		return
 	}
-	w.string(w.r.Frontend, f)
+	w.string(w.c.facts().Frontend, f)
 }
 
 // escape writes a byte the way +E does.
@@ -403,7 +404,7 @@ func (w *writer) captureList(all [][]byte, f flags) {
 
 // requestPart writes the request line or a part of it.
 func (w *writer) requestPart(o *op) {
-	r := w.r
+	r := w.c.facts()
 	if o.flags&quoted != 0 {
 		w.dst = append(w.dst, '"')
 	}
@@ -474,7 +475,7 @@ func (w *writer) expression(o *op) {
 		if o.flags&quoted != 0 {
 			w.dst = append(w.dst, '"')
 		}
-		w.dst = appendValue(w.dst, v)
+		w.dst = v.AppendTo(w.dst)
 		if o.flags&quoted != 0 {
 			w.dst = append(w.dst, '"')
 		}
@@ -521,10 +522,10 @@ func (w *writer) second(t time.Time) {
 
 // time writes dates.
 func (w *writer) time(o *op) {
-	t := w.r.Accepted
+	t := w.c.facts().Accepted
 	switch o.alias {
 	case begun, begunUTC, begunLocal:
-		t = w.r.Begun
+		t = w.c.facts().Begun
 	}
 	switch o.alias {
 	case date, begun:

@@ -21,7 +21,7 @@ func logged() *Context {
 		SetCookie:       []byte("CC=zz123"),
 		RequestCaptures: [][]byte{[]byte("x"), nil}, ResponseCaptures: [][]byte{[]byte("abc d")},
 	}
-	return &Context{Place: Log, Record: r, Source: r.Client, Dest: r.Dest, Now: begun}
+	return &Context{Place: Log, Facts: standing{r}, Source: r.Client, Dest: r.Dest, Now: begun}
 }
 
 // bad turns a record into one of a request that was not understood.
@@ -109,7 +109,7 @@ func TestFormatLines(t *testing.T) {
 			}
 			c := logged()
 			if test.change != nil {
-				test.change(c.Record)
+				test.change(recordOf(c))
 			}
 			if got := string(f.Append(nil, c)); got != test.want {
 				t.Errorf("got  %q\nwant %q", got, test.want)
@@ -193,8 +193,8 @@ func TestFormatClock(t *testing.T) {
 	c := logged()
 	at := time.Date(2026, 12, 31, 23, 59, 57, 0, time.UTC)
 	for i := range 40 {
-		c.Record.Begun = at.Add(time.Duration(i) * 250 * time.Millisecond)
-		want := c.Record.Begun.Format("02/Jan/2006:15:04:05.000")
+		recordOf(c).Begun = at.Add(time.Duration(i) * 250 * time.Millisecond)
+		want := recordOf(c).Begun.Format("02/Jan/2006:15:04:05.000")
 		if got := string(f.Append(nil, c)); got != want {
 			t.Fatalf("got %s, want %s", got, want)
 		}
@@ -213,9 +213,9 @@ func BenchmarkFormatHTTPLog(b *testing.B) {
 		b.Fatal(err)
 	}
 	c := logged()
-	c.Record.Method, c.Record.URI = []byte("GET"), []byte("/static/images/logo.png?v=12")
-	c.Record.Client = netip.MustParseAddrPort("192.168.13.201:51234")
-	c.Record.RequestCaptures, c.Record.ResponseCaptures = nil, nil
+	recordOf(c).Method, recordOf(c).URI = []byte("GET"), []byte("/static/images/logo.png?v=12")
+	recordOf(c).Client = netip.MustParseAddrPort("192.168.13.201:51234")
+	recordOf(c).RequestCaptures, recordOf(c).ResponseCaptures = nil, nil
 	buf := make([]byte, 0, 1024)
 	b.ReportAllocs()
 	for b.Loop() {

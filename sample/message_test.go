@@ -69,6 +69,18 @@ func (site) Server(backend, server string) (ServerFacts, bool) {
 	return ServerFacts{Up: true, Connections: 9, Queue: 10, Weight: 11}, backend == "b" && server == "s"
 }
 
+// standing are facts that do not change by themselves.
+type standing struct{ r *Record }
+
+func (k standing) Record(r *Record)         { *r = *k.r }
+func (k standing) UniqueID(*Context) []byte { return nil }
+
+// recordOf gives what the test may change of a context's facts.
+func recordOf(c *Context) *Record {
+	c.filled = false
+	return c.Facts.(standing).r
+}
+
 // newContext is a request of a client at 127.0.0.1.
 func newContext(t testing.TB, request string) *Context {
 	t.Helper()
@@ -79,7 +91,7 @@ func newContext(t testing.TB, request string) *Context {
 		Now:    time.Unix(1795242742, 997_654_321).UTC(),
 		Env:    site{},
 		Getenv: os.LookupEnv,
-		Record: &Record{Frontend: "f", Host: "vm"},
+		Facts:  standing{&Record{Frontend: "f", Host: "vm"}},
 	}
 	if request != "" {
 		c.Request = readMessage(t, request)

@@ -182,7 +182,7 @@ func TestReferenceExpressions(t *testing.T) {
 			c := newContext(t, withoutConnection(get))
 			c.Source, c.Dest = client, netip.MustParseAddrPort(addrs[i])
 			c.RequestNumber = 1
-			c.Record.Method, c.Record.URI, c.Record.Version = c.Request.Method(), c.Request.URI(), c.Request.Version()
+			recordOf(c).Method, recordOf(c).URI, recordOf(c).Version = c.Request.Method(), c.Request.URI(), c.Request.Version()
 			c.Env = quiet{}
 			for n, text := range expressions[ch.from:ch.to] {
 				want := strings.TrimSuffix(strings.TrimPrefix(got[n], "<"), ">")
@@ -197,7 +197,7 @@ func TestReferenceExpressions(t *testing.T) {
 				if ours := show(e, c); ours != want {
 					t.Errorf("%s on %.40q: got %q, want %q", text, get, ours, want)
 				}
-				c.Reset()
+				c.scratch = c.scratch[:0]
 				compared++
 			}
 		}
