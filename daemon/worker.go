@@ -114,7 +114,7 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	w.logger = w.syslog.Logger()
 	maxConn := w.descriptors()
 	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: maxConn, Host: host, Listeners: w.listeners, Down: w.order.Down,
-		Syslog: w.syslog, Log: w.announce,
+		Syslog: w.syslog, Log: w.announce, Forget: forgetter(w.order.Drops),
 		Applet: func(r *proxy.AppletRequest) proxy.AppletReply { return w.admin.Applet(r) },
 		Changed: func() {
 			select {

@@ -35,6 +35,7 @@ type (
 		Version    string           `json:"version,omitempty"`
 		Down       []string         `json:"down,omitempty"` // servers found down by the worker before
 		Generation int              `json:"generation"`
+		Drops      int              `json:"drops,omitempty"` // descriptor to hand connections over that are to be forgotten
 	}
 	// news goes back.
 	news struct {
@@ -142,7 +143,14 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 	cmd.ExtraFiles = []*os.File{theirs}
 	inherited := *o
 	inherited.Sockets = make(map[string][]int)
-	var files []*os.File
+	drops, err := takeDrops()
+	if err != nil {
+		control.Close()
+		return nil, err
+	}
+	inherited.Drops = 3 + len(cmd.ExtraFiles)
+	cmd.ExtraFiles = append(cmd.ExtraFiles, drops)
+	files := []*os.File{drops}
 	for key, fds := range o.Sockets {
 		for _, fd := range fds {
 			copied, err := syscall.Dup(fd)

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
+	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
@@ -93,8 +94,8 @@ func (s *stream) statsRequest(p *proxy) bool {
 	s.be = p
 	s.blame('L', 'R')
 	s.count(intercepted)
-	s.core.dropHead(h)
-	s.head = nil
+	s.nameRequest()
+	s.dropHead()
 	s.keepRest()
 	if s.reqBody.Done() {
 		s.startApplet()
@@ -109,16 +110,28 @@ func (s *stream) startApplet() {
 	s.enter(phaseApplet)
 	call, core := s.applet, s.core
 	go func() {
-		reply := core.engine.opts.Applet(&call.req)
+		reply := core.engine.ask(call)
 		core.loop.Post(func() {
 			if call.dead {
 				return
 			}
+			defer s.guard()
 			s.applet = nil
 			s.answer(reply.Status, append(statusLine(nil, reply.Status), withLength(reply.Header, len(reply.Body))...), reply.Body)
 			s.advance()
 		})
 	}()
+}
+
+// ask has the applet answer; where it panics, with 500.
+func (e *Engine) ask(call *appletCall) (reply AppletReply) {
+	defer func() {
+		if cause := recover(); cause != nil {
+			e.panicked(time.Now(), "a statistics page", e.of[call.req.Proxy], cause)
+			reply = AppletReply{Status: 500}
+		}
+	}()
+	return e.opts.Applet(&call.req)
 }
 
 func withLength(header []byte, n int) []byte {

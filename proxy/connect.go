@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"net/netip"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -14,13 +15,18 @@ import (
 // upstream is a connection to a server: a stream's, or idle and kept for the next one.
 type upstream struct {
 	endpoint
-	core       *core
-	srv        *server
-	stream     *stream // nil: idle
-	place      int     // in the list of idle ones
-	reused     bool    // carried a request before this one
-	connecting bool
-	since      time.Duration // idle since
+	core   *core
+	srv    *server
+	stream *stream        // nil: idle
+	place  int            // in the list of idle ones
+	reused bool           // carried a request before this one
+	owner  *stream        // whose own idle connection it is
+	key    upstreamKey    // what it leads to
+	local  netip.AddrPort // our end
+	// bound: it belongs to its client, for good. doubtful: bytes of the last answer may still come.
+	bound, doubtful bool
+	connecting      bool
+	since           time.Duration // idle since
 }
 
 // Ready is the server socket's event.
@@ -28,7 +34,10 @@ func (u *upstream) Ready(ev loop.Events) {
 	u.note(ev)
 	switch {
 	case u.stream != nil:
+		defer u.stream.guard()
 		u.stream.advance()
+	case u.owner != nil:
+		u.owner.dropOwn()
 	case ev&(loop.Readable|loop.HangUp|loop.Failed) != 0:
 		u.core.discard(u) // a server has nothing to say on an idle connection but good-bye
 	}
@@ -84,14 +93,66 @@ func (c *core) park(u *upstream) {
 	u.srv.idle.Add(1)
 }
 
-// takeIdle gives the idle connection used last, or nil.
-func (c *core) takeIdle(srv *server) *upstream {
+// upstreamKey tells connections of one server apart that are not interchangeable: the address it had when they were
+// made, and the port after mapping.
+type upstreamKey struct {
+	target *sock.Target
+	port   uint16 // 0: the target's own
+}
+
+// takeIdle gives the idle connection with that key used last, or nil. Those to an address the server has no more are
+// closed.
+func (c *core) takeIdle(srv *server, key upstreamKey) *upstream {
 	list := c.idle[srv.number]
-	if len(list) == 0 {
+	for i := len(list) - 1; i >= 0; i-- {
+		u := list[i]
+		if u.key == key {
+			c.takeOut(u)
+			return u
+		}
+		if u.key.target != key.target {
+			c.discard(u)
+		}
+	}
+	return nil
+}
+
+// dropOwn closes the idle connection that only this client may use.
+func (s *stream) dropOwn() {
+	if u := s.own; u != nil {
+		s.own, u.owner = nil, nil
+		s.core.discardTaken(u)
+	}
+}
+
+// keepIdle keeps a connection whose answer is complete: for this client's next request where it may not be anybody
+// else's, else for whoever comes.
+func (s *stream) keepIdle(u *upstream) {
+	c := s.core
+	if !u.bound && !u.doubtful && s.be.cfg.Options.Reuse != config.ReuseNever {
+		c.park(u)
+		return
+	}
+	s.dropOwn()
+	if c.draining || !u.srv.usable() || s.gone {
+		c.discardTaken(u)
+		return
+	}
+	u.stream, u.since, u.reused, u.owner = nil, c.now(), true, s
+	s.own = u
+}
+
+// takeOwn gives the client's own idle connection if it leads to that server.
+func (s *stream) takeOwn(srv *server, key upstreamKey) *upstream {
+	u := s.own
+	if u == nil {
 		return nil
 	}
-	u := list[len(list)-1]
-	c.takeOut(u)
+	if u.srv != srv || u.key != key || s.upgrading {
+		s.dropOwn()
+		return nil
+	}
+	s.own, u.owner = nil, nil
 	return u
 }
 
@@ -108,8 +169,10 @@ func (s *stream) mayReuse() bool {
 		return false
 	case config.ReuseSafe:
 		return s.idempotent() || !s.first
+	case config.ReuseAggressive, config.ReuseAlways:
+		return true
 	}
-	return true
+	return false
 }
 
 // idempotent says whether the request may be sent twice (RFC 9110 §9.2.2).
@@ -126,23 +189,44 @@ func (s *stream) connect() {
 	c, srv := s.core, s.srv
 	s.tries--
 	s.connectAt = c.now()
-	if s.mayReuse() && !s.upgrading {
-		for u := c.takeIdle(srv); u != nil; u = c.takeIdle(srv) {
-			if !s.idempotent() {
-				// It cannot be repeated: look whether the server has just closed.
-				if _, errno := sock.Peek(u.fd); errno != sock.Again {
-					c.discardTaken(u)
-					continue
-				}
+	key := s.upstreamKey()
+	if u := s.takeOwn(srv, key); u != nil && s.reuse(u) {
+		return
+	}
+	if s.mayReuse() && !s.upgrading && srv.cfg.SendProxy == 0 {
+		for u := c.takeIdle(srv, key); u != nil; u = c.takeIdle(srv, key) {
+			if s.reuse(u) {
+				return
 			}
-			srv.shards[c.id].reuses.Add(1)
-			s.back().reuses.Add(1)
-			s.use(u)
-			s.connected()
-			return
 		}
 	}
 	s.dial()
+}
+
+// reuse sends the request over a connection that was idle; false: it is of no use.
+func (s *stream) reuse(u *upstream) bool {
+	c := s.core
+	if !s.idempotent() {
+		// It cannot be repeated: look whether the server has just closed.
+		if _, errno := sock.Peek(u.fd); errno != sock.Again {
+			c.discardTaken(u)
+			return false
+		}
+	}
+	u.srv.shards[c.id].reuses.Add(1)
+	s.back().reuses.Add(1)
+	s.use(u)
+	s.connected()
+	return true
+}
+
+// upstreamKey is what a connection to s.srv must lead to: its port may follow the client's (server ADDRESS:+N).
+func (s *stream) upstreamKey() upstreamKey {
+	key := upstreamKey{target: s.srv.target.Load()}
+	if s.srv.cfg.PortMapped {
+		key.port = uint16(int(s.destination().Port()) + s.srv.cfg.PortOffset)
+	}
+	return key
 }
 
 // discardTaken closes a connection that is no longer among the idle ones.
@@ -167,9 +251,10 @@ func (s *stream) dial() {
 	srv.shards[c.id].connects.Add(1)
 	s.back().connects.Add(1)
 	s.enter(phaseConnect)
-	target := srv.target.Load()
+	key := s.upstreamKey()
+	target := key.target
 	if srv.cfg.PortMapped {
-		mapped := target.WithPort(uint16(int(s.destination().Port()) + srv.cfg.PortOffset))
+		mapped := target.WithPort(key.port)
 		target = &mapped
 	}
 	fd, done, errno := sock.Connect(target, srv.source, cmp.Or(srv.cfg.Interface, s.be.cfg.SourceInterface))
@@ -178,6 +263,8 @@ func (s *stream) dial() {
 		return
 	}
 	u := c.newUpstream(srv, fd)
+	u.key = key
+	u.bound = srv.cfg.SendProxy != 0 // it tells the server who the client is
 	if s.be.cfg.Options.ServerKeepalive {
 		sock.Keepalive(fd)
 	}
@@ -226,6 +313,10 @@ func (s *stream) connected() {
 	now := s.core.now()
 	s.connectedAt, s.serverSeen = now, now
 	s.last = s.srv
+	if !s.up.reused {
+		s.up.local = sock.Local(s.up.fd)
+	}
+	s.ownAddr = s.up.local
 	if !s.up.reused {
 		s.srv.observe(health.Connected)
 	}
@@ -340,7 +431,7 @@ func (s *stream) releaseServer(keep bool) {
 		s.up = nil
 		if keep && !u.over() && u.unwritable == 0 && u.unsent() == 0 && u.inOff == len(u.in) && !u.hangUp {
 			s.core.dropIn(&u.endpoint)
-			s.core.park(u)
+			s.keepIdle(u)
 		} else {
 			s.core.discardTaken(u)
 		}

@@ -37,7 +37,7 @@ type core struct {
 
 	response *h1.Head // responses are parsed and passed on at once
 	ctx      sample.Context
-	record   sample.Record
+	arriving arrival // what ctx asks while a connection has no stream
 
 	listeners  []*listener
 	janitor    loop.Timer
@@ -72,7 +72,6 @@ func newCore(e *Engine, id int) (*core, error) {
 		small: loop.NewBuffers(size, 4096), large: loop.NewBuffers(max(receiveSize, 2*size), 64),
 		idle: make([][]*upstream, len(e.servers)), response: new(h1.Head)}
 	c.live.next, c.live.prev = &c.live, &c.live
-	c.ctx.Record = &c.record
 	c.ctx.Env = e
 	c.ctx.Random = rand.Uint64() | 1
 	c.logs = e.opts.Syslog.Batch()

@@ -14,7 +14,8 @@ type counters struct {
 	clientAborts, serverAborts, intercepted            atomic.Int64
 	selected, connects, reuses                         atomic.Int64
 	codes                                              [6]atomic.Int64 // other, 1xx … 5xx
-	lastSession                                        atomic.Int64    // Unix time; 0: never
+	logLines                                           atomic.Int64
+	lastSession                                        atomic.Int64 // Unix time; 0: never
 	queueTime, connectTime, responseTime, totalTime    average
 	rate, connectionRate, requestRate                  rate
 	_                                                  [64]byte // cores do not share a cache line
@@ -137,7 +138,17 @@ func (c *counters) event(e event) *atomic.Int64 {
 }
 
 func (s *stream) front() *counters { return &s.fe.front[s.core.id] }
-func (s *stream) back() *counters  { return &s.be.back[s.core.id] }
+
+// linesLogged is how many log lines a frontend has written (%lc).
+func (p *proxy) linesLogged() uint32 {
+	n := int64(0)
+	for i := range p.front {
+		n += p.front[i].logLines.Load()
+	}
+	return uint32(n)
+}
+
+func (s *stream) back() *counters { return &s.be.back[s.core.id] }
 
 // count counts an event where the reference does: requests and what is wrong with them at the frontend, connections
 // that fail at the backend, denials and aborts at both.

@@ -67,12 +67,11 @@ func (e *endpoint) over() bool { return e.eof || e.broken != 0 }
 
 // close closes the socket and gives its buffers back.
 func (c *core) close(e *endpoint) {
-	if e.fd < 0 {
-		return
+	if e.fd >= 0 {
+		c.loop.Forget(e.fd)
+		sock.Close(e.fd)
+		e.fd = -1
 	}
-	c.loop.Forget(e.fd)
-	sock.Close(e.fd)
-	e.fd = -1
 	c.dropIn(e)
 	c.dropOut(e)
 }

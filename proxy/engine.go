@@ -31,6 +31,9 @@ type Options struct {
 	Log func(severity int, p *config.Proxy, text string)
 	// Applet answers requests for the statistics page. It is called on a goroutine of its own.
 	Applet func(*AppletRequest) AppletReply
+	// Forget has a privileged process close a connection without a word to the client (silent-drop); fd stays the caller's,
+	// and nothing is waited for. Nil: there is nobody to ask.
+	Forget func(fd int)
 	Host   string // this machine's name in logs
 	// Down names servers ("backend/server") that checks had found down before a reload or a restart: they come back when
 	// checks say so, instead of counting as up until the first one.
@@ -62,6 +65,7 @@ type Engine struct {
 
 	states    sync.Mutex // guards the servers' health machines and weights, and what settle computes
 	bad       badMessages
+	panics    panics
 	complaint sync.Map // causes of accept errors that were logged already
 
 	running   sync.WaitGroup

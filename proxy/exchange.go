@@ -79,7 +79,7 @@ func (s *stream) sendBody() bool {
 		if u.unsent() > 0 || s.upward.busy() && !s.pumpUp() {
 			return true
 		}
-		if s.spliceable(&s.reqBody, e, &s.upward) {
+		if s.reqTransfer == h1.AsIs && s.spliceable(&s.reqBody, e, &s.upward) {
 			moved, state := s.spliceBody(&s.reqBody, e, &u.endpoint, &s.upward)
 			if moved > 0 {
 				s.bodyMoved(moved)
@@ -99,7 +99,7 @@ func (s *stream) sendBody() bool {
 			return false
 		}
 		s.dropReplay()
-		out, n, err := s.reqBody.Next(data, c.scratch[:0], h1.AsIs)
+		out, n, err := s.reqBody.Next(data, c.scratch[:0], s.reqTransfer)
 		if err != nil {
 			s.badBody(err)
 			return false
@@ -163,6 +163,9 @@ func (s *stream) badBody(err error) {
 func (s *stream) readResponse() bool {
 	c, u := s.core, s.up
 	limit := c.engine.headLimit
+	if s.client.unsent() > 0 && !s.flushClient() {
+		return !s.gone // interim responses wait for the client as any other do
+	}
 	for {
 		data, full := u.pending(), false
 		switch {
@@ -275,7 +278,7 @@ func (s *stream) badResponse(err *h1.Error) {
 // the server that is waited for, even if the client is slow with its request: so the reference counts, too.
 func (s *stream) waitsForClient() bool {
 	if !s.gotHead {
-		return s.timeouts.server == 0 && !s.reqBody.Done()
+		return s.timeouts.server == 0 && !s.reqBody.Done() || s.client.unsent() > 0
 	}
 	return s.client.unsent() > 0 || s.down.busy() || !s.reqBody.Done() && s.up != nil && s.up.unsent() == 0
 }

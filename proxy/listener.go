@@ -8,6 +8,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/sample"
 )
 
 // listener is a listening socket on one core.
@@ -105,10 +106,8 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	if e.cfg.Global.MaxConnRate > 0 {
 		e.connRate.add(now)
 	}
-	if len(fe.cfg.Rules.TCPConnection) > 0 && !l.admitted(fd, peer) {
+	if len(fe.cfg.Rules.TCPConnection) > 0 && !l.admit(fd, peer) {
 		shard.deniedConnections.Add(1)
-		sock.Reset(fd)
-		sock.Close(fd)
 		l.left(c)
 		return
 	}
@@ -118,7 +117,6 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 		sock.Keepalive(fd)
 	}
 	s := c.newStream(l, fd, peer)
-	s.serial = e.serial.Add(1) - 1
 	if err := c.loop.Watch(fd, s); err != nil {
 		e.watchFailed(err)
 		s.logged = true
@@ -126,6 +124,7 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 		return
 	}
 	if !fe.http {
+		defer s.guard()
 		s.advance()
 	} else {
 		s.client.canRead = false // its bytes are an edge
@@ -133,23 +132,62 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	}
 }
 
-// admitted applies tcp-request connection rules.
-func (l *listener) admitted(fd int, peer netip.AddrPort) bool {
+// admit applies tcp-request connection rules; false: the connection was closed by one.
+func (l *listener) admit(fd int, peer netip.AddrPort) (ok bool) {
 	c := l.core
-	x := &c.ctx
-	x.Reset()
-	x.Place, x.Source, x.Dest = 1, peer, sock.Local(fd)
-	x.Request, x.Response, x.Content = nil, nil, nil
-	x.Now = c.loop.Wall()
-	c.record.Frontend, c.record.Backend, c.record.Server = l.fe.cfg.Name, l.fe.cfg.Name, noServer
+	defer func() {
+		if cause := recover(); cause != nil {
+			c.engine.panicked(c.loop.Wall(), "a connection", l.fe, cause)
+			sock.Close(fd)
+			ok = false
+		}
+	}()
+	c.arriving = arrival{l, peer, sock.Local(fd)}
+	a, x := &c.arriving, &c.ctx
 	for i := range l.fe.cfg.Rules.TCPConnection {
 		r := &l.fe.cfg.Rules.TCPConnection[i]
-		if r.Cond.Match(x) {
-			return r.Do != config.ActDeny
+		x.Reset(sample.Connection)
+		x.Source, x.Dest, x.Now, x.Facts = a.peer, a.dest, c.loop.Wall(), a
+		if !r.Cond.Match(x) {
+			continue
+		}
+		switch r.Do {
+		case config.ActAllow:
+			return true
+		case config.ActSilentDrop:
+			c.engine.forgetSilently(fd)
+			return false
+		default: // reject, and whatever nobody has taught us here
+			sock.Reset(fd)
+			sock.Close(fd)
+			return false
 		}
 	}
 	return true
 }
+
+// arrival is a connection that has no stream yet, as the source of facts for rules.
+type arrival struct {
+	l          *listener
+	peer, dest netip.AddrPort
+}
+
+// Record gives what is known of a connection.
+func (a *arrival) Record(r *sample.Record) {
+	e := a.l.core.engine
+	r.Frontend, r.FrontendTransport, r.Backend, r.Server = a.l.fe.cfg.Name, a.l.fe.cfg.Name, a.l.fe.cfg.Name, noServer
+	r.Bind, r.UnixBind = a.l.name, a.l.path
+	r.Client, r.Dest = a.peer, a.dest
+	r.Accepted = a.l.core.loop.Wall()
+	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, 0, -1, -1, -1, -1, -1, 0, 0, 0
+	r.Status = -1
+	r.Active, r.FrontendConns = int(e.conns.Load()), int(a.l.fe.conns.Load())
+	r.Termination = [4]byte{'-', '-', '-', '-'}
+	r.Host, r.PID = e.host, e.pid
+}
+
+// UniqueID is none before there is a request.
+func (a *arrival) UniqueID(*sample.Context) []byte { return nil }
 
 // left counts a connection out.
 func (l *listener) left(c *core) {

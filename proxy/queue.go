@@ -138,6 +138,7 @@ func (srv *server) offer() {
 
 // granted runs on the stream's own core: a server has a place for it.
 func (s *stream) granted(gen uint32) {
+	defer s.guard()
 	if s.gen != gen || s.gone || s.phase != phaseQueue {
 		return // it left; leaveQueue gave the place back
 	}
@@ -175,6 +176,7 @@ func (srv *server) requeue() (moved int) {
 	for i, s := range all {
 		gen := gens[i]
 		s.core.loop.Post(func() {
+			defer s.guard()
 			if s.gen == gen && !s.gone && s.phase == phaseQueue && s.queued.on == nil && s.queued.granted == nil {
 				s.queued = waiting{}
 				s.pinned, s.redispatched = nil, true

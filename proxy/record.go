@@ -62,14 +62,14 @@ func (s *stream) write(early bool) {
 		line = s.plainLine()
 	} else {
 		x := s.context(sample.Log)
-		s.fillRecord(&c.record)
-		c.record.Partial = early
+		s.partial = early
 		line = cfg.LogFormat.Append(c.scratch[:0], x)
 	}
 	if s.why != "" {
 		// Differs from HAProxy: the reason why a message was refused stands in the log, not only in "show errors".
 		line = append(append(append(line, " ("...), s.why...), ')')
 	}
+	s.front().logLines.Add(1)
 	c.logs.Add(c.routes[s.fe.index], severity, c.loop.Wall(), line)
 }
 
@@ -155,8 +155,8 @@ func (s *stream) figures() {
 	}
 }
 
-// fillRecord gives the log's aliases their values.
-func (s *stream) fillRecord(r *sample.Record) {
+// Record gives the aliases of formats their values.
+func (s *stream) Record(r *sample.Record) {
 	c := s.core
 	e := c.engine
 	t := s.times()
@@ -192,7 +192,6 @@ func (s *stream) fillRecord(r *sample.Record) {
 	r.Bad = s.bad && s.versionEnd == 0
 	r.RequestCookie, r.SetCookie = s.text(s.cookieReq), s.text(s.cookieRes)
 	// A request that was not understood has none, not empty ones.
-	r.RequestCaptures, r.ResponseCaptures = r.RequestCaptures[:0], r.ResponseCaptures[:0]
 	for i, p := range s.captured {
 		if i < len(s.fe.cfg.Captures.Request) {
 			r.RequestCaptures = append(r.RequestCaptures, s.text(p))
@@ -200,8 +199,20 @@ func (s *stream) fillRecord(r *sample.Record) {
 			r.ResponseCaptures = append(r.ResponseCaptures, s.text(p))
 		}
 	}
-	r.UniqueID = s.text(s.uniqueID)
-	r.Counter = s.serial
+	r.Counter, r.LogCounter = s.serial, s.fe.linesLogged()
+	r.Partial = s.partial
 	r.Host, r.PID = e.host, e.pid
-	r.BackendSource, r.BackendDest = s.ownAddress(), s.serverAddress()
+	r.BackendSource, r.BackendDest = s.ownAddr, s.serverAddress()
+}
+
+// UniqueID makes the request's unique ID when somebody first asks for it (unique-id-format).
+func (s *stream) UniqueID(x *sample.Context) []byte {
+	if format := s.fe.cfg.UniqueID; format != nil && !s.uniqueID.there && !s.naming {
+		s.naming = true // the format may name the ID itself, which is empty there
+		from := len(s.line)
+		s.line = format.Append(s.line, x)
+		s.naming = false
+		s.uniqueID = span{from, len(s.line), true}
+	}
+	return s.text(s.uniqueID)
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -98,9 +99,9 @@ func (s *stream) page(status int) *page {
 // fail answers with an error page, or with its errorloc redirect. A stream that is not
 // HTTP just ends.
 func (s *stream) fail(status int) {
-	if s.head != nil && s.phase != phaseHead {
-		s.core.dropHead(s.head)
-		s.head = nil
+	s.nameRequest()
+	if s.phase != phaseHead {
+		s.dropHead()
 	}
 	s.releaseServer(false)
 	if !s.fe.http {
@@ -126,31 +127,20 @@ func (s *stream) fail(status int) {
 func (s *stream) answer(status int, head, body []byte) {
 	c := s.core
 	s.status = status
+	s.nameRequest()
+	s.dropHead() // its bytes go now
 	s.consumeRequest()
 	s.releaseServer(false)
-	s.countStatus(status)
-	b := append(c.headBuffer[:0], head...)
-	if len(head) > 0 {
-		switch {
-		case !s.keepClient:
-			b = append(b, "connection: close\r\n"...)
-		case s.minor == 0:
-			b = append(b, "connection: keep-alive\r\n"...)
-		}
-		b = append(b, '\r', '\n')
-	} else {
-		s.keepClient = false
+	b, body, ok := s.answerHead(head, body)
+	if !ok {
+		return
 	}
-	b = s.afterAnswer(b)
-	if s.method == h1.MethodHead && !s.bad {
-		body = nil
-	}
+	s.countStatus(s.status)
 	s.toClient += int64(len(b) + len(body))
 	s.responseAt = none
 	s.dropRequest()
-	ok := c.send(&s.client, b, body)
+	ok = c.send(&s.client, b, body)
 	s.clientSeen = c.now()
-	s.dropHeadLater()
 	if !ok {
 		s.countClientAbort()
 		s.closeAll()
@@ -159,12 +149,65 @@ func (s *stream) answer(status int, head, body []byte) {
 	s.enter(phaseDrain)
 }
 
-// dropHeadLater: a head that was refused has no more use.
-func (s *stream) dropHeadLater() {
-	if s.head != nil {
-		s.core.dropHead(s.head)
-		s.head = nil
+// answerHead completes the head of a response made here, with http-after-response applied, and gives what of its body
+// follows; false: a rule ended the stream.
+func (s *stream) answerHead(head, body []byte) (b, rest []byte, ok bool) {
+	b = append(s.core.headBuffer[:0], head...)
+	if len(head) == 0 {
+		s.keepClient = false // the file of a page that is sent as it stands
+		return b, body, true
 	}
+	if len(s.fe.cfg.Rules.HTTPAfter) > 0 || len(s.be.cfg.Rules.HTTPAfter) > 0 {
+		h := s.core.response
+		h.Reset(h1.Response, s.core.engine.cfg.Global.MaxHeaders)
+		if n, err := h.Parse(append(append([]byte(nil), head...), "\r\n"...)); err == nil && n > 0 {
+			return s.ruledHead(h, body)
+		}
+	}
+	switch {
+	case !s.keepClient:
+		b = append(b, "connection: close\r\n"...)
+	case s.minor == 0:
+		b = append(b, "connection: keep-alive\r\n"...)
+	}
+	if s.asked == h1.MethodHead && !s.bad {
+		body = nil
+	}
+	return append(b, '\r', '\n'), body, true
+}
+
+// ruledHead is answerHead where there are http-after-response rules.
+func (s *stream) ruledHead(h *h1.Head, body []byte) (b, rest []byte, ok bool) {
+	if s.afterRules(h) == answered {
+		return nil, nil, false
+	}
+	s.status = h.Status()
+	asked := s.asked
+	if s.bad {
+		asked = h1.MethodOther // a request that was not understood has no method
+	}
+	framing := h.ResponseBody(asked)
+	frame, err := h.FrameResponse(&framing, asked, s.minor)
+	if err != nil {
+		s.why = err.(*h1.Error).Reason
+		s.abort('P', 'H')
+		return nil, nil, false
+	}
+	s.keepClient = s.keepClient && !frame.Close
+	switch {
+	case !s.keepClient:
+		h.SetConnection(h1.ConnClose)
+	case s.minor == 0:
+		h.SetConnection(h1.ConnKeepAlive)
+	default:
+		h.SetConnection(h1.ConnUnset)
+	}
+	if frame.Transfer == h1.Drop || framing.Done() {
+		body = nil
+	} else if frame.Transfer == h1.Chunk {
+		body, _, _ = framing.Next(body, make([]byte, 0, len(body)+64), h1.Chunk)
+	}
+	return h.AppendTo(s.core.headBuffer[:0]), body, true
 }
 
 // consumeRequest takes the request's body out of what is there, so that the next request can follow; if there is
@@ -190,21 +233,6 @@ func (s *stream) consumeRequest() {
 	}
 }
 
-// afterAnswer applies http-after-response to a response made here.
-func (s *stream) afterAnswer(raw []byte) []byte {
-	if len(s.fe.cfg.Rules.HTTPAfter) == 0 && len(s.be.cfg.Rules.HTTPAfter) == 0 {
-		return raw
-	}
-	h := s.core.response
-	h.Reset(h1.Response, s.core.engine.cfg.Global.MaxHeaders)
-	text := append([]byte(nil), raw...)
-	if n, err := h.Parse(text); err != nil || n == 0 {
-		return raw
-	}
-	s.afterRules(h)
-	return h.AppendTo(raw[:0])
-}
-
 // giveReply sends a Reply of the configuration.
 func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 	if r.Raw != nil {
@@ -223,25 +251,15 @@ func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 	b := statusLine(nil, r.Status)
 	b = append(strconv.AppendInt(append(b, "content-length: "...), int64(len(body)), 10), "\r\n"...)
 	if r.ContentType != "" && r.Body != nil {
-		b = append(append(append(b, "content-type: "...), r.ContentType...), "\r\n"...)
+		b = append(h1.AppendValue(append(b, "content-type: "...), r.ContentType), "\r\n"...)
 	}
 	for i := range r.Headers {
-		b = append(append(b, r.Headers[i].Name...), ": "...)
-		from := len(b)
-		b = r.Headers[i].Value.Append(b, x)
-		b = append(cleanValue(b, from), "\r\n"...)
-	}
-	s.answer(r.Status, b, body)
-}
-
-// cleanValue keeps a computed value from ending its line.
-func cleanValue(b []byte, from int) []byte {
-	for i := from; i < len(b); i++ {
-		if b[i] == '\r' || b[i] == '\n' || b[i] == 0 {
-			b[i] = ' '
+		if value := r.Headers[i].Value.Append(s.core.scratch[:0], x); len(value) > 0 { // as the reference: none without a value
+			b = append(append(b, r.Headers[i].Name...), ": "...)
+			b = append(h1.AppendValue(b, value), "\r\n"...)
 		}
 	}
-	return b
+	s.answer(r.Status, b, body)
 }
 
 func statusLine(b []byte, status int) []byte {
@@ -265,7 +283,8 @@ func (s *stream) redirect(r *config.Redirect, x *sample.Context) bool {
 	case config.RedirectScheme:
 		b = r.To.Append(b, x)
 		b = append(b, "://"...)
-		if host, ok := h.Find("Host"); ok {
+		if h != nil {
+			host, _ := h.Find("Host")
 			b = append(b, host...)
 		}
 		b = appendTarget(b, h, r)
@@ -273,12 +292,11 @@ func (s *stream) redirect(r *config.Redirect, x *sample.Context) bool {
 	if r.IgnoreEmpty && len(b) == 0 {
 		return false
 	}
-	b = cleanValue(b, 0)
 	out := statusLine(nil, r.Code)
 	out = append(out, "content-length: 0\r\nlocation: "...)
-	out = append(append(out, b...), "\r\n"...)
+	out = append(h1.AppendValue(out, b), "\r\n"...)
 	if r.SetCookie != "" {
-		out = append(append(append(out, "set-cookie: "...), r.SetCookie...), "\r\n"...)
+		out = append(h1.AppendValue(append(out, "set-cookie: "...), r.SetCookie), "\r\n"...)
 	}
 	if r.Code == 302 || r.Code == 303 || r.Code == 307 {
 		out = append(out, "cache-control: no-cache\r\n"...)
@@ -291,6 +309,9 @@ func (s *stream) redirect(r *config.Redirect, x *sample.Context) bool {
 
 // appendTarget adds the request's path and query.
 func appendTarget(b []byte, h *h1.Head, r *config.Redirect) []byte {
+	if h == nil {
+		return b // a response's rule: the request is gone
+	}
 	path := h.Path()
 	b = append(b, path...)
 	if r.DropQuery {
@@ -310,22 +331,37 @@ func (s *stream) redirectTo(to *config.Redirect) {
 	x := s.context(sample.Log)
 	out := statusLine(nil, to.Code)
 	out = append(out, "cache-control: no-cache\r\ncontent-length: 0\r\nlocation: "...)
-	out = append(cleanValue(to.To.Append(out, x), len(out)), "\r\n"...)
+	out = append(h1.AppendValue(out, to.To.Append(s.core.scratch[:0], x)), "\r\n"...)
 	s.answer(to.Code, out, nil)
 }
 
-// silentDrop leaves the client without a word, as far as the kernel allows.
+// silentDrop leaves the client without a word.
 func (s *stream) silentDrop() {
 	s.status = -1
+	if fd := s.client.fd; fd >= 0 {
+		s.core.loop.Forget(fd)
+		s.client.fd = -1
+		s.core.engine.forgetSilently(fd)
+	}
 	s.closeAll()
+}
+
+// forgetSilently closes a client's connection so that the client hears nothing of it: by ourselves where we may, else with
+// the help of a process that may. Where nobody may, a reset leaves that the first router stops, as with HAProxy.
+func (e *Engine) forgetSilently(fd int) {
+	if sock.Silence(fd) != 0 {
+		sock.Hush(fd)
+		if e.opts.Forget != nil {
+			e.opts.Forget(fd)
+		}
+	}
+	sock.Close(fd)
 }
 
 // redirectToServer sends the client to the server itself (redir).
 func (s *stream) redirectToServer() {
 	out := append(statusLine(nil, 302), "cache-control: no-cache\r\ncontent-length: 0\r\nlocation: "...)
-	from := len(out)
-	out = append(append(out, s.srv.cfg.Redir...), s.line[s.methodEnd:s.uriEnd]...)
-	out = append(cleanValue(out, from), "\r\n"...)
+	out = append(h1.AppendValue(h1.AppendValue(out, s.srv.cfg.Redir), s.line[s.methodEnd:s.uriEnd]), "\r\n"...)
 	s.blame('L', 'C')
 	s.keepClient = false
 	s.answer(302, out, nil)

@@ -58,11 +58,16 @@ func (s *stream) firstByte() {
 	s.begunWall = s.core.loop.Wall()
 	s.head = s.core.head()
 	s.head.Reset(h1.Request, s.core.engine.cfg.Global.MaxHeaders)
+	s.number++
+	s.takeSerial()
 	s.phase = phaseHead
 	if !s.first {
 		s.phaseStart = s.began
 	}
 }
+
+// takeSerial numbers what will have a log line (%rt).
+func (s *stream) takeSerial() { s.serial = s.core.engine.serial.Add(1) - 1 }
 
 // endIdle looks why an idle client has nothing to read.
 func (s *stream) endIdle() bool {
@@ -80,6 +85,7 @@ func (s *stream) endIdle() bool {
 		return false
 	}
 	s.logged = s.fe.cfg.Options.DontLogNull
+	s.takeSerial()
 	s.requestAborted()
 	return true
 }
@@ -111,6 +117,7 @@ func (s *stream) requestTimeout(some bool) {
 			s.destroy()
 			return
 		}
+		s.takeSerial()
 	}
 	s.rememberStart(s.client.pending())
 	s.bad = true
@@ -140,7 +147,7 @@ func (s *stream) rememberStart(data []byte) {
 func (s *stream) handle(rest []byte) {
 	h := s.head
 	s.headAt, s.headSize = s.core.now(), int64(h.Size())
-	s.method, s.minor = h.MethodID(), uint8(h.Minor())
+	s.asked, s.method, s.minor = h.MethodID(), h.MethodID(), uint8(h.Minor())
 	s.rememberLine(h)
 	s.reqBody = h.RequestBody()
 	s.keepClient = h.KeepAlive() && s.fe.cfg.Options.Connection != config.Close
@@ -153,9 +160,6 @@ func (s *stream) handle(rest []byte) {
 		return
 	}
 	s.captureRequest(h)
-	if s.uniqueIDWanted() {
-		s.makeUniqueID(h)
-	}
 	if len(s.fe.cfg.Rules.TCPContent) > 0 && s.contentRules(s.fe, true) != passed {
 		return
 	}
@@ -185,6 +189,9 @@ func (s *stream) handle(rest []byte) {
 	s.persist(h)
 	s.hashKey(h, rest)
 	s.useServer()
+	if !s.frameRequest(h) {
+		return
+	}
 	s.prepareHead(h)
 	if err := s.serialise(h); err != nil {
 		// What came of the body is broken already: no server needs to see it, and the log calls the whole bad.
@@ -193,9 +200,42 @@ func (s *stream) handle(rest []byte) {
 		s.badRequest(s.rest, err.(*h1.Error))
 		return
 	}
-	s.core.dropHead(h)
-	s.head = nil
+	s.nameRequest()
+	s.dropHead()
 	s.assign()
+}
+
+// frameRequest decides how the request goes on as rules left it; false: not at all, the client has its answer.
+func (s *stream) frameRequest(h *h1.Head) bool {
+	frame, err := h.FrameRequest()
+	if err != nil {
+		s.why = err.(*h1.Error).Reason
+		s.blame('P', 'R')
+		s.count(failedRequests)
+		s.fail(500)
+		return false
+	}
+	s.reqTransfer = frame.Transfer
+	s.keepServer = s.connectionMode() == config.KeepAlive && !frame.Close
+	if s.asked == h1.MethodConnect && s.method != h1.MethodConnect {
+		s.keepClient = false // it takes a success for its tunnel's beginning
+	}
+	return true
+}
+
+// nameRequest makes the unique ID while the head is there, which its format may ask.
+func (s *stream) nameRequest() {
+	if s.fe.cfg.UniqueID != nil && !s.uniqueID.there && s.head != nil && s.head.Complete() {
+		s.UniqueID(s.context(sample.Request))
+	}
+}
+
+// dropHead gives the request's head up.
+func (s *stream) dropHead() {
+	if h := s.head; h != nil {
+		s.head = nil
+		s.core.dropHead(h)
+	}
 }
 
 // rememberLine keeps the request line for the log; the reference keeps as many bytes of a target.
@@ -229,8 +269,7 @@ func (s *stream) prepareHead(h *h1.Head) {
 	if mode == config.Close {
 		s.keepClient = false
 	}
-	s.keepServer = mode == config.KeepAlive
-	s.upgrading = h.Upgrade() && s.minor >= 1
+	s.upgrading = h.UpgradeLeft() && s.minor >= 1
 	for _, f := range [2]*config.Forwardfor{s.fe.cfg.Options.Forwardfor, s.be.cfg.Options.Forwardfor} {
 		if f != nil && s.source.IsValid() {
 			s.addAddress(h, f, s.source)
@@ -247,8 +286,8 @@ func (s *stream) prepareHead(h *h1.Head) {
 	} else if o := s.be.cfg.Options.Originalto; o != nil {
 		s.addAddress(h, o, s.destination())
 	}
-	if name := s.fe.cfg.UniqueIDHeader; name != "" && s.uniqueID.there {
-		h.Add(name, s.text(s.uniqueID))
+	if name := s.fe.cfg.UniqueIDHeader; name != "" && s.fe.cfg.UniqueID != nil {
+		h.Add(name, s.UniqueID(s.context(sample.Request)))
 	}
 	// What the version means without a word is not said.
 	switch {
@@ -281,7 +320,7 @@ func (s *stream) serialise(h *h1.Head) error {
 	s.req, s.reqOff = h.AppendTo(c.small.Get()), 0
 	s.replay = true
 	for len(rest) > 0 && !s.reqBody.Done() && len(s.req)+len(rest)+64 <= cap(s.req) {
-		out, n, err := s.reqBody.Next(rest, c.scratch[:0], h1.AsIs)
+		out, n, err := s.reqBody.Next(rest, c.scratch[:0], s.reqTransfer)
 		if err != nil {
 			return err
 		}
@@ -290,6 +329,9 @@ func (s *stream) serialise(h *h1.Head) error {
 		}
 		s.req = append(s.req, out...)
 		rest = rest[n:]
+	}
+	if s.reqTransfer == h1.Chunk && s.reqBody.Framing() == h1.NoBody {
+		s.req = append(s.req, h1.LastChunk...)
 	}
 	s.rest, s.resting = nil, false
 	c.keep(&s.client, rest)
@@ -354,16 +396,6 @@ func (s *stream) monitor() {
 	}
 	s.blame('L', 'R')
 	s.fail(200)
-}
-
-func (s *stream) uniqueIDWanted() bool { return s.fe.cfg.UniqueID != nil }
-
-func (s *stream) makeUniqueID(h *h1.Head) {
-	x := s.context(sample.Request)
-	s.fillRecord(&s.core.record)
-	from := len(s.line)
-	s.line = s.fe.cfg.UniqueID.Append(s.line, x)
-	s.uniqueID = span{from, len(s.line), true}
 }
 
 // captureRequest keeps the headers the log wants.

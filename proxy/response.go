@@ -9,29 +9,16 @@ import (
 
 // response handles a complete response head; rest are the bytes behind it.
 func (s *stream) response(h *h1.Head, rest []byte) bool {
-	c, u := s.core, s.up
+	c := s.core
 	status := h.Status()
-	if status == 101 && s.upgrading {
+	switch {
+	case status == 101 && s.upgrading, s.method == h1.MethodConnect && status/100 == 2:
 		return s.switched(h, rest)
-	}
-	if status == 101 {
+	case status == 101:
 		s.badResponse(&notAsked)
 		return true
-	}
-	if status < 200 {
-		// Interim: passed on, and the real one awaited.
-		if s.minor >= 1 {
-			h.SetConnection(h1.ConnUnset)
-			if !c.send(&s.client, h.AppendTo(c.headBuffer[:0]), nil) {
-				s.clientBroken()
-				return false
-			}
-		}
-		c.keep(&u.endpoint, rest)
-		return true
-	}
-	if s.method == h1.MethodConnect && status < 300 {
-		return s.switched(h, rest)
+	case status < 200:
+		return s.interim(h, rest)
 	}
 	s.gotHead = true
 	s.status = status
@@ -43,13 +30,78 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 		s.captureResponse(h)
 	}
 	s.responseCookie(h)
+	s.judgeConnection(h)
 	if s.rewriteResponse(h) == answered {
 		return true
 	}
 	s.status = h.Status() // as the rules left it
-	s.frame(h)
+	if !s.frame(h) {
+		return false
+	}
 	head := h.AppendTo(c.headBuffer[:0])
 	return s.sendHead(head, rest)
+}
+
+// maxInterims is how many interim responses (RFC 9110 §15.2) a server may send before the final one.
+const maxInterims = 1000
+
+// interim passes an interim response on; the final one is still awaited. How many may wait for a slow client is bounded
+// by readResponse, which reads on only when the client has taken what there was.
+func (s *stream) interim(h *h1.Head, rest []byte) bool {
+	c := s.core
+	if s.interims++; s.interims > maxInterims {
+		s.badResponse(&tooManyInterims)
+		return true
+	}
+	c.keep(&s.up.endpoint, rest)
+	if s.minor == 0 {
+		return true
+	}
+	h.SetConnection(h1.ConnUnset)
+	head := h.AppendTo(c.headBuffer[:0])
+	s.toClient += int64(len(head))
+	s.clientSeen = c.now()
+	if !c.send(&s.client, head, nil) {
+		s.clientBroken()
+		return false
+	}
+	return true
+}
+
+// flushClient writes what waits for the client; false: some still waits, or the stream has ended.
+func (s *stream) flushClient() bool {
+	c, e := s.core, &s.client
+	before := e.unsent()
+	if !c.flush(e) {
+		s.clientBroken()
+		return false
+	}
+	if e.unsent() < before {
+		s.clientSeen = c.now()
+	}
+	return e.unsent() == 0
+}
+
+// judgeConnection takes from a final response, before rules see it, whether the server connection may serve others.
+func (s *stream) judgeConnection(h *h1.Head) {
+	u := s.up
+	// An answer that announces a body and may not have one: a server that sends it all the same does so whenever it likes.
+	u.doubtful = s.resBody.Framing() == h1.NoBody && h.AnnouncesBody()
+	if st := h.Status(); st == 401 && asksForNegotiation(h, "WWW-Authenticate") || st == 407 && asksForNegotiation(h, "Proxy-Authenticate") {
+		u.bound, s.sticky = true, true
+	}
+}
+
+// asksForNegotiation says whether a challenge is one of those that authenticate a connection instead of a request
+// (NTLM; Negotiate, RFC 4559).
+func asksForNegotiation(h *h1.Head, name string) bool {
+	for i := h.Index(name, 0); i >= 0; i = h.Index(name, i+1) {
+		_, v := h.Field(i)
+		if len(v) >= 4 && equalFold(v[:4], "NTLM") || len(v) >= 9 && equalFold(v[:9], "Negotiate") {
+			return true
+		}
+	}
+	return false
 }
 
 // rewriteResponse applies the rules of the backend, then those of the frontend.
@@ -62,32 +114,21 @@ func (s *stream) rewriteResponse(h *h1.Head) verdict {
 			break
 		}
 	}
-	s.afterRules(h)
-	return passed
+	return s.afterRules(h)
 }
 
-// afterRules applies http-after-response, which also sees responses made here.
-func (s *stream) afterRules(h *h1.Head) {
-	for _, p := range [2]*proxy{s.be, s.fe} {
-		if len(p.cfg.Rules.HTTPAfter) > 0 {
-			s.responseRules(p, h, p.cfg.Rules.HTTPAfter)
-		}
-		if s.be == s.fe {
-			break
-		}
+// frame decides how the client learns where the body ends, and says so in the head; false: rules left a head that
+// must not be sent, and the stream has ended. As with HAProxy the client gets no answer then.
+func (s *stream) frame(h *h1.Head) bool {
+	frame, err := h.FrameResponse(&s.resBody, s.asked, s.minor)
+	if err != nil {
+		s.why = err.(*h1.Error).Reason
+		s.serverFailed()
+		s.abort('P', 'H')
+		return false
 	}
-}
-
-// frame decides how the client learns where the body ends, and says so in the head.
-func (s *stream) frame(h *h1.Head) {
-	s.transfer = h1.AsIs
-	switch s.resBody.Framing() {
-	case h1.ByChunks:
-		if s.minor == 0 { // it does not know chunks: the end is the end of the connection
-			s.transfer, s.keepClient = h1.Unchunk, false
-			h.Del("Transfer-Encoding")
-		}
-	case h1.UntilClose:
+	s.transfer = frame.Transfer
+	if frame.Close {
 		s.keepClient = false
 	}
 	if !s.reqBody.Done() {
@@ -105,6 +146,7 @@ func (s *stream) frame(h *h1.Head) {
 	default:
 		h.SetConnection(h1.ConnClose)
 	}
+	return true
 }
 
 // joinBody is up to how many bytes a body is copied behind its head.
@@ -121,6 +163,9 @@ func (s *stream) sendHead(head, rest []byte) bool {
 			return true
 		}
 		body, rest = out, rest[n:]
+	}
+	if s.transfer == h1.Drop && !s.resBody.Done() { // not worth waiting for
+		s.resBody, s.keepServer = h1.Body{}, false
 	}
 	s.countStatus(s.status)
 	s.dataAt = s.responseAt
@@ -221,6 +266,8 @@ func (s *stream) passResponse() bool {
 	}
 }
 
+var tooManyInterims = h1.Error{Status: 502, Reason: "too many interim responses"}
+
 var notAsked = h1.Error{Status: 502, Reason: "101 for a request that asked for no other protocol"}
 
 var errStuck = &h1.Error{Status: 502, Reason: "the body cannot be understood"}
@@ -278,6 +325,12 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 	if s.rewriteResponse(h) == answered {
 		return true
 	}
+	if err := h.FrameSwitching(); err != nil {
+		s.why = err.(*h1.Error).Reason
+		s.serverFailed()
+		s.abort('P', 'H')
+		return false
+	}
 	head := h.AppendTo(c.headBuffer[:0])
 	s.toClient += int64(len(head))
 	if !c.send(&s.client, head, nil) {
@@ -315,10 +368,7 @@ func (s *stream) finish() {
 	s.log()
 	s.leaveBackend()
 	s.dropRequest()
-	if s.head != nil {
-		s.core.dropHead(s.head)
-		s.head = nil
-	}
+	s.dropHead()
 	if !s.keepClient || s.core.draining && len(s.client.pending()) == 0 {
 		s.farewell()
 		return

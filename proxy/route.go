@@ -134,7 +134,7 @@ func (s *stream) assign() {
 		}
 		s.pinned = nil // its queue is full too: any other server
 	}
-	if last := s.last; last != nil && be.cfg.Options.PreferLastServer && last.be == be && last.ready.Load() && be.queued.Load() == 0 &&
+	if last := s.last; last != nil && (be.cfg.Options.PreferLastServer || s.sticky) && last.be == be && last.ready.Load() && be.queued.Load() == 0 &&
 		!(s.hasKey && be.chooser.hashes()) && last.takeSlot() {
 		s.assigned(last)
 		return

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"fmt"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
@@ -46,36 +47,71 @@ func (s *stream) requestRules(p *proxy, rules []config.Rule) verdict {
 				return answered
 			}
 		case config.ActClose: // reject: without a word
-			s.count(deniedRequests)
-			s.blame('P', 'R')
+			s.refuse()
 			s.headAt = none
 			s.closeAll()
 			return answered
 		case config.ActSilentDrop:
-			s.blame('P', 'R')
+			s.refuse()
+			s.headAt = none
 			s.silentDrop()
 			return answered
-		case config.ActCapture:
-			s.captureSample(r, x)
-		case config.ActSetLogLevel:
-			s.logLevel = int8(r.Level)
 		default:
-			s.edit(s.head, r, x)
+			if !s.note(r, x) && !s.edit(s.head, r, x) {
+				return s.unknownAction(r)
+			}
 		}
 	}
 	return passed
 }
 
-// captureSample keeps an expression's value in a capture slot.
-func (s *stream) captureSample(r *config.Rule, x *sample.Context) {
-	v := r.Expr.Eval(x)
-	if v.Kind != sample.None && r.Slot < len(s.captured) {
-		s.captured[r.Slot] = s.remember(v.Bytes, r.Status)
-	}
+// refuse counts and blames a client's request that a rule ends.
+func (s *stream) refuse() {
+	s.count(deniedRequests)
+	s.blame('P', 'R')
 }
 
-// edit changes a head.
-func (s *stream) edit(h *h1.Head, r *config.Rule, x *sample.Context) {
+// note does what a rule does to the stream alone, wherever it stands; false: r is another action.
+func (s *stream) note(r *config.Rule, x *sample.Context) bool {
+	switch r.Do {
+	case config.ActCapture:
+		s.captureSample(r, x)
+	case config.ActSetLogLevel:
+		s.logLevel = int8(r.Level)
+	default:
+		return false
+	}
+	return true
+}
+
+// unknownAction ends a stream at an action that nobody has taught to stand where it does: what is not understood must
+// not let anything pass.
+func (s *stream) unknownAction(r *config.Rule) verdict {
+	s.core.engine.opts.Log(severityError, s.fe.cfg, fmt.Sprintf("the action of line %d cannot be done where it stands: the stream is ended", r.Pos.Line))
+	s.blame('I', 'R')
+	s.closeAll()
+	return answered
+}
+
+// captureSample keeps an expression's value in a capture slot of the frontend, cut to the slot's length.
+func (s *stream) captureSample(r *config.Rule, x *sample.Context) {
+	caps, slot := &s.fe.cfg.Captures, r.Slot
+	list := caps.Request
+	if x.Response != nil {
+		slot, list = slot+len(list), caps.Response
+	}
+	if r.Slot >= len(list) || slot >= len(s.captured) {
+		return // a backend's rule names a slot this frontend has not
+	}
+	v := r.Expr.Eval(x)
+	if v.Kind == sample.None {
+		return
+	}
+	s.captured[slot] = s.remember(v.AppendTo(s.core.scratch[:0]), list[r.Slot].Len)
+}
+
+// edit changes a head; false: r is no such action.
+func (s *stream) edit(h *h1.Head, r *config.Rule, x *sample.Context) bool {
 	value := func() []byte { return r.Format.Append(s.core.scratch[:0], x) }
 	switch r.Do {
 	case config.ActSetHeader:
@@ -86,6 +122,17 @@ func (s *stream) edit(h *h1.Head, r *config.Rule, x *sample.Context) {
 		delHeader(h, r)
 	case config.ActReplaceHeader, config.ActReplaceValue:
 		s.replaceHeader(h, r, value())
+	case config.ActSetStatus:
+		h.SetStatus(r.Status, cmp.Or(r.Text, phrase(r.Status)))
+	default:
+		return s.editTarget(h, r, value)
+	}
+	return true
+}
+
+// editTarget changes a request's method and target; false: r is no such action.
+func (s *stream) editTarget(h *h1.Head, r *config.Rule, value func() []byte) bool {
+	switch r.Do {
 	case config.ActSetMethod:
 		h.SetMethod(value())
 		s.method = h.MethodID()
@@ -109,9 +156,10 @@ func (s *stream) edit(h *h1.Head, r *config.Rule, x *sample.Context) {
 		s.setPathQuery(h, b[n:])
 	case config.ActReplacePath, config.ActReplaceURI:
 		s.replaceTarget(h, r, value())
-	case config.ActSetStatus:
-		h.SetStatus(r.Status, r.Text)
+	default:
+		return false
 	}
+	return true
 }
 
 func hasQuery(uri []byte) bool {
@@ -269,7 +317,7 @@ func (s *stream) replaceTarget(h *h1.Head, r *config.Rule, template []byte) {
 	}
 }
 
-// responseRules applies http-response rules; answered means that the response was replaced.
+// responseRules applies http-response rules; answered means that the response was replaced or the stream ended.
 func (s *stream) responseRules(p *proxy, h *h1.Head, rules []config.Rule) verdict {
 	for i := range rules {
 		r := &rules[i]
@@ -284,25 +332,50 @@ func (s *stream) responseRules(p *proxy, h *h1.Head, rules []config.Rule) verdic
 		case config.ActDeny:
 			s.countServer(deniedResponses)
 			s.blame('P', 'H')
-			s.releaseServer(false)
 			s.denyReply(r, x, 502)
 			return answered
 		case config.ActReturn:
-			s.releaseServer(false)
 			s.blame('L', 'H')
 			s.giveReply(r.Reply, x)
 			return answered
 		case config.ActRedirect:
-			s.releaseServer(false)
 			if s.redirect(r.Redirect, x) {
 				return answered
 			}
-		case config.ActCapture:
-			s.captureSample(r, x)
-		case config.ActSetLogLevel:
-			s.logLevel = int8(r.Level)
+		case config.ActSilentDrop:
+			s.countServer(deniedResponses)
+			s.blame('P', 'H')
+			s.silentDrop()
+			return answered
 		default:
-			s.edit(h, r, x)
+			if !s.note(r, x) && !s.edit(h, r, x) {
+				return s.unknownAction(r)
+			}
+		}
+	}
+	return passed
+}
+
+// afterRules applies http-after-response, which also sees responses made here; answered: the stream was ended.
+func (s *stream) afterRules(h *h1.Head) verdict {
+	for _, p := range [2]*proxy{s.be, s.fe} {
+		rules := p.cfg.Rules.HTTPAfter
+		for i := range rules {
+			r := &rules[i]
+			x := s.context(sample.Response)
+			x.Response = h
+			if !r.Cond.Match(x) {
+				continue
+			}
+			if r.Do == config.ActAllow {
+				break
+			}
+			if !s.note(r, x) && !s.edit(h, r, x) {
+				return s.unknownAction(r)
+			}
+		}
+		if s.be == s.fe {
+			break
 		}
 	}
 	return passed
@@ -310,8 +383,7 @@ func (s *stream) responseRules(p *proxy, h *h1.Head, rules []config.Rule) verdic
 
 // deny refuses a request (http-request deny).
 func (s *stream) deny(r *config.Rule, x *sample.Context) {
-	s.count(deniedRequests)
-	s.blame('P', 'R')
+	s.refuse()
 	s.denyReply(r, x, 403)
 }
 
@@ -330,9 +402,9 @@ func (s *stream) denyReply(r *config.Rule, x *sample.Context, fallback int) {
 func (s *stream) tarpit(r *config.Rule) {
 	s.count(deniedRequests)
 	s.denial = cmp.Or(r.Status, 500)
+	s.nameRequest()
+	s.dropHead()
 	s.keepRest()
-	s.core.dropHead(s.head)
-	s.head = nil
 	s.enter(phaseTarpit)
 	if s.be.cfg.Timeouts.Tarpit == 0 {
 		s.endTarpit()
@@ -365,20 +437,28 @@ func (s *stream) contentRules(p *proxy, complete bool) verdict {
 			continue
 		}
 		switch r.Do {
+		case config.ActAllow:
+			return passed
 		case config.ActDeny:
-			s.count(deniedRequests)
-			s.blame('P', 'R')
-			s.headAt, s.bad = none, true
-			s.forgetLine()
+			s.refuseContent()
 			s.closeAll()
 			return answered
-		case config.ActCapture:
-			s.captureSample(r, x)
-		case config.ActSetLogLevel:
-			s.logLevel = int8(r.Level)
-		default: // accept
-			return passed
+		case config.ActSilentDrop:
+			s.refuseContent()
+			s.silentDrop()
+			return answered
+		default:
+			if !s.note(r, x) {
+				return s.unknownAction(r)
+			}
 		}
 	}
 	return passed
+}
+
+// refuseContent is refuse for tcp-request content, whose log knows no request.
+func (s *stream) refuseContent() {
+	s.refuse()
+	s.headAt, s.bad = none, true
+	s.forgetLine()
 }

@@ -284,14 +284,7 @@ func proxyV2(b []byte, src, dst netip.AddrPort) []byte {
 	return append(b, byte(src.Port()>>8), byte(src.Port()), byte(dst.Port()>>8), byte(dst.Port()))
 }
 
-// ownAddress and serverAddress are the two ends of the server connection, for the log.
-func (s *stream) ownAddress() netip.AddrPort {
-	if s.up == nil || s.up.fd < 0 {
-		return netip.AddrPort{}
-	}
-	return sock.Local(s.up.fd)
-}
-
+// serverAddress is the other end of the server connection, for the log.
 func (s *stream) serverAddress() netip.AddrPort {
 	if s.srv == nil {
 		return netip.AddrPort{}

@@ -53,6 +53,8 @@ type stream struct {
 	counted bool      // counted in be.conns
 	up      *upstream // connection to srv
 	last    *server   // whose connection this client used before
+	own     *upstream // idle connection that only this client's requests may use
+	sticky  bool      // a server authenticates this client's connection: requests go there
 	pinned  *server   // by a cookie
 
 	timer      loop.Timer
@@ -68,7 +70,9 @@ type stream struct {
 	reqBody                h1.Body
 	resBody                h1.Body
 	transfer               h1.Transfer // how the response's body is passed on
-	method                 h1.MethodID
+	method                 h1.MethodID // as the server gets it
+	asked                  h1.MethodID // as the client sent it
+	reqTransfer            h1.Transfer // how the request's body is passed on
 	minor                  uint8
 	replay                 bool // req is all of the request that was consumed: it can be sent again
 	keepClient, keepServer bool
@@ -85,6 +89,7 @@ type stream struct {
 	hasKey       bool
 	queued       waiting
 	applet       *appletCall
+	interims     int    // responses before the final one
 	looked       int    // bytes of the response's head that were seen to be incomplete
 	denial       int    // what a tarpit ends with
 	rest         []byte // what was read behind the request's head, while resting is true
@@ -111,12 +116,16 @@ type stream struct {
 	captured                                                    []span // request captures, then response captures, in line
 	cookieReq, cookieRes                                        span
 	uniqueID                                                    span
+	naming                                                      bool // the unique ID is being made
 	bad                                                         bool
 	why                                                         string // a malformed message's reason
 	logLevel                                                    int8   // set-log-level; 0: as usual
 	logged                                                      bool
-	early                                                       bool // the line was written by option logasap
-	serial                                                      uint32
+	partial                                                     bool           // it is being written then
+	early                                                       bool           // the line was written by option logasap
+	serial                                                      uint32         // of the request among all of the process
+	number                                                      int            // of the request on its connection, from 1
+	ownAddr                                                     netip.AddrPort // our end of the server connection, also after it
 }
 
 // span is a piece of stream.line; there reports whether the thing was there at all.
@@ -179,10 +188,13 @@ func (s *stream) begin(now time.Duration) {
 	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.hasKey, s.needBody = false, false, false, false, false, false, false, false
 	s.tries, s.looked = 0, 0
 	s.rest, s.resting, s.fromStats = nil, false, false
+	s.reqTransfer, s.transfer, s.asked, s.method = h1.AsIs, h1.AsIs, h1.MethodOther, h1.MethodOther
+	s.ownAddr, s.interims = netip.AddrPort{}, 0
 }
 
 // Ready is the client socket's event.
 func (s *stream) Ready(ev loop.Events) {
+	defer s.guard()
 	s.client.note(ev)
 	s.advance()
 }
@@ -284,6 +296,7 @@ func (s *stream) blame(cause, stage byte) {
 
 // closeAll logs and ends the stream and its connections.
 func (s *stream) closeAll() {
+	s.nameRequest()
 	s.releaseServer(false)
 	s.log()
 	s.leaveBackend()
@@ -298,16 +311,14 @@ func (s *stream) destroy() {
 	}
 	s.gone = true
 	s.leaveQueue()
+	s.dropOwn()
 	c.loop.Disarm(&s.timer)
 	if s.fe.cfg.Options.NoLinger && s.client.fd >= 0 {
 		sock.Reset(s.client.fd)
 	}
 	c.close(&s.client)
 	s.dropRequest()
-	if s.head != nil {
-		c.dropHead(s.head)
-		s.head = nil
-	}
+	s.dropHead()
 	s.down.release(c)
 	s.upward.release(c)
 	if s.applet != nil {
@@ -349,6 +360,7 @@ func (s *stream) schedule() {
 
 // Expired is the stream's timer.
 func (s *stream) Expired(*loop.Timer) {
+	defer s.guard()
 	due := s.due()
 	switch {
 	case due == none:
@@ -462,19 +474,12 @@ func (s *stream) timeout() {
 func (s *stream) context(at sample.Place) *sample.Context {
 	c := s.core
 	x := &c.ctx
-	x.Reset()
-	x.Place, x.Source, x.Dest = at, s.source, s.destination()
-	x.Request, x.Response, x.Content, x.Complete = nil, nil, nil, false
+	x.Reset(at)
+	x.Source, x.Dest, x.Now = s.source, s.destination(), c.loop.Wall()
+	x.Facts, x.RequestNumber = s, s.number
 	if s.head != nil {
 		x.Request = s.head
 	}
-	x.Now = c.loop.Wall()
-	r := &c.record
-	r.Frontend, r.Backend, r.Server = s.fe.cfg.Name, s.be.cfg.Name, noServer
-	if s.srv != nil {
-		r.Server = s.srv.cfg.Name
-	}
-	s.fillLine(r)
 	return x
 }
 

@@ -277,6 +277,10 @@ func (a *args) redirect(literal bool) {
 			a.oneOf(w, "location", "prefix", "scheme", "code", "set-cookie", "clear-cookie", "drop-query", "append-slash", "ignore-empty")
 		}
 	}
+	if a.point == sample.Response && to.Kind != config.RedirectLocation {
+		a.bad(target, "a response can be answered with redirect location only: the request's path is gone")
+		return
+	}
 	if target.text == "" {
 		a.missing("location, prefix or scheme with a target")
 		return
