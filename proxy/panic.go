@@ -72,9 +72,7 @@ func (s *stream) endPanicked() {
 	if s.fe.http && s.phase < phaseTunnel && s.toClient == 0 && s.client.unsent() == 0 {
 		s.keepClient = false
 		s.answer(500, s.core.engine.pages[500].head, s.core.engine.pages[500].body)
-		if !s.gone {
-			s.schedule()
-		}
+		s.advance()
 		return
 	}
 	s.closeAll()

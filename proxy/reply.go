@@ -301,7 +301,11 @@ func (s *stream) redirect(r *config.Redirect, x *sample.Context) bool {
 	if r.Code == 302 || r.Code == 303 || r.Code == 307 {
 		out = append(out, "cache-control: no-cache\r\n"...)
 	}
-	s.blame('L', 'R')
+	stage := byte('R')
+	if x.Response != nil {
+		stage = 'H'
+	}
+	s.blame('L', stage)
 	s.count(intercepted)
 	s.answer(r.Code, out, nil)
 	return true
@@ -335,9 +339,13 @@ func (s *stream) redirectTo(to *config.Redirect) {
 	s.answer(to.Code, out, nil)
 }
 
-// silentDrop leaves the client without a word.
+// silentDrop leaves the client without a word, and without an answer in the log.
 func (s *stream) silentDrop() {
 	s.status = -1
+	s.closeSilently()
+}
+
+func (s *stream) closeSilently() {
 	if fd := s.client.fd; fd >= 0 {
 		s.core.loop.Forget(fd)
 		s.client.fd = -1

@@ -344,8 +344,9 @@ func (s *stream) responseRules(p *proxy, h *h1.Head, rules []config.Rule) verdic
 			}
 		case config.ActSilentDrop:
 			s.countServer(deniedResponses)
-			s.blame('P', 'H')
-			s.silentDrop()
+			s.blame('P', 'R')
+			s.responseAt, s.gotHead = none, false
+			s.closeSilently()
 			return answered
 		default:
 			if !s.note(r, x) && !s.edit(h, r, x) {

@@ -17,6 +17,11 @@ func exchanges() []exchange {
 	all = append(all, connections()...)
 	all = append(all, rules()...)
 	all = append(all, failures()...)
+	all = append(all, writing()...)
+	all = append(all, facts()...)
+	all = append(all, framing()...)
+	all = append(all, dropping()...)
+	all = append(all, replacing()...)
 	return all
 }
 

@@ -188,3 +188,18 @@ func freePorts(t testing.TB, n int) int {
 	t.Fatal("no free ports")
 	return 0
 }
+
+// holds says whether the kernel knows the proxy's end of a client's connection.
+func (p *program) holds(client net.Addr) bool {
+	raw, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		return false
+	}
+	remote := fmt.Sprintf(" 0100007F:%04X ", client.(*net.TCPAddr).Port)
+	for line := range strings.Lines(string(raw)) {
+		if fields := strings.Fields(line); len(fields) > 3 && " "+fields[2]+" " == remote && fields[3] != "06" {
+			return true
+		}
+	}
+	return false
+}

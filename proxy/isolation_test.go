@@ -1,0 +1,419 @@
+package proxy
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/config/haproxy"
+)
+
+// rulesOf reads lines of a listen section as the dialect does.
+func rulesOf(t testing.TB, lines string) *config.Proxy {
+	t.Helper()
+	text := "defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nlisten web\n mode http\n bind 127.0.0.1:1\n server s 127.0.0.1:2\n" + lines + "\n"
+	cfg, diags := haproxy.Parse([]haproxy.File{{Name: "test.cfg", Data: []byte(text)}}, haproxy.Options{})
+	if cfg == nil {
+		t.Fatal(diags)
+	}
+	return cfg.Proxies[0]
+}
+
+// withRules gives a test's proxy the rules, captures and formats of some lines.
+func withRules(t testing.TB, lines string) func(*config.Proxy) {
+	return func(p *config.Proxy) {
+		from := rulesOf(t, lines)
+		p.Rules, p.Captures, p.Options = from.Rules, from.Captures, from.Options
+		p.UniqueID, p.UniqueIDHeader = from.UniqueID, from.UniqueIDHeader
+	}
+}
+
+// rawServer answers requests by a function of its own, which says on which connection (from 1) a request came.
+type rawServer struct {
+	addr  string
+	mu    sync.Mutex
+	heads []string
+	on    []int
+}
+
+func newRawServer(t testing.TB, answer func(conn net.Conn, n int, head string) bool) *rawServer {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	s := &rawServer{addr: l.Addr().String()}
+	go func() {
+		for n := 1; ; n++ {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			go func() {
+				defer conn.Close()
+				r := bufio.NewReader(conn)
+				for {
+					var head strings.Builder
+					for {
+						line, err := r.ReadString('\n')
+						if err != nil {
+							return
+						}
+						head.WriteString(line)
+						if line == "\r\n" {
+							break
+						}
+					}
+					s.mu.Lock()
+					s.heads, s.on = append(s.heads, head.String()), append(s.on, n)
+					s.mu.Unlock()
+					if !answer(conn, n, head.String()) {
+						return
+					}
+				}
+			}()
+		}
+	}()
+	return s
+}
+
+// connections says on which connections the requests came.
+func (s *rawServer) connections() []int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return append([]int(nil), s.on...)
+}
+
+const okAnswer = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+
+// client is one connection to the proxy.
+type client struct {
+	t    testing.TB
+	conn net.Conn
+	r    *bufio.Reader
+}
+
+func (s *site) dial(t testing.TB) *client {
+	t.Helper()
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	conn.SetDeadline(time.Now().Add(patience))
+	return &client{t, conn, bufio.NewReader(conn)}
+}
+
+// ask sends a request and reads the answer, body and all.
+func (c *client) ask(method, path, fields string) (*http.Response, string) {
+	c.t.Helper()
+	fmt.Fprintf(c.conn, "%s %s HTTP/1.1\r\nHost: x\r\n%s\r\n", method, path, fields)
+	resp, err := http.ReadResponse(c.r, &http.Request{Method: method})
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		c.t.Fatalf("%s %s: %v", method, path, err)
+	}
+	return resp, string(body)
+}
+
+// Many clients at once on few threads: whatever a rule writes about a client is about that client.
+func TestRulesSeeTheirOwnStream(t *testing.T) {
+	s := start(t, config.HTTP, withRules(t, `capture request header who len 32
+ unique-id-format id-%[req.hdr(who)]
+ http-request set-header X-Seen "%[capture.req.hdr(0)] %[unique-id] %HU %ci:%cp"
+ http-response set-header Y-Seen "%[capture.req.hdr(0)] %[unique-id] %HU %ci:%cp"
+ http-after-response set-header Z-Seen "%[capture.req.hdr(0)] %[unique-id] %HU %ci:%cp"
+ http-request redirect location "/%[capture.req.hdr(0)]%HU?%cp" if { path_beg /redirect }
+ http-request return status 200 hdr Body "%[capture.req.hdr(0)] %[unique-id] %cp" content-type text/plain lf-string "%[capture.req.hdr(0)] %cp" if { path_beg /return }
+ http-request deny if { path_beg /deny } { capture.req.hdr(0) -m end 7 }`), web(t, "one"))
+	var all sync.WaitGroup
+	for n := range 40 {
+		all.Add(1)
+		go func() {
+			defer all.Done()
+			c := s.dial(t)
+			for i := range 20 {
+				who, path := fmt.Sprintf("client-%d-%d", n, i), fmt.Sprintf("/p%d/%d", n, i)
+				seen := fmt.Sprintf("%s id-%s %s %s", who, who, path, c.conn.LocalAddr())
+				_, port, _ := net.SplitHostPort(c.conn.LocalAddr().String())
+				resp, body := c.ask("GET", path, "Who: "+who+"\r\n")
+				if !strings.Contains(body, "X-Seen: "+seen+"\r\n") || resp.Header.Get("Y-Seen") != seen || resp.Header.Get("Z-Seen") != seen {
+					t.Errorf("%s: server %q, client %q, %q", seen, body, resp.Header.Get("Y-Seen"), resp.Header.Get("Z-Seen"))
+				}
+				// One that sends none must not get another's.
+				if resp, body = c.ask("GET", path, ""); strings.Contains(body, "client-") || strings.Contains(resp.Header.Get("Y-Seen"), "client-") {
+					t.Errorf("%s: a request without a name got %q, %q", seen, body, resp.Header.Get("Y-Seen"))
+				}
+				if resp, _ = c.ask("GET", "/redirect", "Who: "+who+"\r\n"); resp.Header.Get("Location") != "/"+who+"/redirect?"+port {
+					t.Errorf("%s: redirected to %q", who, resp.Header.Get("Location"))
+				}
+				if resp, body = c.ask("GET", "/return", "Who: "+who+"\r\n"); body != who+" "+port || resp.Header.Get("Body") != who+" id-"+who+" "+port {
+					t.Errorf("%s: %q, %q", who, body, resp.Header.Get("Body"))
+				}
+				want := 200
+				if strings.HasSuffix(who, "7") {
+					want = 403
+				}
+				if resp, _ = c.ask("GET", "/deny", "Who: "+who+"\r\n"); resp.StatusCode != want {
+					t.Errorf("%s: %d", who, resp.StatusCode)
+				}
+			}
+		}()
+	}
+	all.Wait()
+}
+
+// A panic ends the stream it happens in with a 500, the others do not notice, and ten of them are an alarm.
+func TestPanicsEndTheirStream(t *testing.T) {
+	var mu sync.Mutex
+	var lines []string
+	logged := func(text string) (n int) {
+		mu.Lock()
+		defer mu.Unlock()
+		for _, l := range lines {
+			n += strings.Count(l, text)
+		}
+		return n
+	}
+	for _, where := range []string{"request", "response", "after"} {
+		t.Run(where, func(t *testing.T) {
+			lines = nil
+			s := start(t, config.HTTP, func(p *config.Proxy) {
+				withRules(t, "http-request allow if { path / }")(p)
+				rule := config.Rule{Cond: rulesOf(t, "http-request deny if { always_true }").Rules.HTTPRequest[0].Cond, Do: config.ActSetHeader} // no format
+				switch where {
+				case "request":
+					p.Rules.HTTPRequest = append(p.Rules.HTTPRequest, rule)
+				case "response":
+					rule.Cond = rulesOf(t, "http-response deny if { status 404 }").Rules.HTTPResponse[0].Cond
+					p.Rules.HTTPResponse = append(p.Rules.HTTPResponse, rule)
+				case "after":
+					rule.Cond = rulesOf(t, "http-after-response set-header A b if { status 404 }").Rules.HTTPAfter[0].Cond
+					p.Rules.HTTPAfter = append(p.Rules.HTTPAfter, rule)
+				}
+			}, newRawServer(t, func(conn net.Conn, _ int, head string) bool {
+				if strings.HasPrefix(head, "GET / ") {
+					io.WriteString(conn, okAnswer)
+				} else {
+					io.WriteString(conn, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n")
+				}
+				return true
+			}).addr)
+			s.engine.opts.Log = func(_ int, _ *config.Proxy, text string) {
+				mu.Lock()
+				lines = append(lines, text)
+				mu.Unlock()
+			}
+			bystander := s.dial(t)
+			bystander.ask("GET", "/", "")
+			for range 12 {
+				resp, _ := s.dial(t).ask("GET", "/boom", "")
+				if resp.StatusCode != 500 || !resp.Close {
+					t.Fatalf("status %d, close %v", resp.StatusCode, resp.Close)
+				}
+			}
+			bystander.ask("GET", "/", "")
+			if n := logged("panicked and was ended"); n != panicAlarm {
+				t.Errorf("%d stacks, not %d", n, panicAlarm)
+			}
+			if logged("ALARM") != 1 || logged("rules.go") == 0 {
+				t.Errorf("no alarm, or no place:\n%s", strings.Join(lines, "\n"))
+			}
+			// The last one leaves after its client has its answer.
+			limit := time.Now().Add(patience)
+			for s.engine.proxies[0].beConns.Load() != 0 && time.Now().Before(limit) {
+				time.Sleep(time.Millisecond)
+			}
+			if n := s.engine.proxies[0].beConns.Load(); n != 0 {
+				t.Errorf("%d streams are left in the backend after %v", n, patience)
+			}
+		})
+	}
+}
+
+// A server connection is given only to who it fits.
+func TestWhoseConnection(t *testing.T) {
+	ask := func(s *site, c *client, path string) {
+		t.Helper()
+		if c == nil {
+			c = s.dial(t)
+		}
+		c.ask("GET", path, "")
+	}
+	expect := func(t *testing.T, srv *rawServer, want ...int) {
+		t.Helper()
+		if got := srv.connections(); fmt.Sprint(got) != fmt.Sprint(want) {
+			t.Errorf("requests came on connections %v, not %v", got, want)
+		}
+	}
+	ok := func(conn net.Conn, _ int, _ string) bool { io.WriteString(conn, okAnswer); return true }
+
+	t.Run("shared", func(t *testing.T) {
+		srv := newRawServer(t, ok)
+		s := startOne(t, nil, srv.addr)
+		ask(s, nil, "/")
+		ask(s, nil, "/")
+		expect(t, srv, 1, 1)
+	})
+	t.Run("reuse never", func(t *testing.T) {
+		srv := newRawServer(t, ok)
+		s := startOne(t, func(p *config.Proxy) { p.Options.Reuse = config.ReuseNever }, srv.addr)
+		c := s.dial(t)
+		ask(s, c, "/")
+		ask(s, c, "/")
+		ask(s, nil, "/")
+		ask(s, c, "/")
+		expect(t, srv, 1, 1, 2, 1)
+	})
+	for _, challenge := range []string{"NTLM", "Negotiate abc", "negotiate"} {
+		t.Run(challenge, func(t *testing.T) {
+			srv := newRawServer(t, func(conn net.Conn, n int, head string) bool {
+				if strings.Contains(head, " /secret ") && !strings.Contains(head, "Again") {
+					io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nWWW-Authenticate: "+challenge+"\r\nContent-Length: 0\r\n\r\n")
+				} else {
+					io.WriteString(conn, okAnswer)
+				}
+				return true
+			})
+			s := startOne(t, nil, srv.addr)
+			c := s.dial(t)
+			ask(s, c, "/secret")
+			ask(s, nil, "/")
+			c.ask("GET", "/secret", "Again: 1\r\n")
+			ask(s, nil, "/")
+			expect(t, srv, 1, 2, 1, 2)
+		})
+	}
+	t.Run("PROXY header", func(t *testing.T) {
+		srv := newRawServer(t, func(conn net.Conn, n int, head string) bool { io.WriteString(conn, okAnswer); return true })
+		s := startOne(t, func(p *config.Proxy) { p.Servers[0].SendProxy = 1 }, srv.addr)
+		c := s.dial(t)
+		ask(s, c, "/")
+		ask(s, c, "/")
+		ask(s, nil, "/")
+		expect(t, srv, 1, 1, 2)
+		for _, head := range srv.heads {
+			if strings.HasPrefix(head, "PROXY ") && !strings.Contains(head, "\r\nGET / ") {
+				t.Errorf("%q", head)
+			}
+		}
+	})
+	t.Run("another address", func(t *testing.T) {
+		first, second := newRawServer(t, ok), newRawServer(t, ok)
+		s := startOne(t, nil, first.addr)
+		ask(s, nil, "/")
+		addr, _ := net.ResolveTCPAddr("tcp", second.addr)
+		s.engine.servers[0].setAddr(addr.AddrPort())
+		ask(s, nil, "/")
+		expect(t, first, 1)
+		expect(t, second, 1)
+	})
+	for _, bodyless := range []struct{ name, method, answer string }{
+		{"late body of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n"},
+		{"late chunks of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
+		{"late body of 304", "GET", "HTTP/1.1 304 Not Modified\r\nContent-Length: 42\r\n\r\n"},
+		{"late body of 204", "GET", "HTTP/1.1 204 No Content\r\nContent-Length: 42\r\n\r\n"},
+	} {
+		t.Run(bodyless.name, func(t *testing.T) {
+			srv := newRawServer(t, func(conn net.Conn, n int, head string) bool {
+				if strings.Contains(head, " /late ") {
+					io.WriteString(conn, bodyless.answer)
+				} else {
+					io.WriteString(conn, okAnswer)
+				}
+				return true
+			})
+			s := startOne(t, nil, srv.addr)
+			c := s.dial(t)
+			c.ask(bodyless.method, "/late", "")
+			ask(s, nil, "/") // somebody else's first request: bytes of the last answer may still come
+			expect(t, srv, 1, 2)
+		})
+	}
+	t.Run("bytes behind the answer", func(t *testing.T) {
+		srv := newRawServer(t, func(conn net.Conn, n int, head string) bool {
+			io.WriteString(conn, okAnswer+"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
+			return true
+		})
+		s := startOne(t, nil, srv.addr)
+		for range 3 {
+			if _, body := s.dial(t).ask("GET", "/", ""); body != "ok" {
+				t.Errorf("%q", body)
+			}
+		}
+		expect(t, srv, 1, 2, 3)
+	})
+}
+
+// startOne is start with one thread, so that connections meet in one pool.
+func startOne(t *testing.T, change func(*config.Proxy), servers ...string) *site {
+	t.Helper()
+	return startOn(t, 1, config.HTTP, change, servers...)
+}
+
+// A server that sends interim responses for ever costs no more memory than what its client does not read, and not for
+// ever.
+func TestInterimResponsesAreBounded(t *testing.T) {
+	sent := make(chan int, 1)
+	const early = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n"
+	srv := newRawServer(t, func(conn net.Conn, _ int, _ string) bool {
+		n := 0
+		for {
+			conn.SetWriteDeadline(time.Now().Add(time.Second))
+			m, err := io.WriteString(conn, strings.Repeat(early, 100))
+			if n += m; err != nil {
+				sent <- n
+				return false
+			}
+		}
+	})
+	t.Run("the client does not read", func(t *testing.T) {
+		s := startOne(t, nil, srv.addr)
+		conn, err := net.Dial("tcp", s.addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		conn.(*net.TCPConn).SetReadBuffer(4096)
+		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		if n := <-sent; n > 16<<20 {
+			t.Errorf("the proxy took %d bytes", n)
+		}
+		kept := make(chan int)
+		core := s.engine.cores[0]
+		core.loop.Post(func() {
+			n := 0
+			for x := core.live.next; x != &core.live; x = x.next {
+				n += x.client.unsent()
+				if x.up != nil {
+					n += len(x.up.pending())
+				}
+			}
+			kept <- n
+		})
+		if n := <-kept; n > 256<<10 {
+			t.Errorf("the stream holds %d bytes", n)
+		}
+	})
+	t.Run("the client reads", func(t *testing.T) {
+		s := startOne(t, nil, srv.addr)
+		c := s.dial(t)
+		io.WriteString(c.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		all, err := io.ReadAll(c.r)
+		<-sent
+		if n := strings.Count(string(all), "103 Early Hints"); n > maxInterims || !strings.Contains(string(all), "HTTP/1.1 502") {
+			t.Errorf("%d interim responses, then %.60q, %v", n, all[max(0, len(all)-300):], err)
+		}
+	})
+}
