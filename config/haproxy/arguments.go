@@ -121,6 +121,27 @@ func (a *args) refuse(w word, code, wanted, hint string) {
 	a.failed = true
 }
 
+// headerName takes the name of a header that will be written.
+//
+// Differs from HAProxy: it writes any name; one that is no token (RFC 9110 §5.1) makes a head that nobody can read, or
+// two fields of one.
+func (a *args) headerName() string {
+	w := a.need("a name")
+	if !isToken(w.text) && !a.failed {
+		a.refuse(w, "bad-value", "no name of a header", "letters, digits and !#$%&'*+-.^_`|~ only")
+	}
+	return w.text
+}
+
+func isToken(s string) bool {
+	for i := range len(s) {
+		if c := s[i]; (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+			return false
+		}
+	}
+	return s != ""
+}
+
 // unsupported refuses a word that the reference knows.
 func (a *args) unsupported(w word, why string) {
 	a.refuse(w, "not-supported", "is known to haproxy, but not supported yet", why)

@@ -149,6 +149,9 @@ func (r *reader) use(a *args, d, from *draft, explicit bool) {
 			}
 		}
 	}
+	if len(from.proxy.Captures.Request) > 0 && !d.front() {
+		a.fail(a.head.pos, "inherit", "only a frontend can take over captures from a defaults section", "")
+	}
 	from.used.explicit = from.used.explicit || explicit
 	from.used.implicit = from.used.implicit || !explicit
 	d.inherit(from)

@@ -149,9 +149,9 @@ func setUniqueIDFormat(a *args) {
 }
 
 func setUniqueIDHeader(a *args) {
-	w := a.need("a name")
+	name := a.headerName()
 	if a.done() {
-		a.draft.proxy.UniqueIDHeader = w.text
+		a.draft.proxy.UniqueIDHeader = name
 	}
 }
 

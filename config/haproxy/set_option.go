@@ -66,7 +66,7 @@ func (a *args) forwarded(header string, ifNone bool) *config.Forwardfor {
 		case w.text == "except":
 			f.Except = a.network(a.need("a network"))
 		case w.text == "header":
-			f.Header = a.need("a name").text
+			f.Header = a.headerName()
 		case w.text == "if-none" && ifNone:
 			f.IfNone = true
 		default:

@@ -97,8 +97,9 @@ func (a *args) replyWord(r *replyDraft) bool {
 		a.replyContent(r, w)
 	case "hdr":
 		a.next()
-		name, value := a.need("a name"), a.need("a format")
-		r.Headers = append(r.Headers, config.ReplyHeader{Name: name.text, Value: a.format(value, a.point, true)})
+		name := a.headerName()
+		value := a.need("a format")
+		r.Headers = append(r.Headers, config.ReplyHeader{Name: name, Value: a.format(value, a.point, true)})
 	default:
 		return false
 	}

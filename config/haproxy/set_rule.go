@@ -120,8 +120,9 @@ func action(do config.Action) func(*args) {
 // headerAction is the setter of those with a name and a format.
 func headerAction(do config.Action) func(*args) {
 	return func(a *args) {
-		name, value := a.need("a name"), a.need("a format")
-		a.rule.Do, a.rule.Name = do, name.text
+		name := a.headerName()
+		value := a.need("a format")
+		a.rule.Do, a.rule.Name = do, name
 		a.rule.Format = a.format(value, a.point, true)
 	}
 }
@@ -209,7 +210,7 @@ func ruleCapture(a *args) {
 			return
 		}
 		n := a.integer(a.need("a length"), 1, 65535, a.peekIsNoNumber())
-		if !a.draft.front() {
+		if !a.draft.front() && a.draft.kind != capD {
 			a.fail(w.pos, "misplaced-word", a.name+": only a frontend has captures", "")
 		}
 		if !a.failed {
