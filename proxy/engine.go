@@ -60,9 +60,10 @@ type Engine struct {
 	serial    atomic.Uint32
 	connRate  rate // kept only where it is limited
 
-	states    sync.Mutex // guards the servers' health machines and weights, and what settle computes
-	bad       badMessages
-	complaint sync.Map // causes of accept errors that were logged already
+	states     sync.Mutex // guards the servers' health machines and weights, and what settle computes
+	bad        badMessages
+	pageLimits pageLimits
+	complaint  sync.Map // causes of accept errors that were logged already
 
 	running   sync.WaitGroup
 	stopOnce  sync.Once

@@ -38,6 +38,12 @@ func limits() config.ProxyGlobal {
 // start runs one listen section over the given servers.
 func start(t *testing.T, mode config.Mode, change func(*config.Proxy), servers ...string) *site {
 	t.Helper()
+	return startWith(t, mode, change, nil, servers...)
+}
+
+// startWith starts an engine with other options than the usual ones.
+func startWith(t *testing.T, mode config.Mode, change func(*config.Proxy), options func(*Options), servers ...string) *site {
+	t.Helper()
 	p := &config.Proxy{Name: "web", Kind: "listen", Front: true, Back: true, Mode: mode, Retries: 3,
 		Timeouts: config.Timeouts{Connect: patience, Client: patience, Server: patience, Queue: patience}}
 	for i, s := range servers {
@@ -53,7 +59,7 @@ func start(t *testing.T, mode config.Mode, change func(*config.Proxy), servers .
 	runtime.GOMAXPROCS(max(slots, 4))
 	t.Cleanup(func() { runtime.GOMAXPROCS(slots) })
 	s := &site{t: t}
-	e, err := New(&config.Proxying{Global: limits(), Proxies: []*config.Proxy{p}}, Options{Threads: 2, MaxConn: 1000, Syslog: syslog.New(syslog.Identity{Tag: "test"}),
+	opts := Options{Threads: 2, MaxConn: 1000, Syslog: syslog.New(syslog.Identity{Tag: "test"}),
 		Listeners: func(b *config.Bind) []int {
 			fd, err := sock.ListenTCP(b.Addr, sock.ListenOptions{Backlog: 128})
 			if err != nil {
@@ -63,7 +69,11 @@ func start(t *testing.T, mode config.Mode, change func(*config.Proxy), servers .
 			return []int{fd}
 		},
 		Log: func(_ int, _ *config.Proxy, text string) { t.Log(text) },
-	})
+	}
+	if options != nil {
+		options(&opts)
+	}
+	e, err := New(&config.Proxying{Global: limits(), Proxies: []*config.Proxy{p}}, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -85,6 +85,7 @@ type stream struct {
 	hasKey       bool
 	queued       waiting
 	applet       *appletCall
+	unread       int64  // bytes of a statistics page that count as held
 	looked       int    // bytes of the response's head that were seen to be incomplete
 	denial       int    // what a tarpit ends with
 	rest         []byte // what was read behind the request's head, while resting is true
@@ -179,6 +180,7 @@ func (s *stream) begin(now time.Duration) {
 	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.hasKey, s.needBody = false, false, false, false, false, false, false, false
 	s.tries, s.looked = 0, 0
 	s.rest, s.resting, s.fromStats = nil, false, false
+	s.pageRead()
 }
 
 // Ready is the client socket's event.
@@ -314,6 +316,7 @@ func (s *stream) destroy() {
 		s.applet.cancel()
 		s.applet = nil
 	}
+	s.pageRead()
 	s.next.prev, s.prev.next = s.prev, s.next
 	s.next, s.prev = nil, nil
 	c.count--
@@ -398,6 +401,8 @@ func (s *stream) due() time.Duration {
 		at(s.phaseStart, s.fe.cfg.Rules.InspectDelay)
 	case phaseCollect:
 		at(s.clientSeen, s.timeouts.client)
+	case phaseApplet:
+		at(s.phaseStart, pageMaking)
 	case phaseTarpit:
 		at(s.phaseStart, be.Tarpit)
 	case phaseQueue:
@@ -417,6 +422,9 @@ func (s *stream) due() time.Duration {
 		s.tunnelLimits(at)
 	case phaseDrain:
 		at(s.clientSeen, s.timeouts.client)
+		if s.unread > 0 {
+			at(s.phaseStart, pageDelivery)
+		}
 	case phaseLinger:
 		at(s.phaseStart, lingerTime)
 	}
@@ -435,6 +443,8 @@ func (s *stream) timeout() {
 	case phaseCollect:
 		s.blame('c', 'R')
 		s.fail(408)
+	case phaseApplet:
+		s.pageTimeout()
 	case phaseTarpit:
 		s.endTarpit()
 	case phaseQueue:
