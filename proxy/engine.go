@@ -22,6 +22,8 @@ type Options struct {
 	Threads int
 	// MaxConn limits connections of all frontends together, at least 1.
 	MaxConn int
+	// MaxPipes limits pipes, each of two descriptors, that move bodies without a copy; 0: none.
+	MaxPipes int
 	// Listeners gives the listening sockets of a bind, opened by whoever may; they are shared out over the loops. The
 	// engine closes them when it stops listening.
 	Listeners func(*config.Bind) []int
@@ -58,7 +60,11 @@ type Engine struct {
 	maxConn   atomic.Int64
 	maxSeen   atomic.Int64
 	serial    atomic.Uint32
-	connRate  rate // kept only where it is limited
+	upstreams atomic.Int64 // connections to servers, idle ones among them
+	pipes     atomic.Int64
+	// sparePipes is how many unused pipes a core keeps.
+	sparePipes int
+	connRate   rate // kept only where it is limited
 
 	states     sync.Mutex // guards the servers' health machines and weights, and what settle computes
 	bad        badMessages
@@ -77,6 +83,7 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 		pages: make(map[int]*page), host: opts.Host, pid: os.Getpid(), started: time.Now(), drained: make(chan struct{})}
 	e.headLimit = cfg.Global.BufSize - cfg.Global.MaxRewrite
 	e.maxConn.Store(int64(opts.MaxConn))
+	e.sparePipes = min(opts.MaxPipes/(2*max(opts.Threads, 1)), 64)
 	for status := range words {
 		e.pages[status] = ownPage(status)
 	}
@@ -275,11 +282,7 @@ func (c *core) drain() {
 	for s := c.live.next; s != &c.live; s = s.next {
 		s.schedule() // idle ones have less time now
 	}
-	for _, list := range c.idle {
-		for len(list) > 0 {
-			c.discard(list[len(list)-1])
-			list = list[:len(list)-1]
-		}
+	for c.shed() {
 	}
 	if c.count == 0 {
 		c.engine.coreDrained(c)

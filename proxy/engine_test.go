@@ -59,7 +59,7 @@ func startWith(t *testing.T, mode config.Mode, change func(*config.Proxy), optio
 	runtime.GOMAXPROCS(max(slots, 4))
 	t.Cleanup(func() { runtime.GOMAXPROCS(slots) })
 	s := &site{t: t}
-	opts := Options{Threads: 2, MaxConn: 1000, Syslog: syslog.New(syslog.Identity{Tag: "test"}),
+	opts := Options{Threads: 2, MaxPipes: 250, MaxConn: 1000, Syslog: syslog.New(syslog.Identity{Tag: "test"}),
 		Listeners: func(b *config.Bind) []int {
 			fd, err := sock.ListenTCP(b.Addr, sock.ListenOptions{Backlog: 128})
 			if err != nil {
