@@ -40,6 +40,7 @@ type proxy struct {
 	byConfig    map[*config.Server]*server
 	chooser     chooser
 	queued      atomic.Int64 // in the backend's and its servers' queues
+	unbound     atomic.Int64 // of them in the backend's own queue
 	queuedMax   atomic.Int64
 	usableCount atomic.Int64
 
