@@ -48,9 +48,11 @@ type Engine struct {
 	proxies  []*proxy
 	of       map[*config.Proxy]*proxy
 	backends map[string]*proxy
-	servers  []*server
-	cores    []*core
-	pages    map[int]*page
+	// frontends by name.
+	frontends map[string]*proxy
+	servers   []*server
+	cores     []*core
+	pages     map[int]*page
 
 	headLimit int
 	host      string
@@ -71,6 +73,9 @@ type Engine struct {
 	pageLimits pageLimits
 	complaint  sync.Map // causes of accept errors that were logged already
 
+	observed  chan observation
+	ended     chan struct{} // closed when the engine ends
+	after     func(time.Duration, func()) *time.Timer
 	running   sync.WaitGroup
 	stopOnce  sync.Once
 	drained   chan struct{}
@@ -79,7 +84,8 @@ type Engine struct {
 
 // New prepares an engine. Nothing is accepted before Start.
 func New(cfg *config.Proxying, opts Options) (*Engine, error) {
-	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy),
+	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy), frontends: make(map[string]*proxy),
+		observed: make(chan observation, maxObserved), ended: make(chan struct{}), after: time.AfterFunc,
 		pages: make(map[int]*page), host: opts.Host, pid: os.Getpid(), started: time.Now(), drained: make(chan struct{})}
 	e.headLimit = cfg.Global.BufSize - cfg.Global.MaxRewrite
 	e.maxConn.Store(int64(opts.MaxConn))
@@ -117,7 +123,8 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 func (e *Engine) addProxy(pc *config.Proxy) {
 	p := &proxy{cfg: pc, index: len(e.proxies), engine: e, http: pc.Mode == config.HTTP, since: e.started,
 		front: make([]counters, e.opts.Threads), back: make([]counters, e.opts.Threads),
-		pages: make(map[int]*page), byCookie: make(map[string]*server), byConfig: make(map[*config.Server]*server)}
+		pages: make(map[int]*page), byCookie: make(map[string]*server), byConfig: make(map[*config.Server]*server),
+		byName: make(map[string]*server)}
 	for status, raw := range pc.ErrorFiles {
 		p.pages[status] = filePage(status, raw)
 	}
@@ -128,6 +135,9 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 	e.of[pc] = p
 	if pc.Back {
 		e.backends[pc.Name] = p
+	}
+	if pc.Front {
+		e.frontends[pc.Name] = p
 	}
 	for i, sc := range pc.Servers {
 		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads), hurry: make(chan time.Duration, 1), moved: make(chan struct{}, 1)}
@@ -144,6 +154,7 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 		e.servers = append(e.servers, srv)
 		p.servers = append(p.servers, srv)
 		p.byConfig[sc] = srv
+		p.byName[sc.Name] = srv
 		if sc.Cookie != "" {
 			p.byCookie[sc.Cookie] = srv
 		}
@@ -175,6 +186,7 @@ func (e *Engine) Start() error {
 			}
 		}
 	}
+	go e.heed()
 	for _, c := range e.cores {
 		c.loop.Arm(&c.janitor, c, c.now()+janitorPause)
 		e.running.Add(1)
@@ -303,6 +315,7 @@ func (e *Engine) coreDrained(c *core) {
 // Close ends everything at once. Streams that are still alive are logged as killed.
 func (e *Engine) Close() {
 	e.stopOnce.Do(func() {
+		close(e.ended)
 		for _, c := range e.cores {
 			c.loop.Post(func() {
 				c.stopListening()

@@ -35,7 +35,7 @@ func TestNoLostWakeUp(t *testing.T) {
 			be := s.engine.proxies[0]
 			rounds := 30_000 // with the mistake it was found after 26 000, more often than not
 			if testing.Short() || raceEnabled {
-				rounds = 5_000
+				rounds = 2_000
 			}
 			var round, done atomic.Int64
 			var wg sync.WaitGroup
