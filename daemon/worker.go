@@ -59,6 +59,7 @@ func RunWorker(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	signal.Ignore(syscall.SIGHUP)
+	go showStacks()
 	f := os.NewFile(controlFD, "control")
 	control, err := net.FileConn(f)
 	f.Close()
@@ -260,13 +261,27 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 // pulseEvery is how often the worker says that it is alive.
 const pulseEvery = time.Second
 
-// pulse tells the director again and again that every thread turns; if one hangs, it is silent.
+// pulse tells the director again and again that every thread turns; if one hangs, it is silent. Each may take the time it
+// needs: whether it hangs or has no processor is the director's to judge.
 func (w *workerProcess) pulse() {
 	for {
-		if w.engine.Turns(pulseEvery) {
-			w.tell(news{Alive: true})
-		}
+		w.engine.Turn()
+		w.tell(news{Alive: true})
 		time.Sleep(pulseEvery)
+	}
+}
+
+// mostStacks is how much of its stacks a worker writes.
+const mostStacks = 1 << 20
+
+// showStacks writes what every goroutine does, whenever SIGQUIT asks: the director does before it kills a worker, and
+// an operator may. The worker goes on.
+func showStacks() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGQUIT)
+	for range asked {
+		buf := make([]byte, mostStacks)
+		os.Stderr.Write(append(buf[:runtime.Stack(buf, true)], '\n'))
 	}
 }
 

@@ -255,8 +255,9 @@ func (p *proxy) usable() int {
 	return int(p.usableServers())
 }
 
-// Turns says whether every core's thread gets to its work within the limit. An engine that has been closed turns.
-func (e *Engine) Turns(limit time.Duration) bool {
+// Turn waits until every core's thread has got to its work once more; for ever, if one hangs. An engine that has been
+// closed does not wait.
+func (e *Engine) Turn() {
 	answers := make(chan struct{}, len(e.cores))
 	asked := 0
 	for _, c := range e.cores {
@@ -264,16 +265,13 @@ func (e *Engine) Turns(limit time.Duration) bool {
 			asked++
 		}
 	}
-	patience := time.NewTimer(limit)
-	defer patience.Stop()
 	for range asked {
 		select {
 		case <-answers:
-		case <-patience.C:
-			return false
+		case <-e.ended:
+			return
 		}
 	}
-	return true
 }
 
 // Drain stops accepting and lets the connections end: idle ones after a short grace, busy ones with their
