@@ -4,14 +4,23 @@ GO      ?= go
 BIN     := bin/evenkeel
 export CGO_ENABLED = 0
 
-.PHONY: demo test check build peers unit simulate system test-ipvs race soak bench-failover bench-gate bench-http bench-l4 fuzz generate clean
+# Tests that need a real kernel, root, namespaces or the peers, one package at a time; every other package is of `make check`.
+RACED := ./failover ./linux/gate ./linux/ipvs ./linux/netif ./linux/realserver ./linux/sock ./lvs
+KERNEL := $(RACED) ./linux/xdp ./lab ./test/failover ./test/ipvs ./test/l4 ./test/lvs ./test/netns ./test/proxy
+# Packages with recorded verdicts of the reference programs, and the tests that ask those.
+PEERS := ./check ./config/haproxy ./config/keepalived ./sample ./test/differential
+ASKING := Against|Reference|TestConfig$$
+
+PURE = $(filter-out $(subst ./,github.com/evenkeel/evenkeel/,$(KERNEL)),$(shell $(GO) list ./...))
+
+.PHONY: demo test check build peers test-peers test-long simulate system test-ipvs soak bench-failover bench-gate bench-http bench-l4 fuzz generate clean
 
 ## What a newcomer needs
 
 demo: build ## build, then let the lab tell its story and stand until Ctrl-C
 	./$(BIN) lab --story
 
-test: peers check simulate system ## install the peers, run every test
+test: peers check test-peers simulate system ## install the peers, run every test once
 	@echo "make test: all passed"
 
 ## The developer's inner loop
@@ -19,22 +28,37 @@ test: peers check simulate system ## install the peers, run every test
 build:
 	$(GO) build -trimpath -o $(BIN) ./cmd/evenkeel
 
-check: ## vet, staticcheck, house rules, unit tests with the race detector
+check: ## vet, staticcheck, house rules, every test that needs neither kernel nor peers, with the race detector
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "not gofmt'ed:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 	$(GO) vet ./...
 	$(GO) tool staticcheck ./...
-	CGO_ENABLED=1 $(GO) test -race -short ./...
+	CGO_ENABLED=1 $(GO) test -race -short $(PURE)
 
 ## The parts of `make test` that take longer
 
 peers: ## Debian's packages of the programs the tests compare with
 	./test/install-peers
 
-simulate: ## the election, 100 000 random sites
-	$(GO) test -timeout 15m -run 'Simulation|GateRules' ./vrrp -seeds 100000
+test-peers: peers ## the recorded verdicts, compared with the programs; -update in place of -peers records them
+	$(GO) test -timeout 15m -count 1 -run '$(ASKING)' $(PEERS) -peers
 
-system: ## everything against real kernels and peers, one package at a time
-	$(GO) test -timeout 30m -p 1 -parallel 8 -count 1 ./...
+simulate: ## the election: the random sites that `make check` leaves out, up to 100 000, and that each rule of the gate is needed
+	$(GO) test -timeout 15m -run 'Simulation|GateRules' ./vrrp -first 501 -seeds 100000
+
+system: build peers ## everything against real kernels and peers, one package at a time, with one evenkeel
+	CGO_ENABLED=1 $(GO) test -race -timeout 15m -p 1 -count 1 $(RACED)
+	EVENKEEL_BUILT=$(CURDIR)/$(BIN) $(GO) test -timeout 30m -p 1 -parallel 8 -count 1 $(filter-out $(RACED),$(KERNEL))
+	EVENKEEL_BUILT=$(CURDIR)/$(BIN) $(GO) test -timeout 15m -count 1 -run Exchanges ./test/differential
+
+## What takes hours: before a release
+
+SEEDS ?= 1000000
+test-long: peers build ## repetitions, long soak, long fuzz, a million sites
+	$(GO) test -timeout 0 -run Simulation ./vrrp -seeds $(SEEDS)
+	EVENKEEL_BUILT=$(CURDIR)/$(BIN) $(GO) test -timeout 0 -count 1 -run Gate ./test/failover -trials 100
+	EVENKEEL_BUILT=$(CURDIR)/$(BIN) $(GO) test -timeout 0 -count 1 -run Reload ./test/proxy -reloads 1000
+	$(MAKE) soak SOAK=60m
+	$(MAKE) fuzz FUZZTIME=10m
 
 test-ipvs: peers ## what drives the kernel's IPVS, in an emulated machine with Debian's kernel
 	$(GO) test -timeout 30m -count 1 -v ./test/ipvs

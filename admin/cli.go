@@ -2,8 +2,8 @@ package admin
 
 import (
 	"bufio"
+	"bytes"
 	"errors"
-	"io"
 	"net"
 	"strings"
 	"time"
@@ -54,19 +54,20 @@ func (a *Admin) ServeConn(conn net.Conn, level config.Level) {
 	defer conn.Close()
 	s := &session{admin: a, level: level, timeout: a.opts.Timeout}
 	in := bufio.NewReaderSize(conn, longestLine)
+	out := &answer{to: patient{conn, &s.timeout}}
 	for !s.quit {
 		_ = conn.SetReadDeadline(time.Now().Add(s.timeout))
 		line, err := in.ReadSlice('\n')
 		if err == bufio.ErrBufferFull {
-			_, _ = io.WriteString(conn, "The line is too long.\n")
+			out.text("The line is too long.\n")
+			out.flush()
 			return
 		}
 		if err != nil {
 			return
 		}
-		out := s.line(strings.TrimRight(string(line), "\r\n"))
-		_ = conn.SetWriteDeadline(time.Now().Add(s.timeout))
-		if _, err := conn.Write(out); err != nil {
+		s.line(out, strings.TrimRight(string(line), "\r\n"))
+		if out.flush(); out.fate != nil {
 			return
 		}
 		if !s.prompt && in.Buffered() == 0 {
@@ -78,24 +79,25 @@ func (a *Admin) ServeConn(conn net.Conn, level config.Level) {
 // Run carries out one line of commands and gives what a client would read.
 func (a *Admin) Run(line string, level config.Level) string {
 	s := &session{admin: a, level: level, timeout: a.opts.Timeout}
-	return string(s.line(line))
+	var all bytes.Buffer
+	out := &answer{to: &all}
+	s.line(out, line)
+	out.flush()
+	return all.String()
 }
 
 // line carries out commands separated by semicolons. After each comes an empty line and, in
-// interactive mode, the prompt.
-func (s *session) line(line string) []byte {
-	var out []byte
+// interactive mode, the prompt. Nobody to read the answers, no more commands.
+func (s *session) line(out *answer, line string) {
 	for _, words := range splitCommands(line) {
-		out = append(out, s.command(words)...)
-		if s.quit {
-			return out
+		s.command(out, words)
+		if s.quit || !out.text("\n") {
+			return
 		}
-		out = append(out, '\n')
 		if s.prompt {
-			out = append(out, "> "...)
+			out.text("> ")
 		}
 	}
-	return out
 }
 
 // splitCommands divides a line into commands and those into words. A backslash keeps the next character.
@@ -132,20 +134,21 @@ func splitCommands(line string) [][]string {
 	return append(all, words)
 }
 
-// command carries out one command and gives its output, each line of it ended.
-func (s *session) command(words []string) string {
+// command carries out one command and writes its output, each line of it ended.
+func (s *session) command(out *answer, words []string) {
 	if len(words) == 0 {
-		return "Unknown command. Please enter one of the following commands only:\n" + s.list(commands)
+		out.text("Unknown command. Please enter one of the following commands only:\n" + s.list(commands))
+		return
 	}
 	c, ok := findCommand(words)
-	if !ok {
-		return "Unknown command, but maybe one of the following ones is a better match:\n" + s.list(similarTo(words))
+	switch {
+	case !ok:
+		out.text("Unknown command, but maybe one of the following ones is a better match:\n" + s.list(similarTo(words)))
+	case s.level < c.level:
+		out.text("Permission denied\n")
+	case c.run == nil:
+		out.text("'" + strings.Join(c.words, " ") + "' is not supported by this program.\n")
+	default:
+		c.run(s, out, words[len(c.words):])
 	}
-	if s.level < c.level {
-		return "Permission denied\n"
-	}
-	if c.run == nil {
-		return "'" + strings.Join(c.words, " ") + "' is not supported by this program.\n"
-	}
-	return c.run(s, words[len(c.words):])
 }

@@ -30,14 +30,14 @@ func outputs(args []string, x *filter) (how form, describe bool) {
 	return how, describe
 }
 
-func showInfo(s *session, args []string) string {
+func showInfo(s *session, out *answer, args []string) {
 	var unused filter
 	how, describe := outputs(args, &unused)
 	st := s.admin.engine.Status()
-	return string(appendFacts(nil, s.admin.facts(&st.Info, s.admin.now()), how, describe))
+	out.buf = appendFacts(out.buf, s.admin.facts(&st.Info, s.admin.now()), how, describe)
 }
 
-func showStat(s *session, args []string) string {
+func showStat(s *session, out *answer, args []string) {
 	st := s.admin.engine.Status()
 	x := everything
 	// The three of iid, type and sid come together or not at all.
@@ -47,21 +47,30 @@ func showStat(s *session, args []string) string {
 		if err1 == nil && err2 == nil {
 			iid, ok := proxyNumber(st.Rows, args[0])
 			if !ok {
-				return "No such proxy.\n"
+				out.text("No such proxy.\n")
+				return
 			}
 			x.iid, x.kinds, x.sid = iid, kindBits(kinds), sid
 			args = args[3:]
 		}
 	}
 	how, describe := outputs(args, &x)
-	rows := x.rows(st.Rows)
-	switch how {
-	case asJSON:
-		return string(appendJSON(nil, rows)) + "\n"
-	case typed:
-		return string(appendTyped(nil, rows, describe))
+	f := forms[how]
+	out.buf = append(out.buf, f.before...)
+	n := 0
+	for i := range st.Rows {
+		if !x.takes(&st.Rows[i]) {
+			continue
+		}
+		if out.buf = f.row(out.buf, &st.Rows[i], n, describe); !out.more() {
+			return
+		}
+		n++
 	}
-	return string(appendCSV(nil, rows))
+	out.text(f.after)
+	if how == asJSON {
+		out.text("\n")
+	}
 }
 
 // proxyNumber reads a proxy's number, -1 for all, or its name.
@@ -100,8 +109,8 @@ func levelName(l config.Level) string {
 	return "user"
 }
 
-func showSockets(s *session, _ []string) string {
-	out := "# socket lvl processes\n"
+func showSockets(s *session, out *answer, _ []string) {
+	out.text("# socket lvl processes\n")
 	for i := range s.admin.opts.Sockets {
 		k := &s.admin.opts.Sockets[i]
 		name := k.Text
@@ -110,19 +119,17 @@ func showSockets(s *session, _ []string) string {
 		} else if k.Addr.IsValid() {
 			name = k.Addr.String()
 		}
-		out += name + " " + levelName(k.Level) + " all\n"
+		out.text(name + " " + levelName(k.Level) + " all\n")
 	}
-	return out
 }
 
-func showBackend(s *session, _ []string) string {
-	out := "# name\n"
+func showBackend(s *session, out *answer, _ []string) {
+	out.text("# name\n")
 	for _, r := range s.admin.engine.Status().Rows {
-		if r.Kind == proxy.BackendRow {
-			out += r.Proxy.Name + "\n"
+		if r.Kind == proxy.BackendRow && !out.text(r.Proxy.Name+"\n") {
+			return
 		}
 	}
-	return out
 }
 
 // servers are those of all backends or of the one named; ok is false where there is none of the name.
@@ -146,13 +153,13 @@ var checkNumbers = map[string]int{"": 1, "INI": 1, "HANA": 4, "SOCKERR": 5, "L4O
 	"L6RSP": 11, "L7TOUT": 12, "L7RSP": 13, "L7OK": 15, "L7OKC": 16, "L7STS": 17, "PROCERR": 18, "PROCTOUT": 19, "PROCOK": 20}
 
 // showServersState writes the state file of version 1.
-func showServersState(s *session, args []string) string {
+func showServersState(s *session, out *answer, args []string) {
 	rows, ok := s.servers(arg(args, 0))
 	if !ok {
-		return "Can't find backend.\n"
+		out.text("Can't find backend.\n")
+		return
 	}
-	var out strings.Builder
-	out.WriteString("1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change " +
+	out.text("1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change " +
 		"srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port " +
 		"srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n")
 	for _, r := range rows {
@@ -169,11 +176,12 @@ func showServersState(s *session, args []string) string {
 			}
 		}
 		status, result, health, state := checkState(r)
-		fmt.Fprintf(&out, "%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 0 0 %s %s - 0 %d %s - 0\n", r.IID, r.Proxy.Name, r.SID, r.Name, addr,
+		if _, err := fmt.Fprintf(out, "%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 0 0 %s %s - 0 %d %s - 0\n", r.IID, r.Proxy.Name, r.SID, r.Name, addr,
 			operationalState(r), administrativeState(r), r.UserWeight, r.Config.Weight, seconds(r.LastChange),
-			status, result, health, state, fqdn, port, checkPort, checkAddr)
+			status, result, health, state, fqdn, port, checkPort, checkAddr); err != nil {
+			return
+		}
 	}
-	return out.String()
 }
 
 // splitAddress divides host and port as they stand in a row.
@@ -253,27 +261,27 @@ func checkState(r *proxy.Row) (status, result, health, state int) {
 	return status, result, health, state
 }
 
-func showServersConn(s *session, args []string) string {
+func showServersConn(s *session, out *answer, args []string) {
 	rows, ok := s.servers(arg(args, 0))
 	if !ok {
-		return "Can't find backend.\n"
+		out.text("Can't find backend.\n")
+		return
 	}
 	threads := max(s.admin.engine.Status().Info.Threads, 1)
-	var out strings.Builder
-	fmt.Fprintf(&out, "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb idle_lim idle_cur idle_per_thr[%d]\n", threads)
+	fmt.Fprintf(out, "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb idle_lim idle_cur idle_per_thr[%d]\n", threads)
 	for _, r := range rows {
 		addr, port := splitAddress(r.Address)
-		fmt.Fprintf(&out, "%s/%s %d/%d %s %s - %d %d %d %d 0 %d %d %d", r.Proxy.Name, r.Name, r.IID, r.SID, addr, port,
+		fmt.Fprintf(out, "%s/%s %d/%d %s %s - %d %d %d %d 0 %d %d %d", r.Proxy.Name, r.Name, r.IID, r.SID, addr, port,
 			r.Config.PoolPurgeDelay.Milliseconds(), r.InUse, r.SessionsMax, r.InUse, r.IdleNow, r.Config.PoolMax, r.IdleNow)
 		// Which thread keeps how many is not told: the first one is said to have all.
-		fmt.Fprintf(&out, " %d%s\n", r.IdleNow, strings.Repeat(" 0", threads-1))
+		if _, err := fmt.Fprintf(out, " %d%s\n", r.IdleNow, strings.Repeat(" 0", threads-1)); err != nil {
+			return
+		}
 	}
-	return out.String()
 }
 
-func showSessions(s *session, args []string) string {
-	id := arg(args, 0)
-	var out strings.Builder
+func showSessions(s *session, out *answer, args []string) {
+	id, some := arg(args, 0), false
 	for _, x := range s.admin.engine.Sessions() {
 		if id != "" && id != "all" && id != x.ID {
 			continue
@@ -285,16 +293,18 @@ func showSessions(s *session, args []string) string {
 		if server == "" {
 			server = "<none>"
 		}
-		fmt.Fprintf(&out, "%s: proto=tcp src=%s fe=%s be=%s srv=%s age=%s phase=%s in=%d out=%d\n", x.ID, x.Source, x.Frontend, backend, server,
-			x.Age.Truncate(time.Second), strings.ReplaceAll(x.Phase, " ", "-"), x.BytesIn, x.BytesOut)
+		some = true
+		if _, err := fmt.Fprintf(out, "%s: proto=tcp src=%s fe=%s be=%s srv=%s age=%s phase=%s in=%d out=%d\n", x.ID, x.Source, x.Frontend, backend, server,
+			x.Age.Truncate(time.Second), strings.ReplaceAll(x.Phase, " ", "-"), x.BytesIn, x.BytesOut); err != nil {
+			return
+		}
 	}
-	if out.Len() == 0 && id != "" && id != "all" {
-		return "No such session (use 'show sess').\n"
+	if !some && id != "" && id != "all" {
+		out.text("No such session (use 'show sess').\n")
 	}
-	return out.String()
 }
 
-func showErrors(s *session, args []string) string {
+func showErrors(s *session, out *answer, args []string) {
 	only, wantRequests, wantResponses := "", true, true
 	for _, word := range args {
 		switch word {
@@ -308,8 +318,7 @@ func showErrors(s *session, args []string) string {
 	}
 	const stamp = "02/Jan/2006:15:04:05.000"
 	all := s.admin.engine.BadMessages()
-	var out strings.Builder
-	fmt.Fprintf(&out, "Total events captured on [%s] : %d\n", s.admin.now().Format(stamp), len(all))
+	fmt.Fprintf(out, "Total events captured on [%s] : %d\n", s.admin.now().Format(stamp), len(all))
 	for n, m := range all {
 		if m.Response && !wantResponses || !m.Response && !wantRequests || only != "" && only != m.Frontend && only != m.Backend {
 			continue
@@ -322,39 +331,41 @@ func showErrors(s *session, args []string) string {
 		if server == "" {
 			server = "<NONE>"
 		}
-		fmt.Fprintf(&out, " \n[%s] %s: invalid %s\n  backend %s, server %s, event #%d, src %s\n  len %d, error at position %d: %s\n  \n", m.When.Format(stamp), where,
+		fmt.Fprintf(out, " \n[%s] %s: invalid %s\n  backend %s, server %s, event #%d, src %s\n  len %d, error at position %d: %s\n  \n", m.When.Format(stamp), where,
 			what, backend, server, n, m.Source, len(m.Content), m.Offset, m.Reason)
-		dump(&out, m.Content)
+		if out.buf = appendDump(out.buf, m.Content); !out.more() {
+			return
+		}
 	}
-	return out.String()
 }
 
-// dump writes bytes with their offsets, a line at a time; what cannot be shown as \n or \xHH.
-func dump(out *strings.Builder, b []byte) {
+// appendDump writes bytes with their offsets, a line at a time; what cannot be shown as \n or \xHH.
+func appendDump(out, b []byte) []byte {
 	const width = 70
 	for pos := 0; pos < len(b); {
-		fmt.Fprintf(out, "  %05d  ", pos)
+		out = fmt.Appendf(out, "  %05d  ", pos)
 		for room := width; pos < len(b) && room > 0; room-- {
 			x := b[pos]
 			pos++
 			switch {
 			case x == '\n':
-				out.WriteString(`\n`)
+				out = append(out, `\n`...)
 				room = 0
 			case x == '\r':
-				out.WriteString(`\r`)
+				out = append(out, `\r`...)
 			case x == '\t':
-				out.WriteString(`\t`)
+				out = append(out, `\t`...)
 			case x == '\\':
-				out.WriteString(`\\`)
+				out = append(out, `\\`...)
 			case x < ' ' || x >= 0x7f:
-				fmt.Fprintf(out, `\x%02X`, x)
+				out = fmt.Appendf(out, `\x%02X`, x)
 			default:
-				out.WriteByte(x)
+				out = append(out, x)
 			}
 		}
-		out.WriteByte('\n')
+		out = append(out, '\n')
 	}
+	return out
 }
 
 func showSchema(*session, []string) string { return jsonSchema + "\n" }

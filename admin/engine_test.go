@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -18,6 +19,7 @@ type standIn struct {
 	bad    []*proxy.BadMessage
 	orders []string
 	refuse error
+	looks  atomic.Int64 // at the status
 }
 
 func (e *standIn) did(format string, args ...any) error {
@@ -25,7 +27,7 @@ func (e *standIn) did(format string, args ...any) error {
 	return e.refuse
 }
 
-func (e *standIn) Status() proxy.Status             { return e.status }
+func (e *standIn) Status() proxy.Status             { e.looks.Add(1); return e.status }
 func (e *standIn) BadMessages() []*proxy.BadMessage { return e.bad }
 func (e *standIn) Sessions() []proxy.Session {
 	return []proxy.Session{{ID: "0x2a", Frontend: "web", Backend: "app", Server: "s1", Source: "127.0.0.1:4000", Age: 3 * time.Second, Phase: "data", BytesIn: 10, BytesOut: 20}}

@@ -133,7 +133,7 @@ func appendFacts(out []byte, all []fact, how form, describe bool) []byte {
 // appendPlain writes a value as it is.
 func appendPlain(out []byte, v value) []byte {
 	if v.kind == 's' {
-		return append(out, v.s...)
+		return appendShown(out, v.s)
 	}
 	return strconv.AppendInt(out, v.n, 10)
 }

@@ -135,11 +135,11 @@ func (a *Admin) Applet(req *proxy.AppletRequest) proxy.AppletReply {
 		rows := withoutLegends(page, x.rows(a.engine.Status().Rows))
 		switch {
 		case w.json:
-			return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: application/json\r\n" + refresh), Body: appendJSON(nil, rows)}
+			return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: application/json\r\n" + refresh), Body: forms[asJSON].write(rows)}
 		case w.typed:
-			return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh), Body: appendTyped(nil, rows, false)}
+			return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh), Body: forms[typed].write(rows)}
 		}
-		return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh), Body: appendCSV(nil, rows)}
+		return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh), Body: forms[plain].write(rows)}
 	}
 	var body bytes.Buffer
 	form := "document"

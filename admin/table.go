@@ -64,20 +64,39 @@ func (x *filter) rows(all []proxy.Row) []*proxy.Row {
 	return some
 }
 
-// appendCSV writes rows the way `show stat` and ;csv do: a comma ends each line too.
-func appendCSV(out []byte, rows []*proxy.Row) []byte {
-	out = append(out, "# "...)
+// A table is a way to write rows, one after the other: what stands before and after them, and a row, n of which came
+// before it.
+type table struct {
+	before, after string
+	row           func(out []byte, r *proxy.Row, n int, describe bool) []byte
+}
+
+// forms are the tables of `show stat` and of the page.
+var forms = [...]table{plain: {csvHead(), "", appendCSVRow}, typed: {"", "", appendTypedRow}, asJSON: {"[", "]", appendJSONRow}}
+
+// write gives all rows at once.
+func (f *table) write(rows []*proxy.Row) []byte {
+	out := []byte(f.before)
+	for n, r := range rows {
+		out = f.row(out, r, n, false)
+	}
+	return append(out, f.after...)
+}
+
+func csvHead() string {
+	out := []byte("# ")
 	for i := range fields {
 		out = append(append(out, fields[i].name...), ',')
 	}
-	out = append(out, '\n')
-	for _, r := range rows {
-		for i := range fields {
-			out = append(appendCSVValue(out, fields[i].get(r)), ',')
-		}
-		out = append(out, '\n')
+	return string(append(out, '\n'))
+}
+
+// appendCSVRow writes a row the way `show stat` and ;csv do: a comma ends each line too.
+func appendCSVRow(out []byte, r *proxy.Row, _ int, _ bool) []byte {
+	for i := range fields {
+		out = append(appendCSVValue(out, fields[i].get(r)), ',')
 	}
-	return out
+	return append(out, '\n')
 }
 
 func appendCSVValue(out []byte, v value) []byte {
@@ -86,10 +105,10 @@ func appendCSVValue(out []byte, v value) []byte {
 		return out
 	case 's':
 		if !strings.ContainsAny(v.s, "\",\r\n") {
-			return append(out, v.s...)
+			return appendShown(out, v.s)
 		}
 		out = append(out, '"')
-		out = append(out, strings.ReplaceAll(v.s, `"`, `""`)...)
+		out = appendShown(out, strings.ReplaceAll(v.s, `"`, `""`))
 		return append(out, '"')
 	}
 	return strconv.AppendInt(out, v.n, 10)
@@ -98,26 +117,24 @@ func appendCSVValue(out []byte, v value) []byte {
 // objects are the kinds of rows by the letters and words of the typed output.
 var objects = map[proxy.Kind]string{proxy.FrontendRow: "Frontend", proxy.BackendRow: "Backend", proxy.ServerRow: "Server", proxy.ListenerRow: "Listener"}
 
-// appendTyped writes one line for each value: F.2.0.4.scur.1:MGP:u32:0
-func appendTyped(out []byte, rows []*proxy.Row, describe bool) []byte {
-	for _, r := range rows {
-		for i := range fields {
-			v := fields[i].get(r)
-			if v.kind == 0 {
-				continue
-			}
-			out = append(out, objects[r.Kind][0], '.')
-			out = append(strconv.AppendInt(out, int64(r.IID), 10), '.')
-			out = append(strconv.AppendInt(out, int64(r.SID), 10), '.')
-			out = append(strconv.AppendInt(out, int64(i), 10), '.')
-			out = append(append(out, fields[i].name...), ".1:"...)
-			out = append(append(out, tagsOf(&fields[i], r)...), ':')
-			out = appendTypedValue(out, v)
-			if describe {
-				out = append(append(append(out, `:"`...), fields[i].help...), '"')
-			}
-			out = append(out, '\n')
+// appendTypedRow writes one line for each value: F.2.0.4.scur.1:MGP:u32:0
+func appendTypedRow(out []byte, r *proxy.Row, _ int, describe bool) []byte {
+	for i := range fields {
+		v := fields[i].get(r)
+		if v.kind == 0 {
+			continue
 		}
+		out = append(out, objects[r.Kind][0], '.')
+		out = append(strconv.AppendInt(out, int64(r.IID), 10), '.')
+		out = append(strconv.AppendInt(out, int64(r.SID), 10), '.')
+		out = append(strconv.AppendInt(out, int64(i), 10), '.')
+		out = append(append(out, fields[i].name...), ".1:"...)
+		out = append(append(out, tagsOf(&fields[i], r)...), ':')
+		out = appendTypedValue(out, v)
+		if describe {
+			out = append(append(append(out, `:"`...), fields[i].help...), '"')
+		}
+		out = append(out, '\n')
 	}
 	return out
 }
@@ -125,7 +142,7 @@ func appendTyped(out []byte, rows []*proxy.Row, describe bool) []byte {
 func appendTypedValue(out []byte, v value) []byte {
 	out = append(append(out, v.typeName()...), ':')
 	if v.kind == 's' {
-		return append(out, v.s...)
+		return appendShown(out, v.s)
 	}
 	return strconv.AppendInt(out, v.n, 10)
 }
@@ -137,30 +154,26 @@ var natures = map[byte]string{'G': "Gauge", 'L': "Limit", 'm': "Min", 'M': "Max"
 
 var scopes = map[byte]string{'C': "Cluster", 'P': "Process", 'S': "Service", 'Y': "System"}
 
-// appendJSON writes an array of rows, each an array of values.
-func appendJSON(out []byte, rows []*proxy.Row) []byte {
+// appendJSONRow writes an array of values, an element of the array of rows.
+func appendJSONRow(out []byte, r *proxy.Row, n int, _ bool) []byte {
+	if n > 0 {
+		out = append(out, ',')
+	}
 	out = append(out, '[')
-	for n, r := range rows {
-		if n > 0 {
+	first := true
+	for i := range fields {
+		v := fields[i].get(r)
+		if v.kind == 0 {
+			continue
+		}
+		if !first {
 			out = append(out, ',')
 		}
-		out = append(out, '[')
-		first := true
-		for i := range fields {
-			v := fields[i].get(r)
-			if v.kind == 0 {
-				continue
-			}
-			if !first {
-				out = append(out, ',')
-			}
-			first = false
-			out = append(append(append(out, `{"objType":"`...), objects[r.Kind]...), `","proxyId":`...)
-			out = append(strconv.AppendInt(out, int64(r.IID), 10), `,"id":`...)
-			out = append(strconv.AppendInt(out, int64(r.SID), 10), ',')
-			out = append(appendJSONField(out, i, fields[i].name, tagsOf(&fields[i], r), v), '}')
-		}
-		out = append(out, ']')
+		first = false
+		out = append(append(append(out, `{"objType":"`...), objects[r.Kind]...), `","proxyId":`...)
+		out = append(strconv.AppendInt(out, int64(r.IID), 10), `,"id":`...)
+		out = append(strconv.AppendInt(out, int64(r.SID), 10), ',')
+		out = append(appendJSONField(out, i, fields[i].name, tagsOf(&fields[i], r), v), '}')
 	}
 	return append(out, ']')
 }
@@ -193,7 +206,7 @@ func appendJSONString(out []byte, s string) []byte {
 			out = append(out, `\r`...)
 		case r == '\t':
 			out = append(out, `\t`...)
-		case r < ' ' || r == 0x7f:
+		case r < ' ' || r >= 0x7f && r < 0xa0:
 			const hex = "0123456789abcdef"
 			out = append(out, '\\', 'u', '0', '0', hex[r>>4], hex[r&15])
 		default:

@@ -215,7 +215,7 @@ func (p *probe) connectFailed(err error) health.Result {
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) && (errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS || errno == syscall.ENOMEM) {
-		return health.Result{Status: health.SockErr, Info: words(err) + place}
+		return health.Result{Status: health.Unknown, Info: words(err) + place} // what we lack says nothing of the server
 	}
 	return health.Result{Status: health.L4CON, Info: words(err) + place}
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/haproxy"
 	"github.com/evenkeel/evenkeel/health"
+	"github.com/evenkeel/evenkeel/test/peers"
 )
 
 const defaults = "defaults\n  timeout connect 30s\n  timeout client 30s\n  timeout server 30s\n"
@@ -77,17 +78,12 @@ var (
 	checkLine = regexp.MustCompile(`Health check for server (b\d+)/s (?:\w+ )?(?:succeeded|failed), reason: (.*?)(?:, code: (\d+))?(?:, info: "(.*)")?, check duration`)
 )
 
-// TestHAProxy lets the reference judge the same servers.
-func TestHAProxy(t *testing.T) {
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
-		if path = "/usr/sbin/haproxy"; exec.Command(path, "-v").Run() != nil {
-			if os.Getenv("CI") == "true" {
-				t.Fatal("haproxy is not installed")
-			}
-			t.Skip("haproxy is not installed")
-		}
+// TestCasesAgainstHAProxy lets the reference judge the same servers: the table is the record of its verdicts.
+func TestCasesAgainstHAProxy(t *testing.T) {
+	if !peers.Asking() {
+		t.Skip("asks haproxy: the table is its record")
 	}
+	path := peers.HAProxy.Path(t)
 	text := "global\n  log stdout format raw local0\n" + defaults + "  log global\nfrontend f\n  mode http\n  bind unix@" + filepath.Join(t.TempDir(), "s") + "\n"
 	for i, c := range cases {
 		addr, _ := serve(t, c.play)

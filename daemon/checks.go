@@ -47,6 +47,11 @@ func (w *workerProcess) checkServer(ctx context.Context, t proxy.CheckTarget, de
 				check.Run(here, target, check.Hooks{
 					Checking: func() bool { _, wanted := t.Next(0); return wanted },
 					Report: func(r health.Result) time.Duration {
+						if r.Status == health.Unknown {
+							w.unchecked.Do(func() {
+								w.log.logf(failover.LevelError, "%s/%s could not be checked, nor perhaps others: %s (logged once)", t.Proxy.Name, t.Server.Name, r.Info)
+							})
+						}
 						t.Report(r)
 						next, _ := t.Next(rand.Uint64())
 						return next

@@ -13,6 +13,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/lvs"
 )
 
@@ -103,6 +104,9 @@ func listen(dir string) (net.Listener, error) {
 
 // serve answers clients until the listener is closed.
 func (d *director) serve(l net.Listener) {
+	l = sock.Patient(l, func(err error) {
+		d.log.logf(failover.LevelError, "the control socket cannot accept a client: %v (logged once)", err)
+	})
 	for {
 		conn, err := l.Accept()
 		if err != nil {

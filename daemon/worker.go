@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/linux/confine"
+	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/proxy"
 	"github.com/evenkeel/evenkeel/syslog"
 )
@@ -46,6 +47,8 @@ type workerProcess struct {
 	logger  *syslog.Logger
 	changed chan struct{}
 	stop    func() // checks and the runtime socket
+	// unchecked: that a check lacked a descriptor or memory has been said.
+	unchecked sync.Once
 }
 
 // RunWorker is the life of a worker process: it takes its order from the director, gives up every privilege,
@@ -56,6 +59,7 @@ func RunWorker(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGUSR1)
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 	signal.Ignore(syscall.SIGHUP)
+	go showStacks()
 	f := os.NewFile(controlFD, "control")
 	control, err := net.FileConn(f)
 	f.Close()
@@ -112,8 +116,8 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	host, _ := os.Hostname()
 	w.syslog = syslog.New(identity(g, host))
 	w.logger = w.syslog.Logger()
-	maxConn := w.descriptors()
-	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: maxConn, Host: host, Listeners: w.listeners, Down: w.order.Down,
+	limits := w.descriptors()
+	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: limits.conns, MaxPipes: limits.pipes, Host: host, Listeners: w.listeners, Down: w.order.Down,
 		Syslog: w.syslog, Log: w.announce, Forget: forgetter(w.order.Drops),
 		Applet: func(r *proxy.AppletRequest) proxy.AppletReply { return w.admin.Applet(r) },
 		Changed: func() {
@@ -177,43 +181,6 @@ func levelOf(severity int) failover.Level {
 		return failover.LevelNotice
 	}
 	return failover.LevelInfo
-}
-
-// Descriptors a worker needs besides those of connections, and the most connections it allows by
-// itself: a limit of a billion descriptors is no wish for a billion connections.
-const (
-	spareDescriptors = 256
-	autoMaxConn      = 100_000
-)
-
-// descriptors raises the limit of open files as the configuration needs and gives the number of connections.
-func (w *workerProcess) descriptors() int {
-	g := &w.cfg.Global
-	listening := 0
-	for _, fds := range w.order.Sockets {
-		listening += len(fds)
-	}
-	spare := spareDescriptors + listening
-	for _, p := range w.cfg.Proxies {
-		spare += len(p.Servers)
-	}
-	want := uint64(2*g.MaxConn + spare)
-	if g.MaxConn == 0 {
-		want = 2*autoMaxConn + uint64(spare)
-	}
-	if g.DescriptorMax > 0 {
-		want = uint64(g.DescriptorMax)
-	}
-	have := confine.Files(want)
-	possible := max((int(min(have, 1<<30))-spare)/2, 16)
-	switch {
-	case g.MaxConn == 0:
-		return min(possible, autoMaxConn)
-	case g.MaxConn > possible:
-		w.log.logf(failover.LevelWarning, "maxconn %d needs %d descriptors and only %d are allowed: maxconn is %d now", g.MaxConn, want, have, possible)
-		return possible
-	}
-	return g.MaxConn
 }
 
 // listeners gives a bind its inherited sockets. Each bind has its own copies, which the engine closes.
@@ -294,13 +261,27 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 // pulseEvery is how often the worker says that it is alive.
 const pulseEvery = time.Second
 
-// pulse tells the director again and again that every thread turns; if one hangs, it is silent.
+// pulse tells the director again and again that every thread turns; if one hangs, it is silent. Each may take the time it
+// needs: whether it hangs or has no processor is the director's to judge.
 func (w *workerProcess) pulse() {
 	for {
-		if w.engine.Turns(pulseEvery) {
-			w.tell(news{Alive: true})
-		}
+		w.engine.Turn()
+		w.tell(news{Alive: true})
 		time.Sleep(pulseEvery)
+	}
+}
+
+// mostStacks is how much of its stacks a worker writes.
+const mostStacks = 1 << 20
+
+// showStacks writes what every goroutine does, whenever SIGQUIT asks: the director does before it kills a worker, and
+// an operator may. The worker goes on.
+func showStacks() {
+	asked := make(chan os.Signal, 1)
+	signal.Notify(asked, syscall.SIGQUIT)
+	for range asked {
+		buf := make([]byte, mostStacks)
+		os.Stderr.Write(append(buf[:runtime.Stack(buf, true)], '\n'))
 	}
 }
 
@@ -342,8 +323,15 @@ func (w *workerProcess) serveAdmin() (all []net.Listener, err error) {
 				u.SetUnlinkOnClose(false) // the file is the director's
 			}
 			all = append(all, l)
-			go w.admin.Serve(l, s.Level)
+			go w.admin.Serve(w.patient(l, s.Text), s.Level)
 		}
 	}
 	return all, nil
+}
+
+// patient is a listener that outlives a shortage of descriptors, which is logged once.
+func (w *workerProcess) patient(l net.Listener, name string) net.Listener {
+	return sock.Patient(l, func(err error) {
+		w.log.logf(failover.LevelError, "socket %s cannot accept a client: %v (logged once)", name, err)
+	})
 }

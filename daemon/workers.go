@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -239,28 +240,46 @@ func (w *workers) listen(k *worker) {
 	w.ended(k)
 }
 
-// silenceLimit is how long a worker may say nothing before it counts as frozen.
-const silenceLimit = 5 * time.Second
-
-// hear reads the next news. A worker that is silent for too long is killed: whatever holds it up, another one will
-// serve, and its own end is news as well. After a timeout it gets a second chance, for it may be us who was frozen: then its
-// words are waiting to be read.
+// hear reads the next news. A worker that is silent for too long and does not get on is killed: whatever holds it up,
+// another one will serve, and its own end is news as well. After the first timeout it gets a second chance, for it may be
+// us who was frozen: then its words are waiting to be read.
 func (w *workers) hear(k *worker, dec **json.Decoder, n *news) error {
+	heard, before := time.Now(), progressOf(k.cmd.Process.Pid)
+	patience := silenceLimit
 	for chance := 0; ; chance++ {
-		k.control.SetReadDeadline(time.Now().Add([]time.Duration{silenceLimit, time.Second}[chance]))
+		k.control.SetReadDeadline(time.Now().Add(patience))
 		err := (*dec).Decode(n)
 		var late net.Error
 		if !errors.As(err, &late) || !late.Timeout() {
 			return err
 		}
-		if chance == 0 {
-			*dec = json.NewDecoder(k.control)
+		*dec = json.NewDecoder(io.MultiReader((*dec).Buffered(), k.control))
+		if patience = time.Second; chance == 0 {
 			continue
 		}
-		w.log.logf(failover.LevelError, "worker %d (process %d) has said nothing for %v: killing it", k.generation, k.cmd.Process.Pid, silenceLimit+time.Second)
-		k.cmd.Process.Kill()
-		return err
+		silent := time.Since(heard)
+		ran, waited := progressOf(k.cmd.Process.Pid).since(before)
+		if hung(silent, ran, waited) {
+			w.log.logf(failover.LevelError, "worker %d (process %d) has said nothing for %v, in which it ran for %v and waited for a processor for %v: killing it",
+				k.generation, k.cmd.Process.Pid, silent.Round(time.Second), ran.Round(time.Millisecond), waited.Round(time.Millisecond))
+			k.kill()
+			return err
+		}
+		if chance == 1 {
+			w.log.logf(failover.LevelWarning, "worker %d (process %d) has said nothing for %v, but it waited for a processor for %v: this machine is overloaded, the worker stays",
+				k.generation, k.cmd.Process.Pid, silent.Round(time.Second), waited.Round(time.Millisecond))
+		}
 	}
+}
+
+// kill ends a worker, after it has had time to write its stacks.
+func (k *worker) kill() {
+	k.cmd.Process.Signal(syscall.SIGQUIT)
+	select {
+	case <-k.exited:
+	case <-time.After(stacksLimit):
+	}
+	k.cmd.Process.Kill()
 }
 
 // quickDeath is the age below which a worker's death, if the one before died as young, makes the next one wait.

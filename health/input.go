@@ -4,8 +4,11 @@ import "strconv"
 
 // Checked takes a probe's result. A result that comes while it is not to be checked is
 // forgotten.
+//
+// Differs from HAProxy: so is Unknown, a probe for which this machine had no descriptor or memory: it says nothing of
+// the server.
 func (s *Server) Checked(now Time, r Result, effects []Effect) []Effect {
-	if !s.Checking() {
+	if !s.Checking() || r.Status == Unknown {
 		return effects
 	}
 	if r.Status == L7OKC && (!s.p.DisableOn404 || s.operation == Stopped) {

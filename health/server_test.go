@@ -443,6 +443,17 @@ func TestLines(t *testing.T) {
 
 // FuzzServer: whatever happens, the counter stays within its bounds, state and counter
 // agree, and deadlines lie ahead.
+// TestNoVerdict: a check that could not be made says nothing of a server, however often.
+func TestNoVerdict(t *testing.T) {
+	s := New(Params{Check: true, Rise: 2, Fall: 3, Inter: time.Second}, 0)
+	s.Checked(0, Result{Status: L4OK}, nil)
+	for n := range 10 {
+		if effects := s.Checked(Time(n+1)*Time(time.Second), Result{Status: Unknown, Info: "Too many open files"}, nil); len(effects) > 0 || !s.Usable() {
+			t.Fatalf("%v after %d", effects, n+1)
+		}
+	}
+}
+
 func FuzzServer(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, byte(0))
 	f.Add([]byte("\x01\x01\x01\x0b\x0c\x02\x08\x0a\x00\x00"), byte(0xff))

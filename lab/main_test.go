@@ -6,14 +6,14 @@ import (
 	"encoding/json"
 	"errors"
 	"flag"
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/evenkeel/evenkeel/test/binary"
 )
 
 var update = flag.Bool("update", false, "rewrite golden files")
@@ -32,16 +32,8 @@ func needNamespaces(t *testing.T) {
 // scratch holds what is built for all tests of this run.
 var scratch string
 
-// evenkeelBinary builds the command once.
-var evenkeelBinary = sync.OnceValues(func() (string, error) {
-	path := filepath.Join(scratch, "evenkeel")
-	cmd := exec.Command("go", "build", "-o", path, "github.com/evenkeel/evenkeel/cmd/evenkeel")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("build: %w\n%s", err, out)
-	}
-	return path, nil
-})
+// evenkeelBinary puts the command there once.
+var evenkeelBinary = sync.OnceValues(func() (string, error) { return binary.Put(scratch) })
 
 func TestMain(m *testing.M) {
 	var err error

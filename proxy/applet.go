@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"net/netip"
 	"strconv"
+	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -37,13 +39,36 @@ type AppletReply struct {
 
 const maxAppletBody = 16 << 10
 
+// Limits of the statistics pages of an engine, whoever asks for them.
+//
+// Differs from HAProxy: it makes a page piece by piece as the client reads; here a page is made at once, on a goroutine.
+const (
+	pageMakers = 2        // pages being made at a time; others wait their turn
+	pageBytes  = 32 << 20 // bytes of pages that clients have not read yet; then 503 until they have
+)
+
+// And of one page; variables for tests alone.
+var (
+	pageMaking   = 10 * time.Second // to wait for a turn and be made; then 503
+	pageDelivery = 60 * time.Second // to be read from then on, however steadily the client reads; then the connection ends
+)
+
+// pageLimits are what an engine's pages share.
+type pageLimits struct {
+	mu      sync.Mutex
+	making  int
+	waiting []*appletCall
+	unread  atomic.Int64 // bytes
+}
+
 // appletCall ties a stream to a request that is being answered elsewhere.
 type appletCall struct {
 	req  AppletRequest
-	dead bool // the stream has gone; only its own core looks
+	dead atomic.Bool // the stream has gone
+	done func(AppletReply)
 }
 
-func (a *appletCall) cancel() { a.dead = true }
+func (a *appletCall) cancel() { a.dead.Store(true) }
 
 // body takes a piece of the request's body; false: too much.
 func (a *appletCall) body(b []byte) bool {
@@ -109,18 +134,74 @@ func (s *stream) statsRequest(p *proxy) bool {
 func (s *stream) startApplet() {
 	s.enter(phaseApplet)
 	call, core := s.applet, s.core
-	go func() {
-		reply := core.engine.ask(call)
+	call.done = func(reply AppletReply) {
 		core.loop.Post(func() {
-			if call.dead {
+			if call.dead.Load() {
 				return
 			}
 			defer s.guard()
 			s.applet = nil
-			s.answer(reply.Status, append(statusLine(nil, reply.Status), withLength(reply.Header, len(reply.Body))...), reply.Body)
+			unread := &core.engine.pageLimits.unread
+			if unread.Load()+int64(len(reply.Body)) > pageBytes && unread.Load() > 0 {
+				s.fail(503)
+			} else {
+				s.unread = int64(len(reply.Body))
+				unread.Add(s.unread)
+				s.answer(reply.Status, append(statusLine(nil, reply.Status), withLength(reply.Header, len(reply.Body))...), reply.Body)
+			}
 			s.advance()
 		})
-	}()
+	}
+	core.engine.makePage(call)
+}
+
+// makePage has a page made as soon as fewer than pageMakers are.
+func (e *Engine) makePage(call *appletCall) {
+	l := &e.pageLimits
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.making == pageMakers {
+		l.waiting = append(l.waiting, call)
+		return
+	}
+	l.making++
+	go e.makePages(call)
+}
+
+// makePages makes one page, then those that wait.
+func (e *Engine) makePages(call *appletCall) {
+	l := &e.pageLimits
+	for {
+		if !call.dead.Load() { // a client that has gone needs none
+			call.done(e.ask(call))
+		}
+		l.mu.Lock()
+		if len(l.waiting) == 0 {
+			l.making--
+			l.mu.Unlock()
+			return
+		}
+		call = l.waiting[0]
+		l.waiting[0] = nil
+		l.waiting = l.waiting[1:]
+		l.mu.Unlock()
+	}
+}
+
+// pageRead is called when nothing more of a page is to be sent.
+func (s *stream) pageRead() {
+	if s.unread > 0 {
+		s.core.engine.pageLimits.unread.Add(-s.unread)
+		s.unread = 0
+	}
+}
+
+// pageTimeout ends the wait for a page that is not made in time.
+func (s *stream) pageTimeout() {
+	s.applet.cancel()
+	s.applet = nil
+	s.blame('R', 'R')
+	s.fail(503)
 }
 
 // ask has the applet answer; where it panics, with 500.

@@ -53,6 +53,7 @@ func (c *core) newUpstream(srv *server, fd int) *upstream {
 		u = new(upstream)
 	}
 	*u = upstream{core: c, srv: srv}
+	c.engine.upstreams.Add(1)
 	u.open(fd)
 	return u
 }
@@ -63,6 +64,7 @@ func (c *core) discard(u *upstream) {
 		c.takeOut(u)
 	}
 	c.close(&u.endpoint)
+	c.engine.upstreams.Add(-1)
 	u.stream = nil
 	if len(c.upstreams) < 1024 {
 		c.upstreams = append(c.upstreams, u)
@@ -78,11 +80,12 @@ func (c *core) takeOut(u *upstream) {
 	list[last] = nil
 	c.idle[u.srv.number] = list[:last]
 	u.srv.idle.Add(-1)
+	c.idleCount.Add(-1)
 }
 
 // park keeps a connection for another request, unless there are enough.
 func (c *core) park(u *upstream) {
-	if max := u.srv.cfg.PoolMax; max >= 0 && u.srv.idle.Load() >= int64(max) || c.draining || !u.srv.usable() {
+	if max := u.srv.cfg.PoolMax; max >= 0 && u.srv.idle.Load() >= int64(max) || c.draining || !u.srv.usable() || c.engine.crowded() {
 		c.discard(u)
 		return
 	}
@@ -91,6 +94,7 @@ func (c *core) park(u *upstream) {
 	u.place = len(list)
 	c.idle[u.srv.number] = append(list, u)
 	u.srv.idle.Add(1)
+	c.idleCount.Add(1)
 }
 
 // upstreamKey tells connections of one server apart that are not interchangeable: the address it had when they were
@@ -235,6 +239,7 @@ func (c *core) discardTaken(u *upstream) {
 		sock.Reset(u.fd)
 	}
 	c.close(&u.endpoint)
+	c.engine.upstreams.Add(-1)
 	if len(c.upstreams) < 1024 {
 		c.upstreams = append(c.upstreams, u)
 	}
@@ -257,9 +262,17 @@ func (s *stream) dial() {
 		mapped := target.WithPort(key.port)
 		target = &mapped
 	}
+	if c.engine.crowded() {
+		c.makeRoom()
+	}
 	fd, done, errno := sock.Connect(target, srv.source, cmp.Or(srv.cfg.Interface, s.be.cfg.SourceInterface))
 	if errno != 0 {
-		s.connectFailed('S', errno.Error())
+		cause := byte('S')
+		if c.engine.outOfDescriptors(errno) {
+			cause = 'R'
+			c.engine.shortage(s.be, errno)
+		}
+		s.connectFailed(cause, errno.Error())
 		return
 	}
 	u := c.newUpstream(srv, fd)
@@ -338,7 +351,9 @@ func (s *stream) connected() {
 // connectFailed decides what follows a connection that did not come about.
 func (s *stream) connectFailed(cause byte, reason string) {
 	s.core.dropConnection(s)
-	s.srv.observe(health.ConnectFailed)
+	if cause != 'R' { // what we lack says nothing of the server
+		s.srv.observe(health.ConnectFailed)
+	}
 	srv := s.srv
 	if s.tries <= 0 {
 		srv.shards[s.core.id].failedConnections.Add(1)

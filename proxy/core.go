@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math/rand/v2"
+	"sync/atomic"
 	"time"
 
 	"github.com/evenkeel/evenkeel/h1"
@@ -32,6 +33,7 @@ type core struct {
 	streams       []*stream     // unused ones
 	upstreams     []*upstream   // unused ones
 	idle          [][]*upstream // idle connections by server number
+	idleCount     atomic.Int64  // of them; others only look
 	live          stream        // ring of the streams alive
 	count         int           // of them
 

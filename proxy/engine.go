@@ -22,6 +22,8 @@ type Options struct {
 	Threads int
 	// MaxConn limits connections of all frontends together, at least 1.
 	MaxConn int
+	// MaxPipes limits pipes, each of two descriptors, that move bodies without a copy; 0: none.
+	MaxPipes int
 	// Listeners gives the listening sockets of a bind, opened by whoever may; they are shared out over the loops. The
 	// engine closes them when it stops listening.
 	Listeners func(*config.Bind) []int
@@ -49,9 +51,11 @@ type Engine struct {
 	proxies  []*proxy
 	of       map[*config.Proxy]*proxy
 	backends map[string]*proxy
-	servers  []*server
-	cores    []*core
-	pages    map[int]*page
+	// frontends by name.
+	frontends map[string]*proxy
+	servers   []*server
+	cores     []*core
+	pages     map[int]*page
 
 	headLimit int
 	host      string
@@ -61,13 +65,21 @@ type Engine struct {
 	maxConn   atomic.Int64
 	maxSeen   atomic.Int64
 	serial    atomic.Uint32
-	connRate  rate // kept only where it is limited
+	upstreams atomic.Int64 // connections to servers, idle ones among them
+	pipes     atomic.Int64
+	// sparePipes is how many unused pipes a core keeps.
+	sparePipes int
+	connRate   rate // kept only where it is limited
 
-	states    sync.Mutex // guards the servers' health machines and weights, and what settle computes
-	bad       badMessages
-	panics    panics
-	complaint sync.Map // causes of accept errors that were logged already
+	states     sync.Mutex // guards the servers' health machines and weights, and what settle computes
+	bad        badMessages
+	panics     panics
+	pageLimits pageLimits
+	complaint  sync.Map // causes of accept errors that were logged already
 
+	observed  chan observation
+	ended     chan struct{} // closed when the engine ends
+	after     func(time.Duration, func()) *time.Timer
 	running   sync.WaitGroup
 	stopOnce  sync.Once
 	drained   chan struct{}
@@ -76,10 +88,12 @@ type Engine struct {
 
 // New prepares an engine. Nothing is accepted before Start.
 func New(cfg *config.Proxying, opts Options) (*Engine, error) {
-	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy),
+	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy), frontends: make(map[string]*proxy),
+		observed: make(chan observation, maxObserved), ended: make(chan struct{}), after: time.AfterFunc,
 		pages: make(map[int]*page), host: opts.Host, pid: os.Getpid(), started: time.Now(), drained: make(chan struct{})}
 	e.headLimit = cfg.Global.BufSize - cfg.Global.MaxRewrite
 	e.maxConn.Store(int64(opts.MaxConn))
+	e.sparePipes = min(opts.MaxPipes/(2*max(opts.Threads, 1)), 64)
 	for status := range words {
 		e.pages[status] = ownPage(status)
 	}
@@ -113,7 +127,8 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 func (e *Engine) addProxy(pc *config.Proxy) {
 	p := &proxy{cfg: pc, index: len(e.proxies), engine: e, http: pc.Mode == config.HTTP, since: e.started,
 		front: make([]counters, e.opts.Threads), back: make([]counters, e.opts.Threads),
-		pages: make(map[int]*page), byCookie: make(map[string]*server), byConfig: make(map[*config.Server]*server)}
+		pages: make(map[int]*page), byCookie: make(map[string]*server), byConfig: make(map[*config.Server]*server),
+		byName: make(map[string]*server)}
 	for status, raw := range pc.ErrorFiles {
 		p.pages[status] = filePage(status, raw)
 	}
@@ -124,6 +139,9 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 	e.of[pc] = p
 	if pc.Back {
 		e.backends[pc.Name] = p
+	}
+	if pc.Front {
+		e.frontends[pc.Name] = p
 	}
 	for i, sc := range pc.Servers {
 		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads), hurry: make(chan time.Duration, 1), moved: make(chan struct{}, 1)}
@@ -140,6 +158,7 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 		e.servers = append(e.servers, srv)
 		p.servers = append(p.servers, srv)
 		p.byConfig[sc] = srv
+		p.byName[sc.Name] = srv
 		if sc.Cookie != "" {
 			p.byCookie[sc.Cookie] = srv
 		}
@@ -171,6 +190,7 @@ func (e *Engine) Start() error {
 			}
 		}
 	}
+	go e.heed()
 	for _, c := range e.cores {
 		c.loop.Arm(&c.janitor, c, c.now()+janitorPause)
 		e.running.Add(1)
@@ -239,8 +259,9 @@ func (p *proxy) usable() int {
 	return int(p.usableServers())
 }
 
-// Turns says whether every core's thread gets to its work within the limit. An engine that has been closed turns.
-func (e *Engine) Turns(limit time.Duration) bool {
+// Turn waits until every core's thread has got to its work once more; for ever, if one hangs. An engine that has been
+// closed does not wait.
+func (e *Engine) Turn() {
 	answers := make(chan struct{}, len(e.cores))
 	asked := 0
 	for _, c := range e.cores {
@@ -248,16 +269,13 @@ func (e *Engine) Turns(limit time.Duration) bool {
 			asked++
 		}
 	}
-	patience := time.NewTimer(limit)
-	defer patience.Stop()
 	for range asked {
 		select {
 		case <-answers:
-		case <-patience.C:
-			return false
+		case <-e.ended:
+			return
 		}
 	}
-	return true
 }
 
 // Drain stops accepting and lets the connections end: idle ones after a short grace, busy ones with their
@@ -278,11 +296,7 @@ func (c *core) drain() {
 	for s := c.live.next; s != &c.live; s = s.next {
 		s.schedule() // idle ones have less time now
 	}
-	for _, list := range c.idle {
-		for len(list) > 0 {
-			c.discard(list[len(list)-1])
-			list = list[:len(list)-1]
-		}
+	for c.shed() {
 	}
 	if c.count == 0 {
 		c.engine.coreDrained(c)
@@ -303,6 +317,7 @@ func (e *Engine) coreDrained(c *core) {
 // Close ends everything at once. Streams that are still alive are logged as killed.
 func (e *Engine) Close() {
 	e.stopOnce.Do(func() {
+		close(e.ended)
 		for _, c := range e.cores {
 			c.loop.Post(func() {
 				c.stopListening()

@@ -38,11 +38,17 @@ func limits() config.ProxyGlobal {
 // start runs one listen section over the given servers.
 func start(t *testing.T, mode config.Mode, change func(*config.Proxy), servers ...string) *site {
 	t.Helper()
-	return startOn(t, 2, mode, change, servers...)
+	return startWith(t, mode, change, nil, servers...)
 }
 
-// startOn runs it on so many threads.
-func startOn(t *testing.T, threads int, mode config.Mode, change func(*config.Proxy), servers ...string) *site {
+// startOne is start with one thread, so that connections meet in one pool.
+func startOne(t *testing.T, change func(*config.Proxy), servers ...string) *site {
+	t.Helper()
+	return startWith(t, config.HTTP, change, func(o *Options) { o.Threads = 1 }, servers...)
+}
+
+// startWith starts an engine with other options than the usual ones.
+func startWith(t *testing.T, mode config.Mode, change func(*config.Proxy), options func(*Options), servers ...string) *site {
 	t.Helper()
 	p := &config.Proxy{Name: "web", Kind: "listen", Front: true, Back: true, Mode: mode, Retries: 3,
 		Timeouts: config.Timeouts{Connect: patience, Client: patience, Server: patience, Queue: patience}}
@@ -59,7 +65,7 @@ func startOn(t *testing.T, threads int, mode config.Mode, change func(*config.Pr
 	runtime.GOMAXPROCS(max(slots, 4))
 	t.Cleanup(func() { runtime.GOMAXPROCS(slots) })
 	s := &site{t: t}
-	e, err := New(&config.Proxying{Global: limits(), Proxies: []*config.Proxy{p}}, Options{Threads: threads, MaxConn: 1000, Syslog: syslog.New(syslog.Identity{Tag: "test"}),
+	opts := Options{Threads: 2, MaxPipes: 250, MaxConn: 1000, Syslog: syslog.New(syslog.Identity{Tag: "test"}),
 		Listeners: func(b *config.Bind) []int {
 			fd, err := sock.ListenTCP(b.Addr, sock.ListenOptions{Backlog: 128})
 			if err != nil {
@@ -69,7 +75,11 @@ func startOn(t *testing.T, threads int, mode config.Mode, change func(*config.Pr
 			return []int{fd}
 		},
 		Log: func(_ int, _ *config.Proxy, text string) { t.Log(text) },
-	})
+	}
+	if options != nil {
+		options(&opts)
+	}
+	e, err := New(&config.Proxying{Global: limits(), Proxies: []*config.Proxy{p}}, opts)
 	if err != nil {
 		t.Fatal(err)
 	}

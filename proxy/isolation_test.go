@@ -356,12 +356,6 @@ func TestWhoseConnection(t *testing.T) {
 	})
 }
 
-// startOne is start with one thread, so that connections meet in one pool.
-func startOne(t *testing.T, change func(*config.Proxy), servers ...string) *site {
-	t.Helper()
-	return startOn(t, 1, config.HTTP, change, servers...)
-}
-
 // A server that sends interim responses for ever costs no more memory than what its client does not read, and not for
 // ever.
 func TestInterimResponsesAreBounded(t *testing.T) {

@@ -62,16 +62,16 @@ func (s *stream) queueOn(srv *server) {
 	be.countQueued(srv, 1)
 	be.mu.Unlock()
 	s.enter(phaseQueue)
-	// A place may have become free between the look and the queue.
+	// A place may have become free between the look and the queue, on any server the stream waits for.
 	if srv != nil {
 		srv.offer()
-	} else {
-		for _, other := range be.servers {
-			if other.usable() && !other.full() {
-				other.offer()
-				break
-			}
+		return
+	}
+	for _, other := range be.servers {
+		if be.unbound.Load() == 0 {
+			return
 		}
+		other.offer()
 	}
 }
 
@@ -80,6 +80,8 @@ func (p *proxy) countQueued(srv *server, n int64) {
 	p.queued.Add(n)
 	if srv != nil {
 		srv.queuedNow.Add(n)
+	} else {
+		p.unbound.Add(n)
 	}
 }
 
@@ -106,15 +108,19 @@ func (s *stream) leaveQueue() {
 func (srv *server) release() {
 	srv.served.Add(-1)
 	srv.be.chooser.table.Load().Done(srv.index)
-	if srv.be.queued.Load() > 0 {
-		srv.offer()
-	}
+	srv.offer()
 }
 
+// awaited says whether a stream waits that can use the server.
+func (srv *server) awaited() bool { return srv.queuedNow.Load() > 0 || srv.be.unbound.Load() > 0 }
+
 // offer gives free places to the longest waiting streams that can use the server.
+//
+// None waits beside a free place: who joins a queue counts itself, then looks for a place; who gives a place back, also
+// one taken in vain here, looks at the counts afterwards. One of the two sees the other.
 func (srv *server) offer() {
 	be := srv.be
-	for be.queued.Load() > 0 && srv.usable() && srv.takeSlot() {
+	for srv.awaited() && srv.usable() && srv.takeSlot() {
 		be.mu.Lock()
 		q := &srv.queue
 		if q.first == nil {
@@ -124,7 +130,7 @@ func (srv *server) offer() {
 		if s == nil {
 			be.mu.Unlock()
 			srv.served.Add(-1)
-			return
+			continue // one may have come that found the place taken
 		}
 		q.remove(s)
 		be.countQueued(s.queued.srv, -1)

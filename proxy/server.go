@@ -38,8 +38,10 @@ type proxy struct {
 	servers     []*server
 	byCookie    map[string]*server
 	byConfig    map[*config.Server]*server
+	byName      map[string]*server
 	chooser     chooser
 	queued      atomic.Int64 // in the backend's and its servers' queues
+	unbound     atomic.Int64 // of them in the backend's own queue
 	queuedMax   atomic.Int64
 	usableCount atomic.Int64
 
@@ -73,7 +75,9 @@ type server struct {
 	maxConn   atomic.Int64
 	up        atomic.Bool // can take streams that insist on it
 	ready     atomic.Bool // can be chosen
-	shards    []counters
+	// weightShown is weight, for those who only look.
+	weightShown atomic.Int64
+	shards      []counters
 
 	tracked   *server // whose state it takes
 	followers []*server
@@ -81,6 +85,8 @@ type server struct {
 	queue  queue          // guarded by be.mu
 	health *health.Server // guarded by the engine's states, as is weight
 	weight int            // as configured or set, 0-256
+	timer  *time.Timer    // of the health machine; guarded by states, as is due
+	due    health.Time    // when timer fires
 	erring atomic.Bool    // traffic failed last time
 	hurry  chan time.Duration
 	moved  chan struct{}
@@ -137,12 +143,7 @@ func (srv *server) mayQueue() bool {
 }
 
 // weightNow is the weight as configured or set.
-func (srv *server) weightNow() int {
-	e := srv.be.engine
-	e.states.Lock()
-	defer e.states.Unlock()
-	return srv.weight
-}
+func (srv *server) weightNow() int { return int(srv.weightShown.Load()) }
 
 // setAddr changes where the server is.
 func (srv *server) setAddr(addr netip.AddrPort) {
@@ -208,24 +209,24 @@ func (e *Engine) Backend(name string) (sample.BackendFacts, bool) {
 
 // Frontend is part of sample.Environment.
 func (e *Engine) Frontend(name string) (connections, rate int, ok bool) {
-	for _, p := range e.proxies {
-		if p.cfg.Front && p.cfg.Name == name {
-			return int(p.conns.Load()), int(p.sessionRate(time.Now().Unix())), true
-		}
+	p, ok := e.frontends[name]
+	if !ok {
+		return 0, 0, false
 	}
-	return 0, 0, false
+	return int(p.conns.Load()), int(p.sessionRate(time.Now().Unix())), true
 }
 
 // Server is part of sample.Environment.
 func (e *Engine) Server(backend, name string) (sample.ServerFacts, bool) {
-	if p, ok := e.backends[backend]; ok {
-		for _, srv := range p.servers {
-			if srv.cfg.Name == name {
-				return sample.ServerFacts{Up: srv.usable(), Connections: int(srv.served.Load()), Queue: int(srv.queuedNow.Load()), Weight: srv.weightNow()}, true
-			}
-		}
+	p, ok := e.backends[backend]
+	if !ok {
+		return sample.ServerFacts{}, false
 	}
-	return sample.ServerFacts{}, false
+	srv, ok := p.byName[name]
+	if !ok {
+		return sample.ServerFacts{}, false
+	}
+	return sample.ServerFacts{Up: srv.usable(), Connections: int(srv.served.Load()), Queue: int(srv.queuedNow.Load()), Weight: srv.weightNow()}, true
 }
 
 // sendProxyHeader tells a server the client's address before anything else (PROXY protocol).

@@ -36,16 +36,18 @@ func (p *pipe2) release(c *core) {
 	if p.pipe == nil {
 		return
 	}
-	if p.inside == 0 && len(c.pipes) < 64 {
+	if p.inside == 0 && len(c.pipes) < c.engine.sparePipes {
 		c.pipes = append(c.pipes, p.pipe)
 	} else {
 		sock.Close(p.r)
 		sock.Close(p.w)
+		c.engine.pipes.Add(-1)
 	}
 	p.pipe, p.inside = nil, 0
 }
 
-// acquire finds a pipe; false: there is none to be had.
+// acquire finds a pipe; false: there is none to be had, and bytes are copied. Pipes have descriptors of their own, so
+// that they are never those of a connection, a check or an operator.
 func (p *pipe2) acquire(c *core) bool {
 	if p.pipe != nil {
 		return true
@@ -55,8 +57,13 @@ func (p *pipe2) acquire(c *core) bool {
 		c.pipes = c.pipes[:n-1]
 		return true
 	}
+	if c.engine.pipes.Add(1) > int64(c.engine.opts.MaxPipes) {
+		c.engine.pipes.Add(-1)
+		return false
+	}
 	r, w, errno := sock.Pipe()
 	if errno != 0 {
+		c.engine.pipes.Add(-1)
 		p.off = true
 		return false
 	}

@@ -37,6 +37,7 @@ func (p *proxy) prepare() {
 	defer e.states.Unlock()
 	for _, srv := range p.servers {
 		srv.weight = srv.cfg.Weight
+		srv.due = health.Never
 		srv.health = health.New(healthParams(&e.cfg.Global, p.cfg, srv.cfg), instant())
 		if srv.cfg.Check.On && slices.Contains(e.opts.Down, p.cfg.Name+"/"+srv.cfg.Name) {
 			srv.health.Force(instant(), health.Stopped, nil)
@@ -53,6 +54,7 @@ func (p *proxy) settle() {
 	for _, srv := range p.servers {
 		ready := srv.health.Usable() && srv.weight > 0
 		srv.up.Store(srv.health.Reachable())
+		srv.weightShown.Store(int64(srv.weight))
 		srv.ready.Store(ready)
 		switch {
 		case ready && srv.cfg.Backup:
@@ -97,7 +99,7 @@ func (srv *server) tell(input func(*health.Server, health.Time, []health.Effect)
 		p.settle()
 	}
 	lost := had && p.usableCount.Load() == 0
-	deadline := srv.health.Deadline()
+	srv.arm(now)
 	e.states.Unlock()
 
 	for i := range effects {
@@ -105,9 +107,6 @@ func (srv *server) tell(input func(*health.Server, health.Time, []health.Effect)
 	}
 	if lost {
 		e.announce(severityEmergency, p, health.NoServer(p.cfg.Name))
-	}
-	if deadline != health.Never {
-		time.AfterFunc(time.Duration(deadline-now), func() { srv.tell((*health.Server).Tick) })
 	}
 	if !changed {
 		return
@@ -121,6 +120,33 @@ func (srv *server) tell(input func(*health.Server, health.Time, []health.Effect)
 	if e.opts.Changed != nil {
 		e.opts.Changed()
 	}
+}
+
+// arm sets the server's one timer to when its health machine wants to go on. states is held.
+func (srv *server) arm(now health.Time) {
+	deadline := srv.health.Deadline()
+	if deadline == srv.due {
+		return
+	}
+	if srv.timer != nil {
+		srv.timer.Stop()
+		srv.timer = nil
+	}
+	if srv.due = deadline; deadline == health.Never {
+		return
+	}
+	e := srv.be.engine
+	srv.timer = e.after(time.Duration(deadline-now), func() {
+		e.states.Lock()
+		mine := srv.due == deadline
+		if mine {
+			srv.due = health.Never
+		}
+		e.states.Unlock()
+		if mine {
+			srv.tell((*health.Server).Tick)
+		}
+	})
 }
 
 const severityEmergency = 0
@@ -179,20 +205,47 @@ func (srv *server) observe(o health.Outcome) {
 	}
 	srv.erring.Store(failed)
 	// Away from the loop: what follows may log and move queues.
-	go func() {
-		srv.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
-			return h.Observed(now, o, effects)
-		})
-		srv.be.engine.states.Lock()
-		hurry := srv.health.Hurry()
-		srv.be.engine.states.Unlock()
-		if hurry {
-			select {
-			case srv.hurry <- cmp.Or(srv.cfg.Check.FastInter, srv.cfg.Check.Inter):
-			default:
-			}
+	select {
+	case srv.be.engine.observed <- observation{srv, o}:
+	default: // so many failures wait to be told already that one more says nothing new, and the next success is worth telling
+		srv.erring.Store(true)
+	}
+}
+
+// observation is what traffic says of a server.
+type observation struct {
+	srv *server
+	o   health.Outcome
+}
+
+// maxObserved is how many of them wait at most.
+const maxObserved = 1024
+
+// heed tells the health machines what traffic says of servers, one after the other, until the engine ends.
+func (e *Engine) heed() {
+	for {
+		select {
+		case x := <-e.observed:
+			x.srv.heed(x.o)
+		case <-e.ended:
+			return
 		}
-	}()
+	}
+}
+
+func (srv *server) heed(o health.Outcome) {
+	srv.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
+		return h.Observed(now, o, effects)
+	})
+	srv.be.engine.states.Lock()
+	hurry := srv.health.Hurry()
+	srv.be.engine.states.Unlock()
+	if hurry {
+		select {
+		case srv.hurry <- cmp.Or(srv.cfg.Check.FastInter, srv.cfg.Check.Inter):
+		default:
+		}
+	}
 }
 
 // announce logs a line that does not belong to a request: to the log targets of its proxy, and to the process's own log.

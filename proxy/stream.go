@@ -90,6 +90,7 @@ type stream struct {
 	queued       waiting
 	applet       *appletCall
 	interims     int    // responses before the final one
+	unread       int64  // bytes of a statistics page that count as held
 	looked       int    // bytes of the response's head that were seen to be incomplete
 	denial       int    // what a tarpit ends with
 	rest         []byte // what was read behind the request's head, while resting is true
@@ -190,6 +191,7 @@ func (s *stream) begin(now time.Duration) {
 	s.rest, s.resting, s.fromStats = nil, false, false
 	s.reqTransfer, s.transfer, s.asked, s.method = h1.AsIs, h1.AsIs, h1.MethodOther, h1.MethodOther
 	s.ownAddr, s.interims = netip.AddrPort{}, 0
+	s.pageRead()
 }
 
 // Ready is the client socket's event.
@@ -325,6 +327,7 @@ func (s *stream) destroy() {
 		s.applet.cancel()
 		s.applet = nil
 	}
+	s.pageRead()
 	s.next.prev, s.prev.next = s.prev, s.next
 	s.next, s.prev = nil, nil
 	c.count--
@@ -410,6 +413,8 @@ func (s *stream) due() time.Duration {
 		at(s.phaseStart, s.fe.cfg.Rules.InspectDelay)
 	case phaseCollect:
 		at(s.clientSeen, s.timeouts.client)
+	case phaseApplet:
+		at(s.phaseStart, pageMaking)
 	case phaseTarpit:
 		at(s.phaseStart, be.Tarpit)
 	case phaseQueue:
@@ -429,6 +434,9 @@ func (s *stream) due() time.Duration {
 		s.tunnelLimits(at)
 	case phaseDrain:
 		at(s.clientSeen, s.timeouts.client)
+		if s.unread > 0 {
+			at(s.phaseStart, pageDelivery)
+		}
 	case phaseLinger:
 		at(s.phaseStart, lingerTime)
 	}
@@ -447,6 +455,8 @@ func (s *stream) timeout() {
 	case phaseCollect:
 		s.blame('c', 'R')
 		s.fail(408)
+	case phaseApplet:
+		s.pageTimeout()
 	case phaseTarpit:
 		s.endTarpit()
 	case phaseQueue:

@@ -289,7 +289,7 @@ func (p *parser) load(name string, arg int) error {
 	}
 	data, err := p.acls.files(name)
 	if err != nil {
-		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("cannot read the pattern file %s: %v", quote(name), err)}
+		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("cannot read the pattern file %s: %s", quote(name), printable(err.Error()))}
 	}
 	for n, line := range strings.Split(string(data), "\n") {
 		if line != "" && line[0] == '#' {

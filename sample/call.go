@@ -115,17 +115,22 @@ func quote(text string) string {
 	if len(text) > most {
 		text, cut = text[:most], true
 	}
-	text = strings.ToValidUTF8(text, "�")
-	text = strings.Map(func(r rune) rune {
-		if r < ' ' || r == 0x7f {
-			return '.'
-		}
-		return r
-	}, text)
+	text = printable(text)
 	if cut {
 		text += "…"
 	}
 	return "'" + text + "'"
+}
+
+// printable puts a dot in place of each control byte, so that a message that repeats text of a file is one line and
+// tells a terminal nothing.
+func printable(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r >= 0x7f && r < 0xa0 {
+			return '.'
+		}
+		return r
+	}, strings.ToValidUTF8(text, "�"))
 }
 
 // checkArgs compares arguments with a signature such as "string[,integer]": their number, and integers.

@@ -6,8 +6,11 @@ import (
 	"io"
 	"net"
 	"strings"
+	"sync"
 	"testing"
 	"time"
+
+	"github.com/evenkeel/evenkeel/test/peers"
 )
 
 // clientHello gives the first flight of Go's TLS client.
@@ -159,35 +162,14 @@ func TestReferenceContent(t *testing.T) {
 		"{ req.payload_lv(0,2,3) -m str bcd }", "{ req.payload_lv(0,2,+1) -m str bcd }", "{ req.rdp_cookie(mstshash) admin }", "{ req.rdp_cookie -m found }", "{ req.rdp_cookie(MSTSHASH) -m beg ad }", "{ req.rdp_cookie_cnt 1 }", "RDP_COOKIE", "REQ_CONTENT", "HTTP", "WAIT_END",
 		"{ src 127.0.0.1 }", "{ req.proto_http }", "{ payload(0,1) -m bin 16 }", "{ payload_lv(0,2) -m found }", "{ req.payload(100000,1) -m found }",
 	}
-	yes, no := answering(t, "yes"), answering(t, "no")
+	verdicts := peers.Open(t, peers.HAProxy, "testdata/content.verdicts")
 	for name, data := range inputs {
-		cfg := "global\n nbthread 1\ndefaults\n mode tcp\n timeout client 30s\n timeout server 30s\n timeout connect 30s\n"
-		for i, text := range conds { // which are judged when all has come, and nothing but that
-			cfg += fmt.Sprintf("frontend f%d\n bind %%LISTEN%%\n tcp-request inspect-delay 30s\n tcp-request content accept if { req.len ge %d }\n use_backend yes if %s\n default_backend no\n", i, len(data), text)
-		}
-		cfg += "backend yes\n server s " + yes + "\nbackend no\n server s " + no + "\n"
-		addrs := reference(t, cfg)
-		answers := make([]string, len(conds))
-		done := make(chan int)
-		for i := range conds {
-			go func() {
-				defer func() { done <- i }()
-				c, err := net.DialTimeout("tcp", addrs[i], 20*time.Second)
-				if err != nil {
-					return
-				}
-				defer c.Close()
-				_ = c.SetDeadline(time.Now().Add(30 * time.Second))
-				_, _ = c.Write(data)
-				all, _ := io.ReadAll(c)
-				answers[i] = string(all)
-			}()
-		}
-		for range conds {
-			<-done
+		var answers []string
+		if peers.Asking() {
+			answers = askContent(t, verdicts.Path, data, conds)
 		}
 		for i, text := range conds {
-			want := answers[i]
+			want := verdicts.Answer(text+" on "+name, func() string { return answers[i] })
 			c := contentContext(t, data, true)
 			got := "no"
 			if match, _ := condition(t, text, Content).Verdict(c); match {
@@ -198,4 +180,32 @@ func TestReferenceContent(t *testing.T) {
 			}
 		}
 	}
+}
+
+// askContent gives what the reference makes of conditions on what a client sends: yes or no to each.
+func askContent(t *testing.T, path string, data []byte, conds []string) []string {
+	t.Helper()
+	cfg := "global\n nbthread 1\ndefaults\n mode tcp\n timeout client 30s\n timeout server 30s\n timeout connect 30s\n"
+	for i, text := range conds { // which are judged when all has come, and nothing but that
+		cfg += fmt.Sprintf("frontend f%d\n bind %%LISTEN%%\n tcp-request inspect-delay 30s\n tcp-request content accept if { req.len ge %d }\n use_backend yes if %s\n default_backend no\n", i, len(data), text)
+	}
+	cfg += "backend yes\n server s " + answering(t, "yes") + "\nbackend no\n server s " + answering(t, "no") + "\n"
+	addrs := reference(t, path, cfg)
+	answers := make([]string, len(conds))
+	var wg sync.WaitGroup
+	for i := range conds {
+		wg.Go(func() {
+			c, err := net.DialTimeout("tcp", addrs[i], 20*time.Second)
+			if err != nil {
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(30 * time.Second))
+			_, _ = c.Write(data)
+			all, _ := io.ReadAll(c)
+			answers[i] = string(all)
+		})
+	}
+	wg.Wait()
+	return answers
 }

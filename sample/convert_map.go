@@ -19,7 +19,7 @@ func makeMap(how string, out Kind) converterMaker {
 		}
 		data, err := files(name)
 		if err != nil {
-			return nil, &Error{Message: fmt.Sprintf("cannot read the map %s: %v", quote(name), err)}
+			return nil, &Error{Message: fmt.Sprintf("cannot read the map %s: %s", quote(name), printable(err.Error()))}
 		}
 		w, _ := findWay(how)
 		keys := &patterns{way: w}

@@ -389,7 +389,7 @@ func compileRegexp(s string, fold bool) (*regexp.Regexp, *Error) {
 
 // regexpReason takes the prefix and our flags out of a message of package regexp.
 func regexpReason(err error) string {
-	s := strings.TrimPrefix(err.Error(), "error parsing regexp: ")
+	s := strings.TrimPrefix(printable(err.Error()), "error parsing regexp: ")
 	s = strings.Replace(s, "`(?s)", "`", 1)
 	return strings.Replace(s, "`(?is)", "`", 1)
 }

@@ -319,7 +319,7 @@ func makeHeaderBlock(of head) maker {
 			c.scratch = append(c.scratch, "\r\n"...)
 		}
 		c.scratch = append(c.scratch, "\r\n"...)
-		return Value{Kind: Str, Bytes: c.since(at)}
+		return Value{Kind: Bin, Bytes: c.since(at)}
 	})
 }
 

@@ -14,6 +14,7 @@ import (
 
 var (
 	seeds   = flag.Int("seeds", 3000, "random sites to simulate (100 000 or more in a full run)")
+	first   = flag.Int("first", 1, "seed of the first of them")
 	oneSeed = flag.Uint64("seed", 0, "replay this one seed and print what happened")
 )
 
@@ -138,6 +139,7 @@ func TestSimulation(t *testing.T) {
 		count = min(count, 500)
 	}
 	var next atomic.Int64
+	next.Store(int64(*first) - 1)
 	var wg sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		wg.Go(func() {
@@ -155,7 +157,7 @@ func TestSimulation(t *testing.T) {
 		})
 	}
 	wg.Wait()
-	t.Logf("%d sites simulated", count)
+	t.Logf("sites %d to %d simulated", *first, count)
 }
 
 // TestGateRulesAreNeeded removes one rule of the lease gate at a time and

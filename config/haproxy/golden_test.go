@@ -3,7 +3,6 @@ package haproxy
 import (
 	"bytes"
 	"errors"
-	"flag"
 	"fmt"
 	"io/fs"
 	"net/netip"
@@ -17,10 +16,11 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/source"
+	"github.com/evenkeel/evenkeel/test/peers"
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite golden files and docs/compat-haproxy.md")
+var update = peers.Update // golden files and docs/compat-haproxy.md
 
 // testOptions answer the same on every machine.
 func testOptions() Options {

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	"github.com/evenkeel/evenkeel/test/peers"
 )
 
 const base = "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n"
@@ -44,16 +46,10 @@ var notKnown = []string{"unknown keyword", "unknown option", "unknown stats para
 	"'http-request' expects '", "'http-response' expects '", "'http-after-response' expects '", "'tcp-request connection' expects '", "'tcp-request session' expects '",
 	"'tcp-request content' expects '", "'tcp-response content' expects '", "'tcp-request' expects 'inspect", "'http-check' only supports", "'tcp-check' only supports", "'stats' only supports"}
 
-// TestWordsAgainstHAProxy asks the reference about every word of the table: it must know those
-// that are not marked as absent, and have given up those that have a word of today.
+// TestWordsAgainstHAProxy holds every word of the table against the reference: it must know those that are not
+// marked as absent, and have given up those that have a word of today.
 func TestWordsAgainstHAProxy(t *testing.T) {
-	version, err := exec.Command("haproxy", "-v").CombinedOutput()
-	if err != nil || !strings.Contains(string(version), "version 2.6.12") {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("needs haproxy 2.6.12, as in Debian 12")
-		}
-		t.Skip("needs haproxy 2.6.12, as in Debian 12")
-	}
+	verdicts := peers.Open(t, peers.HAProxy, "testdata/words.verdicts")
 	type question struct {
 		p place
 		k keyword
@@ -65,7 +61,7 @@ func TestWordsAgainstHAProxy(t *testing.T) {
 		wg.Go(func() {
 			file := filepath.Join(dir, fmt.Sprintf("%d.cfg", n))
 			for q := range questions {
-				askHAProxy(t, file, q.p, q.k)
+				compareWord(t, verdicts, file, q.p, q.k)
 			}
 		})
 	}
@@ -81,7 +77,14 @@ func TestWordsAgainstHAProxy(t *testing.T) {
 	wg.Wait()
 }
 
-func askHAProxy(t *testing.T, file string, p place, k keyword) {
+// The reference's verdicts on a word.
+const (
+	saysUnknown = "unknown"
+	saysWrong   = "known, wrong as it stands"
+	saysKnown   = "known"
+)
+
+func compareWord(t *testing.T, verdicts *peers.Verdicts, file string, p place, k keyword) {
 	asked := k.word
 	if strings.HasPrefix(k.args, "(") {
 		asked += "(txn.x,t)"
@@ -93,33 +96,37 @@ func askHAProxy(t *testing.T, file string, p place, k keyword) {
 	if p == inBalance && strings.HasPrefix(k.args, "(") {
 		asked = k.word + "(x)"
 	}
-	if err := os.WriteFile(file, fmt.Appendf(nil, around[p], asked), 0o600); err != nil {
-		t.Error(err)
-		return
+	verdict := verdicts.Answer(fmt.Sprintf("%s: %s", p, asked), func() string { return askHAProxy(t, verdicts.Path, file, fmt.Sprintf(around[p], asked), k.word) })
+	switch {
+	case k.instead != "":
+		if verdict == saysKnown {
+			t.Errorf("%s in %s is not gone", k.word, p)
+		}
+	case (verdict == saysUnknown) != (k.absent != ""):
+		t.Errorf("%s in %s: %s to haproxy, table says %q", k.word, p, verdict, k.absent)
 	}
-	out, err := exec.Command("haproxy", "-c", "-f", file).CombinedOutput()
+}
+
+func askHAProxy(t *testing.T, path, file, text, word string) string {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Error(err)
+	}
+	out, err := exec.Command(path, "-c", "-f", file).CombinedOutput()
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		t.Error(err)
-		return
 	}
-	unknown := false
 	for _, phrase := range notKnown {
 		for line := range strings.Lines(string(out)) {
 			// A list of what is expected may name the word itself, which is then known.
 			line, _, _ = strings.Cut(strings.ReplaceAll(line, "(got", "but got"), "but got")
-			if strings.Contains(line, phrase) && !(strings.Contains(phrase, "expects") && strings.Contains(line, "'"+k.word)) {
-				unknown = true
+			if strings.Contains(line, phrase) && !(strings.Contains(phrase, "expects") && strings.Contains(line, "'"+word)) {
+				return saysUnknown
 			}
 		}
 	}
-	said := strings.TrimSpace(string(out))
-	switch {
-	case k.instead != "":
-		if err == nil {
-			t.Errorf("%s in %s is not gone: %s", k.word, p, said)
-		}
-	case unknown != (k.absent != ""):
-		t.Errorf("%s in %s: unknown to haproxy %v, table says %q\n%s", k.word, p, unknown, k.absent, said)
+	if err != nil {
+		return saysWrong
 	}
+	return saysKnown
 }

@@ -2,7 +2,6 @@ package keepalived
 
 import (
 	"bytes"
-	"flag"
 	"fmt"
 	"net/netip"
 	"os"
@@ -16,10 +15,11 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/lvs/table"
+	"github.com/evenkeel/evenkeel/test/peers"
 	"github.com/google/go-cmp/cmp"
 )
 
-var update = flag.Bool("update", false, "rewrite golden files and docs/compat.md")
+var update = peers.Update // golden files and docs/compat.md
 
 // TestGolden reads every testdata/*.conf by both verdicts and compares what comes
 // out: the diagnostics, and the model if there is one.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/haproxy"
+	"github.com/evenkeel/evenkeel/test/peers"
 )
 
 // A configCase is one line of testdata/config.cases: a frame in brackets, and lines to put into it, with ;;
@@ -22,6 +23,7 @@ import (
 type configCase struct {
 	line         int
 	name         string
+	question     string // the line without its tag
 	text, differ string
 }
 
@@ -68,6 +70,7 @@ func configCases(t *testing.T) []configCase {
 		if body, tag, ok := strings.Cut(line, " !! "); ok {
 			line, c.differ = body, tag
 		}
+		c.question = line
 		before, rest, ok := strings.Cut(line, "[")
 		frame, rest, ok2 := strings.Cut(rest, "]")
 		text, ok3 := configFrames[frame]
@@ -83,40 +86,31 @@ func configCases(t *testing.T) []configCase {
 	return cases
 }
 
-// needReference skips, or in CI fails, where the reference is not the one the cases are about.
-func needReference(t *testing.T) {
-	t.Helper()
-	version, err := exec.Command("haproxy", "-v").CombinedOutput()
-	if err == nil && strings.Contains(string(version), "version 2.6.12") {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("needs haproxy 2.6.12, as in Debian 12")
-	}
-	t.Skip("needs haproxy 2.6.12, as in Debian 12")
-}
-
 var configEnvironment = map[string]string{"FOO": "bar baz"}
 
-// configReference gives what haproxy -c says about a file, and whether it takes it.
-func configReference(file string) (bool, string, error) {
-	cmd := exec.Command("haproxy", "-c", "-f", file)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FOO=bar baz"}
-	out, err := cmd.CombinedOutput()
-	var exit *exec.ExitError
-	if errors.As(err, &exit) && exit.ExitCode() > 0 {
-		return false, string(out), nil
+const takes, refuses = "takes it", "refuses it"
+
+// askConfig gives the verdict of haproxy -c on a file.
+func askConfig(t *testing.T, path, file, text string) string {
+	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
+		t.Error(err)
 	}
-	return err == nil, string(out), err
+	cmd := exec.Command(path, "-c", "-f", file)
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FOO=bar baz"}
+	err := cmd.Run()
+	var exit *exec.ExitError
+	switch {
+	case err == nil:
+		return takes
+	case !errors.As(err, &exit) || exit.ExitCode() <= 0:
+		t.Errorf("haproxy: %v", err)
+	}
+	return refuses
 }
 
-// configStrict gives what our own strict check says about a file.
-func configStrict(file string) (bool, string) {
-	data, err := os.ReadFile(file)
-	if err != nil {
-		return false, err.Error()
-	}
-	_, diags := haproxy.Parse([]haproxy.File{{Name: file, Data: data}}, haproxy.Options{
+// configStrict gives what our own strict check says about a text.
+func configStrict(text string) (bool, string) {
+	_, diags := haproxy.Parse([]haproxy.File{{Name: "haproxy.cfg", Data: []byte(text)}}, haproxy.Options{
 		Strict: true,
 		Getenv: func(name string) (string, bool) { v, ok := configEnvironment[name]; return v, ok },
 		Resolve: func(host string) (netip.Addr, error) {
@@ -135,10 +129,7 @@ func configStrict(file string) (bool, string) {
 
 // TestConfig compares the verdicts of haproxy -c and of a strict check on many small configurations.
 func TestConfig(t *testing.T) {
-	if testing.Short() {
-		t.Skip("runs haproxy a thousand times: not with -short")
-	}
-	needReference(t)
+	verdicts := peers.Open(t, peers.HAProxy, "testdata/config.verdicts")
 	cases := configCases(t)
 	dir := t.TempDir()
 	next := make(chan configCase)
@@ -146,7 +137,7 @@ func TestConfig(t *testing.T) {
 	for range min(runtime.GOMAXPROCS(0), 4) {
 		wg.Go(func() {
 			for c := range next {
-				compareConfig(t, filepath.Join(dir, fmt.Sprintf("%d.cfg", c.line)), c)
+				compareConfig(t, verdicts, filepath.Join(dir, fmt.Sprintf("%d.cfg", c.line)), c)
 			}
 		})
 	}
@@ -171,22 +162,14 @@ func TestConfig(t *testing.T) {
 	t.Logf("%d configurations, %d of them with a verdict of our own", len(cases), differing)
 }
 
-func compareConfig(t *testing.T, file string, c configCase) {
-	if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
-		t.Error(err)
-		return
-	}
-	theirs, said, err := configReference(file)
-	if err != nil {
-		t.Errorf("config.cases:%d: %s: haproxy: %v", c.line, c.name, err)
-		return
-	}
-	ours, weSaid := configStrict(file)
+func compareConfig(t *testing.T, verdicts *peers.Verdicts, file string, c configCase) {
+	theirs := verdicts.Answer(c.question, func() string { return askConfig(t, verdicts.Path, file, c.text) }) == takes
+	ours, said := configStrict(c.text)
 	_, known := configDifferences[c.differ]
 	switch {
 	case c.differ != "" && !known:
 		t.Errorf("config.cases:%d: %s: no such difference", c.line, c.name)
 	case (theirs != ours) != (c.differ != ""):
-		t.Errorf("config.cases:%d: %s: haproxy takes it %v, we take it %v\nhaproxy: %swe: %s\n", c.line, c.name, theirs, ours, said, weSaid)
+		t.Errorf("config.cases:%d: %s: haproxy takes it %v, we take it %v\nwe: %s\n", c.line, c.name, theirs, ours, said)
 	}
 }

@@ -16,6 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/test/binary"
+	"github.com/evenkeel/evenkeel/test/peers"
 	"github.com/evenkeel/evenkeel/test/ports"
 	"github.com/google/go-cmp/cmp"
 	"golang.org/x/sys/unix"
@@ -488,8 +490,11 @@ const haste = `    timeout client 500ms
 
 // TestExchanges plays every case through both proxies, at once and byte by byte, and compares the reports.
 func TestExchanges(t *testing.T) {
-	haproxy := needPeer(t)
-	ours, err := binary()
+	if testing.Short() {
+		t.Skip("runs real programs: not with -short")
+	}
+	haproxy := peers.HAProxy.Path(t)
+	ours, err := binary.Put(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -14,39 +14,6 @@ import (
 	"time"
 )
 
-// needPeer skips where there is no haproxy, which must not happen in CI.
-func needPeer(t testing.TB) string {
-	t.Helper()
-	if testing.Short() {
-		t.Skip("runs real programs: not with -short")
-	}
-	path, err := exec.LookPath("haproxy")
-	if err != nil {
-		if path = "/usr/sbin/haproxy"; os.Getenv("CI") == "true" {
-			t.Fatal("haproxy is not installed: run test/install-peers")
-		}
-		if _, err := os.Stat(path); err != nil {
-			t.Skip("haproxy is not installed: run test/install-peers")
-		}
-	}
-	return path
-}
-
-// binary builds evenkeel once.
-var binary = sync.OnceValues(func() (string, error) {
-	dir, err := os.MkdirTemp("", "evenkeel-differential-*")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(dir, "evenkeel")
-	cmd := exec.Command("go", "build", "-o", path, "../../cmd/evenkeel")
-	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return "", fmt.Errorf("%v: %s", err, out)
-	}
-	return path, nil
-})
-
 // program is a proxy under test with the log it writes.
 type program struct {
 	name string

@@ -12,7 +12,7 @@ import (
 	"time"
 )
 
-var trials = flag.Int("trials", 100, "times each gate fault is played")
+var trials = flag.Int("trials", 30, "times each gate fault is played; `make test-long` plays more")
 
 // gateFault is a way for the master's process to fail without cleaning up.
 type gateFault struct {

@@ -19,10 +19,11 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/test/binary"
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
-// programFile is the program under test, built once.
+// programFile is the program under test.
 var programFile string
 
 func TestMain(m *testing.M) {
@@ -35,11 +36,8 @@ func TestMain(m *testing.M) {
 	if err != nil {
 		panic(err)
 	}
-	programFile = filepath.Join(dir, "evenkeel")
-	build := exec.Command("go", "build", "-o", programFile, "../../cmd/evenkeel")
-	build.Env = append(os.Environ(), "CGO_ENABLED=0")
-	if out, err := build.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building evenkeel: %v\n%s", err, out)
+	if programFile, err = binary.Put(dir); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	code := m.Run()

@@ -8,11 +8,14 @@ import (
 	"go/parser"
 	"go/token"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -61,28 +64,36 @@ type pkg struct {
 	GoFiles      []string
 	TestGoFiles  []string
 	XTestGoFiles []string
+	TestImports  []string
+	XTestImports []string
 	Doc          string
 }
 
-func list(t *testing.T) []pkg {
-	t.Helper()
+var packages = sync.OnceValues(func() (all []pkg, err error) {
 	cmd := exec.Command("go", "list", "-json", "./...")
-	cmd.Dir = root(t)
+	cmd.Dir = "../.."
 	cmd.Stderr = os.Stderr
 	out, err := cmd.Output()
+	for dec := json.NewDecoder(bytes.NewReader(out)); err == nil; {
+		var p pkg
+		if err = dec.Decode(&p); err == nil {
+			all = append(all, p)
+		}
+	}
+	if err == io.EOF {
+		err = nil
+	}
+	return all, err
+})
+
+// list gives all packages.
+func list(t *testing.T) []pkg {
+	t.Helper()
+	all, err := packages()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []pkg
-	for dec := json.NewDecoder(bytes.NewReader(out)); ; {
-		var p pkg
-		if err := dec.Decode(&p); err == io.EOF {
-			return all
-		} else if err != nil {
-			t.Fatal(err)
-		}
-		all = append(all, p)
-	}
+	return all
 }
 
 func root(t *testing.T) string {
@@ -199,5 +210,56 @@ func TestFiles(t *testing.T) {
 				t.Errorf("%s/%s has %d lines, more than %d", p.ImportPath, name, n, maxLines)
 			}
 		}
+	}
+}
+
+// words gives a variable of the Makefile, as go list names packages.
+func words(t *testing.T, makefile, variable string) map[string]bool {
+	t.Helper()
+	_, text, ok := strings.Cut(makefile, "\n"+variable+" := ")
+	if !ok {
+		t.Fatalf("the Makefile has no %s", variable)
+	}
+	named := make(map[string]bool)
+	for line := range strings.Lines(text) {
+		body, more := strings.CutSuffix(strings.TrimSpace(line), "\\")
+		for _, word := range strings.Fields(body) {
+			if other, ok := strings.CutPrefix(word, "$("); ok {
+				maps.Copy(named, words(t, makefile, strings.TrimSuffix(other, ")")))
+				continue
+			}
+			named[module+strings.TrimPrefix(word, ".")] = true
+		}
+		if !more {
+			break
+		}
+	}
+	return named
+}
+
+// TestTiers: what a package's tests need says to which part of `make test` it belongs: its list in the Makefile. None
+// is in `make check` that makes namespaces, and each with recorded verdicts is asked for them.
+func TestTiers(t *testing.T) {
+	text, err := os.ReadFile(filepath.Join(root(t), "Makefile"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	kernel, peers := words(t, string(text), "KERNEL"), words(t, string(text), "PEERS")
+	for _, p := range list(t) {
+		imports := slices.Concat(p.TestImports, p.XTestImports)
+		if needs := slices.Contains(imports, module+"/test/netns") || p.ImportPath == module+"/test/netns"; needs && !kernel[p.ImportPath] {
+			t.Errorf("%s makes namespaces: add it to KERNEL in the Makefile", p.ImportPath)
+		}
+		if asks := slices.Contains(imports, module+"/test/peers"); asks && !peers[p.ImportPath] && !kernel[p.ImportPath] {
+			t.Errorf("%s has verdicts of the reference programs: add it to PEERS in the Makefile", p.ImportPath)
+		}
+		delete(kernel, p.ImportPath)
+		delete(peers, p.ImportPath)
+	}
+	for path := range kernel {
+		t.Errorf("the Makefile's KERNEL names %s, which is not there", path)
+	}
+	for path := range peers {
+		t.Errorf("the Makefile's PEERS names %s, which is not there", path)
 	}
 }

@@ -16,12 +16,13 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/evenkeel/evenkeel/test/binary"
 )
 
 var (
 	guestRun = flag.String("guest", "", "run only the guest's tests that match this")
 	planeRun = flag.String("plane", planeTests, "run only the forwarding plane's tests that match this")
-	product  = flag.String("evenkeel", "", "put this build of the product into the guest instead of building one")
 	keep     = flag.Bool("keep", false, "log everything the guest prints, not only of tests that fail")
 )
 
@@ -134,10 +135,11 @@ func build(k kernel, tmp, image string) error {
 		"plane.test": {"test", "-c", "-ldflags", "-s -w", "../../linux/xdp"},
 		"evenkeel":   {"build", "-ldflags", "-s -w", "../../cmd/evenkeel"},
 	} {
-		if out == "evenkeel" && *product != "" {
-			if err := os.Link(*product, filepath.Join(tmp, out)); err == nil {
-				continue
+		if out == "evenkeel" && os.Getenv(binary.Built) != "" {
+			if _, err := binary.Put(tmp); err != nil {
+				return err
 			}
+			continue
 		}
 		args = append([]string{args[0], "-o", filepath.Join(tmp, out)}, args[1:]...)
 		cmd := exec.Command("go", args...)

@@ -188,6 +188,9 @@ func TestFrozenWorker(t *testing.T) {
 	}
 	n.client.CloseIdleConnections()
 	eventually(t, "another worker", func() bool { w := n.worker(); return w != 0 && w != pid })
+	if log := n.log.String(); !strings.Contains(log, "has said nothing for") || !strings.Contains(log, "killing it") {
+		t.Errorf("the log does not say why:\n%s", log)
+	}
 	c := n.newClient(-1)
 	eventually(t, "served again", func() bool {
 		resp, err := c.Get(url)

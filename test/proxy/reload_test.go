@@ -42,7 +42,7 @@ vrrp_instance VI_1 {
 }
 `
 
-var reloads = flag.Int("reloads", 100, "how many reloads under load")
+var reloads = flag.Int("reloads", 100, "how many reloads under load; `make test-long` does more")
 
 // TestReloadsUnderLoad reloads again and again while clients ask: none of them notices, and the address stays.
 func TestReloadsUnderLoad(t *testing.T) {

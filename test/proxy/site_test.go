@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/test/binary"
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
@@ -38,15 +39,12 @@ func runAll(m *testing.M) int {
 		panic(err)
 	}
 	defer os.RemoveAll(dir)
-	evenkeel = filepath.Join(dir, "evenkeel")
-	args := []string{"build", "-o", evenkeel}
+	var flags []string
 	if os.Getenv("EVENKEEL_RACE") != "" {
-		args = append(args, "-race")
+		flags = append(flags, "-race")
 	}
-	cmd := exec.Command("go", append(args, "../../cmd/evenkeel")...)
-	cmd.Env = append(os.Environ(), "CGO_ENABLED="+map[bool]string{true: "1", false: "0"}[os.Getenv("EVENKEEL_RACE") != ""])
-	if out, err := cmd.CombinedOutput(); err != nil {
-		fmt.Fprintf(os.Stderr, "building evenkeel: %v\n%s", err, out)
+	if evenkeel, err = binary.Put(dir, flags...); err != nil {
+		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	return m.Run()
