@@ -57,7 +57,6 @@ type Plane struct {
 	memory   [][]byte // mapped, to be unmapped
 	settings *settings
 	leases   []byte
-	found    []byte
 	lessons  []byte
 
 	// What the tables hold, as of revision.
@@ -73,10 +72,11 @@ type Plane struct {
 	lookedAt  uint32     // the slot whose route was looked up last
 	ended     []*service // deleted, their arrangements not yet
 
-	tick   time.Duration
-	rated  map[uint32]sample
-	failed map[int]time.Time // links where XDP was refused, by index
-	mtus   map[int]int       // of links, while the plane is held
+	tick    time.Duration
+	rated   map[uint32]sample
+	sweeper *sweeper
+	failed  map[int]time.Time // links where XDP was refused, by index
+	mtus    map[int]int       // of links, while the plane is held
 }
 
 var _ table.Driver = (*Plane)(nil)
@@ -177,7 +177,6 @@ func (p *Plane) mapAll() error {
 	}{
 		{programMapPlaneSettings, os.Getpagesize(), nil},
 		{programMapPlaneLeases, maxLeases * 8, &p.leases},
-		{programMapPlaneFound, os.Getpagesize(), &p.found},
 		{programMapPlaneLessons, maxLessons * lessonSize, &p.lessons},
 	} {
 		mem, err := mapMemory(p.maps[m.name], m.size)
@@ -279,8 +278,8 @@ func (p *Plane) forget() {
 		c.Close()
 	}
 	p.memory, p.maps, p.programs, p.counts, p.blocks = nil, nil, nil, nil, nil
-	p.settings, p.leases, p.found, p.lessons = nil, nil, nil, nil
-	p.services, p.revision = nil, 0
+	p.settings, p.leases, p.lessons = nil, nil, nil
+	p.services, p.revision, p.sweeper = nil, 0, nil
 }
 
 // Close closes this process's view. Forwarding goes on.

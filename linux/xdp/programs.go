@@ -17,7 +17,7 @@ const minKernel = "Linux 5.17 or later (bpf_loop) with CONFIG_BPF_SYSCALL, CONFI
 
 // pinnedPrograms are those that stay.
 var pinnedPrograms = []string{programProgPlaneIngress, programProgPlaneXdp, programProgPlaneAsk, programProgPlaneNow, programProgPlaneLearn,
-	programProgSweepFlows4, programProgSweepFlows6, programProgSweepHalf4, programProgSweepHalf6}
+	programProgPlaneVisit}
 
 // build tells one set of programs from another.
 func build() uint64 {
