@@ -126,9 +126,9 @@ func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16
 
 // attach loads the programs and hangs them on interfaces, in the place of those of an earlier call.
 func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) error {
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: u.coll})
+	coll, err := loadPrograms(spec, u.coll)
 	if err != nil {
-		return fmt.Errorf("xdp: loading the programs of tunnels: %w", explain(err))
+		return err
 	}
 	defer coll.Close()
 	for _, k := range []struct {

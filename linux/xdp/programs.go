@@ -9,7 +9,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
-	"golang.org/x/sys/unix"
 )
 
 // minKernel is what the programs need, and why.
@@ -104,9 +103,9 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 	if p.settings.build == build() && p.openPrograms() == nil {
 		return nil
 	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: p.maps})
+	coll, err := loadPrograms(spec, p.maps)
 	if err != nil {
-		return fmt.Errorf("xdp: loading the programs: %w", explain(err))
+		return err
 	}
 	defer coll.Close()
 	for _, name := range pinnedPrograms {
@@ -129,8 +128,12 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 		return err
 	}
 	p.settings.build = build()
-	return nil
+	// An update of this program from one whose sweepers were tracing programs leaves those behind.
+	return p.place.remove(formerPins)
 }
+
+// formerPins were pinned by versions before, under the same layout.
+var formerPins = []string{"sweep_flows4", "sweep_flows6", "sweep_half4", "sweep_half6", "plane_found"}
 
 func (p *Plane) openPrograms() error {
 	for _, name := range pinnedPrograms {
@@ -162,22 +165,4 @@ func newCollectionSpec(flows int) (*ebpf.CollectionSpec, error) {
 	}
 	sizes(spec, cpus, flows)
 	return spec, nil
-}
-
-// explain says what to do about a refusal of the kernel's.
-func explain(err error) error {
-	var verifier *ebpf.VerifierError
-	switch {
-	case errors.Is(err, errLayout):
-		return err
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !errors.As(err, &verifier):
-		// The library's own text would speak of memory limits.
-		return fmt.Errorf("%w: eBPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the initial user namespace, "+
-			"which containers and user namespaces usually lack, and %s", unix.EPERM, minKernel)
-	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.E2BIG):
-		return fmt.Errorf("%w (a smaller table takes less memory)", err)
-	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.As(err, &verifier):
-		return fmt.Errorf("%w (it needs %s; with CONFIG_IP_VS, lvs_driver ipvs does the same)", err, minKernel)
-	}
-	return err
 }
