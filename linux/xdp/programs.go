@@ -67,21 +67,26 @@ func (p *Plane) kernelMaps(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-func (p *Plane) kernelMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
+// pinnedMap opens a pinned map, which must be as spec wants it but for its size, which spec takes over.
+func (p *Plane) pinnedMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
 	err = p.place.do(func() error {
 		m, err = ebpf.LoadPinnedMap(p.place.path(name), nil)
 		return err
 	})
-	if err == nil {
-		spec.MaxEntries = m.MaxEntries()
-		if err := spec.Compatible(m); err != nil {
-			m.Close()
-			return nil, fmt.Errorf("%w: %w", errLayout, err)
-		}
-		return m, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return nil, err
+	}
+	spec.MaxEntries = m.MaxEntries()
+	if err := spec.Compatible(m); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("%w: %w", errLayout, err)
+	}
+	return m, nil
+}
+
+func (p *Plane) kernelMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
+	if m, err = p.pinnedMap(name, spec); !errors.Is(err, os.ErrNotExist) {
+		return m, err
 	}
 	if m, err = ebpf.NewMap(spec); err != nil {
 		return nil, err
@@ -137,18 +142,21 @@ var formerPins = []string{"sweep_flows4", "sweep_flows6", "sweep_half4", "sweep_
 
 func (p *Plane) openPrograms() error {
 	for _, name := range pinnedPrograms {
-		err := p.place.do(func() error {
-			prog, err := ebpf.LoadPinnedProgram(p.place.path(name), nil)
-			if err == nil {
-				p.programs[name] = prog
-			}
-			return err
-		})
-		if err != nil {
+		if err := p.openProgram(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *Plane) openProgram(name string) error {
+	return p.place.do(func() error {
+		prog, err := ebpf.LoadPinnedProgram(p.place.path(name), nil)
+		if err == nil {
+			p.programs[name] = prog
+		}
+		return err
+	})
 }
 
 // newCollectionSpec reads the committed objects.
