@@ -117,7 +117,7 @@ func TestLook(t *testing.T) {
 	dir := b.p.place.dir
 	look := func(f func(table.Driver)) {
 		t.Helper()
-		if err := without(t, b.ns, 1<<unix.CAP_NET_ADMIN, func() error {
+		if err := without(t, b.ns, loading, func() error {
 			d, err := Look(dir)
 			if err == nil {
 				f(d)
