@@ -180,14 +180,14 @@ func (p *Pool) Live(server int) bool { return p.servers[server].live() }
 // Down says whether a checker has found its server failed.
 func (p *Pool) Down(server, checker int) bool { return p.servers[server].down[checker] }
 
-// Entry says whether a server stands in the table, and with which weight. When a sorry server
-// has taken over, no live server does.
+// Entry says whether a server stands in the table, and with which weight. When it has failed, or a sorry server
+// has taken over, it does not, or with weight 0 if it is to be inhibited only: its connections go on.
 func (p *Pool) Entry(server int) (weight int, present bool) {
 	s := &p.servers[server]
-	if s.live() {
-		return s.weight(), p.quorate || !p.p.Sorry
+	if s.live() && (p.quorate || !p.p.Sorry) {
+		return s.weight(), true
 	}
-	return 0, s.Inhibit && (p.quorate || !p.p.Sorry)
+	return 0, s.Inhibit
 }
 
 // SorryEntry is Entry for the sorry server; its own weight is weight.

@@ -76,6 +76,17 @@ func TestPool(t *testing.T) {
 		{"sorry inhibited", Params{Quorum: 1, Sorry: true, SorryInhibit: true, Servers: []Server{one(1)}}, "", "0:1 sorry:0 ", []step{
 			{0, 0, false, 0, "down 0; quorum down 0/1; ", "sorry:1 "},
 		}},
+		{"inhibited servers beside a sorry server", Params{Quorum: 2, Sorry: true, Servers: []Server{
+			{Weight: 1, Inhibit: true, Down: []bool{false}}, {Weight: 1, Inhibit: true, Down: []bool{false}}, one(1)}}, "", "0:1 1:1 2:1 ", []step{
+			{0, 0, false, 0, "down 0; ", "0:0 1:1 2:1 "},
+			// Their connections go on, new ones go to the sorry server; one that is not inhibited is taken out.
+			{1, 0, false, 0, "down 1; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
+			{1, 0, true, 0, "up 1; quorum up 2/2; ", "0:0 1:1 2:1 "},
+			{2, 0, false, 0, "down 2; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
+		}},
+		{"inhibited from the first", Params{Quorum: 1, Sorry: true, Servers: []Server{{Weight: 1, Inhibit: true, Down: []bool{true}}}}, "quorum down 0/1; ", "0:0 sorry:1 ", []step{
+			{0, 0, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
+		}},
 		{"weights moved by checkers", Params{Quorum: 2, Servers: []Server{one(2)}}, "", "0:2 ", []step{
 			{0, 0, true, -1, "weight 0; quorum down 1/2; ", "0:1 "},
 			{0, 0, true, -5, "weight 0; ", "0:0 "},
@@ -100,8 +111,8 @@ func TestPool(t *testing.T) {
 	}
 }
 
-// TestPoolProperties: up and down alternate per server, quorum events alternate, and the table never
-// holds a sorry server beside live ones with weight.
+// TestPoolProperties: up and down alternate per server, quorum events alternate, the table never
+// holds a sorry server with weight beside real ones with weight, and an inhibited server never leaves it.
 func TestPoolProperties(t *testing.T) {
 	for seed := range uint64(200) {
 		r := rand.New(rand.NewPCG(seed, 1))
@@ -145,8 +156,12 @@ func TestPoolProperties(t *testing.T) {
 				if p.Live(i) != live[i] {
 					t.Fatalf("seed %d: server %d live %v without an event", seed, i, p.Live(i))
 				}
-				if _, ok := p.Entry(i); ok && sorry && w > 0 {
+				weight, ok := p.Entry(i)
+				if ok && weight > 0 && sorry && w > 0 {
 					t.Fatalf("seed %d: server %d beside the sorry server", seed, i)
+				}
+				if !ok && params.Servers[i].Inhibit {
+					t.Fatalf("seed %d: server %d is inhibited and not in the table", seed, i)
 				}
 			}
 			if p.Quorate() != quorate || quorate && p.LiveWeight() == 0 {
