@@ -86,21 +86,32 @@ func (d *director) tell(v *virtual, events []pool.Event) {
 		return
 	}
 	d.keeper.dirty[v] = true
+	d.announce(v, events)
+}
+
+// announce logs events and runs their programs.
+func (d *director) announce(v *virtual, events []pool.Event) {
 	for _, e := range events {
 		switch e.Kind {
 		case pool.ServerUp, pool.ServerDown:
 			d.tellServer(v, v.servers[e.Server], e.Kind == pool.ServerUp)
+		case pool.ServerStays:
+			d.notifyServer(v, v.servers[e.Server], false)
 		case pool.Weight:
 			weight, _ := v.pool.Entry(e.Server)
 			d.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.title, weight)
 		case pool.QuorumUp:
 			d.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
-			if v.cfg.Sorry != nil {
+			if v.cfg.Sorry != nil && !e.First {
 				d.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
 			d.scripts.Add(v.cfg.Name, v.cfg.QuorumUp, d.global)
-		case pool.QuorumDown:
-			d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+		case pool.QuorumDown, pool.QuorumMissing:
+			if e.Kind == pool.QuorumDown {
+				d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+			} else {
+				d.logf(Notice, "Starting with quorum down %d+%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+			}
 			if v.cfg.Sorry != nil {
 				d.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}

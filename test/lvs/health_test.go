@@ -73,17 +73,17 @@ func TestQuorum(t *testing.T) {
 		t.Errorf("10 requests were answered by %v", got)
 	}
 	s.webs[0].stop()
-	d.says("web1_down", "quorum_down")
+	d.says("quorum_up", "web1_down", "quorum_down")
 	eventually(t, patience, "the server of last resort serves", func() bool { return s.ask() == "sorry" })
 	if got := s.shares(10); got["web2"]+got["web1"] != 0 {
 		t.Errorf("without a quorum: %v", got)
 	}
 	s.webs[0].start()
-	d.says("web1_down", "quorum_down", "web1_up", "quorum_up")
+	d.says("quorum_up", "web1_down", "quorum_down", "web1_up", "quorum_up")
 	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
 	s.d1.stop()
 	lines := d.lines()
-	if len(lines) != 7 || lines[6] != "quorum_down" || !strings.Contains(fmt.Sprint(lines[4:6]), "web1_down") || !strings.Contains(fmt.Sprint(lines[4:6]), "web2_down") {
+	if len(lines) != 8 || lines[7] != "quorum_down" || !strings.Contains(fmt.Sprint(lines[5:7]), "web1_down") || !strings.Contains(fmt.Sprint(lines[5:7]), "web2_down") {
 		t.Errorf("at the end: %v", lines)
 	}
 }
