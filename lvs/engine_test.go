@@ -192,6 +192,22 @@ func TestServersComeAndGo(t *testing.T) {
 	}
 }
 
+// TestAnswersAreHarmless: what a server answers does nothing to who reads the log or the status, and makes no line of its own.
+func TestAnswersAreHarmless(t *testing.T) {
+	r := newRig(t)
+	r.start(site(nil, web1))
+	r.set(web1, Verdict{Reason: "status 500 \x1b[2J\r\n\u009b31m\x9bÜber"})
+	const want = `status 500 \x1b[2J\x0d\x0a\x9b31m\x9bÜber`
+	r.logged("failed: " + want)
+	status, err := r.engine.Status()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := status.Virtual[0].Servers[0].Checks[0].Reason; got != want {
+		t.Errorf("the status says %q", got)
+	}
+}
+
 // TestLastCall: who calls for something and is then late to hear that it is done does not hear instead that the engine has stopped, even if
 // what he called for was its end.
 func TestLastCall(t *testing.T) {

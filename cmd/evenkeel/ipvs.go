@@ -74,7 +74,7 @@ func runIPVS(name, driver string, args []string) int {
 		Open:    func() (table.Driver, error) { return d.open(driver, false) },
 		Look:    func() (table.Driver, error) { return d.open(driver, true) },
 		Names:   &names{hosts: make(map[netip.Addr]string)},
-		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		In:      os.Stdin, Out: onTerminal(os.Stdout), Err: onTerminal(os.Stderr),
 	}
 	return p.Main(args)
 }
@@ -108,7 +108,7 @@ func theDrivers(name string) drivers {
 			return p, nil
 		},
 		look: func() (table.Driver, error) { return xdp.Look("") },
-		say:  func(s string) { fmt.Fprintf(os.Stderr, "%s: %s\n", name, s) },
+		say:  func(s string) { fmt.Fprintf(onTerminal(os.Stderr), "%s: %s\n", name, s) },
 	}
 }
 
