@@ -181,3 +181,83 @@ func TestLook(t *testing.T) {
 		}
 	})
 }
+
+// TestDecapsulateDoesNotStart: the real server's side that does not start leaves nothing behind, and there is nothing to take away.
+func TestDecapsulateDoesNotStart(t *testing.T) {
+	ns := netns.New(t, "n")
+	ns.Run("ip", "link", "add", "s0", "type", "veth", "peer", "name", "s1")
+	ns.Up("s0")
+	dir := netns.BPFFS(t)
+	err := without(t, ns, loading, func() error { return Decapsulate(dir, nil, vip4, 0) })
+	var refused *refusal
+	if !errors.As(err, &refused) {
+		t.Errorf("without rights: %v", err)
+	}
+	if all := left(t, dir); len(all) > 0 {
+		t.Errorf("left behind: %v", all)
+	}
+	if err := without(t, ns, loading, func() error {
+		if all, err := Decapsulated(dir); err != nil || len(all) > 0 {
+			t.Errorf("in force for %v, %v", all, err)
+		}
+		return Recapsulate(dir, vip4)
+	}); err != nil {
+		t.Error(err)
+	}
+	if all := left(t, dir); len(all) > 0 {
+		t.Errorf("left behind by taking away: %v", all)
+	}
+	ns.Do(func() {
+		if err := Decapsulate(dir, nil, vip4, 0); err != nil {
+			t.Fatal(err)
+		}
+		if err := Recapsulate(dir, vip4); err != nil {
+			t.Fatal(err)
+		}
+	})
+	if all := left(t, dir); len(all) > 0 {
+		t.Errorf("left behind in the end: %v", all)
+	}
+}
+
+// TestFormerPins: what versions before pinned is unpinned when their programs are replaced, and their flows stay, with destinations
+// whose blocks they did not pin.
+func TestFormerPins(t *testing.T) {
+	b := newBench(t, 1024)
+	s := b.service(table.TCP, false, 80, "rr", 0, table.Direct, 1, 1)
+	b.send(tcpFrame(client(1, false), s.Addr, syn))
+	b.send(tcpFrame(client(1, false), s.Addr, ack))
+	dir := b.p.place.dir
+	for _, name := range formerPins {
+		former, err := b.p.programs[programProgPlaneNow].Clone()
+		if err == nil {
+			err = former.Pin(filepath.Join(dir, name))
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		former.Close()
+	}
+	for _, name := range []string{destsPin + "0", countsPin + "0"} {
+		if err := os.Remove(filepath.Join(dir, name)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	b.p.settings.build = 1
+	b.ns.Do(func() {
+		next, err := Open(Options{Dir: dir, TableSize: 1024, Mode: TC, Interfaces: []string{"s0"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer next.Close()
+		n := 0
+		if err := next.Connections(func(*table.Connection) bool { n++; return true }); err != nil || n != 1 {
+			t.Errorf("%d connections, %v", n, err)
+		}
+	})
+	for _, path := range left(t, dir) {
+		if slices.Contains(formerPins, filepath.Base(path)) {
+			t.Errorf("%s is pinned still", path)
+		}
+	}
+}
