@@ -201,10 +201,18 @@ func verify(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.V
 	return lvs.Verdict{OK: v.OK, Weight: v.Weight, HasWeight: v.HasWeight, Reason: v.Reason}
 }
 
-// open opens the forwarding plane that the configuration asks for.
+// open opens the forwarding plane that the configuration asks for: without a word of it our own one where it still serves, after a
+// director that was killed, because it stands before the kernel's IPVS; or else the kernel's where there is one.
 func (d *directing) open(cfg *config.Directing) (table.Driver, error) {
+	serving, err := xdp.Serving("")
+	if err != nil && cfg.Driver == config.DriverAuto {
+		d.log.logf(failover.LevelWarning, "%v", err)
+	}
 	switch {
-	case cfg.Driver == config.DriverIPVS, cfg.Driver == config.DriverAuto && ipvs.Available():
+	case cfg.Driver == config.DriverIPVS, cfg.Driver == config.DriverAuto && !serving && ipvs.Available():
+		if serving {
+			d.log.logf(failover.LevelWarning, "our own forwarding plane still has services here and stands before the kernel's IPVS: evenkeel purge --plane takes it away")
+		}
 		driver, err := ipvs.Open()
 		if err != nil {
 			return nil, err

@@ -102,7 +102,7 @@ func (someNames) LookupService(name string, p table.Protocol) (uint16, bool) {
 func runLine(m *memory, stdin, line string) (out, errs string, status int) {
 	var o, e bytes.Buffer
 	p := Program{Name: "ipvsadm", Version: "test 1", Names: someNames{}, In: strings.NewReader(stdin), Out: &o, Err: &e,
-		Open: func() (table.Driver, error) { return m, nil }}
+		Open: func() (table.Driver, error) { return m, nil }, Look: func() (table.Driver, error) { return m, nil }}
 	status = p.Main(strings.Fields(line))
 	return o.String(), e.String(), status
 }

@@ -15,7 +15,8 @@ import (
 type Program struct {
 	Name    string                       // as it calls itself in complaints
 	Version string                       // printed by --version and --help
-	Open    func() (table.Driver, error) // called once, when there is something to do
+	Open    func() (table.Driver, error) // called once, when something may be changed
+	Look    func() (table.Driver, error) // called once, when something is only listed
 	Names   Names
 	In      io.Reader // read by --restore only
 	Out     io.Writer
@@ -36,7 +37,11 @@ func (p *Program) Main(args []string) int {
 		fmt.Fprintln(p.Out, p.Version)
 		return 0
 	}
-	d, err := p.Open()
+	open := p.Open
+	if c.verb == list || c.verb == save {
+		open = p.Look
+	}
+	d, err := open()
 	if err != nil {
 		fmt.Fprintf(p.Err, "%s: %v\n", p.Name, err)
 		return statusUsage

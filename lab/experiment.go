@@ -112,7 +112,7 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 		return res, fmt.Errorf("lab: undo %s: %w", f.title, err)
 	}
 	if err := l.settle(ctx); err != nil {
-		return res, err
+		return res, fmt.Errorf("%w\n%s could not be undone", err, f.title)
 	}
 	// The observer tells what it saw a little later.
 	end := now()
@@ -186,7 +186,7 @@ func (l *lab) settle(ctx context.Context) error {
 		return missing == "" || now() > limit
 	})
 	if err == nil && missing != "" {
-		err = fmt.Errorf("lab: %w within 45 s: %s", errNotSettled, missing)
+		err = fmt.Errorf("lab: %w within 45 s: %s%s", errNotSettled, missing, l.board.lastWords())
 	}
 	return err
 }

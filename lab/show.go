@@ -3,7 +3,6 @@ package lab
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -244,7 +243,7 @@ func (l *lab) playFaults(ctx context.Context, faults []fault) (int, error) {
 		for _, text := range table(results) {
 			l.out.line(text)
 		}
-		return verdict(results), exitError(err)
+		return verdict(results), err
 	}
 	st := l.board.snapshot(now())
 	rep := Report{
@@ -267,16 +266,7 @@ func (l *lab) playFaults(ctx context.Context, faults []fault) (int, error) {
 		return 2, encErr
 	}
 	if err != nil {
-		return 1, exitError(err)
+		return 1, err
 	}
 	return verdict(results), nil
-}
-
-// exitError keeps the error of a series that ended early; that the site did not settle is an
-// answer of the experiment, too, and is told like one.
-func exitError(err error) error {
-	if errors.Is(err, errNotSettled) {
-		return fmt.Errorf("%w (a fault could not be undone)", err)
-	}
-	return err
 }

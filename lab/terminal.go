@@ -56,7 +56,7 @@ func (t *terminal) line(text string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.erase()
-	fmt.Fprintln(t.out, text)
+	fmt.Fprintln(t.out, visible(text))
 	t.draw(t.last)
 }
 
@@ -91,6 +91,7 @@ func (t *terminal) draw(lines []string) {
 	columns, _, _ := screen(t.out)
 	var b strings.Builder
 	for _, l := range lines {
+		l = visible(l)
 		if r := []rune(l); len(r) >= columns && columns > 1 {
 			l = string(r[:columns-1])
 		}

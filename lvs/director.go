@@ -99,19 +99,21 @@ func (d *director) apply(cfg *config.Directing, g config.Global) (string, error)
 		byName[vs.Name] = v
 		starts[v] = v.pool.Start()
 	}
+	leaving := d.leaving(byName)
 	if err := d.keeper.replace(cfg, virtuals); err != nil {
 		return "", err
 	}
 	removed := len(old) - kept
 	d.checks.forget(d.virtuals, virtuals)
 	d.cfg, d.global, d.virtuals, d.byName = cfg, g, virtuals, byName
+	for _, l := range leaving {
+		d.announce(l.virtual, l.events)
+	}
 	for _, v := range virtuals {
-		if before := old[v.cfg.Name]; before == nil && cfg.InitNotifies {
-			for i, s := range v.servers {
-				d.notifyServer(v, s, v.pool.Live(i))
-			}
-		}
 		d.tell(v, starts[v])
+		if cfg.InitNotifies {
+			d.introduce(v, old[v.cfg.Name])
+		}
 		d.checks.add(v, cfg)
 	}
 	d.suspend()
@@ -140,15 +142,59 @@ func (d *director) build(vs *config.VirtualServer, before *virtual) *virtual {
 		return v
 	}
 	for i, s := range v.servers {
-		for _, b := range before.servers {
-			if b.cfg.Addr == s.cfg.Addr {
-				v.pool.Adopt(i, before.pool, b.index, adoptTasks(s, b))
-				break
-			}
+		if b := before.server(s.cfg.Addr); b != nil {
+			v.pool.Adopt(i, before.pool, b.index, adoptTasks(s, b))
 		}
 	}
-	v.pool.AdoptQuorum(before.pool)
+	_, told := before.pool.Leave(before.without(v))
+	v.pool.AdoptQuorum(before.pool, told)
 	return v
+}
+
+// server is the one of an address, or nil.
+func (v *virtual) server(addr netip.AddrPort) *server {
+	for _, s := range v.servers {
+		if s.cfg.Addr == addr {
+			return s
+		}
+	}
+	return nil
+}
+
+// without lists the servers that another version of the virtual server does not have; next may be nil.
+func (v *virtual) without(next *virtual) (gone []int) {
+	for i, s := range v.servers {
+		if next == nil || next.server(s.cfg.Addr) == nil {
+			gone = append(gone, i)
+		}
+	}
+	return gone
+}
+
+// departure is what becomes of a virtual server, as it was, when real servers leave it, or it leaves.
+type departure struct {
+	virtual *virtual
+	events  []pool.Event
+}
+
+// leaving is what a new configuration takes away. That the quorum of the old one is lost with it is told, as Keepalived does.
+// Differs from Keepalived: when the new one has its quorum, that is told afterwards; Keepalived leaves it at quorum_down.
+func (d *director) leaving(next map[string]*virtual) (all []departure) {
+	for _, v := range d.virtuals {
+		if events, _ := v.pool.Leave(v.without(next[v.cfg.Name])); len(events) > 0 {
+			all = append(all, departure{v, events})
+		}
+	}
+	return all
+}
+
+// introduce runs notify_up for the servers that a virtual server did not have before and that count as live (rs_init_notifies).
+func (d *director) introduce(v, before *virtual) {
+	for i, s := range v.servers {
+		if v.pool.Live(i) && (before == nil || before.server(s.cfg.Addr) == nil) {
+			d.notifyServer(v, s, true)
+		}
+	}
 }
 
 // settings gives the driver what is not a service: timeouts and the synchronisation daemon.

@@ -5,6 +5,8 @@ import (
 	"net/netip"
 	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/lvs/pool"
@@ -20,6 +22,7 @@ func (d *director) result(r result) {
 		d.checks.wake()
 		return
 	}
+	r.verdict.Reason = printable(r.verdict.Reason)
 	t.last, t.ran = r.verdict, time.Now()
 	counts, next := t.cadence.Result(r.verdict.OK)
 	d.checks.finished(t, next)
@@ -41,6 +44,29 @@ func (d *director) result(r result) {
 		events = append(events, v.pool.Adjust(s.index, t.index, add)...)
 	}
 	d.tell(v, events)
+}
+
+// printable is a text with the control characters, and what is no UTF-8, written out: what a server answered goes to the log and to
+// terminals, one line of it.
+func printable(text string) string {
+	odd := func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
+	if strings.IndexFunc(text, odd) < 0 {
+		return text
+	}
+	var out []byte
+	for len(text) > 0 {
+		r, n := utf8.DecodeRuneInString(text)
+		switch {
+		case r == utf8.RuneError:
+			out = fmt.Appendf(out, `\x%02x`, text[:n])
+		case unicode.IsControl(r):
+			out = fmt.Appendf(out, `\x%02x`, r)
+		default:
+			out = append(out, text[:n]...)
+		}
+		text = text[n:]
+	}
+	return string(out)
 }
 
 // logVerdict says what a check found: the first failure of a row that counts, each with
@@ -86,21 +112,32 @@ func (d *director) tell(v *virtual, events []pool.Event) {
 		return
 	}
 	d.keeper.dirty[v] = true
+	d.announce(v, events)
+}
+
+// announce logs events and runs their programs.
+func (d *director) announce(v *virtual, events []pool.Event) {
 	for _, e := range events {
 		switch e.Kind {
 		case pool.ServerUp, pool.ServerDown:
 			d.tellServer(v, v.servers[e.Server], e.Kind == pool.ServerUp)
+		case pool.ServerStays:
+			d.notifyServer(v, v.servers[e.Server], false)
 		case pool.Weight:
 			weight, _ := v.pool.Entry(e.Server)
 			d.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.title, weight)
 		case pool.QuorumUp:
 			d.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
-			if v.cfg.Sorry != nil {
+			if v.cfg.Sorry != nil && !e.First {
 				d.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
 			d.scripts.Add(v.cfg.Name, v.cfg.QuorumUp, d.global)
-		case pool.QuorumDown:
-			d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+		case pool.QuorumDown, pool.QuorumMissing:
+			if e.Kind == pool.QuorumDown {
+				d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+			} else {
+				d.logf(Notice, "Starting with quorum down %d+%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+			}
 			if v.cfg.Sorry != nil {
 				d.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}

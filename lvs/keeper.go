@@ -49,20 +49,24 @@ func (k *keeper) pause() time.Duration {
 // wanted is the groups of a virtual server as they should be now.
 func (v *virtual) wanted() []table.Group {
 	var entries []table.Destination
-	seen := map[string]bool{}
+	at := map[netip.AddrPort]int{}
 	for i, s := range v.servers {
 		if weight, ok := v.pool.Entry(i); ok {
 			dest := s.cfg.Destination
 			dest.Weight = weight
-			seen[dest.Addr.String()] = true
+			at[dest.Addr] = len(entries)
 			entries = append(entries, dest)
 		}
 	}
 	if v.cfg.Sorry != nil {
 		dest := v.cfg.Sorry.Destination
-		if weight, ok := v.pool.SorryEntry(dest.Weight); ok && !seen[dest.Addr.String()] {
+		if weight, ok := v.pool.SorryEntry(dest.Weight); ok {
 			dest.Weight = weight
-			entries = append(entries, dest)
+			if i, too := at[dest.Addr]; !too {
+				entries = append(entries, dest)
+			} else if weight > 0 && entries[i].Weight == 0 { // it is one of the servers, inhibited
+				entries[i] = dest
+			}
 		}
 	}
 	var groups []table.Group

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net"
 	"net/netip"
 	"os"
@@ -25,7 +26,7 @@ func ipvsCommand() *cobra.Command {
 		Use:   "ipvs [--driver auto|ipvs|xdp] IPVSADM-OPTIONS…",
 		Short: "Look at the forwarding table and change it by hand, with ipvsadm's options",
 		Long: "Look at the forwarding table and change it by hand, with the options of ipvsadm 1.31 (evenkeel ipvs --help).\n" +
-			"The table is that of the kernel's IPVS where there is one, else that of our own plane.\n" +
+			"The table is that of our own plane where it has services, else of the kernel's IPVS where there is one.\n" +
 			"Called as ipvsadm, evenkeel is this command.",
 		DisableFlagParsing: true,
 		RunE: func(_ *cobra.Command, args []string) error {
@@ -66,32 +67,78 @@ func ipvsDriver(args []string) (driver string, rest []string, err error) {
 }
 
 func runIPVS(name, driver string, args []string) int {
+	d := theDrivers(name)
 	p := ipvsadm.Program{
 		Name:    name,
 		Version: "evenkeel " + programVersion() + ", with the options of ipvsadm 1.31",
-		Open:    func() (table.Driver, error) { return openDriver(driver) },
+		Open:    func() (table.Driver, error) { return d.open(driver, false) },
+		Look:    func() (table.Driver, error) { return d.open(driver, true) },
 		Names:   &names{hosts: make(map[netip.Addr]string)},
-		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		In:      os.Stdin, Out: onTerminal(os.Stdout), Err: onTerminal(os.Stderr),
 	}
 	return p.Main(args)
 }
 
-// openDriver opens a forwarding plane; auto is the kernel's where it has one.
-func openDriver(name string) (table.Driver, error) {
-	if name != "xdp" {
-		d, err := ipvs.Open()
-		if err == nil {
+// drivers are the forwarding planes there are, and how to tell which one serves.
+type drivers struct {
+	serving     func() (bool, error) // has our own plane services here?
+	ipvsServing func() bool          // has the kernel's IPVS, without being loaded for the question?
+	ipvs        func() (table.Driver, error)
+	xdp         func() (table.Driver, error)
+	look        func() (table.Driver, error) // at our own plane, which need not be there
+	say         func(string)
+}
+
+func theDrivers(name string) drivers {
+	return drivers{
+		serving:     func() (bool, error) { return xdp.Serving("") },
+		ipvsServing: ipvs.Serving,
+		ipvs: func() (table.Driver, error) {
+			d, err := ipvs.Open()
+			if err != nil {
+				return nil, err
+			}
 			return d, nil
+		},
+		xdp: func() (table.Driver, error) {
+			p, err := xdp.Open(xdp.Options{Keep: true})
+			if err != nil {
+				return nil, err
+			}
+			return p, nil
+		},
+		look: func() (table.Driver, error) { return xdp.Look("") },
+		say:  func(s string) { fmt.Fprintf(onTerminal(os.Stderr), "%s: %s\n", name, s) },
+	}
+}
+
+// open opens a forwarding plane, to look at it only or to change it. auto is the plane that serves this network namespace: our own
+// where it has services, or else the kernel's where it has one. The kernel is not asked for IPVS, which would load the module,
+// while ours serves.
+func (d *drivers) open(name string, look bool) (table.Driver, error) {
+	own := name == "xdp"
+	if name == "auto" {
+		serves, err := d.serving()
+		if err != nil && !errors.Is(err, fs.ErrPermission) {
+			return nil, err
+		}
+		if own = serves; own && d.ipvsServing() {
+			d.say("this is our own plane; the kernel's IPVS has services, too: --driver ipvs")
+		}
+	}
+	if !own {
+		driver, err := d.ipvs()
+		if err == nil {
+			return driver, nil
 		}
 		if name == "ipvs" || !errors.Is(err, table.ErrUnsupported) {
 			return nil, err
 		}
 	}
-	p, err := xdp.Open(xdp.Options{Keep: true})
-	if err != nil {
-		return nil, err
+	if look {
+		return d.look()
 	}
-	return p, nil
+	return d.xdp()
 }
 
 // names asks this machine for names: of hosts the resolver, of services /etc/services.

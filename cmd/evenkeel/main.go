@@ -44,7 +44,7 @@ func main() {
 	case errors.As(err, &status):
 		os.Exit(int(status))
 	default:
-		fmt.Fprintln(os.Stderr, "evenkeel:", err)
+		fmt.Fprintln(onTerminal(os.Stderr), "evenkeel:", err)
 		os.Exit(1)
 	}
 }

@@ -90,19 +90,11 @@ director; with --plane it is taken away too, with every connection it knows.`,
 				c.Println("removed", a)
 			}
 			if err == nil && plane {
-				err = removePlane()
+				err = xdp.Remove("")
 			}
 			return err
 		},
 	}
 	c.Flags().BoolVar(&plane, "plane", false, "take our own forwarding plane away too")
 	return c
-}
-
-func removePlane() error {
-	p, err := xdp.Open(xdp.Options{Keep: true})
-	if err != nil {
-		return err
-	}
-	return p.Remove()
 }

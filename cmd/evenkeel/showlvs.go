@@ -29,17 +29,21 @@ func showLVSCommand() *cobra.Command {
 			if reply.LVS == nil {
 				reply.LVS = &lvs.Status{Virtual: []lvs.VirtualStatus{}}
 			}
-			if asJSON {
-				enc := json.NewEncoder(c.OutOrStdout())
-				enc.SetIndent("", "  ")
-				return enc.Encode(reply.LVS)
-			}
-			return printLVS(c.OutOrStdout(), reply.LVS)
+			return showLVS(onTerminal(c.OutOrStdout()), reply.LVS, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")
 	runtimeDirFlag(c, &dir)
 	return c
+}
+
+func showLVS(w io.Writer, s *lvs.Status, asJSON bool) error {
+	if !asJSON {
+		return printLVS(w, s)
+	}
+	enc := json.NewEncoder(w)
+	enc.SetIndent("", "  ")
+	return enc.Encode(s)
 }
 
 func printLVS(w io.Writer, s *lvs.Status) error {

@@ -95,6 +95,18 @@ func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16
 		return err
 	}
 	defer u.close()
+	before, err := u.place.names()
+	if err != nil {
+		return err
+	}
+	err = u.decapsulate(interfaces, vip, guePort)
+	if err != nil && len(before) == 0 {
+		err = errors.Join(err, u.remove())
+	}
+	return err
+}
+
+func (u *unwrapper) decapsulate(interfaces []string, vip netip.Addr, guePort uint16) error {
 	spec, err := loadUnwrap()
 	if err != nil {
 		return fmt.Errorf("xdp: %w", err)
@@ -126,9 +138,9 @@ func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16
 
 // attach loads the programs and hangs them on interfaces, in the place of those of an earlier call.
 func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) error {
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: u.coll})
+	coll, err := loadPrograms(spec, u.coll)
 	if err != nil {
-		return fmt.Errorf("xdp: loading the programs of tunnels: %w", explain(err))
+		return err
 	}
 	defer coll.Close()
 	for _, k := range []struct {
@@ -157,6 +169,9 @@ func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) erro
 // Recapsulate undoes [Decapsulate] for vip; the last one takes the programs away. An address it is not in force for is no
 // error.
 func Recapsulate(dir string, vip netip.Addr) error {
+	if there, err := anyDecapsulated(dir); err != nil || !there {
+		return err
+	}
 	u, err := openUnwrapper(dir)
 	if err != nil {
 		return err
@@ -177,11 +192,27 @@ func Recapsulate(dir string, vip netip.Addr) error {
 	if err != nil || len(left) > 0 {
 		return err
 	}
-	err = errors.Join(u.hanger.dropAll(unwrapHook), u.hanger.dropAll(clampHook), u.place.remove(unwrapTables))
+	return u.remove()
+}
+
+// remove takes programs and tables away.
+func (u *unwrapper) remove() error {
+	err := errors.Join(u.hanger.dropAll(unwrapHook), u.hanger.dropAll(clampHook), u.place.remove(unwrapTables))
 	if err != nil {
 		return err
 	}
 	return u.place.do(func() error { return os.Remove(u.place.dir) })
+}
+
+// anyDecapsulated reports whether anything of the real server's side is pinned.
+func anyDecapsulated(dir string) (bool, error) {
+	at, err := placeOf(dir)
+	if err != nil {
+		return false, err
+	}
+	at.dir = filepath.Join(at.dir, "real")
+	names, err := at.names()
+	return len(names) > 0, err
 }
 
 func (u *unwrapper) addresses() ([]netip.Addr, error) {
@@ -197,12 +228,7 @@ func (u *unwrapper) addresses() ([]netip.Addr, error) {
 
 // Decapsulated lists the addresses [Decapsulate] is in force for.
 func Decapsulated(dir string) ([]netip.Addr, error) {
-	at, err := placeOf(dir)
-	if err != nil {
-		return nil, err
-	}
-	at.dir = filepath.Join(at.dir, "real")
-	if names, err := at.names(); err != nil || len(names) == 0 {
+	if there, err := anyDecapsulated(dir); err != nil || !there {
 		return nil, err
 	}
 	u, err := openUnwrapper(dir)

@@ -147,6 +147,7 @@ func (p *Plane) listen() error {
 
 // directory finds destinations by slot, beside the Plane's own view, which belongs to another goroutine.
 type directory struct {
+	place  *place
 	outer  *ebpf.Map
 	blocks map[uint32][]byte
 }
@@ -156,7 +157,7 @@ func (p *Plane) openDirectory() (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &directory{outer: m, blocks: map[uint32][]byte{}}, nil
+	return &directory{place: p.place, outer: m, blocks: map[uint32][]byte{}}, nil
 }
 
 func (d *directory) close() {
@@ -169,12 +170,11 @@ func (d *directory) close() {
 func (d *directory) slot(i uint32) *slot {
 	mem, ok := d.blocks[i/blockSize]
 	if !ok {
-		var block *ebpf.Map
-		if d.outer.Lookup(i/blockSize, &block) != nil {
+		block, err := openInner(d.place, d.outer, destsPin, i/blockSize)
+		if err != nil {
 			return nil
 		}
 		defer block.Close()
-		var err error
 		if mem, err = mapMemory(block, blockBytes()); err != nil {
 			return nil
 		}

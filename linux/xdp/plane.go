@@ -44,6 +44,8 @@ type Options struct {
 	Log  func(string) // may be nil
 }
 
+const defaultTableSize = 1 << 20
+
 // Plane is an open forwarding plane. Any goroutine may call its methods; they wait for each other.
 type Plane struct {
 	mu       sync.Mutex // held by every method but Events, which has a view of its own
@@ -57,7 +59,6 @@ type Plane struct {
 	memory   [][]byte // mapped, to be unmapped
 	settings *settings
 	leases   []byte
-	found    []byte
 	lessons  []byte
 
 	// What the tables hold, as of revision.
@@ -73,10 +74,11 @@ type Plane struct {
 	lookedAt  uint32     // the slot whose route was looked up last
 	ended     []*service // deleted, their arrangements not yet
 
-	tick   time.Duration
-	rated  map[uint32]sample
-	failed map[int]time.Time // links where XDP was refused, by index
-	mtus   map[int]int       // of links, while the plane is held
+	tick    time.Duration
+	rated   map[uint32]sample
+	sweeper *sweeper
+	failed  map[int]time.Time // links where XDP was refused, by index
+	mtus    map[int]int       // of links, while the plane is held
 }
 
 var _ table.Driver = (*Plane)(nil)
@@ -86,7 +88,7 @@ var _ table.Driver = (*Plane)(nil)
 func Open(o Options) (*Plane, error) {
 	switch {
 	case o.TableSize == 0:
-		o.TableSize = 1 << 20
+		o.TableSize = defaultTableSize
 	case o.TableSize < 1024 || o.TableSize > 1<<26:
 		return nil, fmt.Errorf("xdp: a table of %d flows: it must be 1024 to %d", o.TableSize, 1<<26)
 	}
@@ -105,11 +107,26 @@ func Open(o Options) (*Plane, error) {
 		return nil, err
 	}
 	defer at.release()
+	before, err := at.names()
+	if err != nil {
+		return nil, err
+	}
 	if err := p.open(); err != nil {
+		if len(before) == 0 {
+			err = errors.Join(err, p.undo())
+		}
 		p.Close()
 		return nil, err
 	}
 	return p, nil
+}
+
+// undo takes away what was made of a plane that does not start.
+func (p *Plane) undo() error {
+	if p.hanger == nil {
+		return nil
+	}
+	return errors.Join(p.purge(), p.removeDir())
 }
 
 func (p *Plane) open() (err error) {
@@ -177,7 +194,6 @@ func (p *Plane) mapAll() error {
 	}{
 		{programMapPlaneSettings, os.Getpagesize(), nil},
 		{programMapPlaneLeases, maxLeases * 8, &p.leases},
-		{programMapPlaneFound, os.Getpagesize(), &p.found},
 		{programMapPlaneLessons, maxLessons * lessonSize, &p.lessons},
 	} {
 		mem, err := mapMemory(p.maps[m.name], m.size)
@@ -240,6 +256,11 @@ func (p *Plane) Remove() error {
 	if err := p.purge(); err != nil {
 		return err
 	}
+	return p.removeDir()
+}
+
+// removeDir removes the place's directory, if nothing else is in it.
+func (p *Plane) removeDir() error {
 	return p.place.do(func() error {
 		err := os.Remove(p.place.dir)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
@@ -279,8 +300,8 @@ func (p *Plane) forget() {
 		c.Close()
 	}
 	p.memory, p.maps, p.programs, p.counts, p.blocks = nil, nil, nil, nil, nil
-	p.settings, p.leases, p.found, p.lessons = nil, nil, nil, nil
-	p.services, p.revision = nil, 0
+	p.settings, p.leases, p.lessons = nil, nil, nil
+	p.services, p.revision, p.sweeper = nil, 0, nil
 }
 
 // Close closes this process's view. Forwarding goes on.
@@ -297,8 +318,14 @@ func (p *Plane) Close() error {
 
 // Info is part of [table.Driver].
 func (p *Plane) Info() (table.Info, error) {
-	return table.Info{Driver: "xdp", Version: "1.2.1", Size: int(p.settings.tableSize)}, nil
+	return table.Info{Driver: driverName, Version: driverVersion, Size: int(p.settings.tableSize)}, nil
 }
+
+// What the driver is called, and the version of IPVS that it is like.
+const (
+	driverName    = "xdp"
+	driverVersion = "1.2.1"
+)
 
 // edit runs f while no other process changes the plane, with the model up to date.
 func (p *Plane) edit(f func() error) error {

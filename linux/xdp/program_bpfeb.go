@@ -26,7 +26,6 @@ const (
 	programMapPlaneFates        = "plane_fates"
 	programMapPlaneFlows4       = "plane_flows4"
 	programMapPlaneFlows6       = "plane_flows6"
-	programMapPlaneFound        = "plane_found"
 	programMapPlaneFragments    = "plane_fragments"
 	programMapPlaneHalf4        = "plane_half4"
 	programMapPlaneHalf6        = "plane_half6"
@@ -43,11 +42,8 @@ const (
 	programProgPlaneIngress     = "plane_ingress"
 	programProgPlaneLearn       = "plane_learn"
 	programProgPlaneNow         = "plane_now"
+	programProgPlaneVisit       = "plane_visit"
 	programProgPlaneXdp         = "plane_xdp"
-	programProgSweepFlows4      = "sweep_flows4"
-	programProgSweepFlows6      = "sweep_flows6"
-	programProgSweepHalf4       = "sweep_half4"
-	programProgSweepHalf6       = "sweep_half6"
 )
 
 // loadProgram returns the embedded CollectionSpec for program.
@@ -96,11 +92,8 @@ type programProgramSpecs struct {
 	PlaneIngress *ebpf.ProgramSpec `ebpf:"plane_ingress"`
 	PlaneLearn   *ebpf.ProgramSpec `ebpf:"plane_learn"`
 	PlaneNow     *ebpf.ProgramSpec `ebpf:"plane_now"`
+	PlaneVisit   *ebpf.ProgramSpec `ebpf:"plane_visit"`
 	PlaneXdp     *ebpf.ProgramSpec `ebpf:"plane_xdp"`
-	SweepFlows4  *ebpf.ProgramSpec `ebpf:"sweep_flows4"`
-	SweepFlows6  *ebpf.ProgramSpec `ebpf:"sweep_flows6"`
-	SweepHalf4   *ebpf.ProgramSpec `ebpf:"sweep_half4"`
-	SweepHalf6   *ebpf.ProgramSpec `ebpf:"sweep_half6"`
 }
 
 // programMapSpecs contains maps before they are loaded into the kernel.
@@ -117,7 +110,6 @@ type programMapSpecs struct {
 	PlaneFates        *ebpf.MapSpec `ebpf:"plane_fates"`
 	PlaneFlows4       *ebpf.MapSpec `ebpf:"plane_flows4"`
 	PlaneFlows6       *ebpf.MapSpec `ebpf:"plane_flows6"`
-	PlaneFound        *ebpf.MapSpec `ebpf:"plane_found"`
 	PlaneFragments    *ebpf.MapSpec `ebpf:"plane_fragments"`
 	PlaneHalf4        *ebpf.MapSpec `ebpf:"plane_half4"`
 	PlaneHalf6        *ebpf.MapSpec `ebpf:"plane_half6"`
@@ -168,7 +160,6 @@ type programMaps struct {
 	PlaneFates        *ebpf.Map `ebpf:"plane_fates"`
 	PlaneFlows4       *ebpf.Map `ebpf:"plane_flows4"`
 	PlaneFlows6       *ebpf.Map `ebpf:"plane_flows6"`
-	PlaneFound        *ebpf.Map `ebpf:"plane_found"`
 	PlaneFragments    *ebpf.Map `ebpf:"plane_fragments"`
 	PlaneHalf4        *ebpf.Map `ebpf:"plane_half4"`
 	PlaneHalf6        *ebpf.Map `ebpf:"plane_half6"`
@@ -195,7 +186,6 @@ func (m *programMaps) Close() error {
 		m.PlaneFates,
 		m.PlaneFlows4,
 		m.PlaneFlows6,
-		m.PlaneFound,
 		m.PlaneFragments,
 		m.PlaneHalf4,
 		m.PlaneHalf6,
@@ -225,11 +215,8 @@ type programPrograms struct {
 	PlaneIngress *ebpf.Program `ebpf:"plane_ingress"`
 	PlaneLearn   *ebpf.Program `ebpf:"plane_learn"`
 	PlaneNow     *ebpf.Program `ebpf:"plane_now"`
+	PlaneVisit   *ebpf.Program `ebpf:"plane_visit"`
 	PlaneXdp     *ebpf.Program `ebpf:"plane_xdp"`
-	SweepFlows4  *ebpf.Program `ebpf:"sweep_flows4"`
-	SweepFlows6  *ebpf.Program `ebpf:"sweep_flows6"`
-	SweepHalf4   *ebpf.Program `ebpf:"sweep_half4"`
-	SweepHalf6   *ebpf.Program `ebpf:"sweep_half6"`
 }
 
 func (p *programPrograms) Close() error {
@@ -238,11 +225,8 @@ func (p *programPrograms) Close() error {
 		p.PlaneIngress,
 		p.PlaneLearn,
 		p.PlaneNow,
+		p.PlaneVisit,
 		p.PlaneXdp,
-		p.SweepFlows4,
-		p.SweepFlows6,
-		p.SweepHalf4,
-		p.SweepHalf6,
 	)
 }
 

@@ -9,7 +9,6 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
-	"golang.org/x/sys/unix"
 )
 
 // minKernel is what the programs need, and why.
@@ -17,7 +16,7 @@ const minKernel = "Linux 5.17 or later (bpf_loop) with CONFIG_BPF_SYSCALL, CONFI
 
 // pinnedPrograms are those that stay.
 var pinnedPrograms = []string{programProgPlaneIngress, programProgPlaneXdp, programProgPlaneAsk, programProgPlaneNow, programProgPlaneLearn,
-	programProgSweepFlows4, programProgSweepFlows6, programProgSweepHalf4, programProgSweepHalf6}
+	programProgPlaneVisit}
 
 // build tells one set of programs from another.
 func build() uint64 {
@@ -68,21 +67,26 @@ func (p *Plane) kernelMaps(spec *ebpf.CollectionSpec) error {
 	return nil
 }
 
-func (p *Plane) kernelMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
+// pinnedMap opens a pinned map, which must be as spec wants it but for its size, which spec takes over.
+func (p *Plane) pinnedMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
 	err = p.place.do(func() error {
 		m, err = ebpf.LoadPinnedMap(p.place.path(name), nil)
 		return err
 	})
-	if err == nil {
-		spec.MaxEntries = m.MaxEntries()
-		if err := spec.Compatible(m); err != nil {
-			m.Close()
-			return nil, fmt.Errorf("%w: %w", errLayout, err)
-		}
-		return m, nil
-	}
-	if !errors.Is(err, os.ErrNotExist) {
+	if err != nil {
 		return nil, err
+	}
+	spec.MaxEntries = m.MaxEntries()
+	if err := spec.Compatible(m); err != nil {
+		m.Close()
+		return nil, fmt.Errorf("%w: %w", errLayout, err)
+	}
+	return m, nil
+}
+
+func (p *Plane) kernelMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
+	if m, err = p.pinnedMap(name, spec); !errors.Is(err, os.ErrNotExist) {
+		return m, err
 	}
 	if m, err = ebpf.NewMap(spec); err != nil {
 		return nil, err
@@ -104,9 +108,9 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 	if p.settings.build == build() && p.openPrograms() == nil {
 		return nil
 	}
-	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: p.maps})
+	coll, err := loadPrograms(spec, p.maps)
 	if err != nil {
-		return fmt.Errorf("xdp: loading the programs: %w", explain(err))
+		return err
 	}
 	defer coll.Close()
 	for _, name := range pinnedPrograms {
@@ -129,23 +133,30 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 		return err
 	}
 	p.settings.build = build()
-	return nil
+	// An update of this program from one whose sweepers were tracing programs leaves those behind.
+	return p.place.remove(formerPins)
 }
+
+// formerPins were pinned by versions before, under the same layout.
+var formerPins = []string{"sweep_flows4", "sweep_flows6", "sweep_half4", "sweep_half6", "plane_found"}
 
 func (p *Plane) openPrograms() error {
 	for _, name := range pinnedPrograms {
-		err := p.place.do(func() error {
-			prog, err := ebpf.LoadPinnedProgram(p.place.path(name), nil)
-			if err == nil {
-				p.programs[name] = prog
-			}
-			return err
-		})
-		if err != nil {
+		if err := p.openProgram(name); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+func (p *Plane) openProgram(name string) error {
+	return p.place.do(func() error {
+		prog, err := ebpf.LoadPinnedProgram(p.place.path(name), nil)
+		if err == nil {
+			p.programs[name] = prog
+		}
+		return err
+	})
 }
 
 // newCollectionSpec reads the committed objects.
@@ -162,22 +173,4 @@ func newCollectionSpec(flows int) (*ebpf.CollectionSpec, error) {
 	}
 	sizes(spec, cpus, flows)
 	return spec, nil
-}
-
-// explain says what to do about a refusal of the kernel's.
-func explain(err error) error {
-	var verifier *ebpf.VerifierError
-	switch {
-	case errors.Is(err, errLayout):
-		return err
-	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !errors.As(err, &verifier):
-		// The library's own text would speak of memory limits.
-		return fmt.Errorf("%w: eBPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the initial user namespace, "+
-			"which containers and user namespaces usually lack, and %s", unix.EPERM, minKernel)
-	case errors.Is(err, unix.ENOMEM), errors.Is(err, unix.E2BIG):
-		return fmt.Errorf("%w (a smaller table takes less memory)", err)
-	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.As(err, &verifier):
-		return fmt.Errorf("%w (it needs %s; with CONFIG_IP_VS, lvs_driver ipvs does the same)", err, minKernel)
-	}
-	return err
 }

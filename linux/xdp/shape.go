@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"unsafe"
 
@@ -64,15 +65,15 @@ func (p *Plane) refresh() error {
 // openBlocks maps the blocks of destinations that are not yet mapped.
 func (p *Plane) openBlocks() error {
 	for i := uint32(len(p.blocks)); i < maxBlocks; i++ {
-		var block, counts *ebpf.Map
-		err := p.maps[programMapPlaneDests].Lookup(i, &block)
+		block, err := openInner(p.place, p.maps[programMapPlaneDests], destsPin, i)
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("xdp: opening a block of destinations: %w", err)
 		}
-		if err := p.maps[programMapPlaneCounts].Lookup(i, &counts); err != nil {
+		counts, err := openInner(p.place, p.maps[programMapPlaneCounts], countsPin, i)
+		if err != nil {
 			block.Close()
 			return fmt.Errorf("xdp: opening a block of counters: %w", err)
 		}
@@ -81,6 +82,48 @@ func (p *Plane) openBlocks() error {
 		}
 	}
 	return nil
+}
+
+// Blocks are pinned under these and their number, because who has the outer table only needs CAP_SYS_ADMIN to open them.
+const (
+	destsPin  = "dests_"
+	countsPin = "counts_"
+)
+
+// openInner opens inner table i of a table of tables: by its pin, or, where an earlier version made it, by its number.
+func openInner(at *place, outer *ebpf.Map, prefix string, i uint32) (*ebpf.Map, error) {
+	var id uint32
+	if err := outer.Lookup(i, &id); err != nil {
+		return nil, err
+	}
+	var m *ebpf.Map
+	err := at.do(func() (err error) {
+		m, err = ebpf.LoadPinnedMap(at.path(prefix+strconv.Itoa(int(i))), nil)
+		return err
+	})
+	if err == nil {
+		info, err := m.Info()
+		if err != nil {
+			m.Close()
+			return nil, err
+		}
+		if pinned, ok := info.ID(); ok && pinned == ebpf.MapID(id) {
+			return m, nil
+		}
+		m.Close() // whoever made it came no further
+	}
+	return ebpf.NewMapFromID(ebpf.MapID(id))
+}
+
+// pinInner pins an inner table, in the place of one whose maker came no further.
+func pinInner(at *place, m *ebpf.Map, prefix string, i uint32) error {
+	return at.do(func() error {
+		path := at.path(prefix + strconv.Itoa(int(i)))
+		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return err
+		}
+		return m.Pin(path)
+	})
 }
 
 func (p *Plane) keepBlock(block, counts *ebpf.Map) error {
@@ -149,6 +192,9 @@ func (p *Plane) addBlocks(spec *ebpf.CollectionSpec, n int) (err error) {
 			return explain(err)
 		}
 		counts = append(counts, count)
+		if err := errors.Join(pinInner(p.place, block, destsPin, first+i), pinInner(p.place, count, countsPin, first+i)); err != nil {
+			return fmt.Errorf("xdp: pinning a block of destinations: %w", err)
+		}
 		places, dests, counters = append(places, first+i), append(dests, uint32(block.FD())), append(counters, uint32(count.FD()))
 	}
 	if _, err := p.maps[programMapPlaneCounts].BatchUpdate(places, counters, nil); err != nil {

@@ -1,143 +1,114 @@
 package xdp
 
 import (
-	"errors"
-	"fmt"
-	"io"
 	"sync/atomic"
 	"time"
-	"unsafe"
 
-	"github.com/cilium/ebpf/link"
 	"github.com/evenkeel/evenkeel/lvs/table"
-	"golang.org/x/sys/unix"
 )
 
 // SweepStats is what a [Plane.Sweep] found.
 type SweepStats struct {
-	Flows    int // remembered after it, both sides of NAT
-	HalfOpen int // by one packet only
-	Expired  int // forgotten by it
+	Flows    int  // remembered, both sides of NAT, as the last whole walk found them; 0 before there was one
+	HalfOpen int  // by one packet only, likewise
+	Expired  int  // forgotten by this call
+	Whole    bool // this call came to the end of the remembered flows
 	Took     time.Duration
 }
 
-// sweeps are the programs that look through tables.
-var sweeps = []struct{ program, table string }{
-	{programProgSweepFlows4, programMapPlaneFlows4},
-	{programProgSweepFlows6, programMapPlaneFlows6},
-	{programProgSweepHalf4, programMapPlaneHalf4},
-	{programProgSweepHalf6, programMapPlaneHalf6},
+// The bounds of a sweep; docs/adr/0007-our-own-plane.md has the measurements.
+const (
+	// sweepBatch is how many entries one call of the kernel reads or visits. Where the kernel is not preemptible nobody
+	// else has the CPU meanwhile: half a millisecond.
+	sweepBatch = 1024
+	// sweepLeast is how many entries of each kind of flow a sweep looks at; of all there are if there are no more.
+	sweepLeast = 1 << 16
+	// sweepCalls is how many sweeps a walk through more entries takes at most.
+	sweepCalls = 64
+)
+
+// sweeper is what one sweep leaves to the next. Its arrays are the room that the kernel's answers are read into.
+type sweeper struct {
+	remembered, half walk
+	persistent       []bool   // by destination: its service binds clients
+	counting         []uint32 // by destination: half-open flows found by this walk
+
+	keys4 [sweepBatch][16]byte
+	keys6 [sweepBatch][40]byte
+	flows [sweepBatch][56]byte
 }
 
-// Sweep forgets flows that have been idle beyond their timeout and keeps the destinations'
-// connection counts right. Once a second is often enough. It never holds the CPU for long.
+// Sweep forgets flows that have been idle beyond their timeout, keeps the destinations'
+// connection counts right, and clients bound as long as they have flows. Once a second is often enough. Of large tables
+// it takes a part, and the next call goes on there. It never holds the CPU for long.
 func (p *Plane) Sweep() (stats SweepStats, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	err = p.edit(func() error {
 		begin := time.Now()
-		clear(p.found)
-		for i := range uint32(len(p.blocks) * blockSize) {
-			atomic.StoreUint32(&p.slotAt(i).counting, 0)
+		w := p.prepareSweep()
+		if stats.Whole, err = p.step(w, &w.remembered, &stats); err != nil {
+			return err
 		}
-		for _, s := range sweeps {
-			if err := p.sweep(s.program, s.table); err != nil {
-				return err
+		counted, err := p.step(w, &w.half, &stats)
+		if err != nil {
+			return err
+		}
+		if counted {
+			for i, n := range w.counting {
+				atomic.StoreUint32(&p.slotAt(uint32(i)).pending, n)
 			}
+			clear(w.counting)
 		}
-		for i := range uint32(len(p.blocks) * blockSize) {
-			at := p.slotAt(i)
-			atomic.StoreUint32(&at.pending, atomic.LoadUint32(&at.counting))
-		}
-		found := unsafe.Slice((*uint64)(unsafe.Pointer(&p.found[0])), 4)
-		stats = SweepStats{Flows: int(found[0]), HalfOpen: int(found[1]), Expired: int(found[3]), Took: time.Since(begin)}
+		stats.Flows, stats.HalfOpen = w.remembered.found, w.half.found
+		stats.Took = time.Since(begin)
 		return p.rate(time.Since(epoch))
 	})
 	return stats, err
 }
 
-// sweep runs a program over a table, a slice at a time.
-func (p *Plane) sweep(program, of string) error {
-	it, err := link.AttachIter(link.IterOptions{Program: p.programs[program], Map: p.maps[of]})
-	if err != nil {
-		return fmt.Errorf("xdp: sweeping %s: %w (it needs %s and CONFIG_DEBUG_INFO_BTF)", of, err, minKernel)
+// prepareSweep brings up to date what is known of destinations.
+func (p *Plane) prepareSweep() *sweeper {
+	if p.sweeper == nil {
+		p.sweeper = &sweeper{}
+		p.sweeper.half.half = true
 	}
-	defer it.Close()
-	f, err := it.Open()
-	if err != nil {
-		return fmt.Errorf("xdp: sweeping %s: %w", of, err)
-	}
-	defer f.Close()
-	var one [1]byte
-	for {
-		_, err := f.Read(one[:])
-		switch {
-		case errors.Is(err, io.EOF):
-			return nil
-		case errors.Is(err, unix.EAGAIN), errors.Is(err, unix.EINTR):
-		case err != nil:
-			return fmt.Errorf("xdp: sweeping %s: %w", of, err)
-		}
-	}
-}
-
-// sample is what a destination's counters were at some time.
-type sample struct {
-	at time.Duration
-	counters
-}
-
-// rate reckons destinations' rates from the counters, at most every two seconds, and leaves them where other
-// processes find them.
-func (p *Plane) rate(now time.Duration) error {
-	jiffies, err := p.jiffies()
-	if err != nil {
-		return err
-	}
-	if p.rated == nil {
-		p.rated = map[uint32]sample{}
-	}
+	w := p.sweeper
+	n := len(p.blocks) * blockSize
+	w.counting = append(w.counting, make([]uint32, n-len(w.counting))...)
+	w.persistent = append(w.persistent, make([]bool, n-len(w.persistent))...)
+	clear(w.persistent)
 	for _, s := range p.services {
+		if s.rec.flags&uint32(table.Persistent) == 0 {
+			continue
+		}
 		for _, i := range s.members {
-			before, ok := p.rated[i]
-			if ok && now-before.at < 2*time.Second {
-				continue
-			}
-			c, err := p.countersOf(i)
-			if err != nil {
-				return err
-			}
-			p.rated[i] = sample{now, c}
-			if ok {
-				p.slotAt(i).setRates(&before.counters, &c, now-before.at, jiffies)
-			}
+			w.persistent[i] = true
 		}
 	}
-	return nil
+	return w
 }
 
-func (at *slot) setRates(before, after *counters, d time.Duration, now uint32) {
-	for i, pair := range [5][2]uint64{
-		{before.connections, after.connections}, {before.inPackets, after.inPackets}, {before.outPackets, after.outPackets},
-		{before.inBytes, after.inBytes}, {before.outBytes, after.outBytes},
-	} {
-		r := uint32(0)
-		if pair[1] > pair[0] {
-			r = uint32(min(float64(pair[1]-pair[0])/d.Seconds(), 1<<32-1))
+// step looks at the next entries of a kind of flow. It reports whether it came to their end.
+func (p *Plane) step(w *sweeper, of *walk, stats *SweepStats) (whole bool, err error) {
+	of.begin()
+	for left := of.budget(); left > 0 && !whole; {
+		var n int
+		var end bool
+		if of.six {
+			n, end, err = readSome(p, of, w.keys6[:], w.flows[:])
+		} else {
+			n, end, err = readSome(p, of, w.keys4[:], w.flows[:])
 		}
-		atomic.StoreUint32(&at.rates[i], r)
+		if err == nil {
+			err = p.visit(w, of, n, stats)
+		}
+		if err != nil {
+			of.again()
+			return false, err
+		}
+		left -= n
+		whole = end && of.next()
 	}
-	atomic.StoreUint32(&at.ratedAt, max(now, 1))
+	return whole, nil
 }
-
-// ratesOf are a destination's rates if somebody has reckoned them lately.
-func (p *Plane) ratesOf(at *slot, now uint32) (r table.Rates) {
-	if at.ratedAt == 0 || int32(now-at.ratedAt) > int32(p.settings.ticks(10*time.Second)) {
-		return r
-	}
-	return table.Rates{Connections: uint64(at.rates[0]), InPackets: uint64(at.rates[1]), OutPackets: uint64(at.rates[2]),
-		InBytes: uint64(at.rates[3]), OutBytes: uint64(at.rates[4])}
-}
-
-// epoch is what this process counts time from.
-var epoch = time.Now()

@@ -56,12 +56,13 @@ func execute(n *netns.NS, program, stdin string, args ...string) outcome {
 // ours runs the same command line in this process.
 func ours(n *netns.NS, stdin string, args ...string) outcome {
 	var out, errs bytes.Buffer
+	open := func() (d table.Driver, err error) {
+		n.Do(func() { d, err = ipvs.Open() })
+		return d, err
+	}
 	p := ipvsadm.Program{
 		Name: "ipvsadm", Names: noNames{}, In: strings.NewReader(stdin), Out: &out, Err: &errs,
-		Open: func() (d table.Driver, err error) {
-			n.Do(func() { d, err = ipvs.Open() })
-			return d, err
-		},
+		Open: open, Look: open,
 	}
 	status := p.Main(args)
 	return outcome{out.String(), status, errs.String()}

@@ -73,17 +73,17 @@ func TestQuorum(t *testing.T) {
 		t.Errorf("10 requests were answered by %v", got)
 	}
 	s.webs[0].stop()
-	d.says("web1_down", "quorum_down")
+	d.says("quorum_up", "web1_down", "quorum_down")
 	eventually(t, patience, "the server of last resort serves", func() bool { return s.ask() == "sorry" })
 	if got := s.shares(10); got["web2"]+got["web1"] != 0 {
 		t.Errorf("without a quorum: %v", got)
 	}
 	s.webs[0].start()
-	d.says("web1_down", "quorum_down", "web1_up", "quorum_up")
+	d.says("quorum_up", "web1_down", "quorum_down", "web1_up", "quorum_up")
 	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
 	s.d1.stop()
 	lines := d.lines()
-	if len(lines) != 7 || lines[6] != "quorum_down" || !strings.Contains(fmt.Sprint(lines[4:6]), "web1_down") || !strings.Contains(fmt.Sprint(lines[4:6]), "web2_down") {
+	if len(lines) != 8 || lines[7] != "quorum_down" || !strings.Contains(fmt.Sprint(lines[5:7]), "web1_down") || !strings.Contains(fmt.Sprint(lines[5:7]), "web2_down") {
 		t.Errorf("at the end: %v", lines)
 	}
 }
@@ -115,6 +115,56 @@ func TestInhibit(t *testing.T) {
 	s.d1.logged("Enabling service [" + s.webs[0].addr + "]:tcp:80")
 	s.d1.logged("Enabling service [" + s.webs[1].addr + "]:tcp:80")
 	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+}
+
+// TestInhibitBesideSorry: while a sorry server serves, inhibited servers stay in the table with weight 0, so that their
+// connections go on: those of servers that failed, and of one that is well when there are too few.
+func TestInhibitBesideSorry(t *testing.T) {
+	s := newSite(t, "nat")
+	sorry := &web{t: t, name: "sorry", addr: s.inner + "137", dir: t.TempDir()}
+	sorry.ns = addHost(s, "sorry", sorry.addr)
+	sorry.ns.Run("ip", "route", "add", "default", "via", s.inner+"100")
+	sorry.start()
+	text := s.service(80, fmt.Sprintf("    lb_algo rr\n    lb_kind NAT\n    protocol TCP\n    quorum 2\n    sorry_server %s 80\n", sorry.addr), "        inhibit_on_failure\n        PROBE\n")
+	flags := map[string]string{}
+	for _, w := range s.webs {
+		flags[w.name] = filepath.Join(s.d1.dir, w.name)
+		program := flags[w.name] + ".sh"
+		if err := os.WriteFile(program, fmt.Appendf(nil, "#!/bin/sh\n! test -e %s\n", flags[w.name]), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		text = strings.Replace(text, "PROBE", fmt.Sprintf("MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n        }", program), 1)
+	}
+	s.d1.start(scripts + s.mastery() + text)
+	s.d1.master()
+	eventually(t, patience, "both serve", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	first, second := s.ticking(), s.ticking()
+	weights := func(when string, want int, sorryServes bool) {
+		t.Helper()
+		eventually(t, patience, when, func() bool {
+			listing := s.d1.must("ipvs", "-Ln")
+			return strings.Count(listing, "Masq    0 ") == want && strings.Contains(listing, sorry.addr+":80") == sorryServes
+		})
+	}
+	for i, w := range s.webs {
+		if err := os.WriteFile(flags[w.name], nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
+		s.d1.logged("Disabling service [" + w.addr + "]:tcp:80")
+		weights(fmt.Sprintf("the sorry server beside both with weight 0, %d failed", i+1), 2, true)
+		if got := s.shares(4); got["sorry"] != 4 {
+			t.Errorf("%d failed: new connections go to %v", i+1, got)
+		}
+		first.goesOn(t, fmt.Sprintf("while the sorry server serves, %d failed", i+1))
+		second.goesOn(t, fmt.Sprintf("while the sorry server serves, %d failed", i+1))
+	}
+	for _, w := range s.webs {
+		os.Remove(flags[w.name])
+	}
+	weights("all is as before", 0, false)
+	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	first.goesOn(t, "after the sorry server")
+	second.goesOn(t, "after the sorry server")
 }
 
 // TestDynamicWeight: what a program of MISC_CHECK says is the weight in the table, and what clients get.

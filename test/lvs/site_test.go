@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,6 +78,8 @@ type director struct {
 	cmd *exec.Cmd
 	log lockedBuffer
 	old int // how much of the log is of earlier runs
+	// rights is a command that runs another one with fewer rights; empty: the director has the test's.
+	rights []string
 }
 
 // web is a real server.
@@ -238,7 +241,8 @@ func (d *director) start(conf string) {
 	d.t.Helper()
 	d.write(conf)
 	d.old = len(d.log.String())
-	d.cmd = exec.Command(programFile, "run", "-f", filepath.Join(d.dir, "keepalived.conf"), "--runtime-dir", d.dir)
+	args := append(slices.Clone(d.rights), programFile, "run", "-f", filepath.Join(d.dir, "keepalived.conf"), "--runtime-dir", d.dir)
+	d.cmd = exec.Command(args[0], args[1:]...)
 	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
 	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // like a service
 	d.ns.Start(d.cmd)

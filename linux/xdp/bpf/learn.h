@@ -83,19 +83,25 @@ static __noinline int learn_bound(struct learnt *l, struct tuple *t, __u32 now)
 	return bpf_map_update_elem(&plane_bindings, &k, &b, BPF_ANY) ? LESSON_NO_ROOM : LESSON_NEW;
 }
 
+// tuple_learnt gives the tuple of a lesson. t must be zero: it becomes a key, whose padding counts too.
+static __always_inline void tuple_learnt(struct tuple *t, const struct learnt *l)
+{
+	t->src = l->client;
+	t->dst = l->virt;
+	t->sport = l->cport;
+	t->dport = l->vport;
+	t->proto = l->proto;
+	t->family = l->family;
+}
+
 static long learn_one(__u32 i, void *unused)
 {
 	struct learnt *l = bpf_map_lookup_elem(&plane_lessons, &i);
-	struct tuple t = {}; // a key: its padding counts too
+	struct tuple t = {};
 
 	if (!l)
 		return 1;
-	t.src = l->client;
-	t.dst = l->virt;
-	t.sport = l->cport;
-	t.dport = l->vport;
-	t.proto = l->proto;
-	t.family = l->family;
+	tuple_learnt(&t, l);
 	l->result = l->state == NONE ? learn_bound(l, &t, bpf_jiffies64()) : learn_flow(l, &t, bpf_jiffies64());
 	return 0;
 }

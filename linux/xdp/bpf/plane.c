@@ -37,5 +37,5 @@ char _license[] SEC("license") = "GPL";
 #include "translate.h"
 #include "tc.h"
 #include "fast.h"
-#include "sweep.h"
 #include "learn.h"
+#include "sweep.h"

@@ -1,66 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 //
-// Looking through the tables for what is over. User space reads an iterator, which calls these for
-// one entry after the other; a byte now and then lets the read return, so that nobody
-// waits long for the CPU.
+// Forgetting what is over, and keeping clients bound who have flows. User space reads the tables, many entries in one
+// call (Plane.Sweep), and hands over the tuples of those that look over; here each is looked at again, because a
+// packet may have come since, and only one of those who would forget a flow may count it. Programs that walk a table
+// by themselves are tracing programs, which locked-down kernels refuse, or walk all of it in one piece
+// (docs/adr/0007-our-own-plane.md).
 
 #ifndef EVENKEEL_SWEEP_H
 #define EVENKEEL_SWEEP_H
 
-#include "flow.h"
+#include "learn.h"
 
-#define SLICE 2048 // entries between two bytes
-
-struct bpf_iter_meta {
-	struct seq_file *seq;
-	__u64 session_id, seq_num;
-};
-
-struct bpf_iter__bpf_map_elem {
-	struct bpf_iter_meta *meta;
-	struct bpf_map *map;
-	void *key, *value;
-};
-
-// What a sweep found, by kind. Cleared by user space before.
-enum found { FOUND_FLOWS, FOUND_HALF, FOUND_BINDINGS, FOUND_EXPIRED, FOUND };
-
-struct {
-	__uint(type, BPF_MAP_TYPE_ARRAY);
-	__uint(max_entries, FOUND);
-	__uint(map_flags, BPF_F_MMAPABLE);
-	__type(key, __u32);
-	__type(value, __u64);
-} plane_found SEC(".maps");
-
-static __always_inline void find(__u32 what)
-{
-	__u64 *n = bpf_map_lookup_elem(&plane_found, &what);
-
-	if (n)
-		(*n)++;
-}
-
-static __always_inline void breathe(struct bpf_iter_meta *meta)
-{
-	__u8 byte = 0;
-
-	if (meta->seq_num % SLICE == 0)
-		bpf_seq_write(meta->seq, &byte, 1);
-}
+// What became of an entry that was visited. Go reads these numbers.
+enum visited { NOT_THERE, FORGOTTEN, STAYS };
 
 // over: may an entry of the table of flows go?
-static __always_inline int over(const struct tuple *t, struct flow *f, __u32 now)
+static __noinline int over(const struct tuple *t, struct flow *f, __u32 now)
 {
 	struct flow *other;
-	struct tuple ask;
+	struct tuple ask = {};
 
 	if (f->state == DEAD)
 		return 1;
-	if (!expired(f, now)) {
-		find(FOUND_FLOWS);
+	if (!expired(f, now))
 		return 0;
-	}
 	if (f->flags & REVERSE) {
 		// It lives as long as the client's entry.
 		ask.src = t->dst;
@@ -72,19 +35,16 @@ static __always_inline int over(const struct tuple *t, struct flow *f, __u32 now
 		other = find_flows(&ask);
 		return !other || other->dest != f->dest || other->generation != f->generation;
 	}
-	if (f->flags & NATTED && spoken(t, f, dest_at(f->dest), now)) {
-		find(FOUND_FLOWS);
+	if (f->flags & NATTED && spoken(t, f, dest_at(f->dest), now))
 		return 0;
-	}
 	return claim(f);
 }
 
-static __always_inline void end(const struct tuple *t, const struct flow *f)
+static __noinline int end(const struct tuple *t, const struct flow *f)
 {
-	struct tuple r;
+	struct tuple r = {};
 	struct dest *d;
 
-	find(FOUND_EXPIRED);
 	if (f->flags & NATTED) {
 		d = dest_at(f->dest);
 		if (d && d->generation == f->generation) {
@@ -92,95 +52,86 @@ static __always_inline void end(const struct tuple *t, const struct flow *f)
 			drop_flows(&r);
 		}
 	}
-	drop_flows(t);
+	return drop_flows(t);
 }
 
-SEC("iter/bpf_map_elem")
-int sweep_flows4(struct bpf_iter__bpf_map_elem *ctx)
-{
-	struct key4 *k = ctx->key;
-	struct flow *f = ctx->value;
-	struct tuple t = { .family = 4 };
+// What user space wants looked at.
+struct visits {
+	__u32 count;
+	__u32 half; // among the half-open flows
+	__u32 lead; // until when bindings must last at least, in jiffies from now
+};
 
-	if (!k || !f)
+// keep holds the binding of a client who has a flow: it must not run out before the flow does.
+static __noinline int keep(const struct tuple *t, const struct flow *f, __u32 now, __u32 lead)
+{
+	struct dest *d = dest_at(f->dest);
+	struct service *s = d && d->generation == f->generation ? bpf_map_lookup_elem(&plane_services, &d->of) : 0;
+	struct binding_key k;
+	struct binding *b;
+
+	if (!s || !(s->flags & PERSISTENT) || f->flags & REVERSE)
 		return 0;
-	breathe(ctx->meta);
-	map4(&t.src, k->src);
-	map4(&t.dst, k->dst);
-	t.sport = k->sport;
-	t.dport = k->dport;
-	t.proto = k->proto;
-	if (over(&t, f, bpf_jiffies64()))
-		end(&t, f);
-	return 0;
-}
-
-SEC("iter/bpf_map_elem")
-int sweep_flows6(struct bpf_iter__bpf_map_elem *ctx)
-{
-	struct key6 *k = ctx->key;
-	struct flow *f = ctx->value;
-	struct tuple t = { .family = 6 };
-
-	if (!k || !f)
+	binding_key_of(&k, &t->src, t->family, s);
+	b = bpf_map_lookup_elem(&plane_bindings, &k);
+	if (!b || b->dest != f->dest || b->generation != f->generation)
 		return 0;
-	breathe(ctx->meta);
-	t.src = k->src;
-	t.dst = k->dst;
-	t.sport = k->sport;
-	t.dport = k->dport;
-	t.proto = k->proto;
-	if (over(&t, f, bpf_jiffies64()))
-		end(&t, f);
-	return 0;
+	if ((__s32)(b->last + b->timeout - now) >= (__s32)lead)
+		return 0;
+	hold(b, &t->src, t->family, now);
+	if ((__s32)b->timeout < (__s32)lead)
+		b->last = now + lead - b->timeout;
+	return 1;
 }
 
-// Half-open flows leave by themselves; a sweep counts them anew, because those that were
-// pushed out told nobody.
-static __always_inline int half_over(struct flow *f, __u32 now)
+static __noinline int visit_flow(const struct tuple *t, __u32 lead)
 {
-	struct dest *d;
+	struct flow *f = find_flows(t);
+	__u32 now = bpf_jiffies64();
 
-	if (expired(f, now))
+	if (!f)
+		return NOT_THERE;
+	if (over(t, f, now)) {
+		end(t, f);
+		return FORGOTTEN;
+	}
+	keep(t, f, now, lead);
+	return STAYS;
+}
+
+static __noinline int visit_half(const struct tuple *t, __u32 lead)
+{
+	struct flow *f = find_half(t);
+	__u32 now = bpf_jiffies64();
+
+	if (!f)
+		return NOT_THERE;
+	if (expired(f, now)) {
+		drop_half(t);
+		return FORGOTTEN;
+	}
+	keep(t, f, now, lead);
+	return STAYS;
+}
+
+static long visit(__u32 i, struct visits *v)
+{
+	struct learnt *l = bpf_map_lookup_elem(&plane_lessons, &i);
+	struct tuple t = {};
+
+	if (!l)
 		return 1;
-	if (f->flags & REVERSE)
-		return 0;
-	find(FOUND_HALF);
-	d = dest_at(f->dest);
-	if (d && d->generation == f->generation)
-		__sync_fetch_and_add(&d->counting, 1);
+	tuple_learnt(&t, l);
+	l->result = v->half ? visit_half(&t, v->lead) : visit_flow(&t, v->lead);
 	return 0;
 }
 
-SEC("iter/bpf_map_elem")
-int sweep_half4(struct bpf_iter__bpf_map_elem *ctx)
+SEC("syscall")
+int plane_visit(struct visits *ctx)
 {
-	struct key4 *k = ctx->key, copy;
-	struct flow *f = ctx->value;
+	struct visits v = { .count = ctx->count, .half = ctx->half, .lead = ctx->lead };
 
-	if (!k || !f)
-		return 0;
-	breathe(ctx->meta);
-	if (half_over(f, bpf_jiffies64())) {
-		copy = *k;
-		bpf_map_delete_elem(&plane_half4, &copy);
-	}
-	return 0;
-}
-
-SEC("iter/bpf_map_elem")
-int sweep_half6(struct bpf_iter__bpf_map_elem *ctx)
-{
-	struct key6 *k = ctx->key, copy;
-	struct flow *f = ctx->value;
-
-	if (!k || !f)
-		return 0;
-	breathe(ctx->meta);
-	if (half_over(f, bpf_jiffies64())) {
-		copy = *k;
-		bpf_map_delete_elem(&plane_half6, &copy);
-	}
+	bpf_loop(v.count, visit, &v, 0);
 	return 0;
 }
 
