@@ -27,6 +27,7 @@ type instance struct {
 	source    netip.Addr
 	assigned  []netif.Assignment // addresses we have set
 	guarded   []netip.Addr       // addresses its gate stands before
+	gateError string             // why its gate is not as it should be; empty: it is
 	renewedAt vrrp.Time          // when lifetimes were last renewed (GateLifetime)
 	faults    []string           // in words, for people
 	lowerPeer netip.Addr         // lower-priority master last told of
@@ -133,12 +134,21 @@ func virtual(c *config.Instance) []netip.Addr {
 	return all
 }
 
+// portOf names the socket that an instance needs on its interface.
+func portOf(m *instance, link netif.Link) portKey {
+	key := portKey{ifindex: link.Index, ipv6: m.cfg.IPv6, addr: m.cfg.McastGroup}
+	if len(m.cfg.Peers) > 0 {
+		key.addr = m.source
+	}
+	return key
+}
+
 // listen makes sure the instance's socket is open on its interface.
 func (r *router) listen(m *instance, link netif.Link) error {
-	key := portKey{ifindex: link.Index, ipv6: m.cfg.IPv6, addr: m.cfg.McastGroup}
+	key := portOf(m, link)
 	cfg := sock.VRRPConfig{Ifindex: link.Index, Ifname: link.Name, IPv6: m.cfg.IPv6, Group: m.cfg.McastGroup}
 	if len(m.cfg.Peers) > 0 {
-		key.addr, cfg.Group, cfg.Source = m.source, netip.Addr{}, m.source
+		cfg.Group, cfg.Source = netip.Addr{}, m.source
 	}
 	if m.port != nil && m.port.key == key {
 		return nil

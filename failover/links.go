@@ -228,7 +228,7 @@ func (r *router) refresh(m *instance) {
 		r.unlisten(m)
 		m.ifindex = 0
 	} else {
-		if m.ifindex != link.Index && m.gate != nil {
+		if m.gate != nil && m.gate.Key().Ifindex != link.Index {
 			if err := m.gate.SetInterface(link.Index); err != nil {
 				fault(vrrp.FaultGate, "lease gate: %v", err)
 			}
@@ -287,7 +287,9 @@ func (r *router) buildGate(m *instance) {
 	key := gate.Key{Name: m.cfg.Name, Ifindex: m.ifindex, IPv6: m.cfg.IPv6, VRID: m.cfg.VRID, Unicast: len(m.cfg.Peers) > 0}
 	m.guarded = virtual(m.cfg)
 	g, err := r.gates.Gate(key, m.guarded)
+	m.gateError = ""
 	if err != nil {
+		m.gateError = err.Error()
 		r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
 		return
 	}
@@ -309,8 +311,8 @@ func (r *router) gateProblem(m *instance) string {
 		return "lease gates were off when the director started; restart it to have them"
 	case m.cfg.Gate != config.GateAuto && m.cfg.Gate != mode:
 		return fmt.Sprintf("it asks for lease_gate %s, but the gate here is %s", gateName(m.cfg.Gate), gateName(mode))
-	case m.gate == nil:
-		return "its lease gate cannot be built"
+	case m.gateError != "":
+		return "its lease gate cannot be built: " + m.gateError
 	}
 	return ""
 }

@@ -115,16 +115,33 @@ func (r *router) apply(site *config.Site) (done Applied) {
 		r.instances = append(r.instances, m)
 	}
 	r.instances = instances
+	r.join(site, keep)
+	return done
+}
+
+// join starts the instances that are not kept, and groups all anew. Whoever is new knows its faults before its
+// group does, so that a group that was in fault does not leave it for a moment.
+func (r *router) join(site *config.Site, keep map[string]bool) {
 	r.listVirtual()
 	r.applyGroups(site)
+	r.refreshAddrs() // leavers took theirs along
 	for _, m := range r.instances {
-		if !keep[m.cfg.Name] {
+		switch {
+		case !keep[m.cfg.Name]:
 			r.add(m)
+			r.refresh(m)
+		case m.gate == nil:
+			r.buildGate(m) // what stood in its way may have gone
 		}
+	}
+	if err := r.evict(site); err != nil {
+		r.logf(LevelError, "%v", err)
 	}
 	r.machineGroups()
 	r.refreshAll()
-	return done
+	for _, g := range r.groups {
+		r.judge(g)
+	}
 }
 
 // add starts an instance in the machine, its gate closed.
@@ -142,11 +159,16 @@ func (r *router) add(m *instance) {
 	r.carry(effects)
 }
 
-// drop takes an instance out, resigning if it is master.
+// drop takes an instance out, resigning if it is master. The machine forgets it last: what it
+// says on its way out is made from its parameters.
 func (r *router) drop(m *instance) {
-	r.carry(r.machine.Remove(vrrp.Time(loop.Now()), m.id, nil))
+	m.group = nil // its end is not the group's
+	r.carry(r.machine.Stop(vrrp.Time(loop.Now()), m.id, nil))
+	r.machine.Forget(m.id)
 	if m.gate != nil {
-		m.gate.Remove()
+		if err := m.gate.Remove(); err != nil {
+			r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
+		}
 	}
 	r.closeReplies(m)
 	r.unlisten(m)
@@ -157,6 +179,9 @@ func (r *router) drop(m *instance) {
 // withdraw takes away what a running instance's new configuration, m.cfg, no
 // longer lists, so that another instance may take it over.
 func (r *router) withdraw(m *instance) {
+	if link, ok := r.link(m.cfg.Interface); ok && m.port != nil && m.port.key != portOf(m, link) {
+		r.unlisten(m)
+	}
 	want, _ := r.assignments(m)
 	var gone, stay []netip.Addr
 	kept := virtual(m.cfg)
@@ -195,7 +220,9 @@ func (r *router) guard(m *instance, addrs []netip.Addr) {
 	if m.gate == nil {
 		return
 	}
+	m.gateError = ""
 	if err := m.gate.SetAddresses(addrs); err != nil {
+		m.gateError = err.Error()
 		r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
 	}
 }

@@ -279,7 +279,10 @@ func (d *ebpfDriver) drops(g *Gate) Drops {
 }
 
 func (d *ebpfDriver) remove(g *Gate) error {
-	err := errors.Join(d.addresses(g, nil, g.addrs), d.forgetRouter(g.key.router()))
+	err := d.addresses(g, nil, g.addrs)
+	if g.key.sends() {
+		err = errors.Join(err, d.forgetRouter(g.key.router()))
+	}
 	if err == nil {
 		d.used[g.slot] = false // after a failure something may still point here
 	}

@@ -14,8 +14,8 @@ import (
 // Key says whose adverts a gate holds back.
 type Key struct {
 	Name string // the virtual router's name, for messages
-	// Ifindex is the interface its multicast adverts leave by. It is not looked at for unicast,
-	// which may leave by any.
+	// Ifindex is the interface its multicast adverts leave by; 0: none now, so there are none to
+	// hold back. It is not looked at for unicast, which may leave by any.
 	Ifindex int
 	IPv6    bool // family of the adverts
 	VRID    uint8
@@ -191,15 +191,23 @@ func (g *Gate) SetAddresses(addrs []netip.Addr) error {
 func (g *Gate) SetInterface(ifindex int) error {
 	key := g.key
 	key.Ifindex = ifindex
+	if key.router() == g.key.router() {
+		g.key = key
+		return nil
+	}
 	if err := g.set.claimRouter(g, key); err != nil {
 		return err
 	}
-	if old := g.key.router(); old != key.router() {
-		if err := g.set.driver.router(g, key.router(), &old); err != nil {
-			return fmt.Errorf("gate: interface of %s: %w", key.Name, err)
-		}
-		delete(g.set.routers, old)
+	var old *router
+	if g.key.sends() {
+		r := g.key.router()
+		old = &r
 	}
+	if err := g.set.driver.router(g, key.router(), old); err != nil {
+		g.set.disclaimRouter(g, key)
+		return fmt.Errorf("gate: interface of %s: %w", key.Name, err)
+	}
+	g.set.disclaimRouter(g, g.key)
 	g.key = key
 	return nil
 }
@@ -212,7 +220,7 @@ func (g *Gate) Remove() error {
 		return nil
 	}
 	delete(s.gates, g)
-	delete(s.routers, g.key.router())
+	s.disclaimRouter(g, g.key)
 	for _, a := range g.addrs {
 		delete(s.owners, a)
 	}
@@ -229,6 +237,9 @@ type router struct {
 	vrid    uint8
 	unicast bool
 }
+
+// sends: there is an interface that adverts of this key could leave by.
+func (k Key) sends() bool { return k.Unicast || k.Ifindex != 0 }
 
 func (k Key) router() router {
 	r := router{ifindex: uint32(k.Ifindex), ipv6: k.IPv6, vrid: k.VRID, unicast: k.Unicast}

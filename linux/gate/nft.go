@@ -339,7 +339,7 @@ func (d *nftDriver) drops(g *Gate) Drops {
 
 func (d *nftDriver) remove(g *Gate) error {
 	err := d.addresses(g, nil, g.addrs)
-	if err == nil {
+	if err == nil && g.key.sends() {
 		if err = d.rules.unmapRouter(d.conn, g.key.router(), g.slot); err == nil {
 			err = d.flush()
 		}

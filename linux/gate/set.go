@@ -237,12 +237,12 @@ func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
 		return nil, err
 	}
 	if err := s.driver.register(g); err != nil {
-		delete(s.routers, key.router())
+		s.disclaimRouter(g, key)
 		return nil, fmt.Errorf("gate: making the gate of %s: %w", key.Name, err)
 	}
 	s.gates[g] = struct{}{}
 	err := g.SetAddresses(addrs)
-	if err == nil {
+	if err == nil && key.sends() {
 		err = s.driver.router(g, key.router(), nil)
 	}
 	if err != nil {
@@ -253,6 +253,9 @@ func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
 }
 
 func (s *Set) claimRouter(g *Gate, key Key) error {
+	if !key.sends() { // several may wait for their interfaces
+		return nil
+	}
 	r := key.router()
 	if other, ok := s.routers[r]; ok && other != g {
 		where := "over unicast"
@@ -264,6 +267,12 @@ func (s *Set) claimRouter(g *Gate, key Key) error {
 	}
 	s.routers[r] = g
 	return nil
+}
+
+func (s *Set) disclaimRouter(g *Gate, key Key) {
+	if s.routers[key.router()] == g {
+		delete(s.routers, key.router())
+	}
 }
 
 // Inherited returns the addresses that an earlier run guarded or left behind, which New keeps
