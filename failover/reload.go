@@ -36,13 +36,18 @@ func (a Applied) String() string {
 
 // Apply makes the engine follow a new site without pausing an advert of, or
 // moving an address on, any instance that stays. site must be complete and
-// checked; it is not modified.
-func (e *Engine) Apply(site *config.Site) (Applied, error) {
+// checked; it is not modified. usable, unless nil, is what a new worker's proxies can use
+// ([Engine.SetProxies]): it counts from the same moment. An error is [ErrStopped].
+func (e *Engine) Apply(site *config.Site, usable map[string]int) (Applied, error) {
 	var done Applied
 	err := e.call(func(vrrp.Time) {
-		if !e.router.stopped {
-			done = e.router.apply(site)
+		if e.router.stopped {
+			return
 		}
+		if usable != nil {
+			e.router.proxies = proxies{told: true, alive: true, servers: usable}
+		}
+		done = e.router.apply(site)
 	})
 	return done, err
 }

@@ -339,7 +339,7 @@ func reloadSequence(t *testing.T, seed uint64) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if _, err := e.Apply(p.site()); err != nil {
+		if _, err := e.Apply(p.site(), nil); err != nil {
 			t.Fatal(err)
 		}
 		fresh := live(t, there, p.site())
