@@ -125,11 +125,12 @@ func addresses(c *config.Instance) []config.Address {
 	return append(c.Addresses[:len(c.Addresses):len(c.Addresses)], c.Excluded...)
 }
 
-// virtual returns every address of the instance, for the gate.
-func virtual(c *config.Instance) []netip.Addr {
+// virtual returns every address of the instance where the kernel answers for it, for the gate.
+func (r *router) virtual(c *config.Instance) []netip.Addr {
 	var all []netip.Addr
 	for _, a := range addresses(c) {
-		all = append(all, a.Prefix.Addr())
+		link, _ := r.link(device(c, a))
+		all = append(all, gate.At(a.Prefix.Addr(), link.Index))
 	}
 	return all
 }
@@ -240,7 +241,7 @@ func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 	}
 	for _, prefix := range link.Addrs {
 		a := prefix.Addr()
-		if a.Is6() != m.cfg.IPv6 || m.cfg.IPv6 && len(m.cfg.Peers) == 0 && !a.IsLinkLocalUnicast() || r.isVirtual(a) {
+		if a.Is6() != m.cfg.IPv6 || m.cfg.IPv6 && len(m.cfg.Peers) == 0 && !a.IsLinkLocalUnicast() || r.isVirtual(a, link.Index) {
 			continue
 		}
 		return a.WithZone("")
@@ -248,14 +249,14 @@ func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 	return netip.Addr{}
 }
 
-func (r *router) isVirtual(a netip.Addr) bool { return r.virtual[a.WithZone("")] }
+func (r *router) isVirtual(a netip.Addr, ifindex int) bool { return r.virtuals[gate.At(a, ifindex)] }
 
 // listVirtual gathers the virtual addresses of all instances.
 func (r *router) listVirtual() {
-	clear(r.virtual)
+	clear(r.virtuals)
 	for _, m := range r.instances {
-		for _, a := range virtual(m.cfg) {
-			r.virtual[a] = true
+		for _, a := range r.virtual(m.cfg) {
+			r.virtuals[a] = true
 		}
 	}
 }

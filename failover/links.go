@@ -64,6 +64,7 @@ func (r *router) linkEvents() {
 	}
 	if look {
 		r.refreshAddrs()
+		r.listVirtual()
 		r.refreshAll()
 		r.serve()
 	}
@@ -94,7 +95,7 @@ func (r *router) serve() {
 // nothing but virtual ones.
 func (r *router) mayBeSource(ev *netif.Event) bool {
 	ip := ev.Prefix.Addr()
-	return !r.isVirtual(ip) && slices.ContainsFunc(r.instances, func(m *instance) bool {
+	return !r.isVirtual(ip, ev.Ifindex) && slices.ContainsFunc(r.instances, func(m *instance) bool {
 		return m.ifindex == ev.Ifindex && m.cfg.IPv6 == ip.Is6() && !m.cfg.McastSource.IsValid()
 	})
 }
@@ -114,22 +115,21 @@ func (r *router) linkChanged(ev *netif.Event) {
 	if a := r.announcers[l.Index]; a != nil && len(l.HardwareAddr) == 6 && l.HardwareAddr.String() != old.HardwareAddr.String() {
 		a.SetHardwareAddr(l.HardwareAddr)
 	}
-	if known && old.Up == l.Up {
+	if known && old.Up == l.Up && old.Name == l.Name {
 		return
 	}
 	if r.concerns(l.Name) {
-		word := "down"
-		if l.Up {
-			word = "up"
-		}
-		r.logf(LevelInfo, "Netlink reports %s %s", l.Name, word)
-		r.lendAll()
+		r.logf(LevelInfo, "Netlink reports %s %s", l.Name, updown(l.Up))
+		r.lendAll(l)
 	}
 }
 
 func (r *router) linkGone(l netif.Link) {
 	if r.concerns(l.Name) {
 		r.logf(LevelWarning, "interface %s is gone", l.Name)
+	}
+	for _, m := range r.instances { // its addresses went with it
+		m.assigned = slices.DeleteFunc(m.assigned, func(a netif.Assignment) bool { return a.Ifindex == l.Index })
 	}
 	delete(r.links, l.Index)
 	if r.linkIndex[l.Name] == l.Index {
@@ -153,11 +153,13 @@ func (r *router) cover(l netif.Link) {
 	}
 }
 
-// lendAll sets masters' addresses on an interface that was absent when they
-// became master.
-func (r *router) lendAll() {
+// lendAll sets masters' addresses on an interface that was absent when they became master, or down: then the kernel
+// may have dropped them, and nobody was told of those that are not tracked.
+func (r *router) lendAll(l netif.Link) {
+	r.listVirtual()
 	for _, m := range r.instances {
 		if m.state == vrrp.Master {
+			m.assigned = slices.DeleteFunc(m.assigned, func(a netif.Assignment) bool { return a.Ifindex == l.Index && a.Addr.NoTrack && l.Up })
 			r.lend(m)
 		}
 	}
@@ -189,7 +191,7 @@ func (r *router) concerns(name string) bool {
 				return true
 			}
 		}
-		if slices.Contains(devices(m.cfg), name) {
+		if slices.ContainsFunc(addresses(m.cfg), func(a config.Address) bool { return device(m.cfg, a) == name }) {
 			return true
 		}
 	}
@@ -249,6 +251,7 @@ func (r *router) refresh(m *instance) {
 		}
 	}
 	r.trackDevices(m, fault)
+	r.reguard(m)
 	if problem := r.gateProblem(m); problem != "" {
 		fault(vrrp.FaultGate, "%s", problem)
 	}
@@ -285,7 +288,7 @@ func (r *router) buildGate(m *instance) {
 		return
 	}
 	key := gate.Key{Name: m.cfg.Name, Ifindex: m.ifindex, IPv6: m.cfg.IPv6, VRID: m.cfg.VRID, Unicast: len(m.cfg.Peers) > 0}
-	m.guarded = virtual(m.cfg)
+	m.guarded = r.virtual(m.cfg)
 	g, err := r.gates.Gate(key, m.guarded)
 	m.gateError = ""
 	if err != nil {

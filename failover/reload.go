@@ -189,7 +189,7 @@ func (r *router) withdraw(m *instance) {
 	}
 	want, _ := r.assignments(m)
 	var gone, stay []netip.Addr
-	kept := virtual(m.cfg)
+	kept := r.virtual(m.cfg)
 	if m.state == vrrp.Master {
 		leaving := without(m.assigned, want)
 		if err := r.conn.Remove(leaving); err != nil {
@@ -211,7 +211,7 @@ func (r *router) withdraw(m *instance) {
 
 // update makes a running instance follow its new configuration, m.cfg.
 func (r *router) update(m *instance, change config.InstanceChange) {
-	r.guard(m, virtual(m.cfg))
+	r.guard(m, r.virtual(m.cfg))
 	if m.state == vrrp.Master {
 		r.lend(m)
 	}
@@ -232,9 +232,20 @@ func (r *router) guard(m *instance, addrs []netip.Addr) {
 	}
 }
 
+// reguard follows link-local addresses to the interfaces they are on now.
+func (r *router) reguard(m *instance) {
+	if m.gate == nil {
+		return
+	}
+	if want := r.virtual(m.cfg); !slices.Equal(want, m.guarded) {
+		r.guard(m, want)
+	}
+}
+
 // lend sets and announces a master's addresses that are not set yet; those that
 // are stay untouched.
 func (r *router) lend(m *instance) {
+	r.reguard(m)
 	want, _ := r.assignments(m)
 	fresh := without(want, m.assigned)
 	r.set(m, fresh)

@@ -260,7 +260,7 @@ func snapshot(t *testing.T, e *Engine, ns *netns.NS) []string {
 		}
 		slices.Sort(ports)
 		lines = append(lines, fmt.Sprintf("sockets %d %v; %d watched; %d instances, %d by id, %d scripts, %d virtual addresses",
-			len(r.ports), ports, len(r.tokens), len(r.instances), len(r.byID), len(r.scripts), len(r.virtual)))
+			len(r.ports), ports, len(r.tokens), len(r.instances), len(r.byID), len(r.scripts), len(r.virtuals)))
 	})
 	if err != nil {
 		t.Fatalf("the router thread has ended: %v", err)

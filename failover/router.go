@@ -33,7 +33,7 @@ type router struct {
 	announcers map[int]*sock.Announcer
 	links      map[int]netif.Link
 	linkIndex  map[string]int
-	virtual    map[netip.Addr]bool // every instance's addresses
+	virtuals   map[netip.Addr]bool // every instance's addresses, see gate.At
 
 	tokens    map[uint64]func() // what to do when a descriptor is readable
 	tokenOf   map[int]uint64    // by descriptor
@@ -57,7 +57,7 @@ const realTimePriority = 1
 func newRouter(e *Engine, site *config.Site) (*router, error) {
 	r := &router{engine: e, machine: vrrp.NewRouter(),
 		byID: map[vrrp.ID]*instance{}, scripts: map[string]*script{}, ports: map[portKey]*port{},
-		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{}, virtual: map[netip.Addr]bool{},
+		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
 		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
 		buf: make([]byte, 1<<16), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -122,7 +123,7 @@ func (g *Gate) mirror() error {
 		if g.mirrors[a] != nil {
 			continue
 		}
-		m, err := find(a)
+		m, err := find(a.WithZone(""))
 		if err != nil {
 			return fmt.Errorf("gate: %s: the forwarding plane has no place for the deadline of %s: %w", g.key.Name, a, err)
 		}
@@ -148,13 +149,34 @@ func (g *Gate) Drops() Drops { return g.set.driver.drops(g) }
 // Key returns whose gate it is.
 func (g *Gate) Key() Key { return g.key }
 
-// SetAddresses replaces the addresses the gate stands before. Deadlines stay as they are. An
-// address can belong to one gate only. On error some of the change may have been made; calling
+// At gives an address the place where the kernel answers for it, which is what a gate stands before: a link-local one
+// on one interface, so that fe80::1 on two of them is two addresses; any other on all of them.
+func At(a netip.Addr, ifindex int) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is6() && a.IsLinkLocalUnicast() && ifindex != 0 {
+		return a.WithZone(strconv.Itoa(ifindex))
+	}
+	return a
+}
+
+// place is an address as [At] gives it, in two parts.
+func place(a netip.Addr) (bare netip.Addr, ifindex uint32) {
+	n, _ := strconv.ParseUint(a.Zone(), 10, 32)
+	return a.WithZone(""), uint32(n)
+}
+
+// nowhere: a link-local address without an interface is nobody's.
+func nowhere(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" }
+
+// SetAddresses replaces the addresses the gate stands before, each as [At] gives it; link-local ones whose interface is
+// not there are left out. Deadlines stay as they are. An address can belong to one gate only. On error some of the change may have been made; calling
 // it again completes it.
 func (g *Gate) SetAddresses(addrs []netip.Addr) error {
 	var now []netip.Addr
 	for _, a := range addrs {
-		a = a.Unmap().WithZone("")
+		if a = a.Unmap(); nowhere(a) {
+			continue
+		}
 		if owner, ok := g.set.owners[a]; ok && owner != g {
 			return fmt.Errorf("gate: address %s of %s already belongs to %s", a, g.key.Name, owner.key.Name)
 		}

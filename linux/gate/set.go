@@ -105,7 +105,7 @@ func New(opts Options) (*Set, error) {
 		return nil, err
 	}
 	for _, l := range left {
-		s.leftovers = append(s.leftovers, l.Addr.Prefix.Addr())
+		s.leftovers = append(s.leftovers, At(l.Addr.Prefix.Addr(), l.Ifindex))
 	}
 	if err := s.choose(opts.Mode); err != nil {
 		s.links.Close()
@@ -228,7 +228,7 @@ func (s *Set) Mode() config.GateMode { return s.mode }
 // kernel has it. Empty when the best way, or the one asked for, was taken.
 func (s *Set) Why() string { return s.why }
 
-// Gate makes a gate before addrs, closed. The key's adverts and the addresses must not belong
+// Gate makes a gate before addrs, closed; they are given as for [Gate.SetAddresses]. The key's adverts and the addresses must not belong
 // to another gate. With GateLifetime and GateOff a gate keeps its deadlines in memory only and
 // stops nothing; with GateLifetime the engine must give its addresses a lifetime.
 func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
@@ -275,8 +275,8 @@ func (s *Set) disclaimRouter(g *Gate, key Key) {
 	}
 }
 
-// Inherited returns the addresses that an earlier run guarded or left behind, which New keeps
-// closed and no gate has claimed since.
+// Inherited returns the addresses that an earlier run guarded or left behind, as [At] gives them, which New
+// keeps closed and no gate has claimed since.
 func (s *Set) Inherited() []netip.Addr { return s.driver.inherited() }
 
 // Settle ends the guard over inherited addresses that no gate has claimed, and removes what an
