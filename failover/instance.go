@@ -19,22 +19,24 @@ type instance struct {
 	cfg   *config.Instance
 	group *group
 
-	state     vrrp.State // as last reported
-	priority  uint8      // effective, as last reported
-	ifindex   int        // of its interface; 0: none now
-	port      *port
-	gate      *gate.Gate
-	source    netip.Addr
-	assigned  []netif.Assignment // addresses we have set
-	guarded   []netip.Addr       // addresses its gate stands before
-	gateError string             // why its gate is not as it should be; empty: it is
-	renewedAt vrrp.Time          // when lifetimes were last renewed (GateLifetime)
-	faults    []string           // in words, for people
-	lowerPeer netip.Addr         // lower-priority master last told of
-	sendError string             // last reported, so that it is reported once
-	burst     burst
-	probe     []*sock.Replies
-	changed   changeTime
+	state    vrrp.State // as last reported
+	priority uint8      // effective, as last reported
+	ifindex  int        // of its interface; 0: none now
+	port     *port
+	gate     *gate.Gate
+	source   netip.Addr // of adverts: the last there was
+	// sourceless: source is not on this machine now.
+	sourceless bool
+	assigned   []netif.Assignment // addresses we have set
+	guarded    []netip.Addr       // addresses its gate stands before
+	gateError  string             // why its gate is not as it should be; empty: it is
+	renewedAt  vrrp.Time          // when lifetimes were last renewed (GateLifetime)
+	faults     []string           // in words, for people
+	lowerPeer  netip.Addr         // lower-priority master last told of
+	sendError  string             // last reported, so that it is reported once
+	burst      burst
+	probe      []*sock.Replies
+	changed    changeTime
 }
 
 // portKey names a socket: adverts of several instances come through one.
@@ -234,10 +236,14 @@ func (r *router) reportStranger(p *port, s stranger) {
 }
 
 // sourceOf picks what the instance's adverts come from: as configured, else the
-// first address of the interface that is not a virtual one (IPv6: link-local).
+// first address of the interface that is not a virtual one (IPv6: link-local). Invalid: there is none now.
+// Differs from Keepalived: an mcast_src_ip that is not on this machine is a fault, as an unicast_src_ip is.
 func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 	if m.cfg.McastSource.IsValid() {
-		return m.cfg.McastSource
+		if r.own(m.cfg.McastSource, link.Index) {
+			return m.cfg.McastSource
+		}
+		return netip.Addr{}
 	}
 	for _, prefix := range link.Addrs {
 		a := prefix.Addr()
@@ -247,6 +253,19 @@ func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 		return a.WithZone("")
 	}
 	return netip.Addr{}
+}
+
+// own reports whether this machine has an address: a link-local one on the interface, any other on whichever.
+func (r *router) own(ip netip.Addr, ifindex int) bool {
+	if ip.Is6() && ip.IsLinkLocalUnicast() {
+		return has(r.links[ifindex].Addrs, netip.PrefixFrom(ip, ip.BitLen()))
+	}
+	for _, l := range r.links {
+		if has(l.Addrs, netip.PrefixFrom(ip, ip.BitLen())) {
+			return true
+		}
+	}
+	return false
 }
 
 func (r *router) isVirtual(a netip.Addr, ifindex int) bool { return r.virtuals[gate.At(a, ifindex)] }

@@ -90,13 +90,16 @@ func (r *router) serve() {
 }
 
 // mayBeSource reports whether the address of an event is, or was, one that
-// adverts may come from: not a virtual one, on an interface where an instance
-// without a configured source lives. A takeover of many addresses is news of
-// nothing but virtual ones.
+// adverts may come from: a configured source, wherever it is, or not a virtual one, on an
+// interface where an instance without a configured source lives. A takeover of many
+// addresses is news of nothing but virtual ones.
 func (r *router) mayBeSource(ev *netif.Event) bool {
 	ip := ev.Prefix.Addr()
-	return !r.isVirtual(ip, ev.Ifindex) && slices.ContainsFunc(r.instances, func(m *instance) bool {
-		return m.ifindex == ev.Ifindex && m.cfg.IPv6 == ip.Is6() && !m.cfg.McastSource.IsValid()
+	return slices.ContainsFunc(r.instances, func(m *instance) bool {
+		if s := m.cfg.McastSource; s.IsValid() {
+			return s == ip
+		}
+		return m.ifindex == ev.Ifindex && m.cfg.IPv6 == ip.Is6() && !r.isVirtual(ip, ev.Ifindex)
 	})
 }
 
@@ -240,12 +243,13 @@ func (r *router) refresh(m *instance) {
 			fault(vrrp.FaultInterface, "interface %s is down", m.cfg.Interface)
 		}
 		source := r.sourceOf(m, link)
-		if source != m.source {
+		// Without one, the last stays: the others know us by it, and a resignation from any other is nobody's.
+		if source.IsValid() && source != m.source {
 			m.source = source
 			r.reconfigure(m)
 		}
-		if !source.IsValid() {
-			fault(vrrp.FaultNoSource, "interface %s has no address to send from", m.cfg.Interface)
+		if m.sourceless = !source.IsValid(); m.sourceless {
+			fault(vrrp.FaultNoSource, "%s", missingSource(m.cfg))
 		} else if err := r.listen(m, link); err != nil {
 			fault(vrrp.FaultDuplicate, "interface %s: %v", m.cfg.Interface, err)
 		}
@@ -263,6 +267,14 @@ func (r *router) refresh(m *instance) {
 		r.logf(LevelWarning, "(%s) %s", m.cfg.Name, strings.Join(m.faults, "; "))
 	}
 	r.carry(r.machine.SetFaults(now, m.id, faults, nil))
+}
+
+// missingSource says which address is not there.
+func missingSource(c *config.Instance) string {
+	if c.McastSource.IsValid() {
+		return fmt.Sprintf("source address %v is not on this machine", c.McastSource)
+	}
+	return fmt.Sprintf("interface %s has no address to send from", c.Interface)
 }
 
 // trackDevices makes an instance depend on the other interfaces its addresses

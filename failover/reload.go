@@ -154,7 +154,8 @@ func (r *router) add(m *instance) {
 	if link, ok := r.link(m.cfg.Interface); ok {
 		m.ifindex = link.Index
 		m.source = r.sourceOf(m, link)
-	} else {
+	}
+	if !m.source.IsValid() {
 		m.source = m.cfg.McastSource
 	}
 	r.buildGate(m)

@@ -111,7 +111,7 @@ func (r *router) instanceStatus(m *instance) InstanceStatus {
 		Faults:   append([]string(nil), m.faults...),
 		Counters: counters(&st),
 	}
-	if m.source.IsValid() {
+	if m.source.IsValid() && !m.sourceless {
 		out.Source = m.source.String()
 	}
 	if m.changed.at.IsZero() {
