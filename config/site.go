@@ -142,7 +142,7 @@ type Announce struct {
 type TrackInterface struct {
 	Name    string
 	Weight  int  // -253..253; 0: fault when down
-	Reverse bool // up and down exchanged
+	Reverse bool // weight 0: up and down exchanged; else a positive weight is taken away while up, a negative one added while down
 }
 
 // TrackScript ties an instance to a script's result.

@@ -40,6 +40,8 @@ const (
 // Request is what a client asks over the control socket: one JSON object a line.
 type Request struct {
 	Command string `json:"command"` // status, reload
+	// AllowEmpty lets a reload take everything away.
+	AllowEmpty bool `json:"allow_empty,omitempty"`
 }
 
 // Reply is the answer, one JSON object a line.
@@ -138,7 +140,7 @@ func (d *director) answer(conn net.Conn) {
 		reply.OK, reply.Status, reply.Worker = true, &s, d.workers.pid()
 		reply.LVS = d.directing.status()
 	case "reload":
-		reply = d.reload()
+		reply = d.reload(req.AllowEmpty || d.opts.AllowEmpty)
 	default:
 		reply.Error = fmt.Sprintf("unknown command %q; known: status, reload", req.Command)
 	}

@@ -63,7 +63,7 @@ func (d *directing) start(site *config.Site) error {
 		return err
 	}
 	if err := d.lease(site); err != nil {
-		driver.Close()
+		d.shut(driver)
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
@@ -93,13 +93,13 @@ func (d *directing) start(site *config.Site) error {
 	}
 	if opts.LocalAddresses, err = localAddresses(ctx); err != nil {
 		cancel()
-		driver.Close()
+		d.shut(driver)
 		return err
 	}
 	engine, err := lvs.Start(cfg, site.Global, opts)
 	if err != nil {
 		cancel()
-		driver.Close()
+		d.shut(driver)
 		return err
 	}
 	d.mu.Lock()
@@ -108,6 +108,14 @@ func (d *directing) start(site *config.Site) error {
 	d.cancel, d.driver = cancel, cfg.Driver
 	d.correspond(site)
 	return nil
+}
+
+// shut closes a driver that start has opened in vain: there is no plane then.
+func (d *directing) shut(driver table.Driver) {
+	driver.Close()
+	d.mu.Lock()
+	d.plane, d.leased = nil, nil
+	d.mu.Unlock()
 }
 
 // upkeep is what our plane wants done each second.
@@ -226,7 +234,9 @@ func (d *directing) open(cfg *config.Directing) (table.Driver, error) {
 		}
 		return nil, err
 	}
+	d.mu.Lock()
 	d.plane = plane
+	d.mu.Unlock()
 	return plane, nil
 }
 

@@ -27,7 +27,10 @@ type Options struct {
 	// Load reads the configuration; it is called at the start and at each reload.
 	// A nil Site comes with diagnostics that say why.
 	// The inputs are what the proxy's half was read from; they are handed to the worker.
-	Load func() (*config.Site, *Inputs, []config.Diagnostic)
+	// allowEmpty accepts files with nothing in them.
+	Load func(allowEmpty bool) (*config.Site, *Inputs, []config.Diagnostic)
+	// AllowEmpty lets a reload take everything away from a site.
+	AllowEmpty bool
 	// Refuse says why a script must not be run; see failover.Options.
 	Refuse     func(config.Command, config.Global) string
 	RuntimeDir string
@@ -41,22 +44,28 @@ var ErrConfig = errors.New("the configuration does not load")
 
 // director is the running process.
 type director struct {
-	opts   Options
-	log    *logger
-	engine *failover.Engine // nil: no vrrp_instance was configured so far
-	site   *config.Site     // in force
+	opts Options
+	log  *logger
+	site *config.Site // in force
 	// directing runs the virtual servers, if there are any.
 	directing directing
 	// workers run the proxy, if there is one.
 	workers *workers
-	// reloading makes reloads wait for each other.
+	// reloading makes reloads wait for each other, and guards stopping.
 	reloading sync.Mutex
+	stopping  bool
 	changed   chan struct{}
+	begun     chan *failover.Engine // tells wait of the engine
 
-	engineMu sync.Mutex // guards engine while it is being set, and what follows
+	engineMu sync.Mutex       // guards what follows
+	engine   *failover.Engine // nil: no vrrp_instance was configured so far
 	usable   map[string]int
 	alive    bool
 	told     bool
+}
+
+func newDirector(opts Options) *director {
+	return &director{opts: opts, log: newLogger(opts.Log, opts.Verbose), changed: make(chan struct{}, 1), begun: make(chan *failover.Engine, 1)}
 }
 
 // Run is the director's life: it returns after SIGTERM or SIGINT, or with the
@@ -64,7 +73,7 @@ type director struct {
 func Run(opts Options) error {
 	// The router thread needs a processor slot of its own at once when it wakes.
 	runtime.GOMAXPROCS(max(runtime.GOMAXPROCS(0), runtime.NumCPU()+2))
-	d := &director{opts: opts, log: newLogger(opts.Log, opts.Verbose), changed: make(chan struct{}, 1)}
+	d := newDirector(opts)
 	defer d.log.close()
 	// Before anything else, so that a signal during the start is not lost.
 	signals := make(chan os.Signal, 16)
@@ -79,7 +88,7 @@ func Run(opts Options) error {
 		return err
 	}
 	defer held.Close()
-	site, inputs, diags := d.opts.Load()
+	site, inputs, diags := d.opts.Load(d.opts.AllowEmpty)
 	d.report(diags)
 	if site == nil {
 		return ErrConfig
@@ -87,9 +96,11 @@ func Run(opts Options) error {
 	settleHeap()
 	d.workers = &workers{log: d.log, verbose: opts.Verbose, version: opts.Version, health: d.proxyHealth}
 	if site.Proxying != nil {
-		if err := d.workers.replace(site.Proxying, inputs); err != nil {
+		_, commit, _, err := d.workers.prepare(site.Proxying, inputs)
+		if err != nil {
 			return err
 		}
+		commit()
 		defer d.pidFile(site.Proxying.Global.PIDFile)()
 	}
 	d.site = site
@@ -98,7 +109,7 @@ func Run(opts Options) error {
 		d.workers.stop(false)
 		return err
 	}
-	if err := d.startFailover(site); err != nil {
+	if err := d.startFailover(site, nil); err != nil {
 		d.workers.stop(false)
 		d.directing.close()
 		return err
@@ -113,14 +124,14 @@ func Run(opts Options) error {
 	}
 	go d.serve(control)
 	d.log.logf(failover.LevelInfo, "evenkeel is running: %s", describe(site))
-	soft := d.wait(signals)
+	soft, err := d.wait(signals)
 	control.Close()
 	systemd.SdNotify(false, systemd.SdNotifyStopping)
+	d.reloading.Lock() // one that has begun ends first
+	d.stopping = true
+	d.reloading.Unlock()
 	// The address goes first: whoever takes over serves while our connections end.
-	err = d.closeFailover()
-	if e := d.directing.close(); err == nil {
-		err = e
-	}
+	err = errors.Join(err, d.closeFailover(), d.directing.close())
 	d.workers.stop(soft)
 	return err
 }
@@ -159,8 +170,9 @@ func describe(site *config.Site) string {
 	return strings.Join(parts, ", ")
 }
 
-// startFailover starts the election, if the site has any; a plain proxy needs none of its privileges.
-func (d *director) startFailover(site *config.Site) error {
+// startFailover starts the election, if the site has any; a plain proxy needs none of its privileges. fresh, unless
+// nil, is what the proxies of a worker can use that does not serve yet.
+func (d *director) startFailover(site *config.Site, fresh map[string]int) error {
 	if len(site.Instances) == 0 && (site.Proxying != nil || site.Directing != nil) {
 		return nil
 	}
@@ -178,19 +190,31 @@ func (d *director) startFailover(site *config.Site) error {
 	d.engine = engine
 	usable, alive, told := d.usable, d.alive, d.told
 	d.engineMu.Unlock()
+	if fresh != nil {
+		usable, alive, told = fresh, true, true
+	}
 	if told {
 		engine.SetProxies(usable, alive)
 	} else if site.Proxying == nil {
 		engine.SetProxies(nil, false)
 	}
+	d.begun <- engine
 	return nil
 }
 
+// election is the failover engine, nil without one.
+func (d *director) election() *failover.Engine {
+	d.engineMu.Lock()
+	defer d.engineMu.Unlock()
+	return d.engine
+}
+
 func (d *director) closeFailover() error {
-	if d.engine == nil {
+	engine := d.election()
+	if engine == nil {
 		return nil
 	}
-	return d.engine.Close()
+	return engine.Close()
 }
 
 // proxyHealth passes on what the worker reports (track_proxy).
@@ -222,12 +246,17 @@ const readyLimit = 20 * time.Second
 // statusPause gathers changes of state for one STATUS line.
 const statusPause = 100 * time.Millisecond
 
+// errEnded says that the router thread has ended without being told to.
+var errEnded = errors.New("the failover engine has ended")
+
 // wait handles signals and the service manager until it is time to stop; soft says that the proxy's
 // connections may end by themselves.
-func (d *director) wait(signals <-chan os.Signal) (soft bool) {
+func (d *director) wait(signals <-chan os.Signal) (soft bool, err error) {
 	var settled, ended <-chan struct{}
-	if d.engine != nil {
-		settled, ended = d.engine.Settled(), d.engine.Done()
+	select {
+	case e := <-d.begun:
+		settled, ended = e.Settled(), e.Done()
+	default:
 	}
 	limit := time.After(readyLimit)
 	watchdog := d.startWatchdog()
@@ -246,6 +275,8 @@ func (d *director) wait(signals <-chan os.Signal) (soft bool) {
 	}
 	for {
 		select {
+		case e := <-d.begun: // by a reload
+			ended = e.Done()
 		case <-settled:
 			settled = nil
 			becomeReady()
@@ -260,18 +291,18 @@ func (d *director) wait(signals <-chan os.Signal) (soft bool) {
 			say = nil
 			systemd.SdNotify(false, d.statusLine())
 		case <-ended:
-			d.log.logf(failover.LevelError, "the failover engine has ended")
-			return false
+			d.log.logf(failover.LevelError, "%v", errEnded)
+			return false, errEnded
 		case s := <-signals:
 			switch s {
 			case syscall.SIGHUP:
 				d.log.logf(failover.LevelInfo, "SIGHUP: reloading")
-				d.reload()
+				d.reload(d.opts.AllowEmpty)
 			case syscall.SIGUSR1:
 				d.dump()
 			default:
 				d.log.logf(failover.LevelNotice, "%v: stopping", s)
-				return false
+				return false, nil
 			}
 		}
 	}
@@ -317,7 +348,7 @@ func (d *director) startWatchdog() (stop func()) {
 		defer tick.Stop()
 		for {
 			try, done := context.WithTimeout(ctx, interval/3)
-			if d.engine == nil || d.engine.Alive(try) == nil {
+			if engine := d.election(); engine == nil || engine.Alive(try) == nil {
 				systemd.SdNotify(false, systemd.SdNotifyWatchdog)
 			}
 			done()
@@ -331,69 +362,13 @@ func (d *director) startWatchdog() (stop func()) {
 	return cancel
 }
 
-// reload reads the configuration again and applies it; one that does not load
-// changes nothing.
-func (d *director) reload() Reply {
-	d.reloading.Lock()
-	defer d.reloading.Unlock()
-	systemd.SdNotify(false, systemd.SdNotifyReloading+"\n"+systemd.SdNotifyMonotonicUsec())
-	defer func() { systemd.SdNotify(false, systemd.SdNotifyReady+"\n"+d.statusLine()) }()
-	site, inputs, diags := d.opts.Load()
-	d.report(diags)
-	if site == nil {
-		d.log.logf(failover.LevelError, "reload refused: %v; everything goes on as before", ErrConfig)
-		return Reply{Error: ErrConfig.Error() + "; everything goes on as before", Diagnostics: diags}
-	}
-	// What can still refuse comes first, and what it has changed is undone when the next refuses.
-	had := d.directing.plane != nil
-	directed, err := d.directing.apply(site)
-	if err == nil {
-		if err = d.workers.replace(site.Proxying, inputs); err != nil {
-			_, undone := d.directing.apply(d.site)
-			err = errors.Join(err, undone)
-		}
-	}
-	if err != nil {
-		d.log.logf(failover.LevelError, "reload refused: %v; everything goes on as before", err)
-		return Reply{Error: err.Error() + "; everything goes on as before", Diagnostics: diags}
-	}
-	d.site = site
-	defer settleHeap()
-	if find := d.directing.mirror(); find != nil && !had && d.engine != nil {
-		if err := d.engine.SetMirror(find); err != nil {
-			return Reply{Error: err.Error(), Diagnostics: diags}
-		}
-	}
-	summary := describe(site)
-	if d.engine == nil {
-		if err := d.startFailover(site); err != nil {
-			return Reply{Error: err.Error(), Diagnostics: diags}
-		}
-	} else {
-		applied, err := d.engine.Apply(site)
-		if err != nil {
-			return Reply{Error: err.Error(), Diagnostics: diags}
-		}
-		summary = applied.String()
-	}
-	d.directing.unlease(site)
-	d.roles()
-	if directed != "" && d.engine != nil {
-		summary += "; " + directed
-	}
-	if site.Proxying != nil {
-		summary += fmt.Sprintf("; worker %d serves %d proxies", d.workers.generation(), len(site.Proxying.Proxies))
-	}
-	d.log.logf(failover.LevelNotice, "Reload complete: %s", summary)
-	return Reply{OK: true, Summary: summary, Diagnostics: diags}
-}
-
 // status is the failover engine's, empty without one.
 func (d *director) status() (failover.Status, error) {
-	if d.engine == nil {
+	engine := d.election()
+	if engine == nil {
 		return failover.Status{}, nil
 	}
-	return d.engine.Status()
+	return engine.Status()
 }
 
 func (d *director) report(diags []config.Diagnostic) {

@@ -81,8 +81,7 @@ func RunWorker(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error
 		w.tell(news{Failed: err.Error()})
 		return err
 	}
-	w.tell(news{Ready: true})
-	w.tell(news{Usable: w.engine.Usable(), Down: w.engine.Down()})
+	w.tell(news{Ready: true, Usable: w.engine.Usable(), Down: w.engine.Down()})
 	w.log.logf(failover.LevelInfo, "worker %d: %d proxies on %d threads, up to %d connections", w.order.Generation, len(w.cfg.Proxies), w.order.Threads, w.engine.MaxConn())
 	w.life(orders, signals)
 	return nil

@@ -75,6 +75,7 @@ type worker struct {
 	started    time.Time
 	exited     chan struct{}
 	retired    bool // it may end
+	first      news // what it said when it was ready
 }
 
 // startLimit is how long a worker may take to be ready.
@@ -88,35 +89,49 @@ func threads(p *config.Proxying) int {
 	return runtime.NumCPU()
 }
 
-// replace starts a worker for a configuration and, once it is ready, retires the one before. If anything
-// fails, everything stays as it was.
-func (w *workers) replace(p *config.Proxying, in *Inputs) error {
+// prepare starts a worker for a configuration, none if p is nil, and waits until it is ready. Then either commit
+// must be called, which retires the worker before, or undo, which retires the new one; until then nothing else
+// happens to workers. If prepare fails, everything is as it was. usable is what the new worker's proxies can use,
+// nil without one.
+func (w *workers) prepare(p *config.Proxying, in *Inputs) (usable map[string]int, commit, undo func(), err error) {
 	w.mu.Lock()
-	defer w.mu.Unlock()
 	if p == nil {
-		w.retire(w.current)
-		w.current, w.last = nil, nil
-		w.sockets.closeAll()
-		return nil
+		commit = func() {
+			w.retire(w.current)
+			w.current, w.last = nil, nil
+			w.sockets.closeAll()
+			w.mu.Unlock()
+		}
+		return nil, commit, w.mu.Unlock, nil
 	}
 	n := threads(p)
-	fds, commit, undo, err := w.sockets.prepare(p, n)
+	fds, use, forget, err := w.sockets.prepare(p, n)
 	if err != nil {
-		return err
+		w.mu.Unlock()
+		return nil, nil, nil, err
 	}
 	w.count++
 	order := &startOrder{Inputs: in, Sockets: fds, Threads: n, Verbose: w.verbose, Version: w.version, Generation: w.count}
 	next, err := w.start(order)
 	if err != nil {
-		undo()
-		return err
+		forget()
+		w.mu.Unlock()
+		return nil, nil, nil, err
 	}
-	old := w.current
-	w.current, w.last = next, order
-	commit()
-	w.retire(old)
-	w.hard = p.Global.HardStopAfter
-	return nil
+	commit = func() {
+		old := w.current
+		w.current, w.last, w.down = next, order, next.first.Down
+		use()
+		w.retire(old)
+		w.hard = p.Global.HardStopAfter
+		w.mu.Unlock()
+	}
+	undo = func() {
+		w.retire(next) // it may have accepted connections already
+		forget()
+		w.mu.Unlock()
+	}
+	return next.first.Usable, commit, undo, nil
 }
 
 // start runs a worker and waits until it is ready.
@@ -202,6 +217,7 @@ func (k *worker) await(o *startOrder) error {
 	case n.Failed != "":
 		return errors.New(n.Failed)
 	}
+	k.first = n
 	return nil
 }
 
@@ -315,7 +331,8 @@ func (w *workers) revive(pause time.Duration) {
 		}
 		k, err := w.start(w.last)
 		if err == nil {
-			w.current = k
+			w.current, w.down = k, k.first.Down
+			w.health(k.first.Usable, true)
 			w.log.logf(failover.LevelNotice, "worker %d is back (process %d)", k.generation, k.cmd.Process.Pid)
 			w.mu.Unlock()
 			return

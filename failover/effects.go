@@ -148,6 +148,7 @@ func (r *router) renewLifetimes(m *instance, now vrrp.Time) {
 }
 
 func (r *router) addAddresses(m *instance) {
+	r.reguard(m)
 	as, homeless := r.assignments(m)
 	for _, a := range homeless {
 		r.logf(LevelError, "(%s) address %v: no interface %q now; it is set when that appears", m.cfg.Name, a.Prefix, device(m.cfg, a))

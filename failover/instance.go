@@ -19,21 +19,24 @@ type instance struct {
 	cfg   *config.Instance
 	group *group
 
-	state     vrrp.State // as last reported
-	priority  uint8      // effective, as last reported
-	ifindex   int        // of its interface; 0: none now
-	port      *port
-	gate      *gate.Gate
-	source    netip.Addr
-	assigned  []netif.Assignment // addresses we have set
-	guarded   []netip.Addr       // addresses its gate stands before
-	renewedAt vrrp.Time          // when lifetimes were last renewed (GateLifetime)
-	faults    []string           // in words, for people
-	lowerPeer netip.Addr         // lower-priority master last told of
-	sendError string             // last reported, so that it is reported once
-	burst     burst
-	probe     []*sock.Replies
-	changed   changeTime
+	state    vrrp.State // as last reported
+	priority uint8      // effective, as last reported
+	ifindex  int        // of its interface; 0: none now
+	port     *port
+	gate     *gate.Gate
+	source   netip.Addr // of adverts: the last there was
+	// sourceless: source is not on this machine now.
+	sourceless bool
+	assigned   []netif.Assignment // addresses we have set
+	guarded    []netip.Addr       // addresses its gate stands before
+	gateError  string             // why its gate is not as it should be; empty: it is
+	renewedAt  vrrp.Time          // when lifetimes were last renewed (GateLifetime)
+	faults     []string           // in words, for people
+	lowerPeer  netip.Addr         // lower-priority master last told of
+	sendError  string             // last reported, so that it is reported once
+	burst      burst
+	probe      []*sock.Replies
+	changed    changeTime
 }
 
 // portKey names a socket: adverts of several instances come through one.
@@ -124,21 +127,31 @@ func addresses(c *config.Instance) []config.Address {
 	return append(c.Addresses[:len(c.Addresses):len(c.Addresses)], c.Excluded...)
 }
 
-// virtual returns every address of the instance, for the gate.
-func virtual(c *config.Instance) []netip.Addr {
+// virtual returns every address of the instance where the kernel answers for it, for the gate.
+func (r *router) virtual(c *config.Instance) []netip.Addr {
 	var all []netip.Addr
 	for _, a := range addresses(c) {
-		all = append(all, a.Prefix.Addr())
+		link, _ := r.link(device(c, a))
+		all = append(all, gate.At(a.Prefix.Addr(), link.Index))
 	}
 	return all
 }
 
+// portOf names the socket that an instance needs on its interface.
+func portOf(m *instance, link netif.Link) portKey {
+	key := portKey{ifindex: link.Index, ipv6: m.cfg.IPv6, addr: m.cfg.McastGroup}
+	if len(m.cfg.Peers) > 0 {
+		key.addr = m.source
+	}
+	return key
+}
+
 // listen makes sure the instance's socket is open on its interface.
 func (r *router) listen(m *instance, link netif.Link) error {
-	key := portKey{ifindex: link.Index, ipv6: m.cfg.IPv6, addr: m.cfg.McastGroup}
+	key := portOf(m, link)
 	cfg := sock.VRRPConfig{Ifindex: link.Index, Ifname: link.Name, IPv6: m.cfg.IPv6, Group: m.cfg.McastGroup}
 	if len(m.cfg.Peers) > 0 {
-		key.addr, cfg.Group, cfg.Source = m.source, netip.Addr{}, m.source
+		cfg.Group, cfg.Source = netip.Addr{}, m.source
 	}
 	if m.port != nil && m.port.key == key {
 		return nil
@@ -223,14 +236,18 @@ func (r *router) reportStranger(p *port, s stranger) {
 }
 
 // sourceOf picks what the instance's adverts come from: as configured, else the
-// first address of the interface that is not a virtual one (IPv6: link-local).
+// first address of the interface that is not a virtual one (IPv6: link-local). Invalid: there is none now.
+// Differs from Keepalived: an mcast_src_ip that is not on this machine is a fault, as an unicast_src_ip is.
 func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 	if m.cfg.McastSource.IsValid() {
-		return m.cfg.McastSource
+		if r.own(m.cfg.McastSource, link.Index) {
+			return m.cfg.McastSource
+		}
+		return netip.Addr{}
 	}
 	for _, prefix := range link.Addrs {
 		a := prefix.Addr()
-		if a.Is6() != m.cfg.IPv6 || m.cfg.IPv6 && len(m.cfg.Peers) == 0 && !a.IsLinkLocalUnicast() || r.isVirtual(a) {
+		if a.Is6() != m.cfg.IPv6 || m.cfg.IPv6 && len(m.cfg.Peers) == 0 && !a.IsLinkLocalUnicast() || r.isVirtual(a, link.Index) {
 			continue
 		}
 		return a.WithZone("")
@@ -238,14 +255,27 @@ func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 	return netip.Addr{}
 }
 
-func (r *router) isVirtual(a netip.Addr) bool { return r.virtual[a.WithZone("")] }
+// own reports whether this machine has an address: a link-local one on the interface, any other on whichever.
+func (r *router) own(ip netip.Addr, ifindex int) bool {
+	if ip.Is6() && ip.IsLinkLocalUnicast() {
+		return has(r.links[ifindex].Addrs, netip.PrefixFrom(ip, ip.BitLen()))
+	}
+	for _, l := range r.links {
+		if has(l.Addrs, netip.PrefixFrom(ip, ip.BitLen())) {
+			return true
+		}
+	}
+	return false
+}
+
+func (r *router) isVirtual(a netip.Addr, ifindex int) bool { return r.virtuals[gate.At(a, ifindex)] }
 
 // listVirtual gathers the virtual addresses of all instances.
 func (r *router) listVirtual() {
-	clear(r.virtual)
+	clear(r.virtuals)
 	for _, m := range r.instances {
-		for _, a := range virtual(m.cfg) {
-			r.virtual[a] = true
+		for _, a := range r.virtual(m.cfg) {
+			r.virtuals[a] = true
 		}
 	}
 }

@@ -64,6 +64,7 @@ func (r *router) linkEvents() {
 	}
 	if look {
 		r.refreshAddrs()
+		r.listVirtual()
 		r.refreshAll()
 		r.serve()
 	}
@@ -89,13 +90,16 @@ func (r *router) serve() {
 }
 
 // mayBeSource reports whether the address of an event is, or was, one that
-// adverts may come from: not a virtual one, on an interface where an instance
-// without a configured source lives. A takeover of many addresses is news of
-// nothing but virtual ones.
+// adverts may come from: a configured source, wherever it is, or not a virtual one, on an
+// interface where an instance without a configured source lives. A takeover of many
+// addresses is news of nothing but virtual ones.
 func (r *router) mayBeSource(ev *netif.Event) bool {
 	ip := ev.Prefix.Addr()
-	return !r.isVirtual(ip) && slices.ContainsFunc(r.instances, func(m *instance) bool {
-		return m.ifindex == ev.Ifindex && m.cfg.IPv6 == ip.Is6() && !m.cfg.McastSource.IsValid()
+	return slices.ContainsFunc(r.instances, func(m *instance) bool {
+		if s := m.cfg.McastSource; s.IsValid() {
+			return s == ip
+		}
+		return m.ifindex == ev.Ifindex && m.cfg.IPv6 == ip.Is6() && !r.isVirtual(ip, ev.Ifindex)
 	})
 }
 
@@ -114,22 +118,21 @@ func (r *router) linkChanged(ev *netif.Event) {
 	if a := r.announcers[l.Index]; a != nil && len(l.HardwareAddr) == 6 && l.HardwareAddr.String() != old.HardwareAddr.String() {
 		a.SetHardwareAddr(l.HardwareAddr)
 	}
-	if known && old.Up == l.Up {
+	if known && old.Up == l.Up && old.Name == l.Name {
 		return
 	}
 	if r.concerns(l.Name) {
-		word := "down"
-		if l.Up {
-			word = "up"
-		}
-		r.logf(LevelInfo, "Netlink reports %s %s", l.Name, word)
-		r.lendAll()
+		r.logf(LevelInfo, "Netlink reports %s %s", l.Name, updown(l.Up))
+		r.lendAll(l)
 	}
 }
 
 func (r *router) linkGone(l netif.Link) {
 	if r.concerns(l.Name) {
 		r.logf(LevelWarning, "interface %s is gone", l.Name)
+	}
+	for _, m := range r.instances { // its addresses went with it
+		m.assigned = slices.DeleteFunc(m.assigned, func(a netif.Assignment) bool { return a.Ifindex == l.Index })
 	}
 	delete(r.links, l.Index)
 	if r.linkIndex[l.Name] == l.Index {
@@ -153,11 +156,13 @@ func (r *router) cover(l netif.Link) {
 	}
 }
 
-// lendAll sets masters' addresses on an interface that was absent when they
-// became master.
-func (r *router) lendAll() {
+// lendAll sets masters' addresses on an interface that was absent when they became master, or down: then the kernel
+// may have dropped them, and nobody was told of those that are not tracked.
+func (r *router) lendAll(l netif.Link) {
+	r.listVirtual()
 	for _, m := range r.instances {
 		if m.state == vrrp.Master {
+			m.assigned = slices.DeleteFunc(m.assigned, func(a netif.Assignment) bool { return a.Ifindex == l.Index && a.Addr.NoTrack && l.Up })
 			r.lend(m)
 		}
 	}
@@ -189,7 +194,7 @@ func (r *router) concerns(name string) bool {
 				return true
 			}
 		}
-		if slices.Contains(devices(m.cfg), name) {
+		if slices.ContainsFunc(addresses(m.cfg), func(a config.Address) bool { return device(m.cfg, a) == name }) {
 			return true
 		}
 	}
@@ -228,7 +233,7 @@ func (r *router) refresh(m *instance) {
 		r.unlisten(m)
 		m.ifindex = 0
 	} else {
-		if m.ifindex != link.Index && m.gate != nil {
+		if m.gate != nil && m.gate.Key().Ifindex != link.Index {
 			if err := m.gate.SetInterface(link.Index); err != nil {
 				fault(vrrp.FaultGate, "lease gate: %v", err)
 			}
@@ -238,17 +243,19 @@ func (r *router) refresh(m *instance) {
 			fault(vrrp.FaultInterface, "interface %s is down", m.cfg.Interface)
 		}
 		source := r.sourceOf(m, link)
-		if source != m.source {
+		// Without one, the last stays: the others know us by it, and a resignation from any other is nobody's.
+		if source.IsValid() && source != m.source {
 			m.source = source
 			r.reconfigure(m)
 		}
-		if !source.IsValid() {
-			fault(vrrp.FaultNoSource, "interface %s has no address to send from", m.cfg.Interface)
+		if m.sourceless = !source.IsValid(); m.sourceless {
+			fault(vrrp.FaultNoSource, "%s", missingSource(m.cfg))
 		} else if err := r.listen(m, link); err != nil {
 			fault(vrrp.FaultDuplicate, "interface %s: %v", m.cfg.Interface, err)
 		}
 	}
 	r.trackDevices(m, fault)
+	r.reguard(m)
 	if problem := r.gateProblem(m); problem != "" {
 		fault(vrrp.FaultGate, "%s", problem)
 	}
@@ -260,6 +267,14 @@ func (r *router) refresh(m *instance) {
 		r.logf(LevelWarning, "(%s) %s", m.cfg.Name, strings.Join(m.faults, "; "))
 	}
 	r.carry(r.machine.SetFaults(now, m.id, faults, nil))
+}
+
+// missingSource says which address is not there.
+func missingSource(c *config.Instance) string {
+	if c.McastSource.IsValid() {
+		return fmt.Sprintf("source address %v is not on this machine", c.McastSource)
+	}
+	return fmt.Sprintf("interface %s has no address to send from", c.Interface)
 }
 
 // trackDevices makes an instance depend on the other interfaces its addresses
@@ -285,9 +300,11 @@ func (r *router) buildGate(m *instance) {
 		return
 	}
 	key := gate.Key{Name: m.cfg.Name, Ifindex: m.ifindex, IPv6: m.cfg.IPv6, VRID: m.cfg.VRID, Unicast: len(m.cfg.Peers) > 0}
-	m.guarded = virtual(m.cfg)
+	m.guarded = r.virtual(m.cfg)
 	g, err := r.gates.Gate(key, m.guarded)
+	m.gateError = ""
 	if err != nil {
+		m.gateError = err.Error()
 		r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
 		return
 	}
@@ -309,8 +326,8 @@ func (r *router) gateProblem(m *instance) string {
 		return "lease gates were off when the director started; restart it to have them"
 	case m.cfg.Gate != config.GateAuto && m.cfg.Gate != mode:
 		return fmt.Sprintf("it asks for lease_gate %s, but the gate here is %s", gateName(m.cfg.Gate), gateName(mode))
-	case m.gate == nil:
-		return "its lease gate cannot be built"
+	case m.gateError != "":
+		return "its lease gate cannot be built: " + m.gateError
 	}
 	return ""
 }

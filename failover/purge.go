@@ -51,7 +51,7 @@ func leftovers(conn *netif.Conn, gates *gate.Set) ([]netif.Assignment, error) {
 				continue
 			}
 			for _, p := range link.Addrs {
-				if p.Addr() == ip {
+				if gate.At(p.Addr(), link.Index) == ip {
 					left = append(left, netif.Assignment{Ifindex: link.Index, Addr: config.Address{Prefix: p}})
 				}
 			}

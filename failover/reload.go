@@ -36,13 +36,18 @@ func (a Applied) String() string {
 
 // Apply makes the engine follow a new site without pausing an advert of, or
 // moving an address on, any instance that stays. site must be complete and
-// checked; it is not modified.
-func (e *Engine) Apply(site *config.Site) (Applied, error) {
+// checked; it is not modified. usable, unless nil, is what a new worker's proxies can use
+// ([Engine.SetProxies]): it counts from the same moment. An error is [ErrStopped].
+func (e *Engine) Apply(site *config.Site, usable map[string]int) (Applied, error) {
 	var done Applied
 	err := e.call(func(vrrp.Time) {
-		if !e.router.stopped {
-			done = e.router.apply(site)
+		if e.router.stopped {
+			return
 		}
+		if usable != nil {
+			e.router.proxies = proxies{told: true, alive: true, servers: usable}
+		}
+		done = e.router.apply(site)
 	})
 	return done, err
 }
@@ -115,16 +120,33 @@ func (r *router) apply(site *config.Site) (done Applied) {
 		r.instances = append(r.instances, m)
 	}
 	r.instances = instances
+	r.join(site, keep)
+	return done
+}
+
+// join starts the instances that are not kept, and groups all anew. Whoever is new knows its faults before its
+// group does, so that a group that was in fault does not leave it for a moment.
+func (r *router) join(site *config.Site, keep map[string]bool) {
 	r.listVirtual()
 	r.applyGroups(site)
+	r.refreshAddrs() // leavers took theirs along
 	for _, m := range r.instances {
-		if !keep[m.cfg.Name] {
+		switch {
+		case !keep[m.cfg.Name]:
 			r.add(m)
+			r.refresh(m)
+		case m.gate == nil:
+			r.buildGate(m) // what stood in its way may have gone
 		}
+	}
+	if err := r.evict(site); err != nil {
+		r.logf(LevelError, "%v", err)
 	}
 	r.machineGroups()
 	r.refreshAll()
-	return done
+	for _, g := range r.groups {
+		r.judge(g)
+	}
 }
 
 // add starts an instance in the machine, its gate closed.
@@ -132,7 +154,8 @@ func (r *router) add(m *instance) {
 	if link, ok := r.link(m.cfg.Interface); ok {
 		m.ifindex = link.Index
 		m.source = r.sourceOf(m, link)
-	} else {
+	}
+	if !m.source.IsValid() {
 		m.source = m.cfg.McastSource
 	}
 	r.buildGate(m)
@@ -142,11 +165,16 @@ func (r *router) add(m *instance) {
 	r.carry(effects)
 }
 
-// drop takes an instance out, resigning if it is master.
+// drop takes an instance out, resigning if it is master. The machine forgets it last: what it
+// says on its way out is made from its parameters.
 func (r *router) drop(m *instance) {
-	r.carry(r.machine.Remove(vrrp.Time(loop.Now()), m.id, nil))
+	m.group = nil // its end is not the group's
+	r.carry(r.machine.Stop(vrrp.Time(loop.Now()), m.id, nil))
+	r.machine.Forget(m.id)
 	if m.gate != nil {
-		m.gate.Remove()
+		if err := m.gate.Remove(); err != nil {
+			r.logf(LevelError, "(%s) %v", m.cfg.Name, err)
+		}
 	}
 	r.closeReplies(m)
 	r.unlisten(m)
@@ -157,9 +185,12 @@ func (r *router) drop(m *instance) {
 // withdraw takes away what a running instance's new configuration, m.cfg, no
 // longer lists, so that another instance may take it over.
 func (r *router) withdraw(m *instance) {
+	if link, ok := r.link(m.cfg.Interface); ok && m.port != nil && m.port.key != portOf(m, link) {
+		r.unlisten(m)
+	}
 	want, _ := r.assignments(m)
 	var gone, stay []netip.Addr
-	kept := virtual(m.cfg)
+	kept := r.virtual(m.cfg)
 	if m.state == vrrp.Master {
 		leaving := without(m.assigned, want)
 		if err := r.conn.Remove(leaving); err != nil {
@@ -181,7 +212,7 @@ func (r *router) withdraw(m *instance) {
 
 // update makes a running instance follow its new configuration, m.cfg.
 func (r *router) update(m *instance, change config.InstanceChange) {
-	r.guard(m, virtual(m.cfg))
+	r.guard(m, r.virtual(m.cfg))
 	if m.state == vrrp.Master {
 		r.lend(m)
 	}
@@ -195,14 +226,27 @@ func (r *router) guard(m *instance, addrs []netip.Addr) {
 	if m.gate == nil {
 		return
 	}
+	m.gateError = ""
 	if err := m.gate.SetAddresses(addrs); err != nil {
+		m.gateError = err.Error()
 		r.logf(LevelError, "(%s) lease gate: %v", m.cfg.Name, err)
+	}
+}
+
+// reguard follows link-local addresses to the interfaces they are on now.
+func (r *router) reguard(m *instance) {
+	if m.gate == nil {
+		return
+	}
+	if want := r.virtual(m.cfg); !slices.Equal(want, m.guarded) {
+		r.guard(m, want)
 	}
 }
 
 // lend sets and announces a master's addresses that are not set yet; those that
 // are stay untouched.
 func (r *router) lend(m *instance) {
+	r.reguard(m)
 	want, _ := r.assignments(m)
 	fresh := without(want, m.assigned)
 	r.set(m, fresh)

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -32,7 +33,7 @@ type router struct {
 	announcers map[int]*sock.Announcer
 	links      map[int]netif.Link
 	linkIndex  map[string]int
-	virtual    map[netip.Addr]bool // every instance's addresses
+	virtuals   map[netip.Addr]bool // every instance's addresses, see gate.At
 
 	tokens    map[uint64]func() // what to do when a descriptor is readable
 	tokenOf   map[int]uint64    // by descriptor
@@ -56,7 +57,7 @@ const realTimePriority = 1
 func newRouter(e *Engine, site *config.Site) (*router, error) {
 	r := &router{engine: e, machine: vrrp.NewRouter(),
 		byID: map[vrrp.ID]*instance{}, scripts: map[string]*script{}, ports: map[portKey]*port{},
-		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{}, virtual: map[netip.Addr]bool{},
+		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
 		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
 		buf: make([]byte, 1<<16), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {
@@ -105,7 +106,11 @@ func (r *router) open(site *config.Site) (err error) {
 			return err
 		}
 	}
-	if err := r.reclaim(site); err != nil {
+	err = r.reclaim()
+	if err == nil {
+		err = r.evict(site)
+	}
+	if err != nil {
 		return err
 	}
 	r.logf(LevelInfo, "lease gate: %s", gateName(r.gates.Mode()))
@@ -116,31 +121,53 @@ func (r *router) open(site *config.Site) (err error) {
 }
 
 // reclaim removes addresses that a run which did not end properly has left: those
-// with our mark, those its gates guarded, and those the configuration calls
-// virtual. The gates keep them closed until they are gone.
-func (r *router) reclaim(site *config.Site) error {
+// with our mark and those its gates guarded. The gates keep them closed until they are gone.
+func (r *router) reclaim() error {
 	left, err := leftovers(r.conn, r.gates)
 	if err != nil {
 		return fmt.Errorf("looking for left-over addresses: %w", err)
 	}
+	return r.takeAway(left)
+}
+
+// evict removes addresses that the configuration calls virtual and that are set without an instance of
+// ours that holds them.
+func (r *router) evict(site *config.Site) error {
+	var strange []netif.Assignment
 	for _, c := range site.Instances {
 		for _, a := range addresses(c) {
-			if link, ok := r.link(device(c, a)); ok && has(link.Addrs, a.Prefix) {
-				left = append(left, netif.Assignment{Ifindex: link.Index, Addr: a})
+			link, ok := r.link(device(c, a))
+			if ok && has(link.Addrs, a.Prefix) && !r.holds(link.Index, a.Prefix.Addr()) {
+				strange = append(strange, netif.Assignment{Ifindex: link.Index, Addr: a})
 			}
 		}
 	}
-	if len(left) == 0 {
+	return r.takeAway(strange)
+}
+
+// holds reports whether one of our instances has set an address.
+func (r *router) holds(ifindex int, ip netip.Addr) bool {
+	return slices.ContainsFunc(r.instances, func(m *instance) bool {
+		return slices.ContainsFunc(m.assigned, func(a netif.Assignment) bool { return a.Ifindex == ifindex && a.Addr.Prefix.Addr() == ip })
+	})
+}
+
+// takeAway removes addresses that nobody of ours answers for.
+func (r *router) takeAway(as []netif.Assignment) error {
+	if len(as) == 0 {
 		return nil
 	}
 	told := map[string]bool{}
-	for _, a := range left {
+	for _, a := range as {
 		if !told[a.String()] {
 			told[a.String()] = true
-			r.logf(LevelNotice, "removing %v, left by an earlier run", a)
+			r.logf(LevelNotice, "removing %v, set by an earlier run or by someone else", a)
 		}
 	}
-	return r.conn.Remove(left)
+	if err := r.conn.Remove(as); err != nil {
+		return fmt.Errorf("removing virtual addresses that are set already: %w", err)
+	}
+	return nil
 }
 
 // run is the thread's life.

@@ -111,7 +111,7 @@ func (r *router) instanceStatus(m *instance) InstanceStatus {
 		Faults:   append([]string(nil), m.faults...),
 		Counters: counters(&st),
 	}
-	if m.source.IsValid() {
+	if m.source.IsValid() && !m.sourceless {
 		out.Source = m.source.String()
 	}
 	if m.changed.at.IsZero() {
@@ -120,7 +120,7 @@ func (r *router) instanceStatus(m *instance) InstanceStatus {
 	for _, a := range addresses(m.cfg) {
 		out.Addresses = append(out.Addresses, a.Prefix.String())
 	}
-	if st.Master.Addr.IsValid() && st.State != vrrp.Master {
+	if st.Master.Addr.IsValid() && m.state == vrrp.Backup { // claiming, too
 		out.Master, out.MasterPriority = st.Master.Addr.String(), st.Master.Priority
 		out.LastAdvertMS = ms(now.Sub(st.Master.At))
 	}

@@ -32,7 +32,7 @@ func (r *router) trackers(m *instance, fault func(vrrp.Faults, string, ...any)) 
 		case t.Weight == 0 && up == t.Reverse:
 			fault(vrrp.FaultTracker, "tracked interface %s is %s", t.Name, updown(up))
 		case t.Weight != 0 && (weighted || i >= len(m.cfg.TrackInterfaces)):
-			weight += shift(t.Weight, up != t.Reverse)
+			weight += shift(t.Weight, up, t.Reverse)
 		}
 	}
 	for i, t := range r.scriptTrackers(m) {
@@ -48,7 +48,7 @@ func (r *router) trackers(m *instance, fault func(vrrp.Faults, string, ...any)) 
 		case t.Weight == 0 && (s.state == scriptUp) == t.Reverse:
 			fault(vrrp.FaultTracker, "script %s %s", t.Script.Name, s.why())
 		case t.Weight != 0 && (weighted || i >= len(m.cfg.TrackScripts)):
-			weight += shift(t.Weight, (s.state == scriptUp) != t.Reverse)
+			weight += shift(t.Weight, s.state == scriptUp, t.Reverse)
 		}
 	}
 	for _, t := range m.cfg.TrackProxies {
@@ -62,18 +62,22 @@ func (r *router) trackers(m *instance, fault func(vrrp.Faults, string, ...any)) 
 		case t.Weight == 0 && !usable:
 			fault(vrrp.FaultTracker, "%s", why)
 		case t.Weight != 0 && weighted:
-			weight += shift(t.Weight, usable)
+			weight += shift(t.Weight, usable, false)
 		}
 	}
 	return weight
 }
 
-// shift is what a tracker adds: a positive weight while up, a negative one while down.
-func shift(weight int, up bool) int {
-	if up == (weight > 0) {
-		return weight
+// shift is what a tracker adds: a positive weight while up, a negative one while down. reverse takes away what
+// would be added, and adds what would be taken away.
+func shift(weight int, up, reverse bool) int {
+	switch {
+	case up != (weight > 0):
+		return 0
+	case reverse:
+		return -weight
 	}
-	return 0
+	return weight
 }
 
 func updown(up bool) string {

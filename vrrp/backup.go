@@ -2,6 +2,7 @@ package vrrp
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -62,7 +63,7 @@ func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Ef
 	if a.Priority >= m.effective() || !m.p.Preempt {
 		m.preemptAt = 0
 		m.accept(now, a, interval)
-		return e
+		return m.follows(now, e)
 	}
 	// A living master that we may replace (RFC 9568 §6.4.2 (450): discard, let the timer run out).
 	m.rivalAt, m.rival, m.resigned = now, a, false
@@ -72,9 +73,19 @@ func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Ef
 		}
 		if now < m.preemptAt {
 			m.accept(now, a, interval)
+			return m.follows(now, e)
 		}
 	}
 	return e
+}
+
+// follows takes the rest of the sync group along into BACKUP: a member that joined masters
+// (a reload made them a group) has found a master that it must follow.
+func (m *instance) follows(now Time, e []Effect) []Effect {
+	if m.group == nil || !slices.ContainsFunc(m.group.members, func(o *instance) bool { return o.state == Master || o.state == Claiming }) {
+		return e
+	}
+	return m.group.pullDown(now, m, e)
 }
 
 // mayRelease reports whether priority 0 from addr ends the wait for a master.

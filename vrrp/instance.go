@@ -249,7 +249,7 @@ func (m *instance) faultsMoved(now Time, e []Effect) []Effect {
 	case m.state == Stopped:
 	case m.state == Init:
 		m.timer = max(now, m.startAt)
-	case m.faults != 0 && m.state != Fault:
+	case m.faults&^faultsPending != 0 && m.state != Fault: // who runs already need not wait for a new script
 		held := m.state == Master
 		e = m.leave(now, Fault, m.faultCause(), true, e)
 		if held { // said twice, as Keepalived does: this one is not repeated by a timer

@@ -42,17 +42,19 @@ func (r *Router) Add(now Time, p Params, effects []Effect) (ID, []Effect) {
 	return m.id, effects
 }
 
-// Remove stops an instance and forgets it.
-func (r *Router) Remove(now Time, id ID, effects []Effect) []Effect {
-	effects = r.Stop(now, id, effects)
+// Forget takes out an instance that was stopped, once the effects of Stop have been
+// carried out: the last of them still ask for its parameters. Its sync group keeps the
+// faults it had of it until Regroup, which must follow.
+func (r *Router) Forget(id ID) {
 	m := r.instance(id)
+	if m.state != Stopped {
+		panic("vrrp: an instance that runs cannot be forgotten") // its addresses would stay behind
+	}
 	r.instances = slices.DeleteFunc(r.instances, func(o *instance) bool { return o == m })
 	delete(r.byID, id)
 	if g := m.group; g != nil {
 		g.members = slices.DeleteFunc(g.members, func(o *instance) bool { return o == m })
-		effects = g.spreadFaults(now, effects)
 	}
-	return effects
 }
 
 // Regroup replaces all sync groups: the instances of each list move together

@@ -32,6 +32,7 @@ var update = flag.Bool("update", false, "rewrite what scenarios expect")
 //	answer NAME                 another host answers a probe
 //	lost NAME                   an address was removed by someone
 //	stop NAME
+//	remove NAME                 a reload takes it out
 func TestScenarios(t *testing.T) {
 	files, err := filepath.Glob("testdata/*.txt")
 	if err != nil || len(files) == 0 {
@@ -138,6 +139,10 @@ func (s *scenario) input(f []string) {
 		s.carry(s.r.AddressLost(s.now, id(), nil))
 	case "stop":
 		s.carry(s.r.Stop(s.now, id(), nil))
+	case "remove":
+		s.carry(s.r.Stop(s.now, id(), nil))
+		s.r.Forget(id())
+		delete(s.ids, f[1])
 	default:
 		s.t.Fatalf("unknown input %q", f[0])
 	}

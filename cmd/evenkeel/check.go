@@ -14,7 +14,7 @@ import (
 
 func checkCommand() *cobra.Command {
 	var files []string
-	var strict bool
+	var strict, allowEmpty bool
 	var how presentation
 	c := &cobra.Command{
 		Use:   "check -f FILE [-f FILE…]",
@@ -25,7 +25,7 @@ if it does not. With --strict the verdict is that of the reference programs.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
 			rec := daemon.NewRecorder(readRegular, resolve)
-			site, diags := read(files, strict, rec)
+			site, diags := read(files, reading{strict: strict, allowEmpty: allowEmpty}, rec)
 			if site != nil {
 				diags = append(diags, keepalived.CheckScripts(site, keepalived.Machine{})...)
 			}
@@ -43,6 +43,7 @@ if it does not. With --strict the verdict is that of the reference programs.`,
 	c.MarkFlagRequired("file")
 	c.Flags().BoolVar(&how.json, "json", false, "print an array of problems as JSON")
 	c.Flags().BoolVar(&how.brief, "brief", false, "one line for each problem, without the source")
+	c.Flags().BoolVar(&allowEmpty, "allow-empty", false, "accept files with nothing in them, as run and reload do with it")
 	c.Flags().BoolVar(&strict, "strict", false, "refuse what keepalived -t and haproxy -c refuse")
 	return c
 }

@@ -12,21 +12,25 @@ import (
 
 // checkFiles are files of both dialects, by name.
 var checkFiles = map[string]string{
-	"good.cfg":    checkFront + "backend b\n",
-	"back.cfg":    "backend b\n server s 10.0.0.1:80\n",
-	"half.cfg":    checkFront,
-	"wrong.cfg":   checkFront + "backend b\n blance source\n",
-	"dead.cfg":    checkFront + "backend b\n redispatch\n",
-	"refused.cfg": checkFront + "backend b\n stick on src\n",
-	"d/2.cfg":     "backend b\n",
-	"d/1.cfg":     checkFront,
-	"empty/x":     "",
-	"good.conf":   checkInstance("V", "51", ""),
-	"other.conf":  checkInstance("W", "52", ""),
-	"wrong.conf":  checkInstance("V", "51", "virutal_ipaddress 5"),
-	"warned.conf": checkInstance("V", "51", "state SLAVE"),
-	"own.conf":    checkInstance("V", "51", "lease_gate off"),
-	"script.conf": checkInstance("V", "51", "notify /no-such-program"),
+	"good.cfg":     checkFront + "backend b\n",
+	"back.cfg":     "backend b\n server s 10.0.0.1:80\n",
+	"half.cfg":     checkFront,
+	"wrong.cfg":    checkFront + "backend b\n blance source\n",
+	"dead.cfg":     checkFront + "backend b\n redispatch\n",
+	"refused.cfg":  checkFront + "backend b\n stick on src\n",
+	"d/2.cfg":      "backend b\n",
+	"d/1.cfg":      checkFront,
+	"empty/x":      "",
+	"nothing.conf": "",
+	"comment.cfg":  "# frontend f\n\n   ! nothing\n",
+	"some/1.cfg":   "# the front is in 2.cfg\n",
+	"some/2.cfg":   checkFront + "backend b\n",
+	"good.conf":    checkInstance("V", "51", ""),
+	"other.conf":   checkInstance("W", "52", ""),
+	"wrong.conf":   checkInstance("V", "51", "virutal_ipaddress 5"),
+	"warned.conf":  checkInstance("V", "51", "state SLAVE"),
+	"own.conf":     checkInstance("V", "51", "lease_gate off"),
+	"script.conf":  checkInstance("V", "51", "notify /no-such-program"),
 }
 
 const checkFront = "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nfrontend f\n bind :80\n default_backend b\n"
@@ -66,6 +70,7 @@ func TestCheck(t *testing.T) {
 		wrongWord  = "DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n"
 		wrongProxy = "DIR/wrong.cfg:10:2: error: unknown word \"blance\" in backend; did you mean \"balance\"?\n"
 	)
+	const nothing = "DIR/nothing.conf: error: there is nothing in it but comments and empty lines; leave it out; run and reload take it with --allow-empty\n"
 	tests := []struct {
 		name, args string // files without directory, options
 		status     int
@@ -97,6 +102,11 @@ func TestCheck(t *testing.T) {
 		{"both dialects", "good.conf good.cfg", 0, ""},
 		{"both dialects, both wrong", "wrong.conf wrong.cfg --brief", 1, wrongProxy + wrongWord},
 		{"missing", "none.conf", 1, "DIR/none.conf: error: no such file or directory\n"},
+		{"an empty file", "nothing.conf", 1, nothing},
+		{"an empty file beside another", "nothing.conf good.conf", 1, nothing},
+		{"nothing but comments", "comment.cfg", 1, "DIR/comment.cfg" + nothing[len("DIR/nothing.conf"):]},
+		{"an empty file that may be", "nothing.conf --allow-empty", 0, ""},
+		{"an empty file of a directory", "some", 0, ""},
 		{"a directory of nothing", "empty", 1, "DIR/empty: error: is a directory without *.cfg files\n"},
 	}
 	for _, test := range tests {

@@ -32,7 +32,9 @@ directory, SIGTERM and SIGINT stop.`,
 				}
 				return err
 			}
-			opts.Load = func() (*config.Site, *daemon.Inputs, []config.Diagnostic) { return load(files) }
+			opts.Load = func(allowEmpty bool) (*config.Site, *daemon.Inputs, []config.Diagnostic) {
+				return load(files, allowEmpty)
+			}
 			opts.Refuse = func(c config.Command, g config.Global) string { return keepalived.Unsafe(c, g, keepalived.Machine{}) }
 			return daemon.Run(opts)
 		},
@@ -40,20 +42,23 @@ directory, SIGTERM and SIGINT stop.`,
 	c.Flags().StringArrayVarP(&files, "file", "f", nil, "configuration file, or a directory of *.cfg files; may be repeated")
 	c.MarkFlagRequired("file")
 	c.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "log debugging details as well")
+	c.Flags().BoolVar(&opts.AllowEmpty, "allow-empty", false, "accept files with nothing in them, and let reloads take everything away")
 	runtimeDirFlag(c, &opts.RuntimeDir)
 	return c
 }
 
 func reloadCommand() *cobra.Command {
 	var dir string
+	var allowEmpty bool
 	c := &cobra.Command{
 		Use:   "reload",
 		Short: "Make the running director read its configuration again",
 		Long: `Make the running director read its configuration again. A configuration that
-does not load changes nothing: the reasons are printed and the status is 1.`,
+does not load changes nothing: the reasons are printed and the status is 1. Nor does
+one that would leave nothing of what runs now, unless --allow-empty is given.`,
 		Args: cobra.NoArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			reply, err := daemon.Ask(dir, daemon.Request{Command: "reload"})
+			reply, err := daemon.Ask(dir, daemon.Request{Command: "reload", AllowEmpty: allowEmpty})
 			if err != nil {
 				return err
 			}
@@ -68,6 +73,7 @@ does not load changes nothing: the reasons are printed and the status is 1.`,
 			return nil
 		},
 	}
+	c.Flags().BoolVar(&allowEmpty, "allow-empty", false, "accept files with nothing in them: everything goes")
 	runtimeDirFlag(c, &dir)
 	return c
 }

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -60,11 +61,50 @@ func expand(paths []string) []string {
 	return all
 }
 
+// reading says how files are read.
+type reading struct {
+	strict     bool // with the verdict of the reference programs
+	allowEmpty bool // files with nothing in them are fine
+}
+
+// hollow finds the files that have nothing in them but comments: cut short, or not yet written. A file of a directory
+// may have, if another one of it has not.
+func hollow(paths []string, read func(string) ([]byte, error)) (diags []config.Diagnostic) {
+	for _, path := range paths {
+		files := expand([]string{path})
+		full := slices.ContainsFunc(files, func(name string) bool {
+			data, err := read(name)
+			return err != nil || !blank(data)
+		})
+		if !full {
+			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "empty",
+				Message: "there is nothing in it but comments and empty lines", Hint: "leave it out; run and reload take it with --allow-empty"})
+		}
+	}
+	return diags
+}
+
+// blank reports whether a file of either dialect says nothing.
+func blank(data []byte) bool {
+	for line := range bytes.Lines(data) {
+		if line = bytes.TrimSpace(line); len(line) > 0 && line[0] != '#' && line[0] != '!' {
+			return false
+		}
+	}
+	return true
+}
+
 // read joins configuration files of both dialects into one site.
-func read(paths []string, strict bool, rec *daemon.Recorder) (*config.Site, []config.Diagnostic) {
+func read(paths []string, how reading, rec *daemon.Recorder) (*config.Site, []config.Diagnostic) {
+	strict := how.strict
 	var src sources
 	if diags := src.sort(paths, rec.ReadFile); diags != nil {
 		return nil, diags
+	}
+	if !how.allowEmpty {
+		if diags := hollow(paths, rec.ReadFile); diags != nil {
+			return nil, diags
+		}
 	}
 	site := &config.Site{}
 	var diags []config.Diagnostic
@@ -126,9 +166,9 @@ func trackedProxies(site *config.Site) (diags []config.Diagnostic) {
 
 // load reads a configuration for this machine: what check would only warn about,
 // a script that is not there or not safe, is looked at here as well.
-func load(paths []string) (*config.Site, *daemon.Inputs, []config.Diagnostic) {
+func load(paths []string, allowEmpty bool) (*config.Site, *daemon.Inputs, []config.Diagnostic) {
 	rec := daemon.NewRecorder(readRegular, resolve)
-	site, diags := read(paths, false, rec)
+	site, diags := read(paths, reading{allowEmpty: allowEmpty}, rec)
 	if site == nil {
 		return nil, nil, diags
 	}

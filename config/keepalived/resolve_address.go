@@ -1,8 +1,10 @@
 package keepalived
 
 import (
+	"cmp"
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/config"
 )
@@ -18,14 +20,14 @@ func maxAdvertised(ipv6 bool) int {
 
 // resolveAddresses fills in the addresses of an instance.
 func (b *builder) resolveAddresses(d *instanceDraft) {
-	seen := make(map[netip.Addr]bool)
+	seen := make(map[home]bool)
 	for _, a := range d.addresses {
 		if a.Prefix.Addr().Is6() != d.IPv6 {
 			b.report.Bad(a.tok.pos, "family", fmt.Sprintf("address %s is not %s, as the first one is", a.Prefix.Addr(), family(d.IPv6)),
 				"put addresses of the other family into virtual_ipaddress_excluded")
 			continue
 		}
-		if b.repeatedAddress(seen, a) {
+		if b.repeatedAddress(d, seen, a) {
 			continue
 		}
 		if len(d.Addresses) == maxAdvertised(d.IPv6) {
@@ -36,7 +38,7 @@ func (b *builder) resolveAddresses(d *instanceDraft) {
 		d.Addresses = append(d.Addresses, b.completeAddress(d, a))
 	}
 	for _, a := range d.excluded {
-		if !b.repeatedAddress(seen, a) {
+		if !b.repeatedAddress(d, seen, a) {
 			d.Excluded = append(d.Excluded, b.completeAddress(d, a))
 		}
 	}
@@ -50,14 +52,20 @@ func (b *builder) resolveAddresses(d *instanceDraft) {
 	}
 }
 
-// repeatedAddress leaves out an address that the instance has already.
-func (b *builder) repeatedAddress(seen map[netip.Addr]bool, a addressDraft) bool {
-	addr := a.Prefix.Addr()
-	if seen[addr] {
-		b.report.Warn(a.tok.pos, "repeated", fmt.Sprintf("address %s is given again and left out", addr), "")
+// home is an address on an interface.
+type home struct {
+	addr netip.Addr
+	dev  string
+}
+
+// repeatedAddress leaves out an address that the instance has on the same interface already.
+func (b *builder) repeatedAddress(d *instanceDraft, seen map[home]bool, a addressDraft) bool {
+	p := home{a.Prefix.Addr(), cmp.Or(a.Dev, d.Interface)}
+	if seen[p] {
+		b.report.Warn(a.tok.pos, "repeated", fmt.Sprintf("address %s is given again and left out", p.addr), "")
 		return true
 	}
-	seen[addr] = true
+	seen[p] = true
 	return false
 }
 
@@ -95,6 +103,31 @@ func (b *builder) checkVRIDs() {
 		}
 		seen[k] = append(seen[k], d)
 	}
+	b.checkUnicastVRIDs()
+}
+
+// checkUnicastVRIDs reports unicast instances whose adverts the lease gate could not tell apart, since they may leave by
+// any interface.
+// Differs from Keepalived: one virtual_router_id for two unicast instances of a family does not load. There it does if
+// their interfaces or peers differ.
+func (b *builder) checkUnicastVRIDs() {
+	type key struct {
+		vrid uint8
+		ipv6 bool
+	}
+	first := make(map[key]*instanceDraft)
+	for _, d := range b.instances {
+		if !d.vrid.set || len(d.Peers) == 0 || d.Gate == config.GateOff {
+			continue
+		}
+		k := key{d.VRID, d.IPv6}
+		if o := first[k]; o == nil {
+			first[k] = d
+		} else if d.Interface != o.Interface || !b.samePath(d, o) { // else it is said already
+			b.report.Refuse(d.vrid.tok.pos, "duplicate-vrid", fmt.Sprintf("virtual_router_id %d is used over unicast by vrrp_instance %s too", d.VRID, q(o.Name)),
+				"give one of them another, on its peers as well; first at "+o.vrid.tok.pos.String())
+		}
+	}
 }
 
 // samePath reports whether two instances would hear each other's adverts.
@@ -112,23 +145,24 @@ func (b *builder) samePath(d, o *instanceDraft) bool {
 	return false
 }
 
-// checkSharedAddresses warns of an address that two instances would both set.
+// checkSharedAddresses reports an address that two instances would both set. A link-local address is another one on
+// each interface; the kernel answers for any other on all of them, so that one lease could not end without the other's.
+// Differs from Keepalived: an address that two instances would set does not load, unless it is link-local on two
+// interfaces. There, both run, and the one that steps back takes the address away from the other.
 func (b *builder) checkSharedAddresses() {
-	type key struct {
-		addr netip.Addr
-		dev  string
-	}
-	owner := make(map[key]*instanceDraft)
+	owner := make(map[home]*instanceDraft)
 	for _, d := range b.instances {
-		for _, list := range [][]config.Address{d.Addresses, d.Excluded} {
-			for _, a := range list {
-				k := key{a.Prefix.Addr(), a.Dev}
-				if o := owner[k]; o != nil {
-					b.report.Warn(b.placeOf(d, k.addr), "shared-address", fmt.Sprintf("address %s belongs to vrrp_instance %s too: each would take it from the other", k.addr, q(o.Name)), "")
-					continue
-				}
-				owner[k] = d
+		for _, a := range slices.Concat(d.Addresses, d.Excluded) {
+			k := home{addr: a.Prefix.Addr()}
+			if k.addr.Is6() && k.addr.IsLinkLocalUnicast() {
+				k.dev = a.Dev
 			}
+			if o := owner[k]; o != nil && o != d {
+				b.report.Refuse(b.placeOf(d, k.addr), "shared-address", fmt.Sprintf("address %s belongs to vrrp_instance %s too: one would take it from the other", k.addr, q(o.Name)),
+					"give it to one of them")
+				continue
+			}
+			owner[k] = d
 		}
 	}
 }

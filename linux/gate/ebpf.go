@@ -1,6 +1,7 @@
 package gate
 
 import (
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"net/netip"
@@ -27,6 +28,17 @@ const slotSize = int(unsafe.Sizeof(slot{}))
 
 // closedSlot is never handed out and never opened: inherited addresses point to it.
 const closedSlot = 0
+
+// placeKey is struct place of bpf/gate.c.
+type placeKey struct {
+	address [16]byte
+	ifindex uint32
+}
+
+func keyOf(a netip.Addr) placeKey {
+	bare, ifindex := place(a)
+	return placeKey{address: bare.As16(), ifindex: ifindex}
+}
 
 // routerKey is struct router of bpf/gate.c.
 type routerKey struct {
@@ -139,7 +151,7 @@ func (d *ebpfDriver) inherit(links []netif.Link) error {
 			for _, m := range maps {
 				if !seen[m] {
 					seen[m] = true
-					if err := d.inheritMap(m); err != nil {
+					if err := d.inheritMap(m, links); err != nil {
 						return fmt.Errorf("gate: taking over from the gate an earlier run left on %s: %w", l.Name, err)
 					}
 				}
@@ -163,8 +175,14 @@ func mapsOf(id ebpf.ProgramID) ([]ebpf.MapID, error) {
 	return ids, nil
 }
 
+// Keys of the address map: today's, and that of releases in which an address had no place.
+const (
+	placeSize   = 20
+	addressSize = 16
+)
+
 // inheritMap copies the addresses of an earlier run's address map; other maps are left alone.
-func (d *ebpfDriver) inheritMap(id ebpf.MapID) error {
+func (d *ebpfDriver) inheritMap(id ebpf.MapID, links []netif.Link) error {
 	m, err := ebpf.NewMapFromID(id)
 	if err != nil {
 		return err
@@ -174,14 +192,26 @@ func (d *ebpfDriver) inheritMap(id ebpf.MapID) error {
 	if err != nil {
 		return err
 	}
-	if info.Name != programMapGateAddresses[:min(len(programMapGateAddresses), unix.BPF_OBJ_NAME_LEN-1)] || m.KeySize() != 16 || m.ValueSize() != 4 {
+	if info.Name != programMapGateAddresses[:min(len(programMapGateAddresses), unix.BPF_OBJ_NAME_LEN-1)] ||
+		m.KeySize() != placeSize && m.KeySize() != addressSize || m.ValueSize() != 4 {
 		return nil
 	}
-	var key [16]byte
+	key := make([]byte, m.KeySize())
 	var value uint32
 	entries := m.Iterate()
 	for entries.Next(&key, &value) {
-		if err := d.close([]netip.Addr{netip.AddrFrom16(key).Unmap()}); err != nil {
+		a := netip.AddrFrom16([16]byte(key[:addressSize])).Unmap()
+		places := []netip.Addr{a}
+		switch {
+		case len(key) == placeSize:
+			places[0] = At(a, int(binary.NativeEndian.Uint32(key[addressSize:])))
+		case nowhere(a): // it guarded them all
+			places = places[:0]
+			for _, l := range links {
+				places = append(places, At(a, l.Index))
+			}
+		}
+		if err := d.close(places); err != nil {
 			return err
 		}
 	}
@@ -191,7 +221,7 @@ func (d *ebpfDriver) inheritMap(id ebpf.MapID) error {
 // close keeps addresses closed that no gate owns yet.
 func (d *ebpfDriver) close(as []netip.Addr) error {
 	for _, a := range as {
-		if err := d.objs.GateAddresses.Put(a.As16(), uint32(closedSlot)); err != nil {
+		if err := d.objs.GateAddresses.Put(keyOf(a), uint32(closedSlot)); err != nil {
 			return fmt.Errorf("gate: closing left-over address %s: %w", a, err)
 		}
 		d.taken[a] = true
@@ -220,13 +250,13 @@ func (d *ebpfDriver) register(g *Gate) error {
 
 func (d *ebpfDriver) addresses(g *Gate, add, remove []netip.Addr) error {
 	for _, a := range add {
-		if err := d.objs.GateAddresses.Put(a.As16(), g.slot); err != nil {
+		if err := d.objs.GateAddresses.Put(keyOf(a), g.slot); err != nil {
 			return err
 		}
 		delete(d.taken, a)
 	}
 	for _, a := range remove {
-		if err := d.objs.GateAddresses.Delete(a.As16()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := d.objs.GateAddresses.Delete(keyOf(a)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return err
 		}
 	}
@@ -279,7 +309,10 @@ func (d *ebpfDriver) drops(g *Gate) Drops {
 }
 
 func (d *ebpfDriver) remove(g *Gate) error {
-	err := errors.Join(d.addresses(g, nil, g.addrs), d.forgetRouter(g.key.router()))
+	err := d.addresses(g, nil, g.addrs)
+	if g.key.sends() {
+		err = errors.Join(err, d.forgetRouter(g.key.router()))
+	}
 	if err == nil {
 		d.used[g.slot] = false // after a failure something may still point here
 	}
@@ -303,7 +336,7 @@ func (d *ebpfDriver) inherited() []netip.Addr {
 
 func (d *ebpfDriver) settle() error {
 	for a := range d.taken {
-		if err := d.objs.GateAddresses.Delete(a.As16()); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := d.objs.GateAddresses.Delete(keyOf(a)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("gate: forgetting inherited address %s: %w", a, err)
 		}
 		delete(d.taken, a)

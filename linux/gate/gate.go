@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"net/netip"
 	"slices"
+	"strconv"
 	"sync/atomic"
 	"time"
 
@@ -14,8 +15,8 @@ import (
 // Key says whose adverts a gate holds back.
 type Key struct {
 	Name string // the virtual router's name, for messages
-	// Ifindex is the interface its multicast adverts leave by. It is not looked at for unicast,
-	// which may leave by any.
+	// Ifindex is the interface its multicast adverts leave by; 0: none now, so there are none to
+	// hold back. It is not looked at for unicast, which may leave by any.
 	Ifindex int
 	IPv6    bool // family of the adverts
 	VRID    uint8
@@ -122,7 +123,7 @@ func (g *Gate) mirror() error {
 		if g.mirrors[a] != nil {
 			continue
 		}
-		m, err := find(a)
+		m, err := find(a.WithZone(""))
 		if err != nil {
 			return fmt.Errorf("gate: %s: the forwarding plane has no place for the deadline of %s: %w", g.key.Name, a, err)
 		}
@@ -148,13 +149,34 @@ func (g *Gate) Drops() Drops { return g.set.driver.drops(g) }
 // Key returns whose gate it is.
 func (g *Gate) Key() Key { return g.key }
 
-// SetAddresses replaces the addresses the gate stands before. Deadlines stay as they are. An
-// address can belong to one gate only. On error some of the change may have been made; calling
+// At gives an address the place where the kernel answers for it, which is what a gate stands before: a link-local one
+// on one interface, so that fe80::1 on two of them is two addresses; any other on all of them.
+func At(a netip.Addr, ifindex int) netip.Addr {
+	a = a.Unmap().WithZone("")
+	if a.Is6() && a.IsLinkLocalUnicast() && ifindex != 0 {
+		return a.WithZone(strconv.Itoa(ifindex))
+	}
+	return a
+}
+
+// place is an address as [At] gives it, in two parts.
+func place(a netip.Addr) (bare netip.Addr, ifindex uint32) {
+	n, _ := strconv.ParseUint(a.Zone(), 10, 32)
+	return a.WithZone(""), uint32(n)
+}
+
+// nowhere: a link-local address without an interface is nobody's.
+func nowhere(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" }
+
+// SetAddresses replaces the addresses the gate stands before, each as [At] gives it; link-local ones whose interface is
+// not there are left out. Deadlines stay as they are. An address can belong to one gate only. On error some of the change may have been made; calling
 // it again completes it.
 func (g *Gate) SetAddresses(addrs []netip.Addr) error {
 	var now []netip.Addr
 	for _, a := range addrs {
-		a = a.Unmap().WithZone("")
+		if a = a.Unmap(); nowhere(a) {
+			continue
+		}
 		if owner, ok := g.set.owners[a]; ok && owner != g {
 			return fmt.Errorf("gate: address %s of %s already belongs to %s", a, g.key.Name, owner.key.Name)
 		}
@@ -191,15 +213,23 @@ func (g *Gate) SetAddresses(addrs []netip.Addr) error {
 func (g *Gate) SetInterface(ifindex int) error {
 	key := g.key
 	key.Ifindex = ifindex
+	if key.router() == g.key.router() {
+		g.key = key
+		return nil
+	}
 	if err := g.set.claimRouter(g, key); err != nil {
 		return err
 	}
-	if old := g.key.router(); old != key.router() {
-		if err := g.set.driver.router(g, key.router(), &old); err != nil {
-			return fmt.Errorf("gate: interface of %s: %w", key.Name, err)
-		}
-		delete(g.set.routers, old)
+	var old *router
+	if g.key.sends() {
+		r := g.key.router()
+		old = &r
 	}
+	if err := g.set.driver.router(g, key.router(), old); err != nil {
+		g.set.disclaimRouter(g, key)
+		return fmt.Errorf("gate: interface of %s: %w", key.Name, err)
+	}
+	g.set.disclaimRouter(g, g.key)
 	g.key = key
 	return nil
 }
@@ -212,7 +242,7 @@ func (g *Gate) Remove() error {
 		return nil
 	}
 	delete(s.gates, g)
-	delete(s.routers, g.key.router())
+	s.disclaimRouter(g, g.key)
 	for _, a := range g.addrs {
 		delete(s.owners, a)
 	}
@@ -229,6 +259,9 @@ type router struct {
 	vrid    uint8
 	unicast bool
 }
+
+// sends: there is an interface that adverts of this key could leave by.
+func (k Key) sends() bool { return k.Unicast || k.Ifindex != 0 }
 
 func (k Key) router() router {
 	r := router{ifindex: uint32(k.Ifindex), ipv6: k.IPv6, vrid: k.VRID, unicast: k.Unicast}

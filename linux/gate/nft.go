@@ -135,7 +135,7 @@ func (d *nftDriver) oldAddresses() ([]netip.Addr, error) {
 		return nil, err
 	}
 	var old []netip.Addr
-	for _, m := range []*nftables.Set{d.rules.addresses4, d.rules.addresses6} {
+	for _, m := range []*nftables.Set{d.rules.addresses4, d.rules.addresses6, d.rules.links6} {
 		elements, err := d.conn.GetSetElements(m)
 		if errors.Is(err, unix.ENOENT) {
 			continue
@@ -144,8 +144,10 @@ func (d *nftDriver) oldAddresses() ([]netip.Addr, error) {
 			return nil, fmt.Errorf("reading map %s of an earlier run: %w", m.Name, err)
 		}
 		for _, e := range elements {
-			if a, ok := netip.AddrFromSlice(e.Key); ok {
-				old = append(old, a)
+			if len(e.Key) == placeSize { // ifindex . address
+				old = append(old, At(netip.AddrFrom16([16]byte(e.Key[4:])), int(binary.NativeEndian.Uint32(e.Key))))
+			} else if a, ok := netip.AddrFromSlice(e.Key); ok {
+				old = append(old, a) // of a release in which a link-local address had no place, none is closed
 			}
 		}
 	}
@@ -339,7 +341,7 @@ func (d *nftDriver) drops(g *Gate) Drops {
 
 func (d *nftDriver) remove(g *Gate) error {
 	err := d.addresses(g, nil, g.addrs)
-	if err == nil {
+	if err == nil && g.key.sends() {
 		if err = d.rules.unmapRouter(d.conn, g.key.router(), g.slot); err == nil {
 			err = d.flush()
 		}

@@ -29,6 +29,7 @@ type ruleset struct {
 	in, out *nftables.Chain
 
 	addresses4, addresses6 *nftables.Set // address -> slot
+	links6                 *nftables.Set // ifindex . link-local address -> slot
 	news4                  *nftables.Set // address . address: ARP announcements, not questions
 	multicast4, multicast6 *nftables.Set // ifindex . VRID -> slot
 	unicast4, unicast6     *nftables.Set // VRID -> slot
@@ -50,6 +51,7 @@ func newRuleset() *ruleset {
 		out:        &nftables.Chain{Table: t, Name: "out"},
 		addresses4: mapping("addresses4", nftables.TypeIPAddr),
 		addresses6: mapping("addresses6", nftables.TypeIP6Addr),
+		links6:     mapping("links6", nftables.MustConcatSetType(word, nftables.TypeIP6Addr)),
 		news4: &nftables.Set{Table: t, Name: "news4", Concatenation: true,
 			KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)},
 		multicast4: mapping("multicast4", pair),
@@ -67,7 +69,7 @@ func newRuleset() *ruleset {
 // create adds the table to the transaction.
 func (r *ruleset) create(c *nftables.Conn) error {
 	c.AddTable(r.table)
-	for _, s := range []*nftables.Set{r.addresses4, r.addresses6, r.news4, r.multicast4, r.multicast6,
+	for _, s := range []*nftables.Set{r.addresses4, r.addresses6, r.links6, r.news4, r.multicast4, r.multicast6,
 		r.unicast4, r.unicast6, r.open, r.adverts, r.dropped, r.served4, r.served6} {
 		if err := c.AddSet(s, nil); err != nil {
 			return err
@@ -109,7 +111,8 @@ func (r *ruleset) cover(c *nftables.Conn, link netif.Link) {
 	}
 }
 
-// Registers: the four-byte ones, in pairs where a key has two parts.
+// Registers: the four-byte ones, in pairs where a key has two parts. An interface's index and an IPv6 address
+// behind it fill regA to regC.
 const (
 	regA = 8 + iota*2 // NFT_REG32_00
 	regB              // NFT_REG32_02
@@ -202,10 +205,21 @@ func (r *ruleset) packet(kind uint16, offset uint32, size uint32, in, served *nf
 	}
 }
 
+// linkPacket drops packets whose source or destination is a link-local address that is closed on the interface they
+// pass. Nobody forwards such packets, and no real server has such an address.
+func (r *ruleset) linkPacket(dev expr.MetaKey, offset, count uint32) rule {
+	return join(etherType(unix.ETH_P_IPV6), rule{&expr.Meta{Key: dev, Register: regA}}, payload(expr.PayloadBaseNetworkHeader, offset, 16, regA+1),
+		find(regA, r.links6), absent(r.open), r.drop(count))
+}
+
 // neighbour drops ICMPv6 of a type about a closed target.
-func (r *ruleset) neighbour(kind byte, count uint32) rule {
-	return join(etherType(unix.ETH_P_IPV6), meta(expr.MetaKeyL4PROTO, unix.IPPROTO_ICMPV6), transport(0, expr.CmpOpEq, kind),
-		payload(expr.PayloadBaseTransportHeader, 8, 16, regA), find(regA, r.addresses6), absent(r.open), r.drop(count))
+func (r *ruleset) neighbour(kind byte, dev expr.MetaKey, count uint32) []rule {
+	head := join(etherType(unix.ETH_P_IPV6), meta(expr.MetaKeyL4PROTO, unix.IPPROTO_ICMPV6), transport(0, expr.CmpOpEq, kind))
+	target := func(reg uint32) rule { return payload(expr.PayloadBaseTransportHeader, 8, 16, reg) }
+	return []rule{
+		join(head, target(regA), find(regA, r.addresses6), absent(r.open), r.drop(count)),
+		join(head, rule{&expr.Meta{Key: dev, Register: regA}}, target(regA+1), find(regA, r.links6), absent(r.open), r.drop(count)),
+	}
 }
 
 func (r *ruleset) inbound() []rule {
@@ -217,10 +231,11 @@ func (r *ruleset) inbound() []rule {
 		join(request, payload(expr.PayloadBaseNetworkHeader, 14, 4, regA), payload(expr.PayloadBaseNetworkHeader, 24, 4, regA+1),
 			rule{&expr.Lookup{SourceRegister: regA, SetName: r.news4.Name}}, accept),
 		join(request, payload(expr.PayloadBaseNetworkHeader, 24, 4, regA), find(regA, r.addresses4), absent(r.open), r.drop(countQuestions)),
-		r.neighbour(135, countQuestions),
 	)
+	rules = append(rules, r.neighbour(135, expr.MetaKeyIIF, countQuestions)...)
 	rules = append(rules, r.packet(unix.ETH_P_IP, 16, 4, r.addresses4, r.served4, false, countPacketsIn)...)
-	return append(rules, r.packet(unix.ETH_P_IPV6, 24, 16, r.addresses6, r.served6, false, countPacketsIn)...)
+	rules = append(rules, r.packet(unix.ETH_P_IPV6, 24, 16, r.addresses6, r.served6, false, countPacketsIn)...)
+	return append(rules, r.linkPacket(expr.MetaKeyIIF, 24, countPacketsIn))
 }
 
 func (r *ruleset) outbound() []rule {
@@ -228,12 +243,13 @@ func (r *ruleset) outbound() []rule {
 	rules = append(rules,
 		join(etherType(unix.ETH_P_ARP), network(0, 0, 1, 8, 0, 6, 4),
 			payload(expr.PayloadBaseNetworkHeader, 14, 4, regA), find(regA, r.addresses4), absent(r.open), r.drop(countAnnouncements)),
-		r.neighbour(136, countAnnouncements),
 	)
+	rules = append(rules, r.neighbour(136, expr.MetaKeyOIF, countAnnouncements)...)
 	rules = append(rules, r.advert(unix.ETH_P_IP, 16, 0xf0, 0xe0, r.multicast4, r.unicast4)...)
 	rules = append(rules, r.advert(unix.ETH_P_IPV6, 24, 0xff, 0xff, r.multicast6, r.unicast6)...)
 	rules = append(rules, r.packet(unix.ETH_P_IP, 12, 4, r.addresses4, r.served4, true, countPacketsOut)...)
-	return append(rules, r.packet(unix.ETH_P_IPV6, 8, 16, r.addresses6, r.served6, true, countPacketsOut)...)
+	rules = append(rules, r.packet(unix.ETH_P_IPV6, 8, 16, r.addresses6, r.served6, true, countPacketsOut)...)
+	return append(rules, r.linkPacket(expr.MetaKeyOIF, 8, countPacketsOut))
 }
 
 // advert drops our own adverts of priority above 0 while they are not permitted. dst is where
@@ -260,8 +276,12 @@ func number(n uint32) []byte { return binary.NativeEndian.AppendUint32(nil, n) }
 
 func (r *ruleset) address(a netip.Addr, slot uint32) (*nftables.Set, []nftables.SetElement) {
 	e := []nftables.SetElement{{Key: a.AsSlice(), Val: number(slot)}}
-	if a.Is4() {
+	switch bare, ifindex := place(a); {
+	case a.Is4():
 		return r.addresses4, e
+	case ifindex != 0:
+		e[0].Key = append(number(ifindex), bare.AsSlice()...)
+		return r.links6, e
 	}
 	return r.addresses6, e
 }

@@ -105,7 +105,7 @@ func New(opts Options) (*Set, error) {
 		return nil, err
 	}
 	for _, l := range left {
-		s.leftovers = append(s.leftovers, l.Addr.Prefix.Addr())
+		s.leftovers = append(s.leftovers, At(l.Addr.Prefix.Addr(), l.Ifindex))
 	}
 	if err := s.choose(opts.Mode); err != nil {
 		s.links.Close()
@@ -228,7 +228,7 @@ func (s *Set) Mode() config.GateMode { return s.mode }
 // kernel has it. Empty when the best way, or the one asked for, was taken.
 func (s *Set) Why() string { return s.why }
 
-// Gate makes a gate before addrs, closed. The key's adverts and the addresses must not belong
+// Gate makes a gate before addrs, closed; they are given as for [Gate.SetAddresses]. The key's adverts and the addresses must not belong
 // to another gate. With GateLifetime and GateOff a gate keeps its deadlines in memory only and
 // stops nothing; with GateLifetime the engine must give its addresses a lifetime.
 func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
@@ -237,12 +237,12 @@ func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
 		return nil, err
 	}
 	if err := s.driver.register(g); err != nil {
-		delete(s.routers, key.router())
+		s.disclaimRouter(g, key)
 		return nil, fmt.Errorf("gate: making the gate of %s: %w", key.Name, err)
 	}
 	s.gates[g] = struct{}{}
 	err := g.SetAddresses(addrs)
-	if err == nil {
+	if err == nil && key.sends() {
 		err = s.driver.router(g, key.router(), nil)
 	}
 	if err != nil {
@@ -253,6 +253,9 @@ func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
 }
 
 func (s *Set) claimRouter(g *Gate, key Key) error {
+	if !key.sends() { // several may wait for their interfaces
+		return nil
+	}
 	r := key.router()
 	if other, ok := s.routers[r]; ok && other != g {
 		where := "over unicast"
@@ -266,8 +269,14 @@ func (s *Set) claimRouter(g *Gate, key Key) error {
 	return nil
 }
 
-// Inherited returns the addresses that an earlier run guarded or left behind, which New keeps
-// closed and no gate has claimed since.
+func (s *Set) disclaimRouter(g *Gate, key Key) {
+	if s.routers[key.router()] == g {
+		delete(s.routers, key.router())
+	}
+}
+
+// Inherited returns the addresses that an earlier run guarded or left behind, as [At] gives them, which New
+// keeps closed and no gate has claimed since.
 func (s *Set) Inherited() []netip.Addr { return s.driver.inherited() }
 
 // Settle ends the guard over inherited addresses that no gate has claimed, and removes what an

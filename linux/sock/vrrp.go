@@ -158,6 +158,7 @@ func (v *VRRP) openSend(cfg VRRPConfig) (err error) {
 	// ICMP errors do not come this way: they are looked up by protocol, and ours is RAW.
 	if v.ipv6 {
 		s.int(unix.IPPROTO_IPV6, unix.IPV6_RECVERR, 1, "IPV6_RECVERR")
+		s.int(unix.IPPROTO_IPV6, unix.IPV6_FREEBIND, 1, "IPV6_FREEBIND")
 	} else {
 		s.int(unix.IPPROTO_IP, unix.IP_RECVERR, 1, "IP_RECVERR")
 	}
@@ -306,7 +307,18 @@ func (v *VRRP) send6(payload []byte, src, dst netip.Addr, ttl, flags int) error 
 	if !dst.IsLinkLocalUnicast() && !dst.IsLinkLocalMulticast() {
 		v.name6.Scope_id = 0
 	}
-	return sendTo(v.send, p, flags, unsafe.Pointer(&v.name6), unsafe.Sizeof(v.name6))
+	err := sendTo(v.send, p, flags, unsafe.Pointer(&v.name6), unsafe.Sizeof(v.name6))
+	if err == unix.EADDRNOTAVAIL {
+		return v.sendFrom(p, src, flags)
+	}
+	return err
+}
+
+// sendFrom sends an IPv6 packet from an interface that has lost all its addresses: a resignation from the last one. The
+// kernel looks for a source to route by although the packet has one, so it must be told.
+func (v *VRRP) sendFrom(packet []byte, src netip.Addr, flags int) error {
+	oob := unix.PktInfo6(&unix.Inet6Pktinfo{Addr: src.As16(), Ifindex: uint32(v.ifindex)})
+	return unix.Sendmsg(v.send, packet, oob, &unix.SockaddrInet6{Addr: v.name6.Addr, ZoneId: v.name6.Scope_id}, flags)
 }
 
 func sockaddr(a netip.Addr, ifindex int) unix.Sockaddr {

@@ -59,6 +59,13 @@ struct address {
 	__be32 word[4];
 };
 
+// Where the kernel answers for an address: a link-local one on its own interface, any
+// other on every one.
+struct place {
+	struct address address;
+	__u32 ifindex; // 0: everywhere
+};
+
 struct router {
 	__u32 ifindex; // 0 for unicast adverts: they may leave by any interface
 	__u8 family;   // 4 or 6
@@ -79,7 +86,7 @@ struct {
 	__uint(type, BPF_MAP_TYPE_HASH);
 	__uint(max_entries, 16384);
 	__uint(map_flags, BPF_F_NO_PREALLOC);
-	__type(key, struct address);
+	__type(key, struct place);
 	__type(value, __u32);
 } gate_addresses SEC(".maps");
 
@@ -154,9 +161,14 @@ static __always_inline struct slot *slot_of(void *map, const void *key)
 }
 
 // closed returns the slot of an address that may not be answered for now, else 0.
-static __always_inline struct slot *closed(const struct address *a)
+static __always_inline struct slot *closed(const struct frame *f, const struct address *a)
 {
-	struct slot *s = slot_of(&gate_addresses, a);
+	struct place p = { .address = *a };
+	struct slot *s;
+
+	if ((a->word[0] & bpf_htonl(0xffc00000)) == bpf_htonl(0xfe800000))
+		p.ifindex = f->skb->ifindex;
+	s = slot_of(&gate_addresses, &p);
 
 	return s && !before(&s->open_until) ? s : 0;
 }
@@ -185,7 +197,7 @@ static __always_inline int elsewhere(struct frame *f, const struct address *a, i
 // packet judges an IP packet by its destination on the way in, its source on the way out.
 static __always_inline int packet(struct frame *f, const struct address *a, int family)
 {
-	struct slot *s = closed(a);
+	struct slot *s = closed(f, a);
 
 	if (!s || bpf_map_lookup_elem(&gate_served, a))
 		return PASS;
@@ -261,7 +273,7 @@ static __always_inline int neighbour(struct frame *f, __u32 off)
 		return PASS;
 	if (nd.type != (f->egress ? ICMPV6_ADVERTISEMENT : ICMPV6_SOLICITATION))
 		return PASS;
-	s = closed(&nd.target);
+	s = closed(f, &nd.target);
 	if (!s)
 		return PASS;
 	return drop(s, f->egress ? ANNOUNCEMENTS : QUESTIONS);
@@ -335,13 +347,13 @@ static __always_inline int arp(struct frame *f, __u32 off)
 	    load(f, off + sizeof(head) + 2 * head.hlen + 4, &target.word[3], 4))
 		return PASS;
 	if (f->egress) {
-		s = closed(&sender);
+		s = closed(f, &sender);
 		return s ? drop(s, ANNOUNCEMENTS) : PASS;
 	}
 	// An announcement (sender = target) is news for our own cache, not a question.
 	if (head.op != bpf_htons(1) || sender.word[3] == target.word[3])
 		return PASS;
-	s = closed(&target);
+	s = closed(f, &target);
 	return s ? drop(s, QUESTIONS) : PASS;
 }
 
