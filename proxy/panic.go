@@ -3,6 +3,7 @@ package proxy
 import (
 	"fmt"
 	"runtime/debug"
+	"strings"
 	"sync"
 	"time"
 )
@@ -40,10 +41,15 @@ func (e *Engine) panicked(now time.Time, where string, p *proxy, cause any) {
 	if p != nil {
 		name = " of " + p.cfg.Name
 	}
-	e.opts.Log(severityAlert, nil, fmt.Sprintf("%s%s panicked and was ended, number %d since the worker began: %v\n%s", where, name, total, cause, debug.Stack()))
+	e.opts.Log(severityAlert, nil, fmt.Sprintf("%s%s panicked and was ended, number %d since the worker began: %v; %s", where, name, total, cause, oneLine(debug.Stack())))
 	if n == panicAlarm {
 		e.opts.Log(severityAlert, nil, fmt.Sprintf("ALARM: %d panics within %v: further ones of this period are only counted", n, panicPeriod))
 	}
+}
+
+// oneLine writes a stack as the journal wants it.
+func oneLine(stack []byte) string {
+	return strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(string(stack)), "\n\t", " "), "\n", "; ")
 }
 
 // guard is deferred by whatever runs for one stream.

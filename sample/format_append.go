@@ -96,7 +96,7 @@ func (w *writer) write(o *op) {
 	case setCookie:
 		w.raw(r.SetCookie, o.flags)
 	case uniqueName:
-		w.raw(w.c.uniqueID(), o.flags)
+		w.decoded(w.c.uniqueID(), o.flags)
 	case tlsCipher, tlsVersion:
 		w.raw(nil, o.flags)
 	case requestHeaders:
@@ -448,8 +448,8 @@ func targetPart(uri []byte, part alias) []byte {
 
 // expression writes an expression's value.
 //
-// Differs from HAProxy: in log lines a line end that a converter has made (url_dec, b64dec) is
-// written as #0A or #0D, so that a client cannot write log lines.
+// Differs from HAProxy: in log lines a control byte that a converter has made (url_dec, b64dec) is
+// written as #XX, so that a client can neither write log lines nor steer the terminal they are read on.
 func (w *writer) expression(o *op) {
 	mark := len(w.c.scratch)
 	v := o.expr.Eval(w.c)
@@ -460,17 +460,7 @@ func (w *writer) expression(o *op) {
 	case v.Kind == None, (v.Kind == Str || v.Kind == Bin) && len(v.Bytes) == 0:
 		w.nothing(o.flags)
 	case v.Kind == Str || v.Kind == Bin:
-		if w.line && bytes.ContainsAny(v.Bytes, "\r\n") {
-			if o.flags&quoted != 0 {
-				w.dst = append(w.dst, '"')
-			}
-			w.encode(v.Bytes, &encodedLineEnds, o.flags)
-			if o.flags&quoted != 0 {
-				w.dst = append(w.dst, '"')
-			}
-			break
-		}
-		w.raw(v.Bytes, o.flags)
+		w.decoded(v.Bytes, o.flags)
 	default:
 		if o.flags&quoted != 0 {
 			w.dst = append(w.dst, '"')
@@ -483,7 +473,32 @@ func (w *writer) expression(o *op) {
 	w.c.scratch = w.c.scratch[:mark]
 }
 
-var encodedLineEnds = byteSet{1<<'\r' | 1<<'\n'}
+// decoded writes bytes that may have been encoded when they came, and so past every check of what comes.
+func (w *writer) decoded(b []byte, f flags) {
+	if !w.line || !controls.anyOf(b) {
+		w.raw(b, f)
+		return
+	}
+	if f&quoted != 0 {
+		w.dst = append(w.dst, '"')
+	}
+	w.encode(b, &controls, f)
+	if f&quoted != 0 {
+		w.dst = append(w.dst, '"')
+	}
+}
+
+// controls are the control bytes but TAB.
+var controls = byteSet{0xffffffff &^ (1 << '\t'), 1 << (0x7f - 64)}
+
+func (s *byteSet) anyOf(b []byte) bool {
+	for _, x := range b {
+		if s.has(x) {
+			return true
+		}
+	}
+	return false
+}
 
 // A clock holds the last second written out, because most lines of a moment share theirs.
 type clock struct {

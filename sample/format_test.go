@@ -91,6 +91,7 @@ func TestFormatLines(t *testing.T) {
 		{"expressions of captures", "%[capture.req.uri]|%[capture.req.method]|%[capture.req.ver]|%{+Q,+E}[capture.req.hdr(2)]|%[capture.req.hdr(1)]|%{+Q}[capture.req.hdr(1)]", weird,
 			`/p\a]b"c{|}` + "`" + `<>^%20~;'?q="1"?w|GET|HTTP/1.1|"q\"\\\]#{|}` + "`\xe9\tz" + `"|-|""`},
 		{"line ends", "%[str(a%0d%0Ab),url_dec]", nil, "a#0D#0Ab"},
+		{"control bytes", "%[str(a%1b[31m%7f%09z),url_dec] %{+Q}[str(%1b),url_dec]", nil, "a#1B[31m#7F\tz \"#1B\""},
 		{"redispatch", "%rc", func(r *Record) { r.Retries, r.Redispatched = 3, true }, "+3"},
 		{"UNIX client", "%ci:%cp %fi:%fp", func(r *Record) {
 			r.Client, r.Dest, r.UnixBind, r.BindID = netip.AddrPort{}, netip.AddrPort{}, "/run/x.sock", 4
@@ -220,5 +221,32 @@ func BenchmarkFormatHTTPLog(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
 		buf = f.Append(buf[:0], c)
+	}
+}
+
+// named are facts with a unique ID, which a format makes of anything.
+type named string
+
+func (n named) Record(*Record)           {}
+func (n named) UniqueID(*Context) []byte { return []byte(n) }
+
+// A unique ID may hold what a client has encoded: in a log line it is harmless, in a value it is what it is.
+func TestUniqueIDInALine(t *testing.T) {
+	c := &Context{Place: Log, Facts: named("a\r\n\x1bb")}
+	for _, test := range []struct {
+		line bool
+		want string
+	}{{true, "a#0D#0A#1Bb"}, {false, "a\r\n\x1bb"}} {
+		at := Request
+		if test.line {
+			at = Log
+		}
+		f, err := ParseFormat("%ID", at, true)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := string(f.Append(nil, c)); got != test.want {
+			t.Errorf("line %v: %q, not %q", test.line, got, test.want)
+		}
 	}
 }
