@@ -36,9 +36,10 @@ func (u *upstream) Ready(ev loop.Events) {
 	case u.stream != nil:
 		defer u.stream.guard()
 		u.stream.advance()
+	case ev&(loop.Readable|loop.HangUp|loop.Failed) == 0:
 	case u.owner != nil:
 		u.owner.dropOwn()
-	case ev&(loop.Readable|loop.HangUp|loop.Failed) != 0:
+	default:
 		u.core.discard(u) // a server has nothing to say on an idle connection but good-bye
 	}
 }
