@@ -43,7 +43,7 @@ func Probe(ctx context.Context, t *Target) health.Result {
 	p := &probe{t: t, ctx: ctx, start: time.Now(), step: -1, buf: buffers.Get().(*[answerSize]byte)}
 	p.answer = p.buf[:0]
 	r := p.run()
-	r.Duration = time.Since(p.start)
+	r.Duration, r.Info = time.Since(p.start), shown(r.Info)
 	p.hangUp()
 	buffers.Put(p.buf)
 	return r

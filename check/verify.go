@@ -31,7 +31,7 @@ func Verify(ctx context.Context, c *config.Checker, rs *config.RealServer) Verdi
 	limited, cancel := context.WithTimeout(ctx, limitOf(c))
 	defer cancel()
 	v := verify(limited, c, rs)
-	v.Took = time.Since(start)
+	v.Took, v.Reason = time.Since(start), shown(v.Reason)
 	return v
 }
 

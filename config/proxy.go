@@ -30,6 +30,7 @@ type ProxyGlobal struct {
 	MaxRewrite        int           // tune.maxrewrite, 1024
 	MaxHeaders        int           // tune.http.maxhdr, 101 fields
 	SpreadChecks      int           // percent, 0-50
+	MaxSpreadChecks   time.Duration // first checks are spread over no longer time; 0: no bound
 	Node, Description string
 	Log               []LogTarget
 	LogTag            string // haproxy

@@ -23,6 +23,9 @@ func (w *workerProcess) startChecks() (stop func()) {
 			shortest = d
 		}
 	}
+	if most := w.cfg.Global.MaxSpreadChecks; most > 0 {
+		shortest = min(shortest, most)
+	}
 	for i, t := range targets {
 		running.Go(func() { w.checkServer(ctx, t, check.Spread(i, len(targets), shortest)) })
 	}

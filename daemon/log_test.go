@@ -5,6 +5,7 @@ import (
 	"io"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/evenkeel/evenkeel/failover"
 )
@@ -21,7 +22,9 @@ func (s stuck) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-func TestLogNeverBlocks(t *testing.T) {
+func TestLogNeverBlocks(t *testing.T) { synctest.Test(t, testLogNeverBlocks) }
+
+func testLogNeverBlocks(t *testing.T) {
 	w := stuck{make(chan struct{}, 1), make(chan struct{})}
 	defer close(w.until)
 	l := newLogger(w, false)
@@ -42,7 +45,9 @@ func TestLogNeverBlocks(t *testing.T) {
 	l.Log(failover.LevelNotice, "after the end") // by a goroutine that has not heard: no panic
 }
 
-func TestLogSaysWhatWasLost(t *testing.T) {
+func TestLogSaysWhatWasLost(t *testing.T) { synctest.Test(t, testLogSaysWhatWasLost) }
+
+func testLogSaysWhatWasLost(t *testing.T) {
 	r, w := io.Pipe()
 	l := newLogger(w, false)
 	for range 2 * logBuffer {

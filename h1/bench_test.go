@@ -72,7 +72,7 @@ func BenchmarkChunks(b *testing.B) {
 	msg = append(msg, "\r\n0\r\n\r\n"...)
 	b.SetBytes(int64(len(msg)))
 	for b.Loop() {
-		body := Body{framing: ByChunks, status: 400}
+		body := Body{framing: ByChunks, status: 400, trailers: 1 << 20}
 		if _, n, err := body.Next(msg, nil, AsIs); n != len(msg) || err != nil || !body.Done() {
 			b.Fatal(n, err)
 		}

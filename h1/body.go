@@ -35,6 +35,7 @@ type Body struct {
 	remaining int64 // of the length, or of the chunk
 	payload   int64
 	consumed  int64
+	trailers  int // how many more there may be
 	chunk     chunkLine
 	err       Error
 }
@@ -42,7 +43,7 @@ type Body struct {
 // RequestBody is the framing of the request's body. CONNECT has none: what follows it
 // belongs to the tunnel once the server has accepted.
 func (h *Head) RequestBody() Body {
-	b := Body{status: 400}
+	b := Body{status: 400, trailers: h.maxFields - 1}
 	switch {
 	case h.methodID == MethodConnect:
 	case h.chunked:
@@ -58,7 +59,7 @@ func (h *Head) RequestBody() Body {
 // (RFC 9112 §6.3). 101 and a CONNECT's 2xx begin a tunnel; other 1xx have no body and
 // are not the final response.
 func (h *Head) ResponseBody(request MethodID) Body {
-	b := Body{status: 502}
+	b := Body{status: 502, trailers: h.maxFields - 1}
 	switch s := h.status; {
 	case s == 101, request == MethodConnect && s/100 == 2:
 		b.framing = Tunnel

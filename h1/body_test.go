@@ -84,7 +84,7 @@ func TestChunked(t *testing.T) {
 		for _, as := range []Transfer{AsIs, Unchunk} {
 			for _, size := range []int{1, 2, 3, 7, 1 << 20} {
 				for _, room := range []int{0, 1, 5, 1 << 16} {
-					b := Body{framing: ByChunks, status: 400}
+					b := Body{framing: ByChunks, status: 400, trailers: 1 << 20}
 					out, rest, err := runBody(b, c.in, size, room, as)
 					want := c.asIs
 					if want == "=" {
@@ -112,7 +112,7 @@ func TestChunked(t *testing.T) {
 // TestChunkedAlias: without extensions nothing is copied.
 func TestChunkedAlias(t *testing.T) {
 	data := []byte("3\r\nabc\r\n2\r\nde\r\n0\r\nA: b\r\n\r\nrest")
-	b := Body{framing: ByChunks, status: 400}
+	b := Body{framing: ByChunks, status: 400, trailers: 1 << 20}
 	out, n, err := b.Next(data, make([]byte, 0, 100), AsIs)
 	if err != nil || n != len(data)-4 || &out[0] != &data[0] || len(out) != n || !b.Done() || b.Payload() != 5 {
 		t.Errorf("%q %d %v %d", out, n, err, b.Payload())
@@ -121,7 +121,7 @@ func TestChunkedAlias(t *testing.T) {
 
 // TestChunkedError: it stays, and says where.
 func TestChunkedError(t *testing.T) {
-	b := Body{framing: ByChunks, status: 502}
+	b := Body{framing: ByChunks, status: 502, trailers: 1 << 20}
 	if _, n, err := b.Next([]byte("3\r\nab"), nil, AsIs); n != 5 || err != nil {
 		t.Fatal(n, err)
 	}
@@ -195,7 +195,7 @@ func TestLengthAndEnd(t *testing.T) {
 		t.Error(string(out), n, b.Done(), b.Payload())
 	}
 
-	b = Body{framing: ByChunks, status: 400}
+	b = Body{framing: ByChunks, status: 400, trailers: 1 << 20}
 	if _, n, _ = b.Next([]byte("a\r\n01"), nil, AsIs); n != 5 || b.Remaining() != 8 {
 		t.Error(n, b.Remaining())
 	}
@@ -203,10 +203,38 @@ func TestLengthAndEnd(t *testing.T) {
 	if b.Remaining() != 0 || b.EOF() == nil {
 		t.Error("skipped chunk", b.Remaining())
 	}
-	b = Body{framing: ByChunks, status: 400}
+	b = Body{framing: ByChunks, status: 400, trailers: 1 << 20}
 	_, _, _ = b.Next([]byte("a\r\n01"), nil, AsIs)
 	b.Skip(8)
 	if _, n, err := b.Next([]byte("\r\n0\r\n\r\n"), nil, AsIs); n != 7 || err != nil || !b.Done() || b.Payload() != 10 {
 		t.Error(n, err, b.Payload())
+	}
+}
+
+// TestTrailersAreCounted: a body may have one trailer less than a head fields, as HAProxy counts (tune.http.maxhdr).
+func TestTrailersAreCounted(t *testing.T) {
+	for _, c := range []struct {
+		limit, trailers int
+		refused         bool
+	}{{101, 0, false}, {101, 100, false}, {101, 101, true}, {101, 300, true}, {30, 29, false}, {30, 30, true}} {
+		for _, kind := range []Kind{Request, Response} {
+			var h Head
+			h.Reset(kind, c.limit)
+			head := "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+			if kind == Response {
+				head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+			}
+			if n, err := h.Parse([]byte(head)); n != len(head) || err != nil {
+				t.Fatal(n, err)
+			}
+			b := h.RequestBody()
+			if kind == Response {
+				b = h.ResponseBody(MethodGet)
+			}
+			_, _, err := runBody(b, "1\r\na\r\n0\r\n"+strings.Repeat("x: y\r\n", c.trailers)+"\r\n", 7, 100, AsIs)
+			if (err != nil) != c.refused {
+				t.Errorf("%d trailers, maxhdr %d: %v", c.trailers, c.limit, err)
+			}
+		}
 	}
 }

@@ -208,7 +208,8 @@ func (b *Body) sizeLF(c byte) (reason string) {
 	return ""
 }
 
-// trailer takes one byte of the trailer section (RFC 9112 §7.1.2).
+// trailer takes one byte of the trailer section (RFC 9112 §7.1.2). It may have one field less than a head
+// (tune.http.maxhdr), as with HAProxy.
 func (b *Body) trailer(c byte) (reason string) {
 	if b.chunk.length++; b.chunk.length > maxTrailers {
 		return "trailers too large"
@@ -222,6 +223,9 @@ func (b *Body) trailer(c byte) (reason string) {
 			return ""
 		case ' ', '\t':
 			return "folded line in trailers"
+		}
+		if b.trailers--; b.trailers < 0 {
+			return "too many trailers"
 		}
 		b.state = csName
 		return b.trailerName(c)

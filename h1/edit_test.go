@@ -140,7 +140,7 @@ func TestNoAllocations(t *testing.T) {
 		if _, err := h.Parse(bad); err == nil {
 			t.Fatal("accepted")
 		}
-		body = Body{framing: ByChunks, status: 400}
+		body = Body{framing: ByChunks, status: 400, trailers: 1 << 20}
 		if _, _, err := body.Next(bad, nil, AsIs); err == nil {
 			t.Fatal("accepted")
 		}

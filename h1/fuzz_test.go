@@ -82,7 +82,7 @@ func FuzzChunks(f *testing.F) {
 	f.Add([]byte("00a\r\n0123456789\r\n0\r\n\r\n"), 1, 0)
 	f.Fuzz(func(t *testing.T, raw []byte, size, room int) {
 		size, room = max(size&0xff, 1), room&0xff
-		start := Body{framing: ByChunks, status: 400}
+		start := Body{framing: ByChunks, status: 400, trailers: 1 << 20}
 		plain, rest, err := runBody(start, string(raw), 1<<30, 1<<20, Unchunk)
 		plain2, rest2, err2 := runBody(start, string(raw), size, room, Unchunk)
 		asIs, rest3, err3 := runBody(start, string(raw), size, room, AsIs)

@@ -60,17 +60,20 @@ func (s *stream) persist(h *h1.Head) {
 	}
 }
 
-// usePersistence takes the server a cookie names, if it may be used.
-func (s *stream) usePersistence(srv *server) {
-	switch {
-	case srv == nil:
+// usePersistence takes the first of the servers a cookie names that may be used.
+func (s *stream) usePersistence(named []*server) {
+	if len(named) == 0 {
 		s.reqCookie = 'I'
-	case srv.usable() || s.be.cfg.Options.Persist:
-		s.reqCookie = 'V'
-		s.pinned = srv
-	default:
-		s.reqCookie = 'D'
+		return
 	}
+	for _, srv := range named {
+		if srv.usable() || s.be.cfg.Options.Persist {
+			s.reqCookie = 'V'
+			s.pinned = srv
+			return
+		}
+	}
+	s.reqCookie = 'D'
 }
 
 // findCookie gives the place of NAME=value in a Cookie field, and the value; to 0: it is not there.

@@ -127,7 +127,7 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 func (e *Engine) addProxy(pc *config.Proxy) {
 	p := &proxy{cfg: pc, index: len(e.proxies), engine: e, http: pc.Mode == config.HTTP, since: e.started,
 		front: make([]counters, e.opts.Threads), back: make([]counters, e.opts.Threads),
-		pages: make(map[int]*page), byCookie: make(map[string]*server), byConfig: make(map[*config.Server]*server),
+		pages: make(map[int]*page), byCookie: make(map[string][]*server), byConfig: make(map[*config.Server]*server),
 		byName: make(map[string]*server)}
 	for status, raw := range pc.ErrorFiles {
 		p.pages[status] = filePage(status, raw)
@@ -160,7 +160,7 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 		p.byConfig[sc] = srv
 		p.byName[sc.Name] = srv
 		if sc.Cookie != "" {
-			p.byCookie[sc.Cookie] = srv
+			p.byCookie[sc.Cookie] = append(p.byCookie[sc.Cookie], srv)
 		}
 	}
 }

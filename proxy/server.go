@@ -36,7 +36,7 @@ type proxy struct {
 	beConns     atomic.Int64
 	beConnsMax  atomic.Int64
 	servers     []*server
-	byCookie    map[string]*server
+	byCookie    map[string][]*server // in the order of the file
 	byConfig    map[*config.Server]*server
 	byName      map[string]*server
 	chooser     chooser

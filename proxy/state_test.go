@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"net/http"
 	"runtime"
 	"sync/atomic"
 	"testing"
@@ -106,5 +107,39 @@ func TestFactsTakeNoLock(t *testing.T) {
 	case <-done:
 	case <-time.After(patience):
 		t.Fatal("it waits for a lock")
+	}
+}
+
+// TestCookieOfTwoServers: of several servers with one cookie value the first in the file that is up is taken, so that a
+// backup can stand in for its primary.
+func TestCookieOfTwoServers(t *testing.T) {
+	s := start(t, config.HTTP, func(p *config.Proxy) {
+		p.Cookie = config.Cookie{Name: "c", Mode: config.CookieInsert}
+		for i, value := range []string{"x", "y", "x"} {
+			p.Servers[i].Cookie = value
+		}
+		p.Servers[2].Backup = true
+	}, web(t, "primary"), web(t, "second"), web(t, "standin"))
+	ask := func() string {
+		t.Helper()
+		req, _ := http.NewRequest("GET", "http://"+s.addr+"/", nil)
+		req.Header.Set("Cookie", "c=x")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		return resp.Header.Get("X-Server")
+	}
+	for _, c := range []struct {
+		state AdminState
+		want  string
+	}{{Ready, "primary"}, {Maint, "standin"}, {Ready, "primary"}} {
+		if err := s.engine.SetState("web", "s1", c.state); err != nil {
+			t.Fatal(err)
+		}
+		if got := ask(); got != c.want {
+			t.Errorf("primary %v: %s answers, not %s", c.state, got, c.want)
+		}
 	}
 }

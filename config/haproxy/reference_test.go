@@ -130,3 +130,54 @@ func askHAProxy(t *testing.T, path, file, text, word string) string {
 	}
 	return saysKnown
 }
+
+// TestKeywordsOfHAProxy: every keyword the reference lists (-dKcfg) has its row in the table, done or not.
+func TestKeywordsOfHAProxy(t *testing.T) {
+	verdicts := peers.Open(t, peers.HAProxy, "testdata/keywords.verdicts")
+	listed := verdicts.Answer("haproxy -dKcfg", func() string {
+		file := filepath.Join(t.TempDir(), "haproxy.cfg")
+		if err := os.WriteFile(file, []byte(base+"listen f\n bind :81\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		out, err := exec.Command(verdicts.Path, "-dKcfg", "-c", "-f", file).Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(out)
+	})
+	known := make(map[place]map[string]bool)
+	for _, p := range places {
+		known[p] = make(map[string]bool)
+		for _, k := range table[p] {
+			known[p][k.word] = true
+		}
+	}
+	at, n := place(""), 0
+	for line := range strings.Lines(listed) {
+		line = strings.TrimRight(line, "\n")
+		word, inside := strings.CutPrefix(line, "\t")
+		if !inside {
+			at = map[string]place{"global": inGlobal, "listen": inProxy}[line]
+			continue
+		}
+		if at == "" {
+			continue // sections that are refused as a whole
+		}
+		p := at
+		for prefix, below := range map[string]place{"bind <addr> ssl ": inBind, "bind <addr> ": inBind, "server <name> <addr> ": inServer, "option ": inOption,
+			"tcp-request connection ": inTCPConnection, "tcp-request session ": inTCPSession, "tcp-request content ": inTCPContent,
+			"tcp-response content ": inTCPResponse, "http-request ": inHTTPRequest, "http-response ": inHTTPResponse, "http-after-response ": inHTTPAfter} {
+			if rest, ok := strings.CutPrefix(word, prefix); ok && (prefix != "bind <addr> " || !strings.HasPrefix(rest, "ssl ")) {
+				word, p = rest, below
+				break
+			}
+		}
+		word, _, _ = strings.Cut(word, " ")
+		word = strings.TrimSuffix(word, "*")
+		n++
+		if positive := strings.TrimPrefix(word, "no-"); !known[p][word] && !known[p][positive] && !known[p][word+"0"] { // track-sc0
+			t.Errorf("%s: %s is not in the table", p, word)
+		}
+	}
+	t.Logf("%d keywords", n)
+}

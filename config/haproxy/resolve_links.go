@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -251,7 +252,9 @@ func (r *reader) check(d *draft) {
 	h := &config.HealthCheck{Kind: c.kind, User: c.user, Hello: c.hello, DisableOn404: c.disableOn404, SendState: c.sendState}
 	switch c.kind {
 	case config.CheckHTTP:
-		h.Steps = r.httpSteps(c)
+		if h.Steps = r.httpSteps(c); len(h.Steps) == 0 {
+			h.Kind = config.CheckTCP // nothing is asked, as with haproxy
+		}
 	case config.CheckTCP:
 		h.Steps = c.tcp
 	}
@@ -262,8 +265,18 @@ func (r *reader) check(d *draft) {
 // connection of their own, and the usual judgement after them, unless there is one.
 func (r *reader) httpSteps(c *checkDraft) []config.CheckStep {
 	steps := append([]config.CheckStep(nil), c.http...)
-	implicit := *c.implicit
+	implicit := config.CheckStep{Pos: c.at.pos}
+	if c.implicit != nil {
+		implicit = *c.implicit
+	}
+	if c.implicit == nil && !slices.ContainsFunc(steps, func(s config.CheckStep) bool { return s.Kind == config.StepHTTPSend }) {
+		r.report.Warn(c.at.pos, "no-request", "the lines about http-check here take the place of those of the defaults, with the request of its option httpchk: no request is sent",
+			"repeat option httpchk here")
+	}
 	switch {
+	case c.implicit == nil && len(steps) == 0:
+		return nil
+	case c.implicit == nil:
 	case len(steps) > 0 && steps[0].Kind == config.StepConnect:
 	case len(steps) > 0 && steps[0].Kind == config.StepHTTPSend:
 		steps[0] = over(implicit, steps[0])

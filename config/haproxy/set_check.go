@@ -19,18 +19,32 @@ type checkDraft struct {
 	at       word
 	user     string
 	hello    string
-	implicit *config.CheckStep // option httpchk's request
+	implicit *config.CheckStep // option httpchk's request; nil: a section has steps in place of those of its defaults, this one among them
 	http     []config.CheckStep
 	tcp      []config.CheckStep
 	comment  string // of the comment step before
 
 	disableOn404, sendState bool
 	broken                  bool // a step has an error
+	ownHTTP, ownTCP         bool // the section has lines of its own
 }
 
 func (c checkDraft) clone() checkDraft {
 	c.http, c.tcp = slices.Clone(c.http), slices.Clone(c.tcp)
+	c.ownHTTP, c.ownTCP = false, false
 	return c
+}
+
+// begin is called before each line of a section about steps: its first one takes the place of everything its defaults
+// say, the request of their option httpchk as well. disable-on-404 and send-state are no steps, and neither is option
+// tcp-check.
+func (c *checkDraft) begin(http bool) {
+	switch {
+	case http && !c.ownHTTP:
+		c.http, c.implicit, c.comment, c.ownHTTP = nil, nil, "", true
+	case !http && !c.ownTCP:
+		c.tcp, c.comment, c.ownTCP = nil, "", true
+	}
 }
 
 func (a *args) checkKind(kind config.CheckKind, user, hello string) {
@@ -68,6 +82,7 @@ func optionHTTPCheck(a *args) {
 		a.checkVersion(words[2], s.Version)
 	}
 	a.checkKind(config.CheckHTTP, "", "")
+	a.draft.check.begin(true)
 	a.draft.check.implicit = &s
 }
 
@@ -138,7 +153,9 @@ func setTCPCheck(a *args)  { a.sub(inTCPCheck) }
 
 // steps gives the list a check line adds to.
 func (a *args) steps() *[]config.CheckStep {
-	if strings.HasPrefix(a.name, "http-check") {
+	http := strings.HasPrefix(a.name, "http-check")
+	a.draft.check.begin(http)
+	if http {
 		return &a.draft.check.http
 	}
 	return &a.draft.check.tcp
@@ -161,6 +178,7 @@ func (a *args) addStep(s config.CheckStep) {
 func checkComment(a *args) {
 	w := a.need("a text")
 	if a.done() {
+		a.steps()
 		a.draft.check.comment = w.text
 	}
 }

@@ -108,6 +108,13 @@ func setSpreadChecks(a *args) {
 	}
 }
 
+func setMaxSpreadChecks(a *args) {
+	d := a.duration(a.need("a time"), 0)
+	if a.done() {
+		a.global.MaxSpreadChecks = d
+	}
+}
+
 // peekIsNoNumber reports whether the word last taken is no number; where HAProxy then reads 0.
 func (a *args) peekIsNoNumber() bool {
 	if a.at == 0 || a.at > len(a.list) {

@@ -79,6 +79,8 @@ var globalWords = append([]keyword{
 	{word: "log-send-hostname", args: "[NAME]", help: "put the host's name into log lines", set: setLogSendHostname},
 	{word: "stats", args: "WORD …", help: "the runtime socket", set: setGlobalStats, min: 1},
 	{word: "spread-checks", args: "PERCENT(0..50)", def: "0", help: "vary the interval of checks", set: setSpreadChecks, min: 1},
+	{word: "max-spread-checks", args: "TIME", def: "none", help: "the longest time over which first checks are spread", set: setMaxSpreadChecks, min: 1},
+	{word: "cluster-secret", args: "SECRET", help: "a secret that nodes share", state: harmless, quiet: true, why: "what it is for, QUIC among it, is not there", set: noEffect, min: 1},
 	{word: "node", args: "NAME", def: "host name", help: "this node's name on the statistics page", set: setNode, min: 1},
 	{word: "description", args: "TEXT", help: "text on the statistics page", set: setGlobalDescription, min: 1},
 	{word: "setenv", args: "NAME VALUE", help: "set a variable for the lines that follow", set: setEnv, min: 2},

@@ -18,13 +18,19 @@ import (
 func reference(t *testing.T, record string, texts []string) []string {
 	t.Helper()
 	verdicts := peers.Open(t, peers.Keepalived, record)
-	var heard []string
-	if peers.Asking() {
-		heard = askKeepalived(t, verdicts.Path, texts)
+	var questions []string
+	for _, text := range texts {
+		if verdicts.Asks(text) {
+			questions = append(questions, text)
+		}
+	}
+	heard := make(map[string]string)
+	for i, said := range askKeepalived(t, verdicts.Path, questions) {
+		heard[questions[i]] = said
 	}
 	said := make([]string, len(texts))
 	for i, text := range texts {
-		said[i] = verdicts.Answer(text, func() string { return heard[i] })
+		said[i] = verdicts.Answer(text, func() string { return heard[text] })
 	}
 	return said
 }
@@ -32,7 +38,7 @@ func reference(t *testing.T, record string, texts []string) []string {
 // askKeepalived runs keepalived -t over texts, in a network namespace of its own that has eth0 and eth1.
 func askKeepalived(t *testing.T, path string, texts []string) []string {
 	t.Helper()
-	if os.Getuid() != 0 {
+	if len(texts) > 0 && os.Getuid() != 0 {
 		t.Fatal("needs root for a network namespace")
 	}
 	const script = `keepalived=$1; shift

@@ -2,6 +2,7 @@ package failover
 
 import (
 	"fmt"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -34,11 +35,23 @@ func TestInterop(t *testing.T) {
 // what normally takes no time at all.
 const slack = 30 * time.Second
 
+// heard waits until ours has heard a master: a program that was started on a busy machine may yet have to listen.
+func (n *node) heard(t testing.TB) {
+	t.Helper()
+	if n.program == ours {
+		eventually(t, slack, n.ns.Name+" has heard the master", func() bool {
+			out, err := n.evenkeel("show", "vrrp", "--json")
+			return err == nil && strings.Contains(out, `"master": `)
+		})
+	}
+}
+
 func life(t *testing.T, p *pair) {
 	d := p.dialect
 	p.b.start()
 	p.a.start()
 	p.master(t, p.a, 2*d.down(100)+slack)
+	p.b.heard(t)
 
 	stopped, stalled := time.Now(), stalls(t, false)
 	p.a.stop()

@@ -15,7 +15,7 @@ import (
 )
 
 // Update is the flag -update of every package whose tests keep something in files.
-var Update = flag.Bool("update", false, "rewrite golden files, generated documents and the recorded verdicts of the reference programs")
+var Update = flag.Bool("update", false, "rewrite golden files and generated documents, record the verdicts of the reference programs that are missing")
 
 var ask = flag.Bool("peers", false, "ask the reference programs themselves and compare with the recorded verdicts")
 
@@ -35,7 +35,7 @@ type Verdicts struct {
 
 // Open reads the verdicts of program from file, a text of lines: the program and its version, then a question and
 // its answer, both quoted, on each. One test owns the file. When the test ends, verdicts nobody asked for fail it;
-// with -update the file is written.
+// with -update the file is written; with -peers too, each question is asked again.
 func Open(t testing.TB, program Program, file string) *Verdicts {
 	t.Helper()
 	v := &Verdicts{t: t, program: program, file: file, asking: Asking(), recorded: make(map[string]string), heard: make(map[string]string)}
@@ -57,11 +57,17 @@ func Open(t testing.TB, program Program, file string) *Verdicts {
 // nothing otherwise.
 func Asking() bool { return *ask || *Update }
 
-// Answer gives the program's answer to a question. ask is called only when the programs are asked; it may be called
+// Asks says whether the program is to be asked a question: with -peers each, with -update those that have no verdict.
+func (v *Verdicts) Asks(question string) bool {
+	_, recorded := v.recorded[question]
+	return v.asking && (*ask || !recorded)
+}
+
+// Answer gives the program's answer to a question. ask is called only when the program is asked it; it may be called
 // from several goroutines, and gives nothing that differs from run to run: no file, port, time or process.
 func (v *Verdicts) Answer(question string, ask func() string) string {
 	v.t.Helper()
-	if !v.asking {
+	if !v.Asks(question) {
 		v.mu.Lock()
 		defer v.mu.Unlock()
 		answer, ok := v.recorded[question]

@@ -33,6 +33,9 @@ func (f *failures) Failed() bool          { return f.n > 0 }
 func (f *failures) Skipped() bool         { return false }
 func (f *failures) Cleanup(c func())      { f.cleanup = append(f.cleanup, c) }
 
+// all has every question asked, as -peers does.
+func all(v *Verdicts) { v.asking, *ask = true, true }
+
 // TestAnswers: a question without a verdict, a verdict without a question and one that has changed fail.
 func TestAnswers(t *testing.T) {
 	for _, c := range []struct {
@@ -43,10 +46,10 @@ func TestAnswers(t *testing.T) {
 		{"as recorded", func(v *Verdicts) { v.Answer("q", nil) }, 0},
 		{"not recorded", func(v *Verdicts) { v.Answer("q", nil); v.Answer("r", nil) }, 1},
 		{"not asked for", func(v *Verdicts) {}, 1},
-		{"asked, the same", func(v *Verdicts) { v.asking = true; v.Answer("q", func() string { return "yes" }) }, 0},
-		{"asked, another", func(v *Verdicts) { v.asking = true; v.Answer("q", func() string { return "no" }) }, 1},
+		{"asked, the same", func(v *Verdicts) { all(v); v.Answer("q", func() string { return "yes" }) }, 0},
+		{"asked, another", func(v *Verdicts) { all(v); v.Answer("q", func() string { return "no" }) }, 1},
 		{"asked, new", func(v *Verdicts) {
-			v.asking = true
+			all(v)
 			v.Answer("q", func() string { return "yes" })
 			v.Answer("r", func() string { return "yes" })
 		}, 1},
@@ -54,6 +57,8 @@ func TestAnswers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			f := &failures{TB: t}
 			v := &Verdicts{t: f, program: HAProxy, recorded: map[string]string{"q": "yes"}, heard: make(map[string]string)}
+			before := *ask
+			defer func() { *ask = before }()
 			c.use(v)
 			v.close()
 			if f.n != c.fails {

@@ -89,7 +89,7 @@ func TestScarceDescriptors(t *testing.T) {
 	url := "http://" + nodeAddress + "/"
 	eventually(t, "served", func() bool { s, _, _ := n.get(url); return s == 200 })
 	n.client.CloseIdleConnections()
-	worker := n.worker()
+	worker := n.running()
 	descriptors := func() int {
 		all, err := os.ReadDir(fmt.Sprintf("/proc/%d/fd", worker))
 		if err != nil {

@@ -1,0 +1,71 @@
+package haproxy
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"github.com/evenkeel/evenkeel/config"
+)
+
+// TestCheckLinesReplace: the first line about steps in a section takes the place of all those of its defaults, and of
+// the request of their option httpchk, as in haproxy 2.6.12.
+func TestCheckLinesReplace(t *testing.T) {
+	const full = "option httpchk GET /health HTTP/1.1;http-check send hdr X d;http-check expect status 204"
+	for _, c := range []struct{ defaults, backend, want string }{
+		{full, "", "http: GET /health HTTP/1.1 [X d] expect [[204 204]]"},
+		{full, "http-check send hdr Y b", "http: OPTIONS / HTTP/1.0 [Y b] expect default"},
+		{full, "http-check send uri /b", "http: OPTIONS /b HTTP/1.0 expect default"},
+		{full, "http-check expect status 200", "http: expect [[200 200]]"},
+		{full, "option httpchk GET /x", "http: GET /x HTTP/1.0 expect default"},
+		{full, "option httpchk", "http: OPTIONS / HTTP/1.0 expect default"},
+		{full, "option httpchk GET /y;http-check expect status 200", "http: GET /y HTTP/1.0 expect [[200 200]]"},
+		{full, "http-check expect status 200;option httpchk GET /y", "http: GET /y HTTP/1.0 expect [[200 200]]"},
+		{full, "http-check disable-on-404", "http: GET /health HTTP/1.1 [X d] expect [[204 204]]"},
+		{full, "http-check send-state", "http: GET /health HTTP/1.1 [X d] expect [[204 204]]"},
+		{full, "http-check comment x", "tcp:"},
+		{"option tcp-check;tcp-check send ONE", "tcp-check send TWO", "tcp: send TWO"},
+		{"option tcp-check;tcp-check send ONE", "option tcp-check", "tcp: send ONE"},
+		{"option tcp-check;tcp-check send ONE", "tcp-check comment x", "tcp:"},
+		{full, "option tcp-check;tcp-check send ONE", "tcp: send ONE"},
+	} {
+		text := "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n " + strings.ReplaceAll(c.defaults, ";", "\n ") +
+			"\nbackend b\n " + strings.ReplaceAll(c.backend, ";", "\n ") + "\n server s 10.0.0.1:80 check\nbackend after\n server s 10.0.0.1:80 check\n"
+		p, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(text)}}, testOptions())
+		if config.HasErrors(diags) {
+			t.Errorf("%s / %s: %v", c.defaults, c.backend, diags)
+			continue
+		}
+		if got := steps(p.Proxies[0].Check); got != c.want {
+			t.Errorf("%s / %s:\ngot  %s\nwant %s", c.defaults, c.backend, got, c.want)
+		}
+		if c.defaults == full { // the next section has the defaults' again
+			if got := steps(p.Proxies[1].Check); got != "http: GET /health HTTP/1.1 [X d] expect [[204 204]]" {
+				t.Errorf("after %s: %s", c.backend, got)
+			}
+		}
+	}
+}
+
+// steps are what a check does, in short.
+func steps(h *config.HealthCheck) string {
+	text := map[config.CheckKind]string{config.CheckHTTP: "http:", config.CheckTCP: "tcp:"}[h.Kind]
+	for _, s := range h.Steps {
+		switch s.Kind {
+		case config.StepHTTPSend:
+			text += fmt.Sprintf(" %s %s %s", s.Method, s.URI, s.Version)
+			for _, x := range s.Headers {
+				text += fmt.Sprint(" ", x)
+			}
+		case config.StepSend:
+			text += " send " + string(s.Data)
+		case config.StepExpect:
+			if text += " expect "; s.Expect.Default {
+				text += "default"
+			} else {
+				text += fmt.Sprint(s.Expect.Statuses)
+			}
+		}
+	}
+	return text
+}
