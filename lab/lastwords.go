@@ -8,9 +8,9 @@ import (
 )
 
 // lastLines is how many lines of a director its last words are.
-const lastLines = 6
+const lastLines = 10
 
-// lastWords are the last lines of each node's director, and what became of it, each on a line of its own below the node's name: what
+// lastWords are the last lines of each node's director, each once if it says the same again, and what became of it, each on a line of its own below the node's name: what
 // explains most sites that do not settle.
 func (b *board) lastWords() string {
 	b.mu.Lock()
@@ -19,7 +19,8 @@ func (b *board) lastWords() string {
 	for _, n := range b.nodes {
 		var lines []Entry
 		for _, e := range n.journal {
-			if e.Unit == "director" || e.Unit == "lab" {
+			same := len(lines) > 0 && lines[len(lines)-1].Text == e.Text
+			if (e.Unit == "director" || e.Unit == "lab") && !same {
 				lines = append(lines, e)
 			}
 		}

@@ -13,7 +13,8 @@ func TestLastWords(t *testing.T) {
 		b.take("lvs1", message{Kind: "journal", Line: &journalLine{At: b.began + second, Unit: unit, Text: text}})
 	}
 	b.take("lvs1", message{Kind: "unit", Unit: &unitState{Name: "director", State: unitRunning}})
-	for i := range 2 * lastLines {
+	for i := range 20 {
+		say("director", fmt.Sprintf("line %d", i))
 		say("director", fmt.Sprintf("line %d", i))
 		say("web", "a check by lvs4")
 	}
@@ -21,7 +22,8 @@ func TestLastWords(t *testing.T) {
 	say("lab", "director ended: exit status 1")
 	b.take("lvs1", message{Kind: "unit", Unit: &unitState{Name: "director", State: unitStopped}})
 	want := "\nlvs1's director (" + unitStopped + ") said last:" +
-		"\n        1.0 s  line 8\n        1.0 s  line 9\n        1.0 s  line 10\n        1.0 s  line 11" +
+		"\n        1.0 s  line 12\n        1.0 s  line 13\n        1.0 s  line 14\n        1.0 s  line 15" +
+		"\n        1.0 s  line 16\n        1.0 s  line 17\n        1.0 s  line 18\n        1.0 s  line 19" +
 		"\n        1.0 s  evenkeel: xdp: the kernel refuses program plane_visit \\x1b[31m" +
 		"\n        1.0 s  director ended: exit status 1" +
 		"\nlvs4's director ("

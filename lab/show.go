@@ -243,7 +243,10 @@ func (l *lab) playFaults(ctx context.Context, faults []fault) (int, error) {
 		for _, text := range table(results) {
 			l.out.line(text)
 		}
-		return verdict(results), err
+		if err != nil {
+			return 1, err
+		}
+		return verdict(results), nil
 	}
 	st := l.board.snapshot(now())
 	rep := Report{

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -95,8 +96,8 @@ director; with --plane it is taken away too, with every connection it knows.`,
 			for _, a := range removed {
 				c.Println("removed", a)
 			}
-			if err == nil && plane {
-				err = xdp.Remove("")
+			if plane {
+				err = errors.Join(err, xdp.Remove(""))
 			}
 			return err
 		},

@@ -23,13 +23,17 @@ func (p *Plane) rate(now time.Duration) error {
 	if p.rated == nil {
 		p.rated = map[uint32]sample{}
 	}
+	all, err := p.newTallies()
+	if err != nil {
+		return err
+	}
 	for _, s := range p.services {
 		for _, i := range s.members {
 			before, ok := p.rated[i]
 			if ok && now-before.at < 2*time.Second {
 				continue
 			}
-			c, err := p.countersOf(i)
+			c, err := all.of(i)
 			if err != nil {
 				return err
 			}

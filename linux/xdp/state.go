@@ -40,8 +40,12 @@ func (p *Plane) State() (out []table.ServiceState, err error) {
 		if err != nil {
 			return err
 		}
+		all, err := p.newTallies()
+		if err != nil {
+			return err
+		}
 		for _, s := range p.ordered() {
-			one, err := p.stateOf(s, bound, now)
+			one, err := p.stateOf(s, all, bound, now)
 			if err != nil {
 				return err
 			}
@@ -62,12 +66,12 @@ func (s *service) table() table.Service {
 	}
 }
 
-func (p *Plane) stateOf(s *service, bound map[uint32]uint32, now uint32) (table.ServiceState, error) {
+func (p *Plane) stateOf(s *service, all *tallies, bound map[uint32]uint32, now uint32) (table.ServiceState, error) {
 	out := table.ServiceState{Service: s.table()}
 	total := s.rec.carried
 	for _, i := range s.members {
 		at := p.slotAt(i)
-		c, err := p.countersOf(i)
+		c, err := all.of(i)
 		if err != nil {
 			return out, err
 		}

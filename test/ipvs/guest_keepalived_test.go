@@ -99,7 +99,7 @@ func (p *process) stop(t *testing.T) {
 func settled(t *testing.T, d, e *ipvs.Driver) (theirs, ours []table.ServiceState) {
 	t.Helper()
 	same := 0
-	for end := time.Now().Add(2 * patience); same < 40 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(6 * patience); same < 40 && time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		theirs, ours = bare(state(t, d)), bare(state(t, e))
 		same++
 		if len(theirs) == 0 || !cmp.Equal(theirs, ours, equal) {

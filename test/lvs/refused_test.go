@@ -3,11 +3,14 @@ package lvs
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/evenkeel/evenkeel/linux/ipvs"
 	"github.com/evenkeel/evenkeel/test/netns"
@@ -86,8 +89,46 @@ func TestWithoutPrivileges(t *testing.T) {
 		{"-bpf,-sys_admin", []string{"CAP_BPF", "Linux 5.17"}},
 		{"-net_admin,-sys_admin", []string{"CAP_NET_ADMIN"}},
 	} {
-		out := d.refuses("global_defs {\n    lvs_driver xdp\n}\n"+alone, "setpriv", "--bounding-set", c.without, "--inh-caps", c.without)
+		wrapper := []string{"setpriv", "--bounding-set", c.without, "--inh-caps", c.without}
+		out := d.refuses("global_defs {\n    lvs_driver xdp\n}\n"+alone, wrapper...)
 		says(t, out, c.want...)
+		d.leftNothing("a director without " + c.without)
+		// To look where nothing is, and to take away, needs none of it.
+		with := func(args ...string) string {
+			t.Helper()
+			return d.ns.Run(wrapper[0], append(append(wrapper[1:], programFile), args...)...)
+		}
+		if out := with("ipvs", "--driver", "xdp", "-Ln"); !strings.Contains(out, "RemoteAddress:Port") {
+			t.Errorf("without %s the listing is:\n%s", c.without, out)
+		}
+		d.leftNothing("a listing without " + c.without)
+		d.must("ipvs", "--driver", "xdp", "-A", "-t", vip+":80", "-s", "rr")
+		if !strings.Contains(c.without, "-bpf") { // its clock is asked for by eBPF
+			if out := with("ipvs", "-Ln"); !strings.Contains(out, vip+":80 rr") {
+				t.Errorf("without %s the listing of a plane that is there is:\n%s", c.without, out)
+			}
+		}
+		if strings.Contains(c.without, "-net_admin") { // what else purge does needs it
+			d.must("purge", "--plane")
+		} else {
+			with("purge", "--plane")
+		}
+		d.leftNothing("taking it away without " + c.without)
+	}
+}
+
+// leftNothing fails if something of our plane is pinned for the host.
+func (d *director) leftNothing(by string) {
+	d.t.Helper()
+	var ns unix.Stat_t
+	d.ns.Do(func() {
+		if err := unix.Stat("/proc/thread-self/ns/net", &ns); err != nil {
+			d.t.Fatal(err)
+		}
+	})
+	pins, err := filepath.Glob(fmt.Sprintf("/sys/fs/bpf/evenkeel/%d/*", ns.Ino))
+	if err != nil || len(pins) > 0 {
+		d.t.Errorf("left behind by %s: %v, %v", by, pins, err)
 	}
 }
 
