@@ -19,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/linux/confine"
+	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/proxy"
 	"github.com/evenkeel/evenkeel/syslog"
 )
@@ -219,8 +220,7 @@ func (w *workerProcess) descriptors() int {
 func (w *workerProcess) listeners(b *config.Bind) []int {
 	var own []int
 	for _, fd := range w.order.Sockets[listenKey(&b.Listen)] {
-		if copied, err := syscall.Dup(fd); err == nil {
-			syscall.CloseOnExec(copied)
+		if copied, err := sock.Dup(fd); err == nil {
 			own = append(own, copied)
 		}
 	}
@@ -327,7 +327,7 @@ func (w *workerProcess) serveAdmin() (all []net.Listener, err error) {
 	for i := range w.cfg.Global.StatsSockets {
 		s := &w.cfg.Global.StatsSockets[i]
 		for _, fd := range w.order.Sockets[listenKey(&s.Listen)] {
-			copied, err := syscall.Dup(fd)
+			copied, err := sock.Dup(fd)
 			if err != nil {
 				return all, err
 			}

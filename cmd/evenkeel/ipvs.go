@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/evenkeel/evenkeel/daemon"
 	"github.com/evenkeel/evenkeel/ipvsadm"
 	"github.com/evenkeel/evenkeel/linux/ipvs"
 	"github.com/evenkeel/evenkeel/linux/xdp"
@@ -71,7 +72,7 @@ func runIPVS(name, driver string, args []string) int {
 		Version: "evenkeel " + programVersion() + ", with the options of ipvsadm 1.31",
 		Open:    func() (table.Driver, error) { return openDriver(driver) },
 		Names:   &names{hosts: make(map[netip.Addr]string)},
-		In:      os.Stdin, Out: os.Stdout, Err: os.Stderr,
+		In:      os.Stdin, Out: &daemon.Printable{W: os.Stdout}, Err: &daemon.Printable{W: os.Stderr},
 	}
 	return p.Main(args)
 }
