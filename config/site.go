@@ -176,7 +176,9 @@ type Script struct {
 
 // Command is a program with its arguments and who runs it.
 type Command struct {
-	Argv  []string
+	Argv []string
+	// File is what is run as Argv[0], when whoever has judged it says so; empty: Argv[0] itself. A reader leaves it empty.
+	File  string
 	Owner Owner // empty: Global.ScriptUser
 	// Pos is where a notify command is written. A check's command has none: see Script.Pos.
 	Pos Position

@@ -57,7 +57,8 @@ type Reply struct {
 	Worker int `json:"worker,omitempty"`
 }
 
-// Ask sends one request to the director of a runtime directory.
+// Ask sends one request to the director of a runtime directory. One that belongs to neither root nor us is not asked:
+// whoever made the directory first would answer.
 func Ask(dir string, req Request) (Reply, error) {
 	var reply Reply
 	conn, err := net.DialTimeout("unix", filepath.Join(dir, socketName), 5*time.Second)
@@ -68,6 +69,11 @@ func Ask(dir string, req Request) (Reply, error) {
 		return reply, err
 	}
 	defer conn.Close()
+	if uid, err := peerOf(conn); err != nil {
+		return reply, err
+	} else if me := os.Geteuid(); me != 0 && uid != 0 && uid != me {
+		return reply, fmt.Errorf("user %d listens in runtime directory %s, not a director of ours", uid, dir)
+	}
 	conn.SetDeadline(time.Now().Add(30 * time.Second))
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
 		return reply, err
@@ -78,13 +84,34 @@ func Ask(dir string, req Request) (Reply, error) {
 	return reply, nil
 }
 
+// peerOf is who listened when a UNIX connection was made.
+func peerOf(conn net.Conn) (uid int, err error) {
+	raw, err := conn.(*net.UnixConn).SyscallConn()
+	if err != nil {
+		return 0, err
+	}
+	var cred *syscall.Ucred
+	if failed := raw.Control(func(fd uintptr) {
+		cred, err = syscall.GetsockoptUcred(int(fd), syscall.SOL_SOCKET, syscall.SO_PEERCRED)
+	}); failed != nil {
+		err = failed
+	}
+	if err != nil {
+		return 0, fmt.Errorf("who runs the director is unknown: %w", err)
+	}
+	return int(cred.Uid), nil
+}
+
 // lock makes sure that one director at a time uses a runtime directory. The
 // kernel lets go of it when the process ends, however it ends.
 func lock(dir string) (*os.File, error) {
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE, 0o600)
+	if err := ownDirectory(dir); err != nil {
+		return nil, fmt.Errorf("runtime directory %s: %w; give another one with --runtime-dir", dir, err)
+	}
+	f, err := os.OpenFile(filepath.Join(dir, lockName), os.O_RDWR|os.O_CREATE|syscall.O_NOFOLLOW, 0o600)
 	if err != nil {
 		return nil, err
 	}
@@ -93,6 +120,52 @@ func lock(dir string) (*os.File, error) {
 		return nil, fmt.Errorf("another director already runs with runtime directory %s (use --runtime-dir for a second one)", dir)
 	}
 	return f, nil
+}
+
+// ownDirectory reports why a directory is not one in which only root and we decide: it belongs to someone else, others may
+// put things into it, or exchange it.
+func ownDirectory(dir string) error {
+	mine := func(info fs.FileInfo) error {
+		st, ok := info.Sys().(*syscall.Stat_t)
+		if ok && st.Uid != 0 && int(st.Uid) != os.Geteuid() {
+			return fmt.Errorf("it belongs to user %d", st.Uid)
+		}
+		return nil
+	}
+	info, err := os.Lstat(dir)
+	if err == nil {
+		err = mine(info) // of a link, too
+	}
+	if err != nil {
+		return err
+	}
+	real, err := filepath.EvalSymlinks(dir)
+	if err != nil {
+		return err
+	}
+	if real, err = filepath.Abs(real); err != nil {
+		return err
+	}
+	if info, err = os.Lstat(real); err != nil {
+		return err
+	}
+	if err := mine(info); err != nil {
+		return err
+	}
+	if info.Mode().Perm()&0o022 != 0 {
+		return fmt.Errorf("others may write there (mode %v)", info.Mode().Perm())
+	}
+	for above := filepath.Dir(real); ; above = filepath.Dir(above) {
+		if info, err = os.Lstat(above); err != nil {
+			return err
+		}
+		if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
+			return fmt.Errorf("everyone may exchange what is in %s (mode %v)", above, info.Mode().Perm())
+		}
+		if above == filepath.Dir(above) {
+			return nil
+		}
+	}
 }
 
 // listen opens the control socket, in the place of a dead director's.

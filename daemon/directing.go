@@ -26,7 +26,7 @@ import (
 // them. The zero value has neither.
 type directing struct {
 	log        *logger
-	refuse     func(config.Command, config.Global) string
+	vet        func(config.Command, config.Global) (config.Command, string)
 	runtimeDir string
 
 	global atomic.Pointer[config.Global] // of the site in force
@@ -71,16 +71,21 @@ func (d *directing) start(site *config.Site) error {
 		Driver: driver,
 		Log:    func(l lvs.Level, s string) { d.log.Log(failover.Level(l), s) },
 		Verify: func(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Verdict {
-			if c.Kind == config.CheckerMisc && d.refuse != nil {
-				if why := d.refuse(c.Command, *d.global.Load()); why != "" {
+			if c.Kind == config.CheckerMisc && d.vet != nil {
+				vetted, why := d.vet(c.Command, *d.global.Load())
+				if why != "" {
 					return lvs.Verdict{Reason: why}
 				}
+				judged := *c
+				judged.Command = vetted
+				c = &judged
 			}
 			return verify(ctx, c, rs)
 		},
 		Run: func(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error {
-			if d.refuse != nil {
-				if why := d.refuse(c, g); why != "" {
+			if d.vet != nil {
+				var why string
+				if c, why = d.vet(c, g); why != "" {
 					return errors.New(why)
 				}
 			}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
 // Options say what a director runs.
@@ -31,8 +32,8 @@ type Options struct {
 	Load func(allowEmpty bool) (*config.Site, *Inputs, []config.Diagnostic)
 	// AllowEmpty lets a reload take everything away from a site.
 	AllowEmpty bool
-	// Refuse says why a script must not be run; see failover.Options.
-	Refuse     func(config.Command, config.Global) string
+	// Vet says which file a script is, and why it must not be run; see failover.Options.
+	Vet        func(config.Command, config.Global) (config.Command, string)
 	RuntimeDir string
 	Log        io.Writer
 	Verbose    bool
@@ -83,6 +84,10 @@ func Run(opts Options) error {
 	// Not ignored, or the scripts would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
+	// What we were started with is ours alone: a listening socket in fd@N, say, is no business of a script's.
+	if err := sock.KeepFrom(3); err != nil {
+		d.log.logf(failover.LevelWarning, "scripts may inherit descriptors that the director was started with: %v", err)
+	}
 	held, err := lock(opts.RuntimeDir)
 	if err != nil {
 		return err
@@ -104,7 +109,7 @@ func Run(opts Options) error {
 		defer d.pidFile(site.Proxying.Global.PIDFile)()
 	}
 	d.site = site
-	d.directing.log, d.directing.refuse, d.directing.runtimeDir = d.log, opts.Refuse, opts.RuntimeDir
+	d.directing.log, d.directing.vet, d.directing.runtimeDir = d.log, opts.Vet, opts.RuntimeDir
 	if err := d.directing.start(site); err != nil {
 		d.workers.stop(false)
 		return err
@@ -176,7 +181,7 @@ func (d *director) startFailover(site *config.Site, fresh map[string]int) error 
 	if len(site.Instances) == 0 && (site.Proxying != nil || site.Directing != nil) {
 		return nil
 	}
-	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Refuse: d.opts.Refuse, Mirror: d.directing.mirror(),
+	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Vet: d.opts.Vet, Mirror: d.directing.mirror(),
 		Changed: func() {
 			select {
 			case d.changed <- struct{}{}:

@@ -37,13 +37,13 @@ func newLogger(w io.Writer, verbose bool) *logger {
 	return l
 }
 
-// Log adds a line and never blocks.
+// Log adds a line and never blocks. It stays one line, and steers no terminal, whatever is in it.
 func (l *logger) Log(level failover.Level, text string) {
 	if level >= failover.LevelDebug && !l.verbose {
 		return
 	}
 	select {
-	case l.lines <- line{time.Now(), level, text}:
+	case l.lines <- line{time.Now(), level, printable(text, "\t")}:
 	default:
 		l.dropped.Add(1)
 	}

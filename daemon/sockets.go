@@ -122,9 +122,8 @@ func (s *sockets) prepare(p *config.Proxying, threads int) (result map[string][]
 func listenOn(w wanted) (int, error) {
 	switch {
 	case w.listen.FD >= 0:
-		fd, err := syscall.Dup(w.listen.FD)
+		fd, err := sock.Dup(w.listen.FD)
 		if err == nil {
-			syscall.CloseOnExec(fd)
 			err = syscall.SetNonblock(fd, true)
 		}
 		return fd, err

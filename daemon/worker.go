@@ -186,8 +186,7 @@ func levelOf(severity int) failover.Level {
 func (w *workerProcess) listeners(b *config.Bind) []int {
 	var own []int
 	for _, fd := range w.order.Sockets[listenKey(&b.Listen)] {
-		if copied, err := syscall.Dup(fd); err == nil {
-			syscall.CloseOnExec(copied)
+		if copied, err := sock.Dup(fd); err == nil {
 			own = append(own, copied)
 		}
 	}
@@ -308,7 +307,7 @@ func (w *workerProcess) serveAdmin() (all []net.Listener, err error) {
 	for i := range w.cfg.Global.StatsSockets {
 		s := &w.cfg.Global.StatsSockets[i]
 		for _, fd := range w.order.Sockets[listenKey(&s.Listen)] {
-			copied, err := syscall.Dup(fd)
+			copied, err := sock.Dup(fd)
 			if err != nil {
 				return all, err
 			}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
+	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/program"
 )
 
@@ -169,8 +170,10 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 	files := []*os.File{drops}
 	for key, fds := range o.Sockets {
 		for _, fd := range fds {
-			copied, err := syscall.Dup(fd)
+			copied, err := sock.Dup(fd)
 			if err != nil {
+				closeAll(files)
+				control.Close()
 				return nil, err
 			}
 			f := os.NewFile(uintptr(copied), "listener")
@@ -180,9 +183,7 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 		}
 	}
 	err = program.Start(cmd)
-	for _, f := range files {
-		f.Close()
-	}
+	closeAll(files)
 	if err != nil {
 		control.Close()
 		return nil, fmt.Errorf("starting the worker: %w", err)
@@ -201,6 +202,12 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 	}
 	go w.listen(k)
 	return k, nil
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
 }
 
 // await gives the worker its order and waits for its word.

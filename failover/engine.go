@@ -34,9 +34,9 @@ type Options struct {
 	Log func(Level, string)
 	// Changed, if set, is called on the router thread after any change of state and must not block.
 	Changed func()
-	// Refuse, if set, is asked before each run of a check or notify script, on a
-	// goroutine of its own; a reason it gives is how that run failed.
-	Refuse func(c config.Command, g config.Global) string
+	// Vet, if set, is asked before each run of a check or notify script, on a
+	// goroutine of its own: it gives the command to run, or a reason, which is how that run failed.
+	Vet func(c config.Command, g config.Global) (config.Command, string)
 	// Mirror, if set, gives the place where a forwarding plane reads the deadline of a virtual
 	// address, or nil; see gate.Set.Mirror.
 	Mirror func(netip.Addr) (*atomic.Int64, error)

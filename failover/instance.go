@@ -4,6 +4,7 @@ import (
 	"errors"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
@@ -33,7 +34,9 @@ type instance struct {
 	renewedAt  vrrp.Time          // when lifetimes were last renewed (GateLifetime)
 	faults     []string           // in words, for people
 	lowerPeer  netip.Addr         // lower-priority master last told of
-	sendError  string             // last reported, so that it is reported once
+	lowerTold  vrrp.Time          // when; and when its script was last queued
+	lowerRan   vrrp.Time
+	sendError  string // last reported, so that it is reported once
 	burst      burst
 	probe      []*sock.Replies
 	changed    changeTime
@@ -52,8 +55,15 @@ type port struct {
 	socket    *sock.VRRP
 	byVRID    map[uint8]*instance
 	strangers map[stranger]bool // unknown virtual routers already reported
-	malformed uint64
-	unknown   uint64
+	malformed uint64            // too short for a header; about, while selected
+	unknown   uint64            // of another virtual router; about, while selected
+
+	read   vrrp.Time // when it was last read
+	paused bool      // not watched, until read + readPause
+	// selected: the kernel keeps out most of what is not for us.
+	selected bool
+	window   vrrp.Time // when counting began
+	foreign  uint64    // not for us since then
 }
 
 type stranger struct {
@@ -175,6 +185,9 @@ func (r *router) listen(m *instance, link netif.Link) error {
 	}
 	p.byVRID[m.cfg.VRID] = m
 	m.port = p
+	if p.selected {
+		r.choose(p)
+	}
 	return nil
 }
 
@@ -188,16 +201,60 @@ func (r *router) unlisten(m *instance) {
 	if p.byVRID[m.cfg.VRID] == m {
 		delete(p.byVRID, m.cfg.VRID)
 	}
-	if len(p.byVRID) == 0 {
+	switch {
+	case p.selected && len(p.byVRID) > 0:
+		r.choose(p)
+	case len(p.byVRID) == 0:
+		p.paused = false
 		r.unwatch(p.socket.Fd())
 		p.socket.Close()
 		delete(r.ports, p.key)
 	}
 }
 
-// receive reads everything that waits on a port.
+// A port is read once in readPause at most, and at most readBudget adverts at a time, so that a flood costs a bounded
+// number of wake-ups, each for many adverts, and cannot keep timers waiting. What waits is read before any timer is
+// looked at all the same; see turn. The kernel keeps some 300 adverts.
+const (
+	readPause  = time.Millisecond
+	readBudget = 300
+)
+
+// receive reads what waits on a port, or puts that off.
 func (r *router) receive(p *port) {
-	for {
+	now := vrrp.Time(loop.Now())
+	if now < p.read.Add(readPause) {
+		if err := r.engine.poller.Pause(p.socket.Fd(), r.tokenOf[p.socket.Fd()], true); err == nil {
+			p.paused = true
+			r.paused = append(r.paused, p)
+			return
+		}
+	}
+	r.drain(p)
+}
+
+// resume reads paused ports whose time has come, all of them if a timer is due.
+func (r *router) resume(now vrrp.Time, all bool) {
+	still := r.paused[:0]
+	for _, p := range r.paused {
+		switch {
+		case !p.paused: // closed meanwhile
+		case all || now >= p.read.Add(readPause):
+			p.paused = false
+			r.engine.poller.Pause(p.socket.Fd(), r.tokenOf[p.socket.Fd()], false)
+			r.drain(p)
+		default:
+			still = append(still, p)
+		}
+	}
+	clear(r.paused[len(still):])
+	r.paused = still
+}
+
+// drain reads what waits on a port.
+func (r *router) drain(p *port) {
+	defer func() { p.read = vrrp.Time(loop.Now()) }()
+	for range readBudget {
 		d, ok, err := p.socket.Receive(r.buf)
 		if err != nil {
 			r.logf(LevelWarning, "receiving adverts on interface %d: %v", p.key.ifindex, err)
@@ -210,11 +267,12 @@ func (r *router) receive(p *port) {
 			if p.malformed == 0 {
 				r.logf(LevelWarning, "VRRP packet of %d bytes from %v on %s: too short, ignored (counted from here on)", len(d.Payload), d.Src, r.links[p.key.ifindex].Name)
 			}
-			p.malformed++
+			p.malformed += r.notForUs(p)
 			continue
 		}
 		m := p.byVRID[d.Payload[1]]
 		if m == nil {
+			p.unknown += r.notForUs(p)
 			r.reportStranger(p, stranger{d.Payload[1], d.Src})
 			continue
 		}
@@ -226,8 +284,51 @@ func (r *router) receive(p *port) {
 	}
 }
 
+// More adverts that are not for us than floodLimit in floodWindow, and the kernel keeps most of them out, until there
+// are fewer than half as many.
+const (
+	floodLimit  = 200
+	floodWindow = time.Second
+)
+
+// notForUs counts an advert that is nobody's here, and gives for how many it stands.
+func (r *router) notForUs(p *port) uint64 {
+	n := uint64(1)
+	if p.selected {
+		n = sock.SampledOneIn
+	}
+	now := vrrp.Time(loop.Now())
+	p.foreign += n
+	switch over := now >= p.window.Add(floodWindow); {
+	case !p.selected && p.foreign > floodLimit:
+		r.logf(LevelWarning, "more than %d adverts a second on %s are for no virtual router of ours: one in %d is looked at from here on", floodLimit, r.links[p.key.ifindex].Name, sock.SampledOneIn)
+		p.selected = true
+		r.choose(p)
+	case p.selected && over && p.foreign*uint64(floodWindow) < floodLimit/2*uint64(now.Sub(p.window)):
+		p.selected = false
+		r.choose(p)
+	case !over:
+		return n
+	}
+	p.window, p.foreign = now, 0
+	return n
+}
+
+// choose tells the kernel which adverts are for us, while it keeps the others out.
+func (r *router) choose(p *port) {
+	var vrids []uint8
+	if p.selected {
+		for id := range p.byVRID {
+			vrids = append(vrids, id)
+		}
+	}
+	if err := p.socket.Select(vrids); err != nil {
+		p.selected = false
+		r.logf(LevelWarning, "%s: the kernel cannot keep out adverts that are not for us: %v", r.links[p.key.ifindex].Name, err)
+	}
+}
+
 func (r *router) reportStranger(p *port, s stranger) {
-	p.unknown++
 	if p.strangers[s] || len(p.strangers) >= maxStrangers {
 		return
 	}

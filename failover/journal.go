@@ -14,17 +14,23 @@ type changeTime struct {
 	change vrrp.Change
 }
 
+// lowerPause lies between lines about masters of lower priority, and between their scripts.
+const lowerPause = time.Second
+
 // report turns what the machine tells into journal lines and notifications.
 func (r *router) report(m *instance, e *vrrp.Effect) {
 	switch e.Kind {
 	case vrrp.Changed:
 		r.changed(m, e.Change)
 	case vrrp.RxLower:
-		if m.lowerPeer != e.Peer { // once for each peer and mastership
-			m.lowerPeer = e.Peer
+		if now := vrrp.Time(loop.Now()); m.lowerPeer != e.Peer && now >= m.lowerTold.Add(lowerPause) { // once for each peer and mastership
+			m.lowerPeer, m.lowerTold = e.Peer, now
 			r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again", m.cfg.Name, e.Priority, e.Peer)
 		}
-		r.engine.notify.Add(m.cfg.Name, m.cfg.Notify.MasterRxLowerPri, r.site.Global)
+		if now := vrrp.Time(loop.Now()); now >= m.lowerRan.Add(lowerPause) {
+			m.lowerRan = now
+			r.engine.notify.Add(m.cfg.Name, m.cfg.Notify.MasterRxLowerPri, r.site.Global)
+		}
 	case vrrp.Complain:
 		verb := "refused"
 		if e.Reason > vrrp.NumRefusals {

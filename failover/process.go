@@ -11,8 +11,9 @@ import (
 
 // runProgram runs a command, unless it must not be.
 func (e *Engine) runProgram(ctx context.Context, c config.Command, global config.Global, timeout time.Duration) error {
-	if e.opts.Refuse != nil && c.Defined() {
-		if why := e.opts.Refuse(c, global); why != "" {
+	if e.opts.Vet != nil && c.Defined() {
+		var why string
+		if c, why = e.opts.Vet(c, global); why != "" {
 			return errors.New(why)
 		}
 	}

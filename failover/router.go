@@ -30,6 +30,7 @@ type router struct {
 	scripts    map[string]*script
 	proxies    proxies
 	ports      map[portKey]*port
+	paused     []*port // not watched for now
 	announcers map[int]*sock.Announcer
 	links      map[int]netif.Link
 	linkIndex  map[string]int
@@ -204,6 +205,10 @@ func (r *router) turn(ready []uint64) {
 		}
 	}
 	now := vrrp.Time(loop.Now())
+	if len(r.paused) > 0 {
+		r.resume(now, r.machine.Deadline() <= now)
+		now = vrrp.Time(loop.Now())
+	}
 	if due := r.machine.Deadline(); due <= now {
 		r.maxLate = max(r.maxLate, now.Sub(due))
 		r.carry(r.machine.Tick(now, r.effects[:0]))
@@ -217,6 +222,9 @@ func (r *router) deadline() time.Duration {
 	d := r.machine.Deadline()
 	for _, m := range r.instances {
 		d = min(d, m.burst.next)
+	}
+	for _, p := range r.paused {
+		d = min(d, p.read.Add(readPause))
 	}
 	if d == vrrp.Never || d > math.MaxInt64/2 {
 		return -1

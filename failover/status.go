@@ -10,9 +10,11 @@ import (
 
 // Status is a snapshot of the engine, ready for JSON.
 type Status struct {
-	RouterID  string           `json:"router_id"`
-	Gate      GateStatus       `json:"gate"`
-	MaxLateMS float64          `json:"max_late_ms"` // how late the thread ever acted on a timer
+	RouterID  string     `json:"router_id"`
+	Gate      GateStatus `json:"gate"`
+	MaxLateMS float64    `json:"max_late_ms"` // how late the thread ever acted on a timer
+	// Foreign is how many adverts were for no virtual router of ours or too short for one, on the sockets open now; in a flood, about.
+	Foreign   uint64           `json:"foreign_adverts,omitempty"`
 	Instances []InstanceStatus `json:"instances"`
 	Groups    []GroupStatus    `json:"groups,omitempty"`
 }
@@ -87,6 +89,9 @@ func (e *Engine) Status() (Status, error) {
 func (r *router) status() Status {
 	s := Status{RouterID: r.site.Global.RouterID, MaxLateMS: ms(r.maxLate),
 		Gate: GateStatus{Mode: gateName(r.gates.Mode()), Why: r.gates.Why()}, Instances: []InstanceStatus{}}
+	for _, p := range r.ports {
+		s.Foreign += p.unknown + p.malformed
+	}
 	for _, m := range r.instances {
 		s.Instances = append(s.Instances, r.instanceStatus(m))
 	}

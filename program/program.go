@@ -37,6 +37,9 @@ func Run(ctx context.Context, c config.Command, owner config.Owner, limit time.D
 		return errors.New("no program given")
 	}
 	cmd := exec.Command(c.Argv[0], c.Argv[1:]...)
+	if c.File != "" {
+		cmd.Path, cmd.Err = c.File, nil
+	}
 	cmd.Env = environment()
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cred, err := credential(c.Owner, owner)

@@ -4,10 +4,10 @@ import (
 	"os"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
 // Identity is what the frame of a line tells of the sender.
@@ -60,11 +60,10 @@ func (l *Log) file(fd int) *file {
 		return f
 	}
 	// A copy, so that a closed reader is an error and not a signal, as it would be of descriptors 1 and 2.
-	own, err := syscall.Dup(fd)
+	own, err := sock.Dup(fd)
 	if err != nil {
 		return nil
 	}
-	syscall.CloseOnExec(own)
 	f := newFile(os.NewFile(uintptr(own), "log"), &l.dropped)
 	l.files[fd] = f
 	return f

@@ -102,10 +102,14 @@ func (m *instance) mayRelease(now Time, addr netip.Addr) bool {
 	return true
 }
 
+// complainAgain is how long complaints are not repeated although the master is another one: a flood from many addresses is
+// not worth a line each.
+const complainAgain = 10 * time.Second
+
 // accept follows a master: its advert restarts the timer.
 func (m *instance) accept(now Time, a Heard, interval time.Duration) {
-	if a.Addr != m.master.Addr {
-		m.complained = 0
+	if a.Addr != m.master.Addr && now >= m.complainedTo.Add(complainAgain) {
+		m.complained, m.complainedTo = 0, now
 	}
 	if m.p.Version == 3 { // RFC 9568 §6.4.2 (455)
 		m.masterInterval = interval

@@ -77,11 +77,13 @@ type instance struct {
 	// As master.
 	gateUntil, gateBefore Time // lease, and what it was before the last advert
 	ownerCheckAt          Time // two owners: when the rival must be gone; 0: no contest
+	answerAt              Time // not before this is an advert answered
 	losses                int  // addresses lost since lossesAt
 	lossesAt              Time
 
-	complained uint32 // set of Reasons already told
-	refused    [NumRefusals]uint64
+	complained   uint32 // set of Reasons already told
+	complainedTo Time   // when it was last emptied because the master is another one
+	refused      [NumRefusals]uint64
 	sent, zeroSent, zeroHeard,
 	becomeNum, releaseNum uint64
 }

@@ -127,6 +127,9 @@ func (m *instance) masterHears(now Time, a Heard, interval time.Duration, e []Ef
 		return m.backupHears(now, a, interval, e)
 	}
 	if a.Priority == 0 { // RFC 9568 §6.4.3 (705)
+		if !m.mayAnswer(now) {
+			return e
+		}
 		m.timer = now.Add(m.p.Interval)
 		return m.renew(now, e)
 	}
@@ -135,6 +138,9 @@ func (m *instance) masterHears(now Time, a Heard, interval time.Duration, e []Ef
 	}
 	if m.beats(a) {
 		return m.yield(now, a, interval, e)
+	}
+	if !m.mayAnswer(now) {
+		return e
 	}
 	e = append(e, Effect{ID: m.id, Kind: RxLower, Peer: a.Addr, Priority: a.Priority})
 	if !m.p.LowerPrioNoAdvert {
@@ -150,6 +156,19 @@ func (m *instance) masterHears(now Time, a Heard, interval time.Duration, e []Ef
 		}
 	}
 	return e
+}
+
+// answers is how often a master answers in one interval at most: whoever floods it with adverts must not make it flood the
+// network. The answer is a courtesy; the next advert is on its way in any case.
+const answers = 8
+
+// mayAnswer reports whether an advert that a master need not follow is answered.
+func (m *instance) mayAnswer(now Time) bool {
+	if now < m.answerAt {
+		return false
+	}
+	m.answerAt = now.Add(m.p.Interval / answers)
+	return true
 }
 
 // reclaim announces the addresses again after someone else did.

@@ -14,6 +14,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/evenkeel/evenkeel/daemon"
 	"github.com/evenkeel/evenkeel/ipvsadm"
 	"github.com/evenkeel/evenkeel/linux/ipvs"
 	"github.com/evenkeel/evenkeel/linux/xdp"
@@ -74,7 +75,7 @@ func runIPVS(name, driver string, args []string) int {
 		Open:    func() (table.Driver, error) { return d.open(driver, false) },
 		Look:    func() (table.Driver, error) { return d.open(driver, true) },
 		Names:   &names{hosts: make(map[netip.Addr]string)},
-		In:      os.Stdin, Out: onTerminal(os.Stdout), Err: onTerminal(os.Stderr),
+		In:      os.Stdin, Out: &daemon.Printable{W: os.Stdout}, Err: &daemon.Printable{W: os.Stderr},
 	}
 	return p.Main(args)
 }
@@ -108,7 +109,7 @@ func theDrivers(name string) drivers {
 			return p, nil
 		},
 		look: func() (table.Driver, error) { return xdp.Look("") },
-		say:  func(s string) { fmt.Fprintf(onTerminal(os.Stderr), "%s: %s\n", name, s) },
+		say:  func(s string) { fmt.Fprintf(&daemon.Printable{W: os.Stderr}, "%s: %s\n", name, s) },
 	}
 }
 

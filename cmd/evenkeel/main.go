@@ -29,7 +29,7 @@ func main() {
 	}
 	if len(os.Args) > 1 && os.Args[1] == daemon.WorkerEntry {
 		if err := daemon.RunWorker(replay); err != nil {
-			fmt.Fprintln(os.Stderr, "evenkeel:", err)
+			fmt.Fprintln(&daemon.Printable{W: os.Stderr}, "evenkeel:", err)
 			os.Exit(1)
 		}
 		return
@@ -37,14 +37,18 @@ func main() {
 	if calledAsIPVSADM() {
 		os.Exit(runIPVS("ipvsadm", "auto", os.Args[1:]))
 	}
-	err := root().Execute()
+	complain := &daemon.Printable{W: os.Stderr}
+	c := root()
+	c.SetOut(&daemon.Printable{W: os.Stdout})
+	c.SetErr(complain)
+	err := c.Execute()
 	var status exitError
 	switch {
 	case err == nil:
 	case errors.As(err, &status):
 		os.Exit(int(status))
 	default:
-		fmt.Fprintln(onTerminal(os.Stderr), "evenkeel:", err)
+		fmt.Fprintln(complain, "evenkeel:", err)
 		os.Exit(1)
 	}
 }

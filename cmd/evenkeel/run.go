@@ -36,7 +36,9 @@ directory, SIGTERM and SIGINT stop.`,
 			opts.Load = func(allowEmpty bool) (*config.Site, *daemon.Inputs, []config.Diagnostic) {
 				return load(files, allowEmpty)
 			}
-			opts.Refuse = func(c config.Command, g config.Global) string { return keepalived.Unsafe(c, g, keepalived.Machine{}) }
+			opts.Vet = func(c config.Command, g config.Global) (config.Command, string) {
+				return keepalived.Vet(c, g, keepalived.Machine{})
+			}
 			return daemon.Run(opts)
 		},
 	}

@@ -29,7 +29,7 @@ func showLVSCommand() *cobra.Command {
 			if reply.LVS == nil {
 				reply.LVS = &lvs.Status{Virtual: []lvs.VirtualStatus{}}
 			}
-			return showLVS(onTerminal(c.OutOrStdout()), reply.LVS, asJSON)
+			return showLVS(c.OutOrStdout(), reply.LVS, asJSON)
 		},
 	}
 	c.Flags().BoolVar(&asJSON, "json", false, "print JSON")

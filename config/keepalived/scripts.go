@@ -21,6 +21,8 @@ import (
 type Machine struct {
 	// Stat is os.Stat: it follows symbolic links.
 	Stat func(path string) (fs.FileInfo, error)
+	// Lstat is os.Lstat: it does not.
+	Lstat func(path string) (fs.FileInfo, error)
 	// Path holds the directories searched for a program without slash, as in $PATH.
 	Path string
 	// EvalSymlinks is filepath.EvalSymlinks.
@@ -32,6 +34,9 @@ type Machine struct {
 func (m Machine) withDefaults() Machine {
 	if m.Stat == nil {
 		m.Stat = os.Stat
+	}
+	if m.Lstat == nil {
+		m.Lstat = os.Lstat
 	}
 	if m.EvalSymlinks == nil {
 		m.EvalSymlinks = filepath.EvalSymlinks
@@ -130,13 +135,18 @@ func (c *scriptChecker) check(pos config.Position, word string, command config.C
 // asRoot reports whether a command runs with root's rights, so that whoever can
 // change it has them too.
 func (c *scriptChecker) asRoot(command config.Command) bool {
-	switch cmp.Or(command.Owner.User, c.global.ScriptUser.User) {
+	switch name := cmp.Or(command.Owner.User, c.global.ScriptUser.User); name {
 	case "":
 		return !c.machine.HasUser(defaultScriptUser)
 	case "root", "0":
 		return true
+	default:
+		u, err := user.Lookup(name)
+		if err != nil {
+			u, err = user.LookupId(name)
+		}
+		return err == nil && u.Uid == "0" // root by another name
 	}
-	return false
 }
 
 // defaultScriptUser runs scripts, where it exists, if the file names nobody.
@@ -146,8 +156,15 @@ const defaultScriptUser = "keepalived_script"
 // be run. With secure, every directory on its way and the file itself must belong
 // to root and be writable by root alone.
 func FindScript(program string, m Machine, secure bool) (problem, hint string) {
+	_, problem, hint = locate(program, m, secure)
+	return problem, hint
+}
+
+// locate is FindScript with the file that was judged: what is run must be it. With secure that is the file that links lead
+// to now, behind directories that only root can change, so that it is the same one until root changes it.
+func locate(program string, m Machine, secure bool) (path, problem, hint string) {
 	m = m.withDefaults()
-	path := program
+	path = program
 	if !strings.Contains(program, "/") {
 		found := ""
 		for _, dir := range filepath.SplitList(m.Path) {
@@ -157,13 +174,28 @@ func FindScript(program string, m Machine, secure bool) (problem, hint string) {
 			}
 		}
 		if found == "" {
-			return fmt.Sprintf("there is no program %s in %s", q(program), m.Path), "write its whole path; shell text needs sh -c '…'"
+			return "", fmt.Sprintf("there is no program %s in %s", q(program), m.Path), "write its whole path; shell text needs sh -c '…'"
 		}
 		path = found
 	}
 	if !filepath.IsAbs(path) {
-		return fmt.Sprintf("script %s is not an absolute path", q(path)), ""
+		return "", fmt.Sprintf("script %s is not an absolute path", q(path)), ""
 	}
+	if secure {
+		real, err := m.EvalSymlinks(path)
+		if err == nil {
+			if problem, hint := insecurePart(path, real, m); problem != "" {
+				return "", problem, hint
+			}
+			path = real
+		} // what is wrong with it is said below
+	}
+	problem, hint = unfit(path, m)
+	return path, problem, hint
+}
+
+// unfit says why a file cannot be run.
+func unfit(path string, m Machine) (problem, hint string) {
 	info, err := m.Stat(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist):
@@ -176,8 +208,6 @@ func FindScript(program string, m Machine, secure bool) (problem, hint string) {
 		return fmt.Sprintf("script %s is not a regular file", verdict.Bare(path)), ""
 	case !runnable(info):
 		return fmt.Sprintf("script %s is not executable (mode %v)", verdict.Bare(path), info.Mode().Perm()), "chmod +x " + verdict.Bare(path)
-	case secure:
-		return insecurePart(path, m)
 	}
 	return "", ""
 }
@@ -199,12 +229,9 @@ func missingPart(path string, m Machine) string {
 }
 
 // insecurePart finds the first part of a path that someone other than root could
-// change, starting at the root, links resolved.
-func insecurePart(path string, m Machine) (problem, hint string) {
-	real, err := m.EvalSymlinks(path)
-	if err != nil {
-		return fmt.Sprintf("script %s: %v", verdict.Bare(path), source.Reason(err)), ""
-	}
+// change, starting at the root; real is the path with its links resolved. Since nobody but root can change a part that was
+// looked at, the next one cannot be exchanged behind it; and none may have become a link meanwhile.
+func insecurePart(path, real string, m Machine) (problem, hint string) {
 	parts := []string{real}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {
 		parts = append([]string{dir}, parts...)
@@ -213,9 +240,12 @@ func insecurePart(path string, m Machine) (problem, hint string) {
 		}
 	}
 	for _, part := range parts {
-		info, err := m.Stat(part)
+		info, err := m.Lstat(part)
 		if err != nil {
 			return fmt.Sprintf("script %s: %s: %v", verdict.Bare(path), verdict.Bare(part), source.Reason(err)), ""
+		}
+		if info.Mode()&fs.ModeSymlink != 0 {
+			return fmt.Sprintf("script %s is not secure: %s was exchanged while it was looked at", verdict.Bare(path), verdict.Bare(part)), ""
 		}
 		if who, cure := changeableBy(part, info); who != "" {
 			return fmt.Sprintf("script %s is not secure: %s is writable by %s", verdict.Bare(path), verdict.Bare(part), who), cure

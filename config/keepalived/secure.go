@@ -2,17 +2,19 @@ package keepalived
 
 import "github.com/evenkeel/evenkeel/config"
 
-// Unsafe says why a command must not be run, with the cure, or nothing if it may:
-// with enable_script_security, a program that runs as root must not be changeable
-// by anyone else. A director asks before each run, for files change.
-func Unsafe(command config.Command, global config.Global, m Machine) string {
-	c := scriptChecker{machine: m.withDefaults(), global: global}
-	if !global.ScriptSecurity || !command.Defined() || !c.asRoot(command) {
-		return ""
+// Vet gives a command with the file that runs it, or says why it must not be run, with the cure. With
+// enable_script_security, a program that runs as root must not be changeable by anyone else, and the file
+// that was judged is the one that is run, whatever links are made of it. A director asks before each run, for
+// files change.
+func Vet(command config.Command, global config.Global, m Machine) (config.Command, string) {
+	if !command.Defined() {
+		return command, ""
 	}
-	problem, hint := FindScript(command.Argv[0], c.machine, true)
+	c := scriptChecker{machine: m.withDefaults(), global: global}
+	path, problem, hint := locate(command.Argv[0], c.machine, global.ScriptSecurity && c.asRoot(command))
 	if problem != "" && hint != "" {
 		problem += "; " + hint
 	}
-	return problem
+	command.File = path
+	return command, problem
 }

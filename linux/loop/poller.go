@@ -86,6 +86,19 @@ func (p *Poller) Remove(fd int) error {
 	return nil
 }
 
+// Pause has Wait not report fd for now, or again; fd must have been added with token.
+func (p *Poller) Pause(fd int, token uint64, pause bool) error {
+	ev := unix.EpollEvent{Events: unix.EPOLLIN}
+	if pause {
+		ev.Events = 0
+	}
+	setToken(&ev, token)
+	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, fd, &ev); err != nil {
+		return fmt.Errorf("loop: pausing descriptor %d: %w", fd, err)
+	}
+	return nil
+}
+
 // Wait blocks until a watched descriptor is ready, the clock of [Now] reaches deadline,
 // or [Poller.Wake] is called, whichever comes first. A negative deadline never comes; one
 // in the past makes Wait return at once with what is ready now. It appends the tokens of

@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"os"
+	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -52,6 +53,33 @@ func open(domain, typ, proto int, what string) (int, error) {
 	default:
 		return -1, fmt.Errorf("sock: opening the %s socket: %w", what, err)
 	}
+}
+
+// Dup copies a descriptor; no program that is started at any time inherits the copy.
+func Dup(fd int) (int, error) {
+	copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
+	if err != nil {
+		return -1, os.NewSyscallError("F_DUPFD_CLOEXEC", err)
+	}
+	return copied, nil
+}
+
+// KeepFrom keeps the descriptors from first on that are open now from programs that are started later.
+func KeepFrom(first int) error {
+	err := unix.CloseRange(uint(first), ^uint(0), unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11
+	if err == nil {
+		return nil
+	}
+	dir, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return fmt.Errorf("sock: %w", err)
+	}
+	for _, e := range dir {
+		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= first {
+			unix.CloseOnExec(fd)
+		}
+	}
+	return nil
 }
 
 // setup collects the first failure of a list of socket options.

@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/evenkeel/evenkeel/daemon"
 	"github.com/evenkeel/evenkeel/lvs"
 )
 
@@ -27,24 +28,6 @@ func harmless(t *testing.T, what string, out []byte) {
 	}
 }
 
-func TestTerminal(t *testing.T) {
-	for size := 1; size < 8; size++ { // however it is cut
-		var out bytes.Buffer
-		w := onTerminal(&out)
-		for in := []byte(hostile + "\tnext\n"); len(in) > 0; {
-			n, err := w.Write(in[:min(size, len(in))])
-			if err != nil {
-				t.Fatal(err)
-			}
-			in = in[n:]
-		}
-		harmless(t, "the output", out.Bytes())
-		if want := `\u001b]0;owned\u0007\u001b[2J\u000d\u009b31m\u009b32m\u0000\u007fÜber` + "\tnext\n"; out.String() != want {
-			t.Errorf("in pieces of %d: %q, want %q", size, out.String(), want)
-		}
-	}
-}
-
 // TestShowLVSIsHarmless: what servers answered does nothing to the terminal it is shown on, as a table and as JSON.
 func TestShowLVSIsHarmless(t *testing.T) {
 	ran := time.Now()
@@ -52,7 +35,7 @@ func TestShowLVSIsHarmless(t *testing.T) {
 		{Address: "10.0.0.1:80", Checks: []lvs.CheckStatus{{Kind: "HTTP_GET", Ran: &ran, Reason: "status 500 " + hostile}}}}}}}
 	for _, asJSON := range []bool{false, true} {
 		var out bytes.Buffer
-		if err := showLVS(onTerminal(&out), s, asJSON); err != nil {
+		if err := showLVS(&daemon.Printable{W: &out}, s, asJSON); err != nil {
 			t.Fatal(err)
 		}
 		if asJSON {
