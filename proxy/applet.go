@@ -82,7 +82,7 @@ func (a *appletCall) body(b []byte) bool {
 // statsRequest takes a request for the proxy's statistics page; false: it is none.
 func (s *stream) statsRequest(p *proxy) bool {
 	h, page := s.head, p.cfg.Stats
-	if !bytes.HasPrefix(h.URI(), []byte(page.URI)) || s.core.engine.opts.Applet == nil {
+	if !bytes.HasPrefix(h.PathQuery(), []byte(page.URI)) || s.core.engine.opts.Applet == nil {
 		return false
 	}
 	switch s.method {
@@ -90,7 +90,7 @@ func (s *stream) statsRequest(p *proxy) bool {
 	default:
 		return false
 	}
-	call := &appletCall{req: AppletRequest{Page: page, Proxy: p.cfg, Method: string(h.Method()), URI: string(h.URI()), Client: s.source}}
+	call := &appletCall{req: AppletRequest{Page: page, Proxy: p.cfg, Method: string(h.Method()), URI: string(h.PathQuery()), Client: s.source}}
 	if v, ok := h.Find("Authorization"); ok {
 		call.req.Authorization = string(v)
 	}

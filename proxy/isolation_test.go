@@ -411,3 +411,15 @@ func TestInterimResponsesAreBounded(t *testing.T) {
 		}
 	})
 }
+
+// The statistics page is known by its path, in both forms of a target.
+func TestStatisticsByAbsoluteTarget(t *testing.T) {
+	s := startWith(t, config.HTTP, func(p *config.Proxy) { p.Stats = &config.StatsPage{URI: "/st"} }, func(o *Options) {
+		o.Applet = func(r *AppletRequest) AppletReply { return AppletReply{Status: 200, Body: []byte("page " + r.URI)} }
+	}, web(t, "one"))
+	for target, want := range map[string]string{"/st;csv": "page /st;csv", "http://x/st;csv": "page /st;csv", "http://x/other": "GET "} {
+		if _, body := s.dial(t).ask("GET", target, ""); !strings.HasPrefix(body, want) {
+			t.Errorf("%s: %.60q", target, body)
+		}
+	}
+}

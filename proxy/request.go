@@ -291,7 +291,7 @@ func (s *stream) prepareHead(h *h1.Head) {
 	}
 	// What the version means without a word is not said.
 	switch {
-	case s.keepServer == (s.minor >= 1):
+	case s.keepServer == (s.minor >= 1), s.upgrading: // some servers want nothing beside the upgrade
 		h.SetConnection(h1.ConnUnset)
 	case s.keepServer:
 		h.SetConnection(h1.ConnKeepAlive)
@@ -378,9 +378,17 @@ func (s *stream) collect() bool {
 	return true
 }
 
-// monitored says whether the request is one of a monitor (monitor-uri).
+// monitored says whether the request is one of a monitor (monitor-uri): a path is compared with the target's path and
+// query, anything else with the whole target.
 func (p *proxy) monitored(h *h1.Head) bool {
-	return p.cfg.MonitorURI != "" && string(h.URI()) == p.cfg.MonitorURI
+	uri := p.cfg.MonitorURI
+	if uri == "" {
+		return false
+	}
+	if uri[0] == '/' {
+		return string(h.PathQuery()) == uri
+	}
+	return string(h.URI()) == uri
 }
 
 // monitor answers a monitor: 200, or 503 when a monitor fail rule says so.

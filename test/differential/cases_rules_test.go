@@ -171,6 +171,28 @@ func dropping() (all []exchange) {
 	return all
 }
 
+// targets are requests to pages that are known by their path, in both forms of a target; and upgrades where the connection
+// to the server is to be closed.
+func targets() (all []exchange) {
+	for _, mode := range []string{"http-server-close", "httpclose"} {
+		all = append(all, exchange{name: "upgrade with " + mode, settings: "option " + mode, send: "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", whole: true})
+	}
+	for _, target := range []string{"/alive", "http://x/alive", "/alive?x", "http://x/", "*"} {
+		method := "GET"
+		if target == "*" {
+			method = "OPTIONS"
+		}
+		for _, uri := range []string{"/alive", "http://x/alive"} {
+			x := exchange{name: "monitor-uri " + uri + ": " + target, settings: "monitor-uri " + uri, send: method + " " + target + " HTTP/1.1\r\nHost: x\r\n\r\n", whole: true}
+			if target == uri || target == "http://x/alive" {
+				x.requests, x.until = -1, "</html>"
+			}
+			all = append(all, x)
+		}
+	}
+	return all
+}
+
 // replacing are rules that answer something else than the server did.
 func replacing() (all []exchange) {
 	for _, r := range [][2]string{

@@ -22,6 +22,7 @@ func exchanges() []exchange {
 	all = append(all, framing()...)
 	all = append(all, dropping()...)
 	all = append(all, replacing()...)
+	all = append(all, targets()...)
 	return all
 }
 

@@ -30,7 +30,9 @@ func victimParams() vrrp.Params {
 		Addrs: []netip.Addr{netip.MustParseAddr("10.9.0.100")}}
 }
 
-func stranger(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 9, byte(1 + i%200), byte(i >> 8)}) }
+func stranger(i int) netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 9, byte(1 + i%200), byte(i >> 8)})
+}
 
 var group4 = netip.MustParseAddr("224.0.0.18")
 
