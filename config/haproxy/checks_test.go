@@ -69,3 +69,19 @@ func steps(h *config.HealthCheck) string {
 	}
 	return text
 }
+
+// TestVariablesInAddresses: $NAME and ${NAME} need no quotes there.
+func TestVariablesInAddresses(t *testing.T) {
+	text := "global\n setenv H 10.0.0.9\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nlisten l\n bind ${H}:${PORT}\n bind unix@/run/$H\n server s $H:80 source ${H}\n"
+	p, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(text)}}, testOptions())
+	if p == nil {
+		t.Fatal(diags)
+	}
+	l := p.Proxies[0]
+	if got := fmt.Sprint(l.Binds[0].Addr, " ", l.Binds[0].Text, " ", l.Binds[1].Path, " ", l.Servers[0].Addr, " ", l.Servers[0].Source); got != "10.0.0.9:8080 10.0.0.9:8080 /run/10.0.0.9 10.0.0.9:80 10.0.0.9:0" {
+		t.Error(got)
+	}
+	if _, diags = Parse([]File{{Name: "haproxy.cfg", Data: []byte(strings.Replace(text, "$H:80", "$NONE:80", 1))}}, testOptions()); !strings.Contains(fmt.Sprint(diags), "the environment has no NONE") {
+		t.Error(diags)
+	}
+}
