@@ -11,7 +11,9 @@ import (
 //
 // Differs from HAProxy and Keepalived: they write what a server says in a check as it came.
 func shown(s string) string {
-	clean := func(r rune) bool { return r >= ' ' && (r < 0x7f || r >= 0xa0) && r != utf8.RuneError && r != '\u2028' && r != '\u2029' }
+	clean := func(r rune) bool {
+		return r >= ' ' && (r < 0x7f || r >= 0xa0) && r != utf8.RuneError && r != '\u2028' && r != '\u2029'
+	}
 	if !strings.ContainsFunc(s, func(r rune) bool { return !clean(r) }) {
 		return s
 	}

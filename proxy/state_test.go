@@ -143,3 +143,16 @@ func TestCookieOfTwoServers(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvironmentOfRules: env() is the process's environment under what the file made of it.
+func TestEnvironmentOfRules(t *testing.T) {
+	t.Setenv("EVENKEEL_TEST_A", "outside")
+	s := start(t, config.HTTP, nil, "127.0.0.1:1")
+	get := s.engine.cores[0].ctx.Getenv
+	s.engine.cfg.Global.Environment = config.Environment{Set: map[string]string{"B": "inside"}}
+	for name, want := range map[string]string{"EVENKEEL_TEST_A": "outside", "B": "inside", "EVENKEEL_TEST_NONE": ""} {
+		if got, _ := get(name); got != want {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}

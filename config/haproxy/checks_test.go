@@ -85,3 +85,32 @@ func TestVariablesInAddresses(t *testing.T) {
 		t.Error(diags)
 	}
 }
+
+// TestEnvironment: what a file does to the environment is there for env(), too.
+func TestEnvironment(t *testing.T) {
+	for _, c := range []struct{ lines, want string }{
+		{"", "- 8080"},
+		{"setenv A 1;setenv PORT 2", "1 2"},
+		{"presetenv A 1;presetenv PORT 2", "1 8080"},
+		{"setenv A 1;unsetenv A PORT", "- -"},
+		{"setenv A 1;resetenv", "- -"},
+		{"setenv A 1;resetenv PORT", "- 8080"},
+	} {
+		text := "global\n " + strings.ReplaceAll(c.lines, ";", "\n ") + "\n" + base + "frontend f\n bind :80\n"
+		p, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(text)}}, testOptions())
+		if p == nil {
+			t.Fatal(c.lines, diags)
+		}
+		var got []string
+		for _, name := range []string{"A", "PORT"} {
+			v, ok := p.Global.Environment.Lookup(name, testOptions().Getenv)
+			if !ok {
+				v = "-"
+			}
+			got = append(got, v)
+		}
+		if text := strings.Join(got, " "); text != c.want {
+			t.Errorf("%s: %s, want %s", c.lines, text, c.want)
+		}
+	}
+}
