@@ -135,11 +135,24 @@ func setAddress(s *session, r *proxy.Row, args []string) string {
 	if err := s.admin.engine.SetAddress(r.Proxy.Name, r.Name, args[0], port); err != nil {
 		return said(err)
 	}
-	now, _ := s.server(r.Proxy.Name + "/" + r.Name)
-	if now == nil || now.Address == was {
-		return "no need to change the addr by 'stats socket command'\n"
+	now, complaint := s.server(r.Proxy.Name + "/" + r.Name)
+	if now == nil {
+		return complaint
 	}
-	return fmt.Sprintf("IP changed from '%s' to '%s' by 'stats socket command'\n", was, now.Address)
+	hadIP, hadPort := splitAddress(was)
+	ip, at := splitAddress(now.Address)
+	text := "no need to change the addr"
+	if ip != hadIP {
+		text = fmt.Sprintf("IP changed from '%s' to '%s'", hadIP, ip)
+	}
+	switch {
+	case port == 0:
+	case at == hadPort:
+		text += ", no need to change the port"
+	default:
+		text += fmt.Sprintf(", port changed from '%s' to '%s'", hadPort, at)
+	}
+	return text + " by 'stats socket command'\n"
 }
 
 // setWeight takes a weight or a percentage of the configured one.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 
 	"github.com/evenkeel/evenkeel/sample"
@@ -13,6 +14,24 @@ import (
 type Proxying struct {
 	Global  ProxyGlobal
 	Proxies []*Proxy // in file order; the proxies with the capability Front accept connections
+}
+
+// Environment is what setenv, presetenv, unsetenv and resetenv make of the process's own.
+type Environment struct {
+	Set   map[string]string // also over variables that are set outside
+	Unset []string
+	Bare  bool // nothing else is set (resetenv)
+}
+
+// Lookup gives a variable: outside is the process's own environment, as os.LookupEnv gives it.
+func (e *Environment) Lookup(name string, outside func(string) (string, bool)) (string, bool) {
+	if v, ok := e.Set[name]; ok {
+		return v, true
+	}
+	if e.Bare || slices.Contains(e.Unset, name) {
+		return "", false
+	}
+	return outside(name)
 }
 
 // ProxyGlobal holds the global section.
@@ -31,6 +50,7 @@ type ProxyGlobal struct {
 	MaxHeaders        int           // tune.http.maxhdr, 101 fields
 	SpreadChecks      int           // percent, 0-50
 	MaxSpreadChecks   time.Duration // first checks are spread over no longer time; 0: no bound
+	Environment       Environment   // of env(), over the process's own
 	Node, Description string
 	Log               []LogTarget
 	LogTag            string // haproxy

@@ -365,12 +365,12 @@ func (s *stream) connectFailed(cause byte, reason string) {
 		return
 	}
 	s.retries++
-	srv.shards[s.core.id].retries.Add(1)
-	s.back().retries.Add(1)
 	if s.mayRedispatch() {
 		s.redispatch()
 		return
 	}
+	srv.shards[s.core.id].retries.Add(1)
+	s.back().retries.Add(1)
 	s.enter(phasePause)
 	if cause == 's' { // the time has been waited already
 		s.retry()
@@ -380,6 +380,7 @@ func (s *stream) connectFailed(cause byte, reason string) {
 // retry tries the same server again, if it is still there.
 func (s *stream) retry() {
 	if s.srv != nil && s.srv.usable() {
+		s.srv.shards[s.core.id].sessions.Add(1) // each attempt counts, as with HAProxy
 		s.connect()
 		return
 	}

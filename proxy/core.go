@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"math/rand/v2"
+	"os"
 	"sync/atomic"
 	"time"
 
@@ -75,6 +76,7 @@ func newCore(e *Engine, id int) (*core, error) {
 		idle: make([][]*upstream, len(e.servers)), response: new(h1.Head)}
 	c.live.next, c.live.prev = &c.live, &c.live
 	c.ctx.Env = e
+	c.ctx.Getenv = func(name string) (string, bool) { return e.cfg.Global.Environment.Lookup(name, os.LookupEnv) }
 	c.ctx.Random = rand.Uint64() | 1
 	c.logs = e.opts.Syslog.Batch()
 	for _, p := range e.proxies {

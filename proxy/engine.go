@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"os"
@@ -110,6 +111,7 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 			}
 		}
 	}
+	e.deriveFullConn()
 	for _, p := range e.proxies {
 		p.prepare()
 	}
@@ -122,6 +124,33 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 	}
 	e.undrained.Store(int64(len(e.cores)))
 	return e, nil
+}
+
+// deriveFullConn gives backends without fullconn a tenth of what the frontends let in that name them, as HAProxy does:
+// use_backend with a format names none.
+func (e *Engine) deriveFullConn() {
+	sums := make(map[*config.Proxy]int64)
+	for _, p := range e.proxies {
+		if !p.cfg.Front {
+			continue
+		}
+		limit := int64(cmp.Or(p.cfg.MaxConn, e.opts.MaxConn))
+		named := map[*config.Proxy]bool{p.cfg.DefaultBackend: true}
+		if p.cfg.Back {
+			named[p.cfg] = true
+		}
+		for i := range p.cfg.Switching {
+			named[p.cfg.Switching[i].Backend] = true
+		}
+		for be := range named {
+			sums[be] += limit
+		}
+	}
+	for _, p := range e.proxies {
+		if p.fullConn = int64(p.cfg.FullConn); p.fullConn == 0 {
+			p.fullConn = max((sums[p.cfg]+9)/10, 1)
+		}
+	}
 }
 
 func (e *Engine) addProxy(pc *config.Proxy) {

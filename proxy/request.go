@@ -395,6 +395,7 @@ func (p *proxy) monitored(h *h1.Head) bool {
 func (s *stream) monitor() {
 	x := s.context(sample.Request)
 	s.logged = true
+	s.count(intercepted)
 	for _, cond := range s.fe.cfg.MonitorFail {
 		if cond.Match(x) {
 			s.blame('L', 'R')

@@ -44,6 +44,7 @@ type proxy struct {
 	unbound     atomic.Int64 // of them in the backend's own queue
 	queuedMax   atomic.Int64
 	usableCount atomic.Int64
+	fullConn    int64 // at least 1
 
 	mu    sync.Mutex // guards the queues
 	queue queue
@@ -107,11 +108,7 @@ func (srv *server) limit() int64 {
 	if high == 0 || low == 0 || low >= high {
 		return high
 	}
-	full := int64(srv.be.cfg.FullConn)
-	if full == 0 {
-		return high
-	}
-	return max(low, min(high, high*srv.be.beConns.Load()/full))
+	return max(low, min(high, high*srv.be.beConns.Load()/srv.be.fullConn))
 }
 
 func (srv *server) full() bool {

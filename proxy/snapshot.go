@@ -170,16 +170,16 @@ func (p *proxy) backRow(now time.Time) Row {
 	r := Row{Kind: BackendRow, Proxy: p.cfg, Name: "BACKEND", Mode: p.cfg.Mode, IID: p.cfg.ID, State: "UP"}
 	r.fill(&t, now)
 	r.QueueNow, r.QueueMax = p.waiting(), p.queuedMax.Load()
-	r.SessionsNow, r.SessionsMax, r.SessionsLimit = p.beConns.Load(), p.beConnsMax.Load(), int64(p.cfg.FullConn)
+	r.SessionsNow, r.SessionsMax, r.SessionsLimit = p.beConns.Load(), p.beConnsMax.Load(), p.fullConn
 	r.Active, r.Backup = p.active, p.backups
+	warm := 0 // in sixteenths
 	for _, srv := range p.servers {
 		if srv.ready.Load() && (!srv.cfg.Backup || p.active == 0) {
-			r.Weight += int64(srv.weight)
-		}
-		if srv.health.Admin() != health.Maint {
+			warm += srv.weight * srv.health.Warm()
 			r.UserWeight += int64(srv.weight)
 		}
 	}
+	r.Weight = int64(warm+15) / 16
 	if p.usableCount.Load() == 0 && len(p.servers) > 0 {
 		r.State = "DOWN"
 	}
@@ -212,9 +212,6 @@ func (srv *server) row(now time.Time) Row {
 		r.Throttle = h.Warm() * 100 / 16
 	}
 	r.Running, r.Maintenance, r.Draining = h.Operation() != health.Stopped, h.Admin() == health.Maint, h.Admin() == health.Drain
-	if r.Draining || h.Operation() == health.Stopping {
-		r.Weight = 0
-	}
 	if srv.cfg.Backup {
 		r.Backup = 1
 	} else {

@@ -143,3 +143,67 @@ func TestCookieOfTwoServers(t *testing.T) {
 		}
 	}
 }
+
+// TestEnvironmentOfRules: env() is the process's environment under what the file made of it.
+func TestEnvironmentOfRules(t *testing.T) {
+	t.Setenv("EVENKEEL_TEST_A", "outside")
+	s := start(t, config.HTTP, nil, "127.0.0.1:1")
+	get := s.engine.cores[0].ctx.Getenv
+	s.engine.cfg.Global.Environment = config.Environment{Set: map[string]string{"B": "inside"}}
+	for name, want := range map[string]string{"EVENKEEL_TEST_A": "outside", "B": "inside", "EVENKEEL_TEST_NONE": ""} {
+		if got, _ := get(name); got != want {
+			t.Errorf("%s is %q", name, got)
+		}
+	}
+}
+
+// TestFieldsOfShowStat: weights, limits and attempts as haproxy 2.6 counts them.
+func TestFieldsOfShowStat(t *testing.T) {
+	s := start(t, config.HTTP, func(p *config.Proxy) {
+		p.MaxConn, p.MonitorURI, p.Retries = 105, "/alive", 1
+		p.Servers[0].Weight, p.Servers[1].Weight = 10, 20
+	}, "127.0.0.1:1", "127.0.0.1:1")
+	e := s.engine
+	row := func(name string) Row {
+		t.Helper()
+		for _, r := range e.Status().Rows {
+			if r.Name == name {
+				return r
+			}
+		}
+		t.Fatal("no row ", name)
+		return Row{}
+	}
+	if err := e.SetState("web", "s1", Drain); err != nil {
+		t.Fatal(err)
+	}
+	if s1, be := row("s1"), row("BACKEND"); s1.Weight != 10 || s1.UserWeight != 10 || be.Weight != 20 || be.UserWeight != 20 || be.SessionsLimit != 11 {
+		t.Errorf("in drain %d/%d, backend %d/%d, slim %d", s1.Weight, s1.UserWeight, be.Weight, be.UserWeight, be.SessionsLimit)
+	}
+	if resp, _ := s.get("/alive"); resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	if resp, _ := s.get("/"); resp.StatusCode != 503 {
+		t.Error(resp.Status)
+	}
+	await(t, "the books are closed", func() bool { return row("BACKEND").FailedConnections == 1 })
+	if f := row("FRONTEND"); f.Intercepted != 1 {
+		t.Errorf("%d intercepted", f.Intercepted)
+	}
+	if r := row("s2"); r.Retries != 1 || r.Redispatches != 0 || r.SessionsTotal != 2 {
+		t.Errorf("a server that refuses: %d retries, %d redispatches, %d sessions", r.Retries, r.Redispatches, r.SessionsTotal)
+	}
+}
+
+// TestRedispatchIsNoRetry: one that goes to another server counts once, as a redispatch.
+func TestRedispatchIsNoRetry(t *testing.T) {
+	s := start(t, config.HTTP, func(p *config.Proxy) { p.Redispatch, p.Retries = 1, 1 }, "127.0.0.1:1", web(t, "two"))
+	if resp, _ := s.get("/"); resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	for _, r := range s.engine.Status().Rows {
+		if r.Name == "s1" && (r.Retries != 0 || r.Redispatches != 1 || r.SessionsTotal != 1) {
+			t.Errorf("%d retries, %d redispatches, %d sessions", r.Retries, r.Redispatches, r.SessionsTotal)
+		}
+	}
+}

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"net/netip"
+	"regexp"
 	"strconv"
 	"strings"
 
@@ -44,7 +45,7 @@ var foreignPrefixes = []string{"sockpair@", "quic4@", "quic6@", "udp@", "udp4@",
 // endpoint takes an address apart. a reports what is wrong with it.
 func (a *args) endpoint(w word, text string) endpoint {
 	e := endpoint{fd: -1}
-	text = strings.TrimPrefix(text, "stream+")
+	text = strings.TrimPrefix(a.expanded(w, text), "stream+")
 	for _, p := range foreignPrefixes {
 		if strings.HasPrefix(text, p) {
 			a.unsupported(w, "")
@@ -81,6 +82,25 @@ func (a *args) endpoint(w word, text string) endpoint {
 	}
 	e.host = strings.TrimSuffix(strings.TrimPrefix(e.host, "["), "]")
 	return e
+}
+
+// addressVariable is $NAME or ${NAME}.
+var addressVariable = regexp.MustCompile(`\$(?:\{([A-Za-z0-9_]+)\}|([A-Za-z0-9_]+))`)
+
+// expanded puts values of the environment into an address: there they need no quotes, unlike elsewhere. As with haproxy
+// a variable that is not set is nothing.
+func (a *args) expanded(w word, text string) string {
+	if !strings.Contains(text, "$") {
+		return text
+	}
+	return addressVariable.ReplaceAllStringFunc(text, func(found string) string {
+		name := strings.Trim(found, "${}")
+		value, ok := a.variable(name)
+		if !ok {
+			a.report.Warn(w.pos, "unset-variable", fmt.Sprintf("%s in an address: the environment has no %s", q(found), name), "nothing is put in its place")
+		}
+		return value
+	})
 }
 
 // address gives the host's address, which is looked up if it is a name. The unspecified
@@ -168,6 +188,8 @@ func (a *args) listenAddresses(w word) []config.Listen {
 				return nil
 			}
 		}
+		part = a.expanded(pw, part)
+		pw.text = part
 		e := a.endpoint(pw, part)
 		if a.failed {
 			return nil

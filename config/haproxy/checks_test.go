@@ -69,3 +69,48 @@ func steps(h *config.HealthCheck) string {
 	}
 	return text
 }
+
+// TestVariablesInAddresses: $NAME and ${NAME} need no quotes there.
+func TestVariablesInAddresses(t *testing.T) {
+	text := "global\n setenv H 10.0.0.9\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nlisten l\n bind ${H}:${PORT}\n bind unix@/run/$H\n server s $H:80 source ${H}\n"
+	p, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(text)}}, testOptions())
+	if p == nil {
+		t.Fatal(diags)
+	}
+	l := p.Proxies[0]
+	if got := fmt.Sprint(l.Binds[0].Addr, " ", l.Binds[0].Text, " ", l.Binds[1].Path, " ", l.Servers[0].Addr, " ", l.Servers[0].Source); got != "10.0.0.9:8080 10.0.0.9:8080 /run/10.0.0.9 10.0.0.9:80 10.0.0.9:0" {
+		t.Error(got)
+	}
+	if _, diags = Parse([]File{{Name: "haproxy.cfg", Data: []byte(strings.Replace(text, "$H:80", "$NONE:80", 1))}}, testOptions()); !strings.Contains(fmt.Sprint(diags), "the environment has no NONE") {
+		t.Error(diags)
+	}
+}
+
+// TestEnvironment: what a file does to the environment is there for env(), too.
+func TestEnvironment(t *testing.T) {
+	for _, c := range []struct{ lines, want string }{
+		{"", "- 8080"},
+		{"setenv A 1;setenv PORT 2", "1 2"},
+		{"presetenv A 1;presetenv PORT 2", "1 8080"},
+		{"setenv A 1;unsetenv A PORT", "- -"},
+		{"setenv A 1;resetenv", "- -"},
+		{"setenv A 1;resetenv PORT", "- 8080"},
+	} {
+		text := "global\n " + strings.ReplaceAll(c.lines, ";", "\n ") + "\n" + base + "frontend f\n bind :80\n"
+		p, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(text)}}, testOptions())
+		if p == nil {
+			t.Fatal(c.lines, diags)
+		}
+		var got []string
+		for _, name := range []string{"A", "PORT"} {
+			v, ok := p.Global.Environment.Lookup(name, testOptions().Getenv)
+			if !ok {
+				v = "-"
+			}
+			got = append(got, v)
+		}
+		if text := strings.Join(got, " "); text != c.want {
+			t.Errorf("%s: %s, want %s", c.lines, text, c.want)
+		}
+	}
+}

@@ -168,6 +168,13 @@ func dumpField(out *bytes.Buffer, indent, name string, f reflect.Value) {
 		}
 	case reflect.Map:
 		keys := f.MapKeys()
+		if f.Type().Key().Kind() == reflect.String {
+			slices.SortFunc(keys, func(a, b reflect.Value) int { return strings.Compare(a.String(), b.String()) })
+			for _, k := range keys {
+				dumpField(out, indent, fmt.Sprintf("%s[%s]", name, k), f.MapIndex(k))
+			}
+			return
+		}
 		slices.SortFunc(keys, func(a, b reflect.Value) int { return int(a.Int() - b.Int()) })
 		for _, k := range keys {
 			dumpField(out, indent, fmt.Sprintf("%s[%d]", name, k.Int()), f.MapIndex(k))

@@ -19,6 +19,7 @@ type reader struct {
 	report *verdict.Report
 	// env holds the variables that setenv and its like have changed; nil: unset.
 	env      map[string]*string
+	bare     bool // resetenv: nothing of the environment but env
 	line     int
 	file     string
 	branches []branch

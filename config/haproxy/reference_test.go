@@ -181,3 +181,42 @@ func TestKeywordsOfHAProxy(t *testing.T) {
 	}
 	t.Logf("%d keywords", n)
 }
+
+// TestSectionsOfWords: a word that the reference does not let stand in a kind of section does not stand there here.
+func TestSectionsOfWords(t *testing.T) {
+	verdicts := peers.Open(t, peers.HAProxy, "testdata/sections.verdicts")
+	dir := t.TempDir()
+	for _, section := range []struct {
+		name string
+		kind caps
+		text string
+	}{
+		{"defaults", capD, "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n %s\nfrontend f\n bind :80\n"},
+		{"frontend", capF, base + "frontend f\n bind :80\n %s\n"},
+		{"backend", capB, base + "backend b\n %s\n"},
+	} {
+		for _, k := range table[inProxy] {
+			verdict := verdicts.Answer(section.name+": "+k.word, func() string {
+				file := filepath.Join(dir, "haproxy.cfg")
+				if err := os.WriteFile(file, fmt.Appendf(nil, section.text, k.word), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				out, err := exec.Command(verdicts.Path, "-c", "-f", file).CombinedOutput()
+				var exit *exec.ExitError
+				if err != nil && !errors.As(err, &exit) {
+					t.Fatal(err)
+				}
+				switch text := string(out); {
+				case strings.Contains(text, "not allowed in '"+section.name):
+					return "not allowed"
+				case strings.Contains(text, "will be ignored because"), strings.Contains(text, "ignored because"):
+					return "ignored"
+				}
+				return "it may stand"
+			})
+			if verdict == "not allowed" && k.in&section.kind != 0 {
+				t.Errorf("%s in %s: %s by haproxy", k.word, section.name, verdict)
+			}
+		}
+	}
+}

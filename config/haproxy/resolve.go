@@ -17,6 +17,7 @@ func (r *reader) proxying() *config.Proxying {
 	}
 	g.Log = r.logTargets(g.logTargets)
 	out := &config.Proxying{Global: g.ProxyGlobal}
+	out.Global.Environment = r.environment()
 	r.number()
 	for _, d := range r.proxies {
 		r.finish(d)

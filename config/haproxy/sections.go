@@ -137,6 +137,9 @@ func (r *reader) use(a *args, d, from *draft, explicit bool) {
 	if from.name.text != "" && (explicit && from.used.implicit || !explicit && from.used.explicit) {
 		r.report.Warn(a.head.pos, "ambiguous-defaults", fmt.Sprintf("defaults section %s is named by one proxy and taken by another because it is the last", q(from.name.text)), "name it in all of them")
 	}
+	if d.kind == capB && len(from.proxy.Rules.TCPConnection) > 0 {
+		a.fail(a.head.pos, "inherit", "a backend cannot take over rules on connections from its defaults section", "tcp-request connection is for frontends")
+	}
 	if from.httpRules {
 		if d.kind == capL {
 			a.fail(a.head.pos, "inherit", "a listen section cannot take over rules from a defaults section", "")

@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -226,8 +227,25 @@ func resetEnv(a *args) {
 			keep[w.text] = &v
 		}
 	}
-	a.env = keep
+	a.env, a.bare = keep, true
 	a.opts.Getenv = func(string) (string, bool) { return "", false }
+}
+
+// environment is what the lines above leave.
+func (r *reader) environment() config.Environment {
+	e := config.Environment{Bare: r.bare}
+	for name, v := range r.env {
+		if v == nil {
+			e.Unset = append(e.Unset, name)
+			continue
+		}
+		if e.Set == nil {
+			e.Set = make(map[string]string)
+		}
+		e.Set[name] = *v
+	}
+	slices.Sort(e.Unset)
+	return e
 }
 
 func setGlobalStats(a *args) { a.sub(inGlobalStats) }

@@ -87,8 +87,9 @@ var proxyRefused = each(group(refused, "",
 ), func(k *keyword) {
 	k.in = dflb
 	switch k.word {
-	case "stick", "dispatch", "transparent", "force-persist", "ignore-persist", "http-send-name-header", "dynamic-cookie-key", "hash-balance-factor",
-		"max-session-srv-conns", "use-fcgi-app":
+	case "stick", "dispatch", "force-persist", "ignore-persist":
+		k.in = lb
+	case "transparent", "http-send-name-header", "dynamic-cookie-key", "hash-balance-factor", "max-session-srv-conns", "use-fcgi-app":
 		k.in = dlb
 	case "log-format-sd", "error-log-format":
 		k.in = dfl

@@ -86,7 +86,7 @@ func configCases(t *testing.T) []configCase {
 	return cases
 }
 
-var configEnvironment = map[string]string{"FOO": "bar baz"}
+var configEnvironment = map[string]string{"FOO": "bar baz", "HOST": "127.0.0.1", "PORT": "81"}
 
 const takes, refuses = "takes it", "refuses it"
 
@@ -96,7 +96,7 @@ func askConfig(t *testing.T, path, file, text string) string {
 		t.Error(err)
 	}
 	cmd := exec.Command(path, "-c", "-f", file)
-	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FOO=bar baz"}
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "FOO=bar baz", "HOST=127.0.0.1", "PORT=81"}
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
