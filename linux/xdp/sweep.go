@@ -25,11 +25,16 @@ const (
 	sweepLeast = 1 << 16
 	// sweepCalls is how many sweeps a walk through more entries takes at most.
 	sweepCalls = 64
+	// sweepBuckets is how many of a table's buckets one call should go through: a millisecond. Of sparse tables fewer entries
+	// are read at a time therefore, but never fewer than sweepFew, more than a bucket may hold.
+	sweepBuckets = 1 << 18
+	sweepFew     = 16
 )
 
 // sweeper is what one sweep leaves to the next. Its arrays are the room that the kernel's answers are read into.
 type sweeper struct {
 	remembered, half walk
+	flows4, flows6   int      // remembered, as destinations count them
 	persistent       []bool   // by destination: its service binds clients
 	counting         []uint32 // by destination: half-open flows found by this walk
 
@@ -78,6 +83,16 @@ func (p *Plane) prepareSweep() *sweeper {
 	w.counting = append(w.counting, make([]uint32, n-len(w.counting))...)
 	w.persistent = append(w.persistent, make([]bool, n-len(w.persistent))...)
 	clear(w.persistent)
+	w.flows4, w.flows6 = 0, 0
+	for i := range uint32(n) {
+		at := p.slotAt(i)
+		counted := int(atomic.LoadUint32(&at.active) + atomic.LoadUint32(&at.inactive))
+		if at.of.addr.addr().Is4() {
+			w.flows4 += counted
+		} else {
+			w.flows6 += counted
+		}
+	}
 	for _, s := range p.services {
 		if s.rec.flags&uint32(table.Persistent) == 0 {
 			continue
@@ -93,22 +108,44 @@ func (p *Plane) prepareSweep() *sweeper {
 func (p *Plane) step(w *sweeper, of *walk, stats *SweepStats) (whole bool, err error) {
 	of.begin()
 	for left := of.budget(); left > 0 && !whole; {
-		var n int
-		var end bool
-		if of.six {
-			n, end, err = readSome(p, of, w.keys6[:], w.flows[:])
-		} else {
-			n, end, err = readSome(p, of, w.keys4[:], w.flows[:])
+		n, end := 0, false
+		switch size := w.batch(p, of); {
+		case size == 0:
+			end = true
+		case of.six:
+			n, end, err = readSome(p, of, w.keys6[:size], w.flows[:size])
+		default:
+			n, end, err = readSome(p, of, w.keys4[:size], w.flows[:size])
 		}
 		if err == nil {
 			err = p.visit(w, of, n, stats)
 		}
 		if err != nil {
 			of.again()
+			if of.half {
+				clear(w.counting)
+			}
 			return false, err
 		}
 		left -= n
 		whole = end && of.next()
 	}
 	return whole, nil
+}
+
+// batch is how many entries of a walk are read next; 0: the table is empty. The default table's buckets are gone through in a
+// millisecond, so it is read as it is; of larger ones destinations know how full they are.
+func (w *sweeper) batch(p *Plane, of *walk) int {
+	buckets := int(p.maps[of.table()].MaxEntries())
+	if buckets <= defaultTableSize {
+		return sweepBatch
+	}
+	n := w.flows4
+	if of.six {
+		n = w.flows6
+	}
+	if n == 0 {
+		return 0
+	}
+	return min(max(n*sweepBuckets/buckets, sweepFew), sweepBatch)
 }

@@ -308,3 +308,42 @@ func (b *bench) forgetFlows() {
 		}
 	}
 }
+
+// TestSweepSparse: a large table with few flows in it is read a few entries at a time, so that no call of the kernel goes through
+// most of its buckets, and an empty one is not.
+func TestSweepSparse(t *testing.T) {
+	const size = 1 << 22
+	b := newBench(t, size)
+	if w := b.p.prepareSweep(); w.batch(b.p, &w.remembered) != 0 {
+		t.Error("an empty table is read")
+	}
+	s := b.service(table.TCP, false, 80, "rr", 0, table.Direct, 1, 1)
+	const n = 3000
+	b.learnMany(s, n, table.Established, 0)
+	w := b.p.prepareSweep()
+	if size := w.batch(b.p, &w.remembered); size != n*sweepBuckets/(1<<22) {
+		t.Errorf("%d entries are read at a time", size)
+	}
+	six := walk{six: true}
+	if size := w.batch(b.p, &six); size != 0 {
+		t.Errorf("%d entries are read of the empty table of IPv6", size)
+	}
+	if stats := sweepAll(t, b.p); stats.Flows != n || stats.Expired != 0 {
+		t.Errorf("%+v", stats)
+	}
+	b.p.settings.timeout[6] = 0
+	b.learnMany(s, n-10, table.Close, 0)
+	awaitTick(t, b.p)
+	if stats := sweepAll(t, b.p); stats.Flows != 10 || stats.Expired != n-10 {
+		t.Errorf("%+v", stats)
+	}
+	w = b.p.prepareSweep()
+	if size := w.batch(b.p, &w.remembered); size != sweepFew {
+		t.Errorf("%d entries are read of a table with ten", size)
+	}
+	// Half-open flows are in smaller tables.
+	b.send(tcpFrame(client(1, false), s.Addr, syn))
+	if stats := sweepAll(t, b.p); stats.HalfOpen != 1 || stats.Flows != 10 {
+		t.Errorf("%+v", stats)
+	}
+}

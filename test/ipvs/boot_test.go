@@ -51,7 +51,7 @@ func inside(t testing.TB) string {
 // kernel's verifier, of cls_bpf (there is no tcx yet) and of XDP. They begin within five minutes of boot,
 // while the 32 bits of the kernel's clock are yet to wrap.
 const planeTests = "TestVerifier|TestState|TestForward/_rr$|TestTunnel/type_0|TestOutlivesItsMaker|TestLease|TestFlows|" +
-	"TestPersistence|TestFast/Route_v6=false_whole=true|TestMalformed|TestSweep|TestLook|TestDoesNotStart|TestBindings/one_port"
+	"TestPersistence|TestFast/Route_v6=false_whole=true|TestMalformed|TestSweep[IKH]|TestLook|TestDoesNotStart|TestBindings/one_port"
 
 //go:embed testdata/init
 var initScript []byte

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/test/netns"
 )
@@ -46,6 +47,19 @@ func TestAAABesidePlane(t *testing.T) {
 		}
 		loaded(strings.Join(args, " "))
 	}
+	// A director without a word of the driver goes on with it.
+	conf, dir := absolute(t, "testdata/keepalived/nat.conf"), t.TempDir()
+	p := start(t, n, "/usr/bin/evenkeel", "run", "-f", conf, "--runtime-dir", dir+"/run")
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		if out := run("/usr/bin/evenkeel", "ipvs", "-Ln"); strings.Contains(out, "10.9.1.11:") {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatalf("the director does not use it:\n%s", p.out.String())
+		}
+	}
+	loaded("a director on auto")
+	p.stop(t)
 	run("/usr/bin/evenkeel", "purge", "--plane")
 	loaded("taking the plane away")
 }
