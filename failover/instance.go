@@ -251,37 +251,47 @@ func (r *router) resume(now vrrp.Time, all bool) {
 	r.paused = still
 }
 
-// drain reads what waits on a port.
+// drain reads what waits on a port. The clock is read after the adverts, so that none counts as older than it is: whoever
+// sent it has begun its lease before.
 func (r *router) drain(p *port) {
 	defer func() { p.read = vrrp.Time(loop.Now()) }()
-	for range readBudget {
-		d, ok, err := p.socket.Receive(r.buf)
-		if err != nil {
+	for more, n := true, 0; more && n < readBudget; n += sock.BatchSize {
+		var err error
+		if r.heard, more, err = p.socket.ReceiveBatch(&r.batch, r.heard); err != nil {
 			r.logf(LevelWarning, "receiving adverts on interface %d: %v", p.key.ifindex, err)
-			return
 		}
-		if !ok {
-			return
-		}
-		if len(d.Payload) < vrrp.HeaderLen {
-			if p.malformed == 0 {
-				r.logf(LevelWarning, "VRRP packet of %d bytes from %v on %s: too short, ignored (counted from here on)", len(d.Payload), d.Src, r.links[p.key.ifindex].Name)
+		now := vrrp.Time(loop.Now())
+		for i := range r.heard {
+			effects := r.hear(p, &r.heard[i], now)
+			if len(effects) == 0 {
+				continue
 			}
-			p.malformed += r.notForUs(p)
-			continue
-		}
-		m := p.byVRID[d.Payload[1]]
-		if m == nil {
-			p.unknown += r.notForUs(p)
-			r.reportStranger(p, stranger{d.Payload[1], d.Src})
-			continue
-		}
-		in := vrrp.Datagram{Payload: d.Payload, Src: d.Src, Dst: d.Dst, TTL: d.TTL}
-		r.carry(r.machine.Receive(vrrp.Time(loop.Now()), m.id, &in, r.effects[:0]))
-		if m.port != p { // the advert's effects closed this socket
-			return
+			r.carry(effects)
+			if r.ports[p.key] != p { // the advert's effects closed this socket
+				return
+			}
+			now = vrrp.Time(loop.Now())
 		}
 	}
+}
+
+// hear hands an advert to its instance.
+func (r *router) hear(p *port, d *sock.Datagram, now vrrp.Time) []vrrp.Effect {
+	if len(d.Payload) < vrrp.HeaderLen {
+		if p.malformed == 0 {
+			r.logf(LevelWarning, "VRRP packet of %d bytes from %v on %s: too short, ignored (counted from here on)", len(d.Payload), d.Src, r.links[p.key.ifindex].Name)
+		}
+		p.malformed += r.notForUs(p, now)
+		return nil
+	}
+	m := p.byVRID[d.Payload[1]]
+	if m == nil {
+		p.unknown += r.notForUs(p, now)
+		r.reportStranger(p, stranger{d.Payload[1], d.Src})
+		return nil
+	}
+	in := vrrp.Datagram{Payload: d.Payload, Src: d.Src, Dst: d.Dst, TTL: d.TTL}
+	return r.machine.Receive(now, m.id, &in, r.effects[:0])
 }
 
 // More adverts that are not for us than floodLimit in floodWindow, and the kernel keeps most of them out, until there
@@ -292,12 +302,11 @@ const (
 )
 
 // notForUs counts an advert that is nobody's here, and gives for how many it stands.
-func (r *router) notForUs(p *port) uint64 {
+func (r *router) notForUs(p *port, now vrrp.Time) uint64 {
 	n := uint64(1)
 	if p.selected {
 		n = sock.SampledOneIn
 	}
-	now := vrrp.Time(loop.Now())
 	p.foreign += n
 	switch over := now >= p.window.Add(floodWindow); {
 	case !p.selected && p.foreign > floodLimit:
