@@ -240,4 +240,3 @@ func (r *router) reportStranger(p *port, s stranger) {
 	p.strangers[s] = true
 	r.logf(LevelInfo, "%v runs virtual router %d on %s, which is not configured here", s.from, s.vrid, r.links[p.key.ifindex].Name)
 }
-
