@@ -65,8 +65,8 @@ test-ipvs: peers ## what drives the kernel's IPVS, in an emulated machine with D
 
 ## Measurements: each prints its ratios against the reference in one run
 
-bench-failover: peers ## takeover times, ours and keepalived's pairs in turns; and how long a killed worker is missed
-	$(GO) test -run '^$$' -bench Takeover -benchtime 1x -timeout 30m ./test/failover
+bench-failover: peers ## takeover times and floods of forged adverts, ours and keepalived's pairs in turns; and how long a killed worker is missed
+	$(GO) test -run '^$$' -bench 'Takeover|Flood' -benchtime 1x -timeout 30m ./test/failover
 	$(GO) test -run '^$$' -bench WorkerKilled -benchtime 1x -timeout 5m ./test/proxy
 
 bench-gate: ## what the lease gate costs a packet

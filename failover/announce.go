@@ -146,8 +146,11 @@ func (r *router) openReplies(m *instance) {
 	}
 }
 
+// replyBudget is how many answers are read before timers have their turn.
+const replyBudget = 64
+
 func (r *router) replies(m *instance, s *sock.Replies) {
-	for {
+	for range replyBudget {
 		_, _, ok, err := s.Receive(r.buf)
 		if err != nil || !ok {
 			return

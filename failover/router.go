@@ -43,7 +43,9 @@ type router struct {
 	effects   []vrrp.Effect
 	events    []netif.Event
 	buf       []byte // received packets
-	advert    []byte // the advert being sent
+	batch     sock.Batch
+	heard     []sock.Datagram // of the batch
+	advert    []byte          // the advert being sent
 	settled   bool
 	stopped   bool
 	maxLate   time.Duration // how late the thread ever was for a timer
@@ -60,7 +62,7 @@ func newRouter(e *Engine, site *config.Site) (*router, error) {
 		byID: map[vrrp.ID]*instance{}, scripts: map[string]*script{}, ports: map[portKey]*port{},
 		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
 		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
-		buf: make([]byte, 1<<16), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
+		buf: make([]byte, 1<<16), heard: make([]sock.Datagram, 0, sock.BatchSize), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {
 		if err := loop.RealTime(realTimePriority); err != nil {
 			r.logf(LevelWarning, "no real-time scheduling (%v): adverts may be late on a busy machine", err)
@@ -107,11 +109,11 @@ func (r *router) open(site *config.Site) (err error) {
 			return err
 		}
 	}
-	err = r.reclaim()
-	if err == nil {
-		err = r.evict(site)
+	if err := r.reclaim(); err != nil {
+		return err
 	}
-	if err != nil {
+	r.refreshAddrs()
+	if err := r.evict(site); err != nil {
 		return err
 	}
 	r.logf(LevelInfo, "lease gate: %s", gateName(r.gates.Mode()))

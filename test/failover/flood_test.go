@@ -6,7 +6,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -20,8 +19,9 @@ import (
 
 // flood is what somebody on the link sends.
 type flood struct {
-	name string
-	make func(i int) (src netip.Addr, payload []byte)
+	name    string
+	foreign bool // no advert of an instance here
+	make    func(i int) (src netip.Addr, payload []byte)
 }
 
 // victimParams is how the floods' adverts look where they are not forged badly.
@@ -38,39 +38,39 @@ var group4 = netip.MustParseAddr("224.0.0.18")
 
 // floods are all the ways in which an advert can be wrong, and one in which it is not but for its sender.
 var floods = []flood{
-	{"another virtual router", func(i int) (netip.Addr, []byte) {
+	{"another virtual router", true, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		p.VRID = uint8(60 + i%100)
 		return stranger(i), p.AppendAdvert(nil, 250, stranger(i), group4)
 	}},
-	{"too short", func(i int) (netip.Addr, []byte) { return stranger(i), []byte{0x21, 51, 250, 1, 1} }},
-	{"wrong length", func(i int) (netip.Addr, []byte) {
+	{"too short", true, func(i int) (netip.Addr, []byte) { return stranger(i), []byte{0x21, 51, 250, 1, 1} }},
+	{"wrong length", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		b := p.AppendAdvert(nil, 250, stranger(i), group4)
 		b[3] = 200
 		return stranger(i), b
 	}},
-	{"wrong checksum", func(i int) (netip.Addr, []byte) {
+	{"wrong checksum", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		b := p.AppendAdvert(nil, 250, stranger(i), group4)
 		b[6] ^= 0xff
 		return stranger(i), b
 	}},
-	{"wrong password", func(i int) (netip.Addr, []byte) {
+	{"wrong password", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		p.AuthPass = fmt.Sprint(i % 1000)
 		return stranger(i), p.AppendAdvert(nil, 250, stranger(i), group4)
 	}},
-	{"wrong version", func(i int) (netip.Addr, []byte) {
+	{"wrong version", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		p.Version, p.AuthPass = 3, ""
 		return stranger(i), p.AppendAdvert(nil, 250, stranger(i), group4)
 	}},
-	{"lower priority, all right", func(i int) (netip.Addr, []byte) {
+	{"lower priority, all right", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		return stranger(i), p.AppendAdvert(nil, 50, stranger(i), group4)
 	}},
-	{"resignation, all right", func(i int) (netip.Addr, []byte) {
+	{"resignation, all right", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		return stranger(i), p.AppendAdvert(nil, 0, stranger(i), group4)
 	}},
@@ -167,12 +167,77 @@ func (p *pair) under(t testing.TB, f flood, rate int, d time.Duration) (used, re
 	return used, end()
 }
 
-// floodPair is a master that a flood is for, and its backup.
+// floodPair is a master that a flood is for, alone: its adverts and what it logs are its own.
 func floodPair(t testing.TB, program string) *pair {
 	p := newPair(t, dialect{version: 2, advert: time.Second, pass: "secret"}, program, program, 150, 100)
 	p.a.start()
 	p.master(t, p.a, slack)
 	return p
+}
+
+// advertCost is what one forged advert may cost the busiest thread. At 20 000 a second 5 µs are 10 % of a processor, which
+// BenchmarkFlood shows; here the machine may be busy, and a thread pays for the caches it loses.
+const advertCost = 10 * time.Microsecond
+
+// TestFlood sends forged adverts to a master, of each kind 20 000 a second: it stays master on its beat, its thread
+// has time left, it counts them, and neither its memory, its log, nor what it sends grows with their number.
+func TestFlood(t *testing.T) {
+	if testing.Short() {
+		t.Skip("some ten seconds of floods")
+	}
+	const rate, during = 20_000, 2 * time.Second
+	p := floodPair(t, ours)
+	pid := p.a.cmd.Process.Pid
+	for _, f := range floods {
+		t.Run(f.name, func(t *testing.T) {
+			lines, foreign, from, memory := strings.Count(p.a.log.String(), "\n"), p.a.status().Foreign, time.Now(), resident(t, pid)
+			check := p.calm(t, p.a)
+			used, reached := p.under(t, f, rate, during)
+			check()
+			adverts := reached * during.Seconds()
+			cost := time.Duration(used / reached * 1e9)
+			t.Logf("%.0f adverts a second: %.1f %% of a processor, %v each", reached, 100*used, cost)
+			if cost > advertCost {
+				t.Errorf("a forged advert costs %v", cost)
+			}
+			if grown := resident(t, pid) - memory; grown > 16<<20 {
+				t.Errorf("%d bytes of memory for it", grown)
+			}
+			took := time.Since(from)
+			// A master answers eight times a second, and twelve lines a second are more than it has to say.
+			if said := strings.Count(p.a.log.String(), "\n") - lines; said > 20+300+int(12*took.Seconds()) {
+				t.Errorf("%d lines in the log", said)
+			}
+			sent, announced := 0, 0
+			for _, fr := range p.tap.since(from) {
+				if fr.port == p.port(p.a) && fr.advert() {
+					sent++
+				} else if fr.port == p.port(p.a) && fr.announce.IsValid() {
+					announced++
+				}
+			}
+			if most := int(12*took.Seconds()) + 10; sent > most || announced > 10*most {
+				t.Errorf("it sent %d adverts and %d announcements in %v", sent, announced, took)
+			}
+			if f.foreign {
+				// Some are sent before and after what is measured, and some get lost where the machine is busy.
+				if n := float64(p.a.status().Foreign - foreign); n < adverts/4 || n > 4*adverts {
+					t.Errorf("about %.0f were not for it, and it counts %.0f", adverts, n)
+				}
+			}
+		})
+	}
+}
+
+// resident is a process's resident memory in bytes.
+func resident(t testing.TB, pid int) int {
+	t.Helper()
+	b, err := os.ReadFile(fmt.Sprintf("/proc/%d/statm", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	pages, _ := strconv.Atoi(strings.Fields(string(b))[1])
+	return pages * os.Getpagesize()
 }
 
 // BenchmarkFlood is what 20 000 forged adverts a second cost a master, ours and keepalived's.
@@ -182,12 +247,10 @@ func BenchmarkFlood(b *testing.B) {
 	var out strings.Builder
 	fmt.Fprintf(&out, "\n%-28s %14s %14s %12s\n", "20 000 adverts a second", "ours (% cpu)", "keepalived", "sent/s")
 	for _, f := range floods {
-		our, sent := pairs[ours].under(b, f, 20_000, 4*time.Second)
-		their, _ := pairs[ref].under(b, f, 20_000, 4*time.Second)
+		our, sent := pairs[ours].under(b, f, 20_000, 2*time.Second)
+		their, _ := pairs[ref].under(b, f, 20_000, 2*time.Second)
 		fmt.Fprintf(&out, "%-28s %14.1f %14.1f %12.0f\n", f.name, 100*our, 100*their, sent)
 		b.ReportMetric(100*our, strings.ReplaceAll(f.name, " ", "-")+"-%cpu")
 	}
 	fmt.Print(out.String())
 }
-
-var _ = slices.Sort[[]int]
