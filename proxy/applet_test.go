@@ -129,11 +129,11 @@ func TestUnreadPages(t *testing.T) {
 	}
 }
 
-// TestPageDeadlines: neither a page that is not made nor a client that does not read holds anything for long.
-func TestPageDeadlines(t *testing.T) {
-	making, delivery := pageMaking, pageDelivery
-	pageMaking, pageDelivery = 100*time.Millisecond, 200*time.Millisecond
-	t.Cleanup(func() { pageMaking, pageDelivery = making, delivery })
+// TestPageMakingDeadline: a page that is not made is not waited for.
+func TestPageMakingDeadline(t *testing.T) {
+	making := pageMaking
+	pageMaking = 100 * time.Millisecond
+	t.Cleanup(func() { pageMaking = making })
 	block, done := make(chan struct{}), make(chan struct{})
 	s := pageSite(t, func(r *AppletRequest) AppletReply {
 		if r.URI == "/stats;stuck" {
@@ -147,10 +147,24 @@ func TestPageDeadlines(t *testing.T) {
 	}
 	close(block)
 	<-done
+}
+
+// TestPageDeliveryDeadline: a client that does not read its page loses it, and the page is held no more.
+func TestPageDeliveryDeadline(t *testing.T) {
+	delivery := pageDelivery
+	pageDelivery = 200 * time.Millisecond
+	t.Cleanup(func() { pageDelivery = delivery })
+	made := make(chan struct{})
+	s := pageSite(t, func(r *AppletRequest) AppletReply {
+		close(made)
+		return AppletReply{Status: 200, Body: make([]byte, 9<<20)}
+	})
 	lazy := s.ask("/stats")
-	unread := &s.engine.pageLimits.unread
-	await(t, "it is held", func() bool { return unread.Load() > 0 })
-	await(t, "and no more", func() bool { return unread.Load() == 0 })
+	<-made
+	await(t, "its connection is ended", func() bool { return s.engine.conns.Load() == 0 })
+	if held := s.engine.pageLimits.unread.Load(); held != 0 {
+		t.Errorf("%d bytes are held", held)
+	}
 	if n, err := io.Copy(io.Discard, lazy); n >= 9<<20 {
 		t.Errorf("%d bytes, %v", n, err)
 	}

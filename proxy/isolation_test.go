@@ -189,7 +189,7 @@ func TestPanicsEndTheirStream(t *testing.T) {
 	for _, where := range []string{"request", "response", "after"} {
 		t.Run(where, func(t *testing.T) {
 			lines = nil
-			s := start(t, config.HTTP, func(p *config.Proxy) {
+			s := startWith(t, config.HTTP, func(p *config.Proxy) {
 				withRules(t, "http-request allow if { path / }")(p)
 				rule := config.Rule{Cond: rulesOf(t, "http-request deny if { always_true }").Rules.HTTPRequest[0].Cond, Do: config.ActSetHeader} // no format
 				switch where {
@@ -202,6 +202,12 @@ func TestPanicsEndTheirStream(t *testing.T) {
 					rule.Cond = rulesOf(t, "http-after-response set-header A b if { status 404 }").Rules.HTTPAfter[0].Cond
 					p.Rules.HTTPAfter = append(p.Rules.HTTPAfter, rule)
 				}
+			}, func(o *Options) {
+				o.Log = func(_ int, _ *config.Proxy, text string) {
+					mu.Lock()
+					lines = append(lines, text)
+					mu.Unlock()
+				}
 			}, newRawServer(t, func(conn net.Conn, _ int, head string) bool {
 				if strings.HasPrefix(head, "GET / ") {
 					io.WriteString(conn, okAnswer)
@@ -210,11 +216,6 @@ func TestPanicsEndTheirStream(t *testing.T) {
 				}
 				return true
 			}).addr)
-			s.engine.opts.Log = func(_ int, _ *config.Proxy, text string) {
-				mu.Lock()
-				lines = append(lines, text)
-				mu.Unlock()
-			}
 			bystander := s.dial(t)
 			bystander.ask("GET", "/", "")
 			for range 12 {
