@@ -202,13 +202,8 @@ func (s *stream) passResponse() bool {
 			return false
 		}
 		if e.unsent() > 0 {
-			before := e.unsent()
-			if !c.flush(e) {
-				s.clientBroken()
+			if s.flushClient(); s.gone {
 				return false
-			}
-			if e.unsent() < before {
-				s.clientSeen = c.now()
 			}
 		}
 		if s.down.busy() && !s.pumpDown() {
@@ -345,19 +340,8 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 
 // drain waits until the client's socket has taken the last bytes, and ends the request.
 func (s *stream) drain() bool {
-	c, e := s.core, &s.client
-	if e.unsent() > 0 {
-		before := e.unsent()
-		if !c.flush(e) {
-			s.clientBroken()
-			return false
-		}
-		if e.unsent() < before {
-			s.clientSeen = c.now()
-		}
-		if e.unsent() > 0 {
-			return false
-		}
+	if s.client.unsent() > 0 && !s.flushClient() {
+		return false
 	}
 	s.finish()
 	return !s.gone
