@@ -14,6 +14,7 @@ import (
 
 // unwrapper is the real server's side of tunnels, open.
 type unwrapper struct {
+	base   *place // of the network namespace, where a plane may be too
 	place  *place
 	hanger *hanger
 	coll   map[string]*ebpf.Map
@@ -36,7 +37,7 @@ func openUnwrapper(dir string) (*unwrapper, error) {
 	if err := base.make(); err != nil {
 		return nil, err
 	}
-	u := &unwrapper{place: &place{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
+	u := &unwrapper{base: base, place: &place{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
 	if err := u.place.do(func() error { return os.MkdirAll(u.place.dir, 0o700) }); err != nil {
 		return nil, fmt.Errorf("xdp: %w", err)
 	}
@@ -201,7 +202,10 @@ func (u *unwrapper) remove() error {
 	if err != nil {
 		return err
 	}
-	return u.place.do(func() error { return os.Remove(u.place.dir) })
+	if err := u.place.do(func() error { return os.Remove(u.place.dir) }); err != nil {
+		return err
+	}
+	return u.base.removeDir()
 }
 
 // anyDecapsulated reports whether anything of the real server's side is pinned.

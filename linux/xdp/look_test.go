@@ -187,13 +187,14 @@ func TestDecapsulateDoesNotStart(t *testing.T) {
 	ns := netns.New(t, "n")
 	ns.Run("ip", "link", "add", "s0", "type", "veth", "peer", "name", "s1")
 	ns.Up("s0")
-	dir := netns.BPFFS(t)
+	parent := netns.BPFFS(t)
+	dir := filepath.Join(parent, "plane")
 	err := without(t, ns, loading, func() error { return Decapsulate(dir, nil, vip4, 0) })
 	var refused *refusal
 	if !errors.As(err, &refused) {
 		t.Errorf("without rights: %v", err)
 	}
-	if all := left(t, dir); len(all) > 0 {
+	if all := left(t, parent); len(all) > 0 {
 		t.Errorf("left behind: %v", all)
 	}
 	if err := without(t, ns, loading, func() error {
@@ -204,7 +205,7 @@ func TestDecapsulateDoesNotStart(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	if all := left(t, dir); len(all) > 0 {
+	if all := left(t, parent); len(all) > 0 {
 		t.Errorf("left behind by taking away: %v", all)
 	}
 	ns.Do(func() {
@@ -215,7 +216,7 @@ func TestDecapsulateDoesNotStart(t *testing.T) {
 			t.Fatal(err)
 		}
 	})
-	if all := left(t, dir); len(all) > 0 {
+	if all := left(t, parent); len(all) > 0 {
 		t.Errorf("left behind in the end: %v", all)
 	}
 }

@@ -165,3 +165,14 @@ func (p *place) remove(names []string) error {
 		return errors.Join(errs...)
 	})
 }
+
+// removeDir removes the place's directory, if nothing else is in it.
+func (p *place) removeDir() error {
+	return p.do(func() error {
+		err := os.Remove(p.dir)
+		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
+			return nil
+		}
+		return err
+	})
+}

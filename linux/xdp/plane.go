@@ -126,7 +126,7 @@ func (p *Plane) undo() error {
 	if p.hanger == nil {
 		return nil
 	}
-	return errors.Join(p.purge(), p.removeDir())
+	return errors.Join(p.purge(), p.place.removeDir())
 }
 
 func (p *Plane) open() (err error) {
@@ -256,18 +256,7 @@ func (p *Plane) Remove() error {
 	if err := p.purge(); err != nil {
 		return err
 	}
-	return p.removeDir()
-}
-
-// removeDir removes the place's directory, if nothing else is in it.
-func (p *Plane) removeDir() error {
-	return p.place.do(func() error {
-		err := os.Remove(p.place.dir)
-		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
-			return nil
-		}
-		return err
-	})
+	return p.place.removeDir()
 }
 
 // purge detaches and unpins everything and closes what is open.

@@ -340,6 +340,15 @@ func (w *web) realserver(args ...string) {
 	if err != nil {
 		w.t.Fatalf("%s: %v: %v\n%s", w.name, args, err, out)
 	}
+	if args[0] == "add" && slices.Contains(args, "--tun") { // what is pinned outlives the namespace
+		w.t.Cleanup(func() {
+			cmd := exec.Command(programFile, "realserver", "--runtime-dir", w.dir, "del", args[1])
+			w.ns.Do(func() { out, err = cmd.CombinedOutput() })
+			if err != nil {
+				w.t.Logf("%s: realserver del: %v\n%s", w.name, err, out)
+			}
+		})
+	}
 }
 
 // start begins to serve.
