@@ -109,11 +109,11 @@ func (r *router) open(site *config.Site) (err error) {
 			return err
 		}
 	}
-	err = r.reclaim()
-	if err == nil {
-		err = r.evict(site)
+	if err := r.reclaim(); err != nil {
+		return err
 	}
-	if err != nil {
+	r.refreshAddrs()
+	if err := r.evict(site); err != nil {
 		return err
 	}
 	r.logf(LevelInfo, "lease gate: %s", gateName(r.gates.Mode()))

@@ -317,7 +317,6 @@ func TestRefusals(t *testing.T) {
 		return string(out)
 	}
 	dir := t.TempDir()
-	os.Chmod(dir, 0o777)
 	for _, c := range []struct {
 		name string
 		args []string
@@ -337,6 +336,11 @@ func TestRefusals(t *testing.T) {
 	b, _ := os.ReadFile(programFile)
 	os.WriteFile(program, b, 0o755)
 	os.Chmod(filepath.Dir(dir), 0o755)
+	os.Chmod(dir, 0o755)
+	if err := os.Mkdir(filepath.Join(dir, "rt"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	os.Chown(filepath.Join(dir, "rt"), 65534, 65534)
 	out := run("setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", program, "run", "-f", conf, "--runtime-dir", filepath.Join(dir, "rt"))
 	if !strings.Contains(out, "CAP_NET_ADMIN") {
 		t.Errorf("without capabilities the reason should name them:\n%s", out)

@@ -47,10 +47,12 @@ func TestOneLinkLocalAddressTwoInterfaces(t *testing.T) {
 				p.b.start()
 				p.a.start()
 				eventually(t, slack, "a alone has both", alone(p.a, p.b))
-				p.a.kill()
-				eventually(t, slack, "b has both after a crash", alone(p.b, nil))
-				p.a.start()
-				eventually(t, slack, "a alone has both again", alone(p.a, p.b))
+				if p.a.program == ours { // the reference leaves its addresses behind, and nobody can tell who holds them
+					p.a.kill()
+					eventually(t, slack, "b has both after a crash", alone(p.b, nil))
+					p.a.start()
+					eventually(t, slack, "a alone has both again", alone(p.a, p.b))
+				}
 				p.a.stop()
 				eventually(t, slack, "b alone has both after a stop", alone(p.b, p.a))
 			})
