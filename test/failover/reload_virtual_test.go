@@ -19,6 +19,14 @@ func virtual(vip string) string {
 // notice, and everything is as after a start with that file.
 func TestReloadOfMasterWithVirtualServers(t *testing.T) {
 	full := virtual("10.9.0.100") + routers("V", 51, "")
+	probe := newPair(t, dialect{version: 3, advert: 200 * time.Millisecond}, ours, ours, 200, 100).a
+	probe.conf = full
+	probe.start()
+	if !probe.planeLoads() {
+		t.Skip("the kernel refuses our forwarding plane: " + probe.log.String())
+	}
+	probe.kill()
+	probe.ns.Run(programFile, "purge", "--plane")
 	for _, edit := range []struct {
 		name, before, after string
 		resigns             bool // V
@@ -38,15 +46,10 @@ func TestReloadOfMasterWithVirtualServers(t *testing.T) {
 			p := newPair(t, dialect{version: 3, advert: 200 * time.Millisecond}, ours, ours, 200, 100)
 			t.Cleanup(func() { // before the namespaces go
 				p.a.kill()
-				if !t.Skipped() {
-					p.a.ns.Run(programFile, "purge", "--plane")
-				}
+				p.a.ns.Run(programFile, "purge", "--plane")
 			})
 			p.a.conf = edit.before
 			p.a.start()
-			if !p.a.planeLoads() {
-				t.Skip("the kernel refuses our forwarding plane: " + p.a.log.String())
-			}
 			eventually(t, slack, "a has both addresses", func() bool { return p.a.has("10.9.0.100") && p.a.has("10.9.0.110") })
 			p.a.logged(slack, "(W) Entering MASTER")
 			from := time.Now()
