@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/health"
+	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
 var _ Commands = (*Engine)(nil)
@@ -173,19 +174,24 @@ func (e *Engine) EnableFrontend(name string, on bool) error {
 	if p.stopped.Load() {
 		return fmt.Errorf("frontend %s was shut down", name)
 	}
-	p.paused.Store(!on)
+	if p.paused.Swap(!on) == !on {
+		return nil
+	}
 	e.eachCore(func(c *core) {
 		for _, l := range c.listeners {
 			if l.fe != p || l.closed {
 				continue
 			}
 			if on {
+				l.relisten()
 				l.resume()
 			} else {
 				l.pause()
+				sock.Deafen(l.fd)
 			}
 		}
 	})
+	e.announce(severityWarning, p, map[bool]string{true: "Resumed", false: "Paused"}[on]+" frontend "+name+".")
 	return nil
 }
 
@@ -195,14 +201,20 @@ func (e *Engine) ShutdownFrontend(name string) error {
 	if err != nil {
 		return err
 	}
-	p.stopped.Store(true)
+	if p.stopped.Swap(true) {
+		return nil
+	}
 	e.eachCore(func(c *core) {
 		for _, l := range c.listeners {
-			if l.fe == p {
+			if l.fe == p && !l.closed {
+				sock.Deafen(l.fd) // the director holds it, too
 				l.close()
 			}
 		}
 	})
+	now := time.Now()
+	front, back := total(p.front, now.Unix()), total(p.back, now.Unix())
+	e.announce(severityWarning, p, fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", name, front.connections, back.sessions))
 	return nil
 }
 

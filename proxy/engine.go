@@ -213,6 +213,7 @@ func (e *Engine) Start() error {
 					l.name = trimmed(b.Text)
 				}
 				c.listeners = append(c.listeners, l)
+				l.relisten()
 				if err := c.loop.Listen(fd, l); err != nil {
 					return err
 				}

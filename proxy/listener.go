@@ -1,6 +1,8 @@
 package proxy
 
 import (
+	"cmp"
+	"fmt"
 	"net/netip"
 	"strconv"
 	"sync/atomic"
@@ -92,6 +94,17 @@ func (l *listener) resume() {
 		l.core.loop.Listen(l.fd, l)
 	}
 }
+
+// relisten has the socket take connections, which an operator may have stopped, in this worker or in one before it.
+func (l *listener) relisten() {
+	fe := l.fe.cfg
+	if err := sock.Relisten(l.fd, cmp.Or(l.bind.cfg.Backlog, fe.Backlog, fe.MaxConn, defaultBacklog)); err != nil {
+		l.core.engine.opts.Log(severityAlert, fe, fmt.Sprintf("Proxy %s cannot listen on %s: %v", fe.Name, l.name, err))
+	}
+}
+
+// defaultBacklog is how many connections may wait to be accepted where the configuration does not say.
+const defaultBacklog = 4096
 
 // accepted begins a stream on a new connection.
 func (l *listener) accepted(fd int, peer netip.AddrPort) {

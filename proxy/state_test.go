@@ -1,14 +1,23 @@
 package proxy
 
 import (
+	"errors"
+	"fmt"
+	"net"
 	"net/http"
+	"net/netip"
+	"os"
 	"runtime"
+	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/health"
+	"github.com/evenkeel/evenkeel/linux/sock"
+	"golang.org/x/sys/unix"
 )
 
 // TestSlowStartHasOneTimer: however often a server is judged while it starts slowly, one timer is set for each step.
@@ -205,5 +214,69 @@ func TestRedispatchIsNoRetry(t *testing.T) {
 		if r.Name == "s1" && (r.Retries != 0 || r.Redispatches != 1 || r.SessionsTotal != 1) {
 			t.Errorf("%d retries, %d redispatches, %d sessions", r.Retries, r.Redispatches, r.SessionsTotal)
 		}
+	}
+}
+
+// TestFrontendStopsListening: clients of a frontend that is disabled or shut down are refused at once, as by a port where
+// nobody listens, also while somebody else holds the socket; one that is enabled again, and the next worker, listens.
+func TestFrontendStopsListening(t *testing.T) {
+	var held []int
+	var lines []string
+	// A port that was asked for is kept by a socket that does not listen; this one is of an address nobody else uses.
+	pid := os.Getpid()
+	free, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>16&127, pid>>8&255, 1+pid&127))
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := netip.MustParseAddrPort(free.Addr().String())
+	free.Close()
+	s := startWith(t, config.HTTP, func(p *config.Proxy) { p.Binds[0].Addr = addr }, func(o *Options) {
+		listeners := o.Listeners
+		o.Listeners = func(b *config.Bind) []int {
+			fds := listeners(b)
+			for _, fd := range fds { // as the director does
+				copied, err := unix.Dup(fd)
+				if err != nil {
+					t.Error(err)
+				}
+				t.Cleanup(func() { unix.Close(copied) })
+				held = append(held, copied)
+			}
+			return fds
+		}
+		o.Log = func(_ int, _ *config.Proxy, text string) { lines = append(lines, text) }
+	}, web(t, "one"))
+	e := s.engine
+	dial := func() error {
+		conn, err := net.DialTimeout("tcp", s.addr, patience)
+		if err == nil {
+			conn.Close()
+		}
+		return err
+	}
+	http.DefaultClient.CloseIdleConnections()
+	if err := e.EnableFrontend("web", false); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "refused while disabled", func() bool { return errors.Is(dial(), syscall.ECONNREFUSED) })
+	if err := e.EnableFrontend("web", true); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "served again", func() bool { return dial() == nil })
+	if resp, _ := s.get("/"); resp.StatusCode != 200 {
+		t.Error(resp.Status)
+	}
+	if err := e.ShutdownFrontend("web"); err != nil {
+		t.Fatal(err)
+	}
+	await(t, "refused after the end", func() bool { return errors.Is(dial(), syscall.ECONNREFUSED) })
+	if err := sock.Relisten(held[0], 10); err != nil { // as the next worker does
+		t.Fatal(err)
+	}
+	if err := dial(); err != nil {
+		t.Error(err)
+	}
+	if got := strings.Join(lines, "|"); !strings.HasPrefix(got, "Paused frontend web.|Resumed frontend web.|Proxy web stopped (cumulated conns: FE: ") {
+		t.Error(got)
 	}
 }
