@@ -114,3 +114,25 @@ func TestEnvironment(t *testing.T) {
 		}
 	}
 }
+
+// TestErrorFiles: what haproxy 2.6.12 takes and refuses as a whole response.
+func TestErrorFiles(t *testing.T) {
+	for text, want := range map[string]string{
+		"HTTP/1.0 503 X\r\n\r\nb":                                       "",
+		"\r\nHTTP/1.0 503 X\r\n\r\nb":                                   "",
+		"\nHTTP/1.0 503 X\n\nb":                                         "",
+		"HTTP/1.1 503 X\r\nContent-Length: 6\r\n\r\nabcdef":             "",
+		"HTTP/1.1 503 X\r\nContent-Length: 6\r\nA: b\r\n\r\nabcdef":     "",
+		"HTTP/1.1 503 X\nContent-Length: 6\nA: b\n\nabcdef":             "",
+		"HTTP/1.1 503 X\r\nContent-Length: 6\r\n\r\nab\r\n\r\n":         "",
+		"HTTP/1.1 503 X\r\nContent-Length: 30\r\n\r\nabcdef":            "its body has 6 bytes and not the 30 of Content-Length",
+		"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": "its body is chunked",
+	} {
+		opts := testOptions()
+		opts.ReadFile = func(string) ([]byte, error) { return []byte(text), nil }
+		_, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(base + "frontend f\n bind :80\n errorfile 503 /e\n")}}, opts)
+		if got := fmt.Sprint(diags); (want == "") != !config.HasErrors(diags) || !strings.Contains(got, want) {
+			t.Errorf("%q: %s, want %q", text, got, want)
+		}
+	}
+}

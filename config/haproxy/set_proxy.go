@@ -1,9 +1,11 @@
 package haproxy
 
 import (
+	"bytes"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -275,6 +277,9 @@ func (a *args) rawResponse(file word) []byte {
 		a.fail(file.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(file.text), source.Reason(err)), "")
 		return nil
 	}
+	if trimmed := bytes.TrimLeft(data, "\r\n"); len(trimmed) > 0 {
+		data = trimmed // lines before a response mean nothing
+	}
 	switch head, _, whole := strings.Cut(string(data), "\n"); {
 	case len(data) == 0:
 		return []byte{}
@@ -284,8 +289,44 @@ func (a *args) rawResponse(file word) []byte {
 		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: its first line is no status line", a.name, q(file.text)), "it begins like HTTP/1.0 503 Service Unavailable")
 	case !strings.Contains(strings.ReplaceAll(string(data), "\r", ""), "\n\n"):
 		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: an empty line must end its headers", a.name, q(file.text)), "")
+	default:
+		if what := wrongFraming(string(data)); what != "" {
+			a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s: %s", a.name, q(file.text), what), "leave the field out: the length is known")
+		}
 	}
 	return data
+}
+
+// wrongFraming says what is wrong with the fields of a whole response that tell its body's length; "": nothing.
+func wrongFraming(text string) string {
+	for {
+		line, rest, _ := strings.Cut(text, "\n")
+		if text = rest; strings.TrimSuffix(line, "\r") == "" || rest == "" {
+			break
+		}
+		name, value, _ := strings.Cut(strings.TrimSuffix(line, "\r"), ":")
+		switch value = strings.TrimSpace(value); strings.ToLower(name) {
+		case "transfer-encoding":
+			if strings.EqualFold(value, "chunked") {
+				return "its body is chunked"
+			}
+		case "content-length":
+			_, body, ok := strings.Cut(strings.ReplaceAll(rest, "\r\n", "\n"), "\n\n")
+			_, exact, crlf := strings.Cut(rest, "\r\n\r\n")
+			if strings.HasPrefix(rest, "\r\n") {
+				exact, crlf = rest[2:], true
+			} else if strings.HasPrefix(rest, "\n") {
+				body, ok = rest[1:], true
+			}
+			if crlf {
+				body, ok = exact, true
+			}
+			if n, err := strconv.Atoi(value); ok && (err != nil || n != len(body)) {
+				return fmt.Sprintf("its body has %d bytes and not the %s of Content-Length", len(body), value)
+			}
+		}
+	}
+	return ""
 }
 
 // readFile reads a file that a line names; /dev/null is an empty one.

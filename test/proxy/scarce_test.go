@@ -22,13 +22,14 @@ defaults
     mode http
     timeout client 60s
     timeout server 60s
-    timeout connect 5s
+    timeout connect 20s
+    timeout check 20s
 frontend web
     bind *:80
     default_backend servers
 backend servers
     option httpchk GET /check
-    server one 10.9.0.50:8001 check inter 500ms fall 3
+    server one 10.9.0.50:8001 check inter 3s fall 3
 `
 
 // runtime asks the runtime socket.
@@ -121,7 +122,7 @@ func TestScarceDescriptors(t *testing.T) {
 	}
 	eventually(t, "as many as may be are served", func() bool { return info("CurrConns") >= min(info("Maxconn"), 600) })
 	before := checked.Load()
-	eventually(t, "five more checks", func() bool { return checked.Load() >= before+5 })
+	eventually(t, "three more checks", func() bool { return checked.Load() >= before+3 })
 	t.Logf("%d connections of %d allowed, %d descriptors of 1500", info("CurrConns"), info("Maxconn"), descriptors())
 	if text, err := n.runtime("show stat"); err != nil || !strings.Contains(text, "servers,one,") || !strings.Contains(text, ",UP,") {
 		t.Errorf("the server is not UP: %v\n%s", err, text)
