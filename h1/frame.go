@@ -1,6 +1,9 @@
 package h1
 
-import "strconv"
+import (
+	"bytes"
+	"strconv"
+)
 
 // Frame is how a message goes on as rules have left its head: what becomes of its body, and whether the connection
 // it goes over must end after it.
@@ -75,7 +78,6 @@ func (h *Head) FrameRequest() (Frame, error) {
 		if _, reason := checkTarget(uri, h.methodID); reason != "" {
 			return Frame{}, h.refuse(ruleTarget)
 		}
-		h.hostOfTarget()
 	}
 	f := Frame{Close: h.closedByEdit()}
 	if h.touched&touchedLength == 0 {
@@ -93,10 +95,10 @@ func (h *Head) FrameRequest() (Frame, error) {
 	return f, err
 }
 
-// hostOfTarget makes Host say what an absolute target does (RFC 9112 §3.2.2), as HAProxy does.
-func (h *Head) hostOfTarget() {
+// HostOfTarget makes Host say what an absolute target does (RFC 9112 §3.2.2), after a rule has changed the target.
+func (h *Head) HostOfTarget() {
 	uri := h.bytes(h.uri)
-	if h.touched&touchedTarget == 0 || uri[0] == '/' || h.methodID == MethodConnect {
+	if len(uri) == 0 || uri[0] == '/' || h.methodID == MethodConnect {
 		return
 	}
 	authority, ok := absoluteAuthority(uri)
@@ -109,6 +111,25 @@ func (h *Head) hostOfTarget() {
 		h.Replace(i, authority)
 	}
 }
+
+// TargetOfHost makes an absolute target say what Host does, after a rule has changed that: servers go by the target.
+func (h *Head) TargetOfHost() {
+	uri := h.bytes(h.uri)
+	if len(uri) == 0 || uri[0] == '/' || h.methodID == MethodConnect {
+		return
+	}
+	authority, ok := absoluteAuthority(uri)
+	host, there := h.Find("host")
+	if !ok || !there {
+		return
+	}
+	from := bytes.Index(uri, schemeEnd) + len(schemeEnd)
+	changed := append(append(append(make([]byte, 0, len(uri)+len(host)), uri[:from]...), host...), uri[from+len(authority):]...)
+	h.SetURI(changed)
+}
+
+// IsHost says whether a field's name is Host.
+func IsHost(name string) bool { return equalFold([]byte(name), "host") }
 
 // told is what the Content-Length fields say after edits: the one length all of them give; -1: there is none that is a
 // number; -2: they differ.

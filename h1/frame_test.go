@@ -15,6 +15,9 @@ func edit(t testing.TB, h *Head, line string) {
 	switch f[0] {
 	case "set":
 		h.Set(f[1], []byte(f[2]))
+		if IsHost(f[1]) {
+			h.TargetOfHost()
+		}
 	case "add":
 		h.Add(f[1], []byte(f[2]))
 	case "del":
@@ -23,6 +26,7 @@ func edit(t testing.TB, h *Head, line string) {
 		h.SetMethod([]byte(f[1]))
 	case "uri":
 		h.SetURI([]byte(strings.TrimPrefix(line, "uri ")))
+		h.HostOfTarget()
 	case "status":
 		var code int
 		fmt.Sscan(f[1], &code)
@@ -241,6 +245,24 @@ func TestBodyInChunks(t *testing.T) {
 			if err != nil || n != len(out) || !b.Done() || string(got) != text {
 				t.Errorf("pieces of %d, room %d: %d of %d, %v, %q", piece, room, n, len(out), err, got)
 			}
+		}
+	}
+}
+
+// Host and an absolute target say the same, whichever a rule has changed.
+func TestHostAndTarget(t *testing.T) {
+	for _, test := range []struct{ head, edit, want string }{
+		{"GET http://a.example:81/x?y HTTP/1.1\r\nHost: a.example:81\r\n\r\n", "set Host b", "GET http://b/x?y HTTP/1.1\r\nHost: b\r\n\r\n"},
+		{"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", "set Host b:8080", "GET http://b:8080 HTTP/1.1\r\nHost: b:8080\r\n\r\n"},
+		{"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "set Host b", "GET /x HTTP/1.1\r\nHost: b\r\n\r\n"},
+		{"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "set Host b", "CONNECT a:1 HTTP/1.1\r\nHost: b\r\n\r\n"},
+		{"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "uri http://b/y", "GET http://b/y HTTP/1.1\r\nHost: b\r\n\r\n"},
+		{"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "uri /y", "GET /y HTTP/1.1\r\nHost: a\r\n\r\n"},
+	} {
+		h := parsed(t, Request, test.head)
+		edit(t, h, test.edit)
+		if got := string(h.AppendTo(nil)); got != test.want {
+			t.Errorf("%q, %s:\ngot  %q\nwant %q", test.head, test.edit, got, test.want)
 		}
 	}
 }

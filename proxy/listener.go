@@ -120,7 +120,6 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 		e.connRate.add(now)
 	}
 	if len(fe.cfg.Rules.TCPConnection) > 0 && !l.admit(fd, peer) {
-		shard.deniedConnections.Add(1)
 		l.left(c)
 		return
 	}
@@ -168,9 +167,11 @@ func (l *listener) admit(fd int, peer netip.AddrPort) (ok bool) {
 		case config.ActAllow:
 			return true
 		case config.ActSilentDrop:
+			l.fe.front[c.id].deniedRequests.Add(1) // as the reference counts it
 			c.engine.forgetSilently(fd)
 			return false
 		default: // reject, and whatever nobody has taught us here
+			l.fe.front[c.id].deniedConnections.Add(1)
 			sock.Reset(fd)
 			sock.Close(fd)
 			return false

@@ -31,23 +31,22 @@ func (s *stream) log() {
 // logEarly writes the line before the data has passed (option logasap).
 func (s *stream) logEarly() {
 	if s.fe.cfg.Options.LogASAP && !s.logged && !s.early {
-		s.early = true
-		s.write(true)
+		s.early = s.write(true)
 	}
 }
 
-// write writes the request's line, unless it was written early.
-func (s *stream) write(early bool) {
+// write writes the request's line, unless it was written early; it says whether it did.
+func (s *stream) write(early bool) bool {
 	if s.early && !early {
-		return
+		return false
 	}
 	cfg := s.fe.cfg
 	if len(cfg.Log) == 0 || s.logLevel < 0 {
-		return
+		return false
 	}
 	failed := s.cause != '-' && s.cause != 'L' || s.status >= 500 || s.retries > 0 || s.redispatched
 	if cfg.Options.DontLogNormal && !failed {
-		return
+		return false
 	}
 	severity := severityInfo
 	if failed && cfg.Options.LogSeparateErrors {
@@ -62,7 +61,7 @@ func (s *stream) write(early bool) {
 		line = s.plainLine()
 	} else {
 		x := s.context(sample.Log)
-		s.partial = early
+		s.partial = early || cfg.Options.LogASAP
 		line = cfg.LogFormat.Append(c.scratch[:0], x)
 	}
 	if s.why != "" {
@@ -71,6 +70,7 @@ func (s *stream) write(early bool) {
 	}
 	s.front().logLines.Add(1)
 	c.logs.Add(c.routes[s.fe.index], severity, c.loop.Wall(), line)
+	return true
 }
 
 // plainLine is what a proxy without a log format writes.
@@ -201,6 +201,9 @@ func (s *stream) Record(r *sample.Record) {
 	}
 	r.Counter, r.LogCounter = s.serial, s.fe.linesLogged()
 	r.Partial = s.partial
+	if s.answeredIn != 0 {
+		r.ResponseVersion = [...]string{"1.0", "1.1"}[s.answeredIn-1]
+	}
 	r.Host, r.PID = e.host, e.pid
 	r.BackendSource, r.BackendDest = s.ownAddr, s.serverAddress()
 }
@@ -212,6 +215,9 @@ func (s *stream) UniqueID(x *sample.Context) []byte {
 		from := len(s.line)
 		s.line = format.Append(s.line, x)
 		s.naming = false
+		for from < len(s.line) && s.line[from] == ' ' { // of "%{+X}o %ci", say
+			from++
+		}
 		s.uniqueID = span{from, len(s.line), true}
 	}
 	return s.text(s.uniqueID)

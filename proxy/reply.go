@@ -244,12 +244,17 @@ func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 		s.fail(r.Status)
 		return
 	}
+	s.status = r.Status // which the body may tell
 	var body []byte
 	if r.Body != nil {
 		body = r.Body.Append(nil, x)
 	}
 	b := statusLine(nil, r.Status)
-	b = append(strconv.AppendInt(append(b, "content-length: "...), int64(len(body)), 10), "\r\n"...)
+	if r.Status == 204 {
+		body = nil // RFC 9110 §15.3.5, §8.6: neither a body nor a length
+	} else {
+		b = append(strconv.AppendInt(append(b, "content-length: "...), int64(len(body)), 10), "\r\n"...)
+	}
 	if r.ContentType != "" && r.Body != nil {
 		b = append(h1.AppendValue(append(b, "content-type: "...), r.ContentType), "\r\n"...)
 	}

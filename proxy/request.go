@@ -431,9 +431,6 @@ func (s *stream) captureRequest(h *h1.Head) {
 // captureResponse does the same for the response.
 func (s *stream) captureResponse(h *h1.Head) {
 	caps := &s.fe.cfg.Captures
-	if s.captured == nil {
-		return
-	}
 	for i := range caps.Response {
 		if caps.Response[i].Name == "" {
 			continue

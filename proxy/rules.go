@@ -127,6 +127,9 @@ func (s *stream) edit(h *h1.Head, r *config.Rule, x *sample.Context) bool {
 	default:
 		return s.editTarget(h, r, value)
 	}
+	if x.Response == nil && h1.IsHost(r.Name) {
+		h.TargetOfHost()
+	}
 	return true
 }
 
@@ -138,6 +141,7 @@ func (s *stream) editTarget(h *h1.Head, r *config.Rule, value func() []byte) boo
 		s.method = h.MethodID()
 	case config.ActSetURI:
 		h.SetURI(value())
+		h.HostOfTarget()
 	case config.ActSetPath:
 		b := value()
 		if q := h.Query(); hasQuery(h.URI()) {
@@ -304,6 +308,7 @@ func (s *stream) replaceTarget(h *h1.Head, r *config.Rule, template []byte) {
 	if r.Do == config.ActReplaceURI {
 		if m := r.Pattern.FindSubmatchIndex(h.URI()); m != nil {
 			h.SetURI(expand(nil, tmp, h.URI(), m))
+			h.HostOfTarget()
 		}
 		return
 	}
@@ -343,8 +348,7 @@ func (s *stream) responseRules(p *proxy, h *h1.Head, rules []config.Rule) verdic
 				return answered
 			}
 		case config.ActSilentDrop:
-			s.countServer(deniedResponses)
-			s.blame('P', 'R')
+			s.refuse() // of the request, as the reference counts it
 			s.responseAt, s.gotHead = none, false
 			s.closeSilently()
 			return answered

@@ -122,6 +122,7 @@ type stream struct {
 	why                                                         string // a malformed message's reason
 	logLevel                                                    int8   // set-log-level; 0: as usual
 	logged                                                      bool
+	answeredIn                                                  uint8          // the minor version of the server's response, plus 1
 	partial                                                     bool           // it is being written then
 	early                                                       bool           // the line was written by option logasap
 	serial                                                      uint32         // of the request among all of the process
@@ -190,7 +191,7 @@ func (s *stream) begin(now time.Duration) {
 	s.tries, s.looked = 0, 0
 	s.rest, s.resting, s.fromStats = nil, false, false
 	s.reqTransfer, s.transfer, s.asked, s.method = h1.AsIs, h1.AsIs, h1.MethodOther, h1.MethodOther
-	s.ownAddr, s.interims = netip.AddrPort{}, 0
+	s.ownAddr, s.interims, s.answeredIn = netip.AddrPort{}, 0, 0
 	s.pageRead()
 }
 

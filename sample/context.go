@@ -178,13 +178,15 @@ type Record struct {
 	// was not understood has Bad set: "<BADREQ>".
 	Method, URI, Version []byte
 	Bad                  bool
-	RequestCaptures      [][]byte // %hr {a|b}; nil entry: not there
-	ResponseCaptures     [][]byte // %hs
-	Counter              uint32   // %rt
-	LogCounter           uint32   // %lc: lines of this frontend
-	BindID               int      // %cp and %fp of a UNIX socket
-	Host                 string   // %H
-	PID                  int      // %pid
+	// ResponseVersion is the server's, "1.0" or "1.1"; empty: there was no response.
+	ResponseVersion  string
+	RequestCaptures  [][]byte // %hr {a|b}; nil entry: not there
+	ResponseCaptures [][]byte // %hs
+	Counter          uint32   // %rt
+	LogCounter       uint32   // %lc: lines of this frontend
+	BindID           int      // %cp and %fp of a UNIX socket
+	Host             string   // %H
+	PID              int      // %pid
 	// Partial puts "+" before times and sizes (option logasap).
 	Partial bool
 }

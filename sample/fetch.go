@@ -413,10 +413,13 @@ var (
 )
 
 func responseVersionCapture(c *Context) Value {
-	if c.Response == nil {
-		return Value{}
+	if c.Response != nil {
+		return capturedVersion(c.Response.Version())
 	}
-	return capturedVersion(c.Response.Version())
+	if v := c.facts().ResponseVersion; v != "" {
+		return c.text("HTTP/" + v)
+	}
+	return Value{}
 }
 
 func makeCapture(of func(*Record) [][]byte) maker {

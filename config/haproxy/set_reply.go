@@ -161,7 +161,7 @@ func (a *args) checkReply(r *replyDraft) {
 	case !hasBody && r.ContentType != "":
 		a.report.Warn(r.contentType.pos, "no-effect", fmt.Sprintf("%s: content-type without a content has no effect", a.name), "")
 		r.ContentType = ""
-	case r.Raw != nil && len(r.Headers) > 0:
+	case (r.Raw != nil || r.source.text == "default-errorfiles") && len(r.Headers) > 0:
 		a.report.Warn(r.source.pos, "no-effect", fmt.Sprintf("%s: hdr beside an errorfile has no effect", a.name), "")
 		r.Headers = nil
 	}

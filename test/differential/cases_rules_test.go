@@ -193,6 +193,33 @@ func targets() (all []exchange) {
 	return all
 }
 
+// hosts are rules on Host and on targets with a host: both say the same then, also to the rules that follow.
+func hosts() (all []exchange) {
+	const seen = "\nhttp-request set-header X-Seen \"%[req.hdr(host)] %[url] %[base]\""
+	for _, r := range []string{"set-header Host new.example", "replace-header Host (.*) new.example", "replace-value Host (.*) new.example",
+		"set-uri http://new.example/x", "set-path /x", "replace-uri /a(.*) http://new.example/b\\1"} {
+		for _, target := range []string{"/a?b", "http://x/a?b"} {
+			all = append(all, exchange{name: "host: " + r + ": " + target, settings: "http-request " + r + seen, send: "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n", whole: true})
+		}
+	}
+	return all
+}
+
+// telling are what log lines, pages and captures tell of an exchange.
+func telling() (all []exchange) {
+	const cookie = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: SRV=appval; path=/\r\nX-Origin: a\r\n\r\nok"
+	return []exchange{
+		{name: "tells: capture cookie of the answer alone", settings: "capture cookie SRV len 20", send: get, replies: []string{cookie}, whole: true},
+		{name: "tells: version of the answer", settings: "log-format \"%ft case %ST %[capture.res.ver]\"", send: get, whole: true},
+		{name: "tells: unique-id with a blank before it", settings: "unique-id-format %{+X}o\\ %ci\nunique-id-header X-Id\nlog-format \"%ft case <%ID>\"", send: get, whole: true},
+		{name: "tells: 204 by a rule", settings: "http-request return status 204 hdr X-A b", send: get, whole: true},
+		{name: "tells: hdr beside default-errorfiles", settings: "http-request return status 503 default-errorfiles hdr X-Q 1", send: get, whole: true},
+		{name: "tells: status in a page", settings: "http-request return status 404 content-type text/plain lf-string \"%ST\" hdr X-Origin a", send: get, whole: true},
+		{name: "tells: logasap and dontlog-normal, an answer cut short", settings: "option logasap\noption dontlog-normal", send: get,
+			replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX-Origin: a\r\n\r\nfour"}, serverCloses: true, whole: true},
+	}
+}
+
 // replacing are rules that answer something else than the server did.
 func replacing() (all []exchange) {
 	for _, r := range [][2]string{

@@ -23,6 +23,8 @@ func exchanges() []exchange {
 	all = append(all, dropping()...)
 	all = append(all, replacing()...)
 	all = append(all, targets()...)
+	all = append(all, hosts()...)
+	all = append(all, telling()...)
 	return all
 }
 
