@@ -181,8 +181,11 @@ func (s *stream) mayReuse() bool {
 }
 
 // idempotent says whether the request may be sent twice (RFC 9110 §9.2.2).
-func (s *stream) idempotent() bool {
-	switch s.method {
+// A rule does not make one so: both the client's method and the server's must be.
+func (s *stream) idempotent() bool { return idempotent(s.method) && idempotent(s.asked) }
+
+func idempotent(m h1.MethodID) bool {
+	switch m {
 	case h1.MethodGet, h1.MethodHead, h1.MethodPut, h1.MethodDelete, h1.MethodOptions, h1.MethodTrace:
 		return true
 	}

@@ -234,7 +234,7 @@ func (s *stream) clientWaitEnded() bool {
 func (s *stream) serverGone() {
 	u := s.up
 	nothing := u.inOff >= len(u.in)
-	if nothing && u.reused && s.replay && s.idempotent() {
+	if nothing && u.reused && s.replay && s.idempotent() && s.interims == 0 {
 		// The server closed an idle connection as we took it: nobody's fault, and nothing was done. A new
 		// connection gets the same request.
 		s.core.dropConnection(s)

@@ -424,3 +424,68 @@ func TestStatisticsByAbsoluteTarget(t *testing.T) {
 		}
 	}
 }
+
+// What is too long for the statistics page's form is not read as requests.
+func TestLongFormIsNoRequest(t *testing.T) {
+	srv := newRawServer(t, func(conn net.Conn, _ int, _ string) bool { io.WriteString(conn, okAnswer); return true })
+	s := startWith(t, config.HTTP, func(p *config.Proxy) { p.Stats = &config.StatsPage{URI: "/st"} }, func(o *Options) {
+		o.Applet = func(*AppletRequest) AppletReply { return AppletReply{Status: 200} }
+	}, srv.addr)
+	const smuggled = "GET /smuggled HTTP/1.1\r\nHost: x\r\n\r\n"
+	form := smuggled + strings.Repeat("a", maxAppletBody+1-len(smuggled))
+	for name, request := range map[string]string{
+		"length": fmt.Sprintf("POST /st HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s", len(form), form),
+		"chunks": fmt.Sprintf("POST /st HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n%x\r\n%s\r\n0\r\n\r\n%s", len(form), form, smuggled),
+		"broken": "POST /st HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n" + smuggled,
+	} {
+		c := s.dial(t)
+		go io.WriteString(c.conn, request)
+		answers, _ := io.ReadAll(c.r) // to the end: the connection is closed
+		if n := strings.Count(string(answers), "HTTP/1.1 "); n != 1 || !strings.Contains(string(answers), " 400 ") {
+			t.Errorf("%s: %d answers: %.300q", name, n, answers)
+		}
+	}
+	if got := srv.connections(); len(got) > 0 {
+		t.Errorf("the server got %d requests", len(got))
+	}
+}
+
+// A request whose interim response has reached its client is not repeated, and neither is one that a rule made idempotent.
+func TestNotRepeated(t *testing.T) {
+	for name, first := range map[string]string{"interim": "GET", "made idempotent": "POST"} {
+		asked := make(chan string, 8)
+		srv := newRawServer(t, func(conn net.Conn, _ int, head string) bool {
+			if strings.Contains(head, " /warm ") {
+				io.WriteString(conn, okAnswer)
+				return true
+			}
+			asked <- head
+			if first == "GET" {
+				io.WriteString(conn, "HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n")
+			}
+			return false
+		})
+		s := startOne(t, withRules(t, "http-request set-method GET"), srv.addr)
+		c := s.dial(t)
+		c.ask("GET", "/warm", "")
+		fmt.Fprintf(c.conn, "%s /once HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n", first)
+		answers, _ := io.ReadAll(c.r)
+		if len(asked) != 1 {
+			t.Errorf("%s: asked %d times: %q", name, len(asked), answers)
+		}
+	}
+}
+
+// A reply's own fields cannot contradict its framing.
+func TestReplyFieldsDoNotFrame(t *testing.T) {
+	s := start(t, config.HTTP, withRules(t, `http-request return status 200 content-type text/plain string abc hdr Transfer-Encoding chunked hdr Content-Length 1 hdr X-A b if { path /length }
+ http-request return status 200 content-type text/plain string abc hdr Connection close hdr Connection keep-alive if { path /close }`), web(t, "one"))
+	c := s.dial(t)
+	resp, body := c.ask("GET", "/length", "")
+	if body != "abc" || resp.ContentLength != 3 || len(resp.TransferEncoding) > 0 || resp.Header.Get("X-A") != "b" {
+		t.Errorf("%v, %q", resp, body)
+	}
+	if resp, body = c.ask("GET", "/close", ""); body != "abc" || !resp.Close || len(resp.Header.Values("Connection")) > 1 {
+		t.Errorf("%v, %q", resp, body)
+	}
+}

@@ -259,7 +259,12 @@ func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 		b = append(h1.AppendValue(append(b, "content-type: "...), r.ContentType), "\r\n"...)
 	}
 	for i := range r.Headers {
-		if value := r.Headers[i].Value.Append(s.core.scratch[:0], x); len(value) > 0 { // as the reference: none without a value
+		value := r.Headers[i].Value.Append(s.core.scratch[:0], x)
+		switch {
+		case len(value) == 0: // as the reference: none without a value
+		case equalFold([]byte("connection"), r.Headers[i].Name):
+			s.keepClient = s.keepClient && !bytes.Contains(bytes.ToLower(value), []byte("close")) // said by answerHead
+		default:
 			b = append(append(b, r.Headers[i].Name...), ": "...)
 			b = append(h1.AppendValue(b, value), "\r\n"...)
 		}

@@ -363,6 +363,7 @@ func (s *stream) collect() bool {
 		for len(data) > 0 && !s.reqBody.Done() {
 			out, n, err := s.reqBody.Next(data, c.scratch[:0], h1.Unchunk)
 			if err != nil || !s.applet.body(out) {
+				s.keepClient = false // the rest of the body is nobody's request
 				s.blame('P', 'R')
 				s.fail(400)
 				return true

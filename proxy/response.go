@@ -12,7 +12,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	c := s.core
 	status := h.Status()
 	switch {
-	case status == 101 && s.upgrading, s.method == h1.MethodConnect && status/100 == 2:
+	case status == 101 && s.upgrading && h.Upgrade(), s.method == h1.MethodConnect && status/100 == 2:
 		return s.switched(h, rest)
 	case status == 101:
 		s.badResponse(&notAsked)

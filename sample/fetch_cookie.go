@@ -23,7 +23,7 @@ func (r cookieReader) read(m Message, at cursor) (value []byte, next cursor, ok 
 			continue
 		}
 		for at.offset <= len(v) {
-			end := cookieEnd(v, at.offset)
+			end := cookieEnd(v, at.offset, set)
 			crumb := v[at.offset:end]
 			at.offset = end + 1
 			if set {
@@ -37,8 +37,8 @@ func (r cookieReader) read(m Message, at cursor) (value []byte, next cursor, ok 
 	return nil, cursor{field: at.field, done: true}, false
 }
 
-// cookieEnd finds the semicolon that ends a cookie.
-func cookieEnd(v []byte, from int) int {
+// cookieEnd finds what ends a cookie: a semicolon or, in a request, a comma (RFC 2965), as the reference does.
+func cookieEnd(v []byte, from int, set bool) int {
 	quoted := false
 	for i := from; i < len(v); i++ {
 		switch {
@@ -46,7 +46,7 @@ func cookieEnd(v []byte, from int) int {
 			i++
 		case v[i] == '"':
 			quoted = !quoted
-		case v[i] == ';' && !quoted:
+		case (v[i] == ';' || v[i] == ',' && !set) && !quoted:
 			return i
 		}
 	}

@@ -453,7 +453,7 @@ func targetPart(uri []byte, part alias) []byte {
 func (w *writer) expression(o *op) {
 	mark := len(w.c.scratch)
 	v := o.expr.Eval(w.c)
-	if v.Kind == Bin || v.Kind == Str {
+	if v.Kind == Bin {
 		v.Bytes = untilNUL(v.Bytes)
 	}
 	switch {

@@ -267,12 +267,24 @@ func (p *patterns) match(c *Context, v Value) int {
 		return p.nets.find(v.Addr)
 	case byRegexp:
 		return p.matchRegexp(v.Bytes)
-	case byText, byBytes:
-		if p.exact != nil {
-			return p.lookup(c, v.Bytes)
+	case byText:
+		// A NUL ends a text for the reference. One that a client has encoded must not carry the rest past a rule.
+		if i := p.equal(c, v.Bytes); i >= 0 || bytes.IndexByte(v.Bytes, 0) < 0 {
+			return i
 		}
+		return p.equal(c, untilNUL(v.Bytes))
+	case byBytes:
+		return p.equal(c, v.Bytes)
 	}
 	return p.matchText(v.Bytes)
+}
+
+// equal finds a pattern that is the whole value.
+func (p *patterns) equal(c *Context, b []byte) int {
+	if p.exact != nil {
+		return p.lookup(c, b)
+	}
+	return p.matchText(b)
 }
 
 func (p *patterns) matchInt(n int64) int {
@@ -284,7 +296,16 @@ func (p *patterns) matchInt(n int64) int {
 	return -1
 }
 
+// matchRegexp tries the expressions. As with PCRE a line end at a value's end does not keep $ from matching before it.
 func (p *patterns) matchRegexp(b []byte) int {
+	i := p.matchExpressions(b)
+	if n := len(b) - 1; i < 0 && n >= 0 && b[n] == '\n' {
+		i = p.matchExpressions(b[:n])
+	}
+	return i
+}
+
+func (p *patterns) matchExpressions(b []byte) int {
 	for i := range p.regexps {
 		r := &p.regexps[i]
 		if r.plain != nil {

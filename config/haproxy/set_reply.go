@@ -3,6 +3,7 @@ package haproxy
 import (
 	"fmt"
 	"strconv"
+	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/source"
@@ -97,8 +98,13 @@ func (a *args) replyWord(r *replyDraft) bool {
 		a.replyContent(r, w)
 	case "hdr":
 		a.next()
+		at := a.list[a.at-1]
 		name := a.headerName()
 		value := a.need("a format")
+		if strings.EqualFold(name, "content-length") || strings.EqualFold(name, "transfer-encoding") {
+			a.report.Warn(at.pos, "no-effect", fmt.Sprintf("%s: hdr %s has no effect: the length of a reply is its own", a.name, name), "")
+			return true
+		}
 		r.Headers = append(r.Headers, config.ReplyHeader{Name: name, Value: a.format(value, a.point, true)})
 	default:
 		return false
