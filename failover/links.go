@@ -57,6 +57,9 @@ func (r *router) linkEvents() {
 			r.setLinks(ev.Links)
 			for _, l := range ev.Links {
 				r.cover(l)
+				if r.concerns(l.Name) {
+					r.lendAll(l)
+				}
 			}
 			r.checkAssigned()
 			look = true
@@ -201,14 +204,21 @@ func (r *router) concerns(name string) bool {
 	return false
 }
 
-// refreshAddrs reads the interfaces' addresses again: events carry none.
+// refreshAddrs reads the interfaces' addresses again: events carry none. Whatever else the kernel says here is news of
+// its own, which comes in its order: taken now, a device that went down and came up again would not have changed when
+// that is told.
 func (r *router) refreshAddrs() {
 	links, err := r.conn.Links()
 	if err != nil {
 		r.logf(LevelError, "listing interfaces: %v", err)
 		return
 	}
-	r.setLinks(links)
+	for _, l := range links {
+		if known, ok := r.links[l.Index]; ok {
+			known.Addrs = l.Addrs
+			r.links[l.Index] = known
+		}
+	}
 }
 
 // refreshAll brings every instance up to date with interfaces and trackers.

@@ -116,8 +116,12 @@ func TestUntrackedDevice(t *testing.T) {
 			return true
 		}
 	}
-	for range 2 {
+	for round := range 2 {
 		netns.Veth(t, a, "eth7", far, "eth7")
+		// It is new, then up: when the node has seen both, it is done with it.
+		eventually(t, slack, "the node sees the new device up", func() bool {
+			return strings.Count(n.log.String(), "Netlink reports eth7 up") == 2*round+1
+		})
 		eventually(t, slack, "the addresses on a new device", have("eth7", "10.8.0.100", "2001:db8:8::100"))
 		a.Down("eth7")
 		eventually(t, slack, "the kernel drops an IPv6 address", func() bool { return !n.hasOn("eth7", "2001:db8:8::100") })
