@@ -101,10 +101,11 @@ func Run(opts Options) error {
 	settleHeap()
 	d.workers = &workers{log: d.log, verbose: opts.Verbose, version: opts.Version, health: d.proxyHealth}
 	if site.Proxying != nil {
-		_, commit, _, err := d.workers.prepare(site.Proxying, inputs)
+		usable, commit, _, err := d.workers.prepare(site.Proxying, inputs)
 		if err != nil {
 			return err
 		}
+		d.proxyHealth(usable, true)
 		commit()
 		defer d.pidFile(site.Proxying.Global.PIDFile)()
 	}
