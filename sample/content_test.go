@@ -214,13 +214,13 @@ func askContent(t *testing.T, path string, data []byte, conds []string) []string
 // the end of a value does not keep $ from matching before it.
 func TestEncodedEnds(t *testing.T) {
 	for criterion, want := range map[string]bool{
-		`{ str(evil%00),url_dec -m str evil }`:                true,
+		`{ str(evil%00),url_dec -m str evil }`:                 true,
 		`{ str(evil%00a),url_dec -m str good evil devil bad }`: true,
-		`{ str(a%00),url_dec -m str evil }`:                   false,
-		`{ str(/r1.php%0a),url_dec -m reg ^/r[0-9]+\.php$ }`:  true,
-		`{ str(evil%0a),url_dec -m reg -i ^EVIL$ }`:           true,
-		`{ str(evil%0a%0a),url_dec -m reg ^evil$ }`:           false,
-		`{ req.cook(k) -m str evil }`:                         true,
+		`{ str(a%00),url_dec -m str evil }`:                    false,
+		`{ str(/r1.php%0a),url_dec -m reg ^/r[0-9]+\.php$ }`:   true,
+		`{ str(evil%0a),url_dec -m reg -i ^EVIL$ }`:            true,
+		`{ str(evil%0a%0a),url_dec -m reg ^evil$ }`:            false,
+		`{ req.cook(k) -m str evil }`:                          true,
 	} {
 		cond, _, err := NewACLs(nil).ParseCondition(append([]string{"if"}, splitWords(criterion)...), Request)
 		if err != nil {
