@@ -2,7 +2,7 @@ package h1
 
 // Bytes are judged here, where they enter a head, and nowhere else: whatever rule, cookie or identifier wrote them, no
 // line can end early and no word of the start line can be divided. What may not stand is percent-encoded, as HAProxy
-// does it (%0D%0A for a line end); a NUL ends a value there before it gets here.
+// does it (%0D%0A for a line end, %00 for a NUL).
 
 const upperHex = "0123456789ABCDEF"
 

@@ -56,7 +56,7 @@ func (h *Head) closedByEdit() bool {
 }
 
 // FrameRequest brings the head of a request that rules have edited in order before it is sent: its target fits its
-// method, its Host the target, and its fields tell the body that will follow (RFC 9112 §6). Close is about the server's
+// method, and its fields tell the body that will follow (RFC 9112 §6). Close is about the server's
 // connection. The error is an *Error with status 500: the request must not be sent.
 //
 // Differs from HAProxy: it sends Content-Length beside Transfer-Encoding, targets and methods that are none, and a
@@ -97,12 +97,8 @@ func (h *Head) FrameRequest() (Frame, error) {
 
 // HostOfTarget makes Host say what an absolute target does (RFC 9112 §3.2.2), after a rule has changed the target.
 func (h *Head) HostOfTarget() {
-	uri := h.bytes(h.uri)
-	if len(uri) == 0 || uri[0] == '/' || h.methodID == MethodConnect {
-		return
-	}
-	authority, ok := absoluteAuthority(uri)
-	if !ok {
+	authority := h.Authority()
+	if authority == nil || h.methodID == MethodConnect {
 		return
 	}
 	if i := h.Index("host", 0); i < 0 {
@@ -114,15 +110,12 @@ func (h *Head) HostOfTarget() {
 
 // TargetOfHost makes an absolute target say what Host does, after a rule has changed that: servers go by the target.
 func (h *Head) TargetOfHost() {
-	uri := h.bytes(h.uri)
-	if len(uri) == 0 || uri[0] == '/' || h.methodID == MethodConnect {
-		return
-	}
-	authority, ok := absoluteAuthority(uri)
+	authority := h.Authority()
 	host, there := h.Find("host")
-	if !ok || !there {
+	if authority == nil || h.methodID == MethodConnect || !there {
 		return
 	}
+	uri := h.bytes(h.uri)
 	from := bytes.Index(uri, schemeEnd) + len(schemeEnd)
 	changed := append(append(append(make([]byte, 0, len(uri)+len(host)), uri[:from]...), host...), uri[from+len(authority):]...)
 	h.SetURI(changed)
@@ -158,15 +151,19 @@ func (h *Head) codedByEdit() bool {
 	return false
 }
 
-func (h *Head) tellLength(n int64) {
+// tellNothing leaves no field that says where the body ends.
+func (h *Head) tellNothing() {
 	h.Del("transfer-encoding")
 	h.Del("content-length")
+}
+
+func (h *Head) tellLength(n int64) {
+	h.tellNothing()
 	h.AddString("content-length", strconv.FormatInt(n, 10))
 }
 
 func (h *Head) tellChunks() {
-	h.Del("transfer-encoding")
-	h.Del("content-length")
+	h.tellNothing()
 	h.AddString("transfer-encoding", "chunked")
 }
 
@@ -210,8 +207,7 @@ func (h *Head) noBody(f *Frame) {
 	case told:
 		h.tellLength(0)
 	default:
-		h.Del("transfer-encoding")
-		h.Del("content-length")
+		h.tellNothing()
 	}
 }
 
@@ -228,14 +224,12 @@ func (h *Head) FrameResponse(body *Body, asked MethodID, minor uint8) (Frame, er
 	switch st := h.status; {
 	case st == 101 && body.framing != Tunnel:
 		// Made by a rule: what follows is nobody's message.
-		h.Del("transfer-encoding")
-		h.Del("content-length")
+		h.tellNothing()
 		return Frame{Transfer: Unchunk, Close: true}, nil
 	case st < 200:
 		return f, h.refuse(ruleInterim)
 	case st == 204:
-		h.Del("transfer-encoding")
-		h.Del("content-length")
+		h.tellNothing()
 		f.Transfer, f.Close = Drop, h.closedByEdit()
 		return f, nil
 	case st == 304 || asked == MethodHead:
@@ -260,8 +254,7 @@ func (h *Head) FrameResponse(body *Body, asked MethodID, minor uint8) (Frame, er
 		}
 	case UntilClose:
 		if edited {
-			h.Del("transfer-encoding")
-			h.Del("content-length")
+			h.tellNothing()
 		}
 	case NoBody:
 		if edited || h.contentLength != 0 {
@@ -302,8 +295,7 @@ func (h *Head) FrameSwitching() error {
 		return h.refuse(ruleSwitching)
 	}
 	if h.touched&touchedLength != 0 {
-		h.Del("transfer-encoding")
-		h.Del("content-length")
+		h.tellNothing()
 	}
 	return nil
 }
