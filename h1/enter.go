@@ -56,8 +56,8 @@ func enter[S string | []byte](h *Head, b S, where uint8) span {
 type touched uint8
 
 const (
-	touchedLength touched = 1 << iota // Content-Length, Transfer-Encoding
-	touchedConnection
+	touchedLength     touched = 1 << iota // Content-Length, Transfer-Encoding
+	touchedConnection                     // Connection, TE
 	touchedUpgrade
 	touchedMethod
 	touchedTarget
@@ -67,6 +67,10 @@ const (
 // touchedBy says which facts a field of that name tells.
 func touchedBy[S string | []byte](name S) touched {
 	switch len(name) {
+	case 2:
+		if equalFold([]byte(name), "te") {
+			return touchedConnection
+		}
 	case 7:
 		if equalFold([]byte(name), "upgrade") {
 			return touchedUpgrade

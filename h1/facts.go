@@ -7,6 +7,8 @@ import "bytes"
 func (h *Head) learn(name span, value []byte) (reason string) {
 	n := h.data[name.off : name.off+name.len]
 	switch name.len {
+	case 2:
+		h.hop = h.hop || equalFold(n, "te")
 	case 4:
 		if equalFold(n, "host") {
 			return h.learnHost(value)
@@ -22,6 +24,7 @@ func (h *Head) learn(name span, value []byte) (reason string) {
 		}
 	case 10:
 		if equalFold(n, "connection") {
+			h.hop = true
 			h.learnConnection(value)
 		}
 	case 14:
@@ -219,20 +222,8 @@ func (h *Head) judgeResponse() (reason string) {
 // in HTTP/1.1 messages after which the connection ends; "keep-alive" when either the
 // message is HTTP/1.0 or it answers an HTTP/1.0 request, and the connection stays.
 func (h *Head) SetConnection(c ConnHeader) {
-	for i := 0; i < len(h.fields); {
-		f := &h.fields[i]
-		keep := true
-		switch name := h.bytes(f.name); {
-		case len(name) == 10 && equalFold(name, "connection"):
-			keep = h.dropTokens(f)
-		case len(name) == 2 && h.kind == Request && equalFold(name, "te"):
-			keep = h.onlyTrailers(f)
-		}
-		if keep {
-			i++
-		} else {
-			h.DelAt(i)
-		}
+	if h.hop || h.touched&touchedConnection != 0 {
+		h.dropPersistence()
 	}
 	switch c {
 	case ConnClose:
@@ -242,10 +233,36 @@ func (h *Head) SetConnection(c ConnHeader) {
 	}
 }
 
+// dropPersistence takes what is said about this hop out of Connection and TE.
+func (h *Head) dropPersistence() {
+	for i := 0; i < len(h.fields); {
+		f := &h.fields[i]
+		keep := true
+		switch f.name.len {
+		case 10:
+			if equalFold(h.bytes(f.name), "connection") {
+				keep = h.dropTokens(f)
+			}
+		case 2:
+			if h.kind == Request && equalFold(h.bytes(f.name), "te") {
+				keep = h.onlyTrailers(f)
+			}
+		}
+		if keep {
+			i++
+		} else {
+			h.fields = append(h.fields[:i], h.fields[i+1:]...)
+		}
+	}
+}
+
 // dropTokens removes close, keep-alive and empty elements from a Connection field and
 // says whether anything is left.
 func (h *Head) dropTokens(f *field) (left bool) {
 	list := h.bytes(f.value)
+	if len(list) == 10 && equalFold(list, "keep-alive") { // what nearly everyone says
+		return false
+	}
 	if !hasPersistence(list) {
 		return len(trim(list)) > 0
 	}

@@ -53,6 +53,7 @@ type facts struct {
 	upgradeToken, upgradeField  bool
 	webSocket, webSocketKey     bool
 	expect100                   bool
+	hop                         bool // there is a Connection or a TE
 	announced                   bool // a response says that it has a body, whatever its status means
 }
 

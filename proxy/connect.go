@@ -34,8 +34,10 @@ func (u *upstream) Ready(ev loop.Events) {
 	u.note(ev)
 	switch {
 	case u.stream != nil:
-		defer u.stream.guard()
+		c := u.core
+		c.serving = u.stream
 		u.stream.advance()
+		c.serving = nil
 	case ev&(loop.Readable|loop.HangUp|loop.Failed) == 0:
 	case u.owner != nil:
 		u.owner.dropOwn()

@@ -37,6 +37,7 @@ type core struct {
 	idleCount     atomic.Int64  // of them; others only look
 	live          stream        // ring of the streams alive
 	count         int           // of them
+	serving       *stream       // whose sockets' events are being handled
 
 	response *h1.Head // responses are parsed and passed on at once
 	ctx      sample.Context
@@ -75,6 +76,7 @@ func newCore(e *Engine, id int) (*core, error) {
 		small: loop.NewBuffers(size, 4096), large: loop.NewBuffers(max(receiveSize, 2*size), 64),
 		idle: make([][]*upstream, len(e.servers)), response: new(h1.Head)}
 	c.live.next, c.live.prev = &c.live, &c.live
+	l.Rescue(c.rescue)
 	c.ctx.Env = e
 	c.ctx.Getenv = func(name string) (string, bool) { return e.cfg.Global.Environment.Lookup(name, os.LookupEnv) }
 	c.ctx.Random = rand.Uint64() | 1

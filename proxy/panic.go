@@ -52,7 +52,18 @@ func oneLine(stack []byte) string {
 	return strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(string(stack)), "\n\t", " "), "\n", "; ")
 }
 
-// guard is deferred by whatever runs for one stream.
+// rescue ends the stream in whose turn the loop met a panic. It costs a turn one deferred call instead of each event.
+func (c *core) rescue(cause any) {
+	s := c.serving
+	c.serving = nil
+	if s == nil {
+		panic(cause)
+	}
+	c.engine.panicked(c.loop.Wall(), "a stream", s.fe, cause)
+	s.endPanicked()
+}
+
+// guard is deferred by whatever else runs for one stream.
 func (s *stream) guard() {
 	if cause := recover(); cause != nil {
 		s.core.engine.panicked(s.core.loop.Wall(), "a stream", s.fe, cause)

@@ -169,6 +169,7 @@ func (s *stream) Record(r *sample.Record) {
 	}
 	r.Bind = s.listener.name
 	r.Client, r.Dest = s.source, s.destination()
+	r.ClientIP, r.ClientPort = s.spell()
 	r.UnixBind = s.listener.path
 	r.Accepted, r.Begun = s.accepted, s.begunWall
 	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, t.ti, t.tR, t.tw, t.tc, t.tr, t.td, t.ta, t.tt, t.tt-max(t.ti, 0)

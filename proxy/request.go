@@ -310,6 +310,11 @@ func (s *stream) addAddress(h *h1.Head, f *config.Forwardfor, addr netip.AddrPor
 			return
 		}
 	}
+	if addr == s.source {
+		ip, _ := s.spell()
+		h.Add(f.Header, ip)
+		return
+	}
 	var b [48]byte
 	h.Add(f.Header, addr.Addr().AppendTo(b[:0]))
 }

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"net/netip"
+	"strconv"
 	"time"
 
 	"github.com/evenkeel/evenkeel/h1"
@@ -44,6 +45,8 @@ type stream struct {
 	client    endpoint
 	listener  *listener
 	source    netip.AddrPort
+	spelled   []byte         // source: address, then port; empty until asked for
+	spelledIP int            // length of the address in it
 	dest      netip.AddrPort // valid once asked for
 	destKnown bool
 
@@ -158,8 +161,8 @@ func (c *core) newStream(l *listener, fd int, peer netip.AddrPort) *stream {
 	} else {
 		s = new(stream)
 	}
-	gen, line, captured := s.gen+1, s.line[:0], s.captured[:0]
-	*s = stream{core: c, gen: gen, line: line, captured: captured, listener: l, fe: l.fe, source: peer}
+	gen, line, captured, spelled := s.gen+1, s.line[:0], s.captured[:0], s.spelled[:0]
+	*s = stream{core: c, gen: gen, line: line, captured: captured, spelled: spelled, listener: l, fe: l.fe, source: peer}
 	s.client.open(fd)
 	s.next, s.prev = &c.live, c.live.prev
 	s.prev.next, c.live.prev = s, s
@@ -197,9 +200,11 @@ func (s *stream) begin(now time.Duration) {
 
 // Ready is the client socket's event.
 func (s *stream) Ready(ev loop.Events) {
-	defer s.guard()
+	c := s.core
+	c.serving = s
 	s.client.note(ev)
 	s.advance()
+	c.serving = nil
 }
 
 // stretch is how many steps, and how many moves of moveSize bytes, a stream makes at a time while others wait.
@@ -492,6 +497,16 @@ func (s *stream) context(at sample.Place) *sample.Context {
 		x.Request = s.head
 	}
 	return x
+}
+
+// spell writes the client's address and port once for all requests of the connection: headers and log lines want them.
+func (s *stream) spell() (ip, port []byte) {
+	if len(s.spelled) == 0 && s.source.IsValid() {
+		s.spelled = s.source.Addr().AppendTo(s.spelled)
+		s.spelledIP = len(s.spelled)
+		s.spelled = strconv.AppendUint(s.spelled, uint64(s.source.Port()), 10)
+	}
+	return s.spelled[:s.spelledIP], s.spelled[s.spelledIP:]
 }
 
 // destination is the address the client connected to, asked of the kernel once and only

@@ -128,9 +128,12 @@ func (c *Context) facts() *Record {
 
 func (c *Context) fill() {
 	c.filled = true
-	c.record = Record{RequestCaptures: c.record.RequestCaptures[:0], ResponseCaptures: c.record.ResponseCaptures[:0]}
+	r := &c.record
+	request, response := r.RequestCaptures[:0], r.ResponseCaptures[:0]
+	*r = Record{}
+	r.RequestCaptures, r.ResponseCaptures = request, response
 	if c.Facts != nil {
-		c.Facts.Record(&c.record)
+		c.Facts.Record(r)
 	}
 }
 
@@ -151,6 +154,7 @@ type Record struct {
 	Backend, Server             string         // %b, %s; "<NOSRV>" when no server was chosen
 	Bind                        string         // name of the listener
 	Client, Dest                netip.AddrPort // %ci %cp, %fi %fp
+	ClientIP, ClientPort        []byte         // Client spelled out, if the engine has done so
 	BackendSource, BackendDest  netip.AddrPort // %bi %bp, %si %sp
 	// UnixBind is the listener's socket path for clients without an IP address.
 	UnixBind string

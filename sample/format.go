@@ -7,11 +7,12 @@ import (
 
 // Format is a compiled log-format string.
 type Format struct {
-	text  string
-	ops   []op
-	needs Place
-	refs  []Reference
-	line  bool // a log line: blanks are merged, what is empty is written as "-"
+	text    string
+	ops     []op
+	needs   Place
+	refs    []Reference
+	line    bool // a log line: blanks are merged, what is empty is written as "-"
+	aliases bool // at least one op is an alias
 }
 
 // An op writes one piece of a format.
@@ -245,6 +246,7 @@ func (p *formatParser) alias(start int, name string, f flags) error {
 		return nil
 	}
 	p.add(op{alias: a.alias, flags: f})
+	p.out.aliases = true
 	return nil
 }
 

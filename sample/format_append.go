@@ -11,6 +11,7 @@ import (
 type writer struct {
 	dst   []byte
 	c     *Context
+	r     *Record // the stream's values; nil in a format without aliases
 	line  bool
 	blank bool // the last byte is a blank that merges with the next
 }
@@ -18,6 +19,9 @@ type writer struct {
 // Append writes the format's value for c to dst.
 func (f *Format) Append(dst []byte, c *Context) []byte {
 	w := writer{dst: dst, c: c, line: f.line, blank: f.line}
+	if f.aliases {
+		w.r = c.facts()
+	}
 	for i := range f.ops {
 		o := &f.ops[i]
 		switch {
@@ -59,11 +63,19 @@ func (w *writer) write(o *op) {
 		w.expression(o)
 		return
 	}
-	r := w.c.facts()
+	r := w.r
 	switch o.alias {
 	case clientIP:
+		if o.flags == 0 && len(r.ClientIP) > 0 {
+			w.dst = append(w.dst, r.ClientIP...)
+			return
+		}
 		w.address(r.Client, o.flags)
 	case clientPort:
+		if o.flags == 0 && len(r.ClientIP) > 0 {
+			w.dst = append(w.dst, r.ClientPort...)
+			return
+		}
 		w.port(r.Client, o.flags)
 	case frontendIP:
 		w.address(r.Dest, o.flags)
@@ -181,7 +193,7 @@ func (w *writer) long(n int64) { w.dst = strconv.AppendInt(w.dst, n, 10) }
 
 // partial writes a number that is not final yet with option logasap.
 func (w *writer) partial(n int64) {
-	if w.c.facts().Partial {
+	if w.r.Partial {
 		w.dst = append(w.dst, '+')
 	}
 	w.int(n)
@@ -213,7 +225,7 @@ func (w *writer) nothing(f flags) {
 }
 
 func (w *writer) address(a netip.AddrPort, f flags) {
-	if !a.IsValid() && w.c.facts().UnixBind != "" {
+	if !a.IsValid() && w.r.UnixBind != "" {
 		w.string("unix", f)
 		return
 	}
@@ -221,8 +233,8 @@ func (w *writer) address(a netip.AddrPort, f flags) {
 }
 
 func (w *writer) port(a netip.AddrPort, f flags) {
-	if !a.IsValid() && w.c.facts().UnixBind != "" {
-		w.int(int64(w.c.facts().BindID))
+	if !a.IsValid() && w.r.UnixBind != "" {
+		w.int(int64(w.r.BindID))
 		return
 	}
 	w.peerPort(a, f)
@@ -285,11 +297,11 @@ func (w *writer) string(s string, f flags) {
 
 // transport writes the frontend's name, with "~" where it spoke TLS.
 func (w *writer) transport(f flags) {
-	if w.c.facts().FrontendTransport != "" {
-		w.string(w.c.facts().FrontendTransport, f)
+	if w.r.FrontendTransport != "" {
+		w.string(w.r.FrontendTransport, f)
 		return
 	}
-	w.string(w.c.facts().Frontend, f)
+	w.string(w.r.Frontend, f)
 }
 
 // escape writes a byte the way +E does.
@@ -404,7 +416,7 @@ func (w *writer) captureList(all [][]byte, f flags) {
 
 // requestPart writes the request line or a part of it.
 func (w *writer) requestPart(o *op) {
-	r := w.c.facts()
+	r := w.r
 	if o.flags&quoted != 0 {
 		w.dst = append(w.dst, '"')
 	}
@@ -537,10 +549,10 @@ func (w *writer) second(t time.Time) {
 
 // time writes dates.
 func (w *writer) time(o *op) {
-	t := w.c.facts().Accepted
+	t := w.r.Accepted
 	switch o.alias {
 	case begun, begunUTC, begunLocal:
-		t = w.c.facts().Begun
+		t = w.r.Begun
 	}
 	switch o.alias {
 	case date, begun:

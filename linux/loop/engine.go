@@ -40,6 +40,8 @@ type Loop struct {
 	turns       uint64
 	wall        time.Time
 	wallTurn    uint64
+	rescue      func(any)     // see Rescue
+	next        int           // event of this turn to be told
 	pause       func()        // see AtPause
 	paused      time.Duration // when it ran last
 	events      [256]unix.EpollEvent
@@ -153,6 +155,10 @@ func (l *Loop) Wall() time.Time {
 // or so: for what is cheaper in greater numbers and may wait that long.
 func (l *Loop) AtPause(f func()) { l.pause = f }
 
+// Rescue sets what is called, while the stack still stands, when a handler panics in Ready; the events of others are served
+// after it. It panics again with what it cannot answer for. Without it a panic goes its way.
+func (l *Loop) Rescue(f func(cause any)) { l.rescue = f }
+
 // Again calls h once more, with no events, in this turn or the next, after others had theirs: for work
 // that would go on for too long at a stretch.
 func (l *Loop) Again(h Handler) { l.again = append(l.again, h) }
@@ -198,28 +204,60 @@ func (l *Loop) Run() error {
 		}
 		l.turns++
 		l.now = Tick()
-		for i := range l.events[:n] {
-			ev := &l.events[i]
-			if uint32(ev.Pad) == wakeGen {
-				if l.runPosted() {
-					return nil
-				}
-				continue
-			}
-			if s := &l.slots[ev.Fd]; s.gen == uint32(ev.Pad) && s.handler != nil {
-				s.handler.Ready(Events(ev.Events))
+		for l.next = 0; l.next < n; {
+			if l.tell(n) {
+				return nil
 			}
 		}
 		l.wheel.advance(l.now)
 		l.again, l.going = l.going[:0], l.again
-		for i, h := range l.going {
-			h.Ready(0)
-			l.going[i] = nil
+		for l.next = 0; l.next < len(l.going); {
+			l.goOn()
 		}
 		if l.now-l.paused >= time.Millisecond {
 			l.paused = l.now
 			l.pause()
 		}
+	}
+}
+
+// tell goes on telling handlers of the turn's n events, until one of them panics.
+func (l *Loop) tell(n int) (stop bool) {
+	if l.rescue != nil {
+		defer l.survive()
+	}
+	for l.next < n {
+		ev := &l.events[l.next]
+		l.next++
+		if uint32(ev.Pad) == wakeGen {
+			if l.runPosted() {
+				return true
+			}
+			continue
+		}
+		if s := &l.slots[ev.Fd]; s.gen == uint32(ev.Pad) && s.handler != nil {
+			s.handler.Ready(Events(ev.Events))
+		}
+	}
+	return false
+}
+
+// goOn calls those that asked for it with Again, until one of them panics.
+func (l *Loop) goOn() {
+	if l.rescue != nil {
+		defer l.survive()
+	}
+	for l.next < len(l.going) {
+		h := l.going[l.next]
+		l.going[l.next] = nil
+		l.next++
+		h.Ready(0)
+	}
+}
+
+func (l *Loop) survive() {
+	if cause := recover(); cause != nil {
+		l.rescue(cause)
 	}
 }
 

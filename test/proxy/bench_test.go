@@ -19,6 +19,8 @@ import (
 var (
 	rounds = flag.Int("rounds", 3, "rounds of each case of the proxy's benchmark")
 	each   = flag.Duration("each", 3*time.Second, "length of one measurement")
+	only   = flag.String("only", "", "measure the cases whose names contain this")
+	before = flag.String("before", "", "another build of evenkeel, measured in the same turns")
 )
 
 // benchConfig is given to both proxies as it stands but for the ports: the textbook's site with its log, its
@@ -97,7 +99,7 @@ func BenchmarkHTTP(b *testing.B) {
 	for name, size := range map[string]int{"16k": 16 << 10, "1m": 1 << 20} {
 		os.WriteFile(filepath.Join(dir, "www", name), []byte(strings.Repeat("x", size)), 0o644)
 	}
-	ports := make([]int, 8)
+	ports := make([]int, 11)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -136,6 +138,9 @@ func BenchmarkHTTP(b *testing.B) {
 		start("haproxy", ports[2:5], "haproxy", "-db"),
 		start("evenkeel", ports[5:8], evenkeel, "run", "--runtime-dir", dir),
 	}
+	if *before != "" {
+		all = append(all, start("before", ports[8:11], *before, "run", "--runtime-dir", b.TempDir()))
+	}
 	for _, c := range all {
 		for _, port := range c.ports {
 			eventually(b, c.name+" listens", func() bool {
@@ -148,7 +153,7 @@ func BenchmarkHTTP(b *testing.B) {
 		}
 	}
 	time.Sleep(2 * time.Second) // the first checks
-	fmt.Printf("%-34s %9s %9s %7s %9s %9s %7s %9s %9s\n", "case (medians)", "haproxy", "evenkeel", "ratio", "p99 theirs", "p99 ours", "ratio", "req/s", "req/s")
+	fmt.Printf("%-26s %9s %9s %7s %9s %9s %7s %9s %9s\n", "case (medians)", "haproxy", "evenkeel", "ratio", "p99 theirs", "p99 ours", "ratio", "req/s", "req/s")
 	for _, k := range []struct {
 		name   string
 		port   int
@@ -164,27 +169,29 @@ func BenchmarkHTTP(b *testing.B) {
 		{"tcp, small", 2, "/", []string{"-c64"}, 0.90},
 		{"tcp, 1 MB", 2, "/1m", []string{"-c32"}, 0.40},
 	} {
-		var theirs, ours []measured
+		if !strings.Contains(k.name, *only) {
+			continue
+		}
+		got := make([][]measured, len(all))
 		for range *rounds {
-			theirs = append(theirs, all[0].measure(b, all[0].ports[k.port], k.path, k.args))
-			ours = append(ours, all[1].measure(b, all[1].ports[k.port], k.path, k.args))
-		}
-		mid := func(list []measured, f func(measured) float64) float64 {
-			var v []float64
-			for _, m := range list {
-				v = append(v, f(m))
+			for i, c := range all {
+				got[i] = append(got[i], c.measure(b, c.ports[k.port], k.path, k.args))
 			}
-			slices.Sort(v)
-			return v[len(v)/2]
 		}
-		cpu := func(m measured) float64 { return m.cpu }
-		p99 := func(m measured) float64 { return m.p99 }
-		rps := func(m measured) float64 { return m.rps }
-		fmt.Printf("%-34s %6.1f us %6.1f us %7.2f %7.2f ms %7.2f ms %7.2f %9.0f %9.0f   (target %.2f)\n", k.name, mid(theirs, cpu), mid(ours, cpu), mid(ours, cpu)/mid(theirs, cpu),
-			mid(theirs, p99), mid(ours, p99), mid(ours, p99)/mid(theirs, p99), mid(theirs, rps), mid(ours, rps), k.target)
+		theirs, ours := middle(got[0]), middle(got[1])
+		fmt.Printf("%-26s %6.1f us %6.1f us %7.2f %7.2f ms %7.2f ms %7.2f %9.0f %9.0f   (target %.2f)\n", k.name,
+			theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, theirs.p99, ours.p99, ours.p99/theirs.p99, theirs.rps, ours.rps, k.target)
+		if *before != "" {
+			was := middle(got[2])
+			fmt.Printf("%-26s           %6.1f us %7.2f            %7.2f ms %7.2f           %9.0f   (CPU now / before %.3f)\n", "   before",
+				was.cpu, was.cpu/theirs.cpu, was.p99, was.p99/theirs.p99, was.rps, paired(got[1], got[2]))
+		}
+	}
+	if *only != "" {
+		return
 	}
 	for _, c := range all {
-		before := c.rss()
+		loaded := c.rss()
 		var idle []net.Conn
 		for range 3000 {
 			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.ports[1]))
@@ -195,11 +202,38 @@ func BenchmarkHTTP(b *testing.B) {
 			conn.Read(make([]byte, 4096))
 			idle = append(idle, conn)
 		}
-		fmt.Printf("%-10s RSS %d KiB after the load; %.2f KiB for each of %d idle connections\n", c.name, before, float64(c.rss()-before)/float64(len(idle)), len(idle))
+		fmt.Printf("%-10s RSS %d KiB after the load; %.2f KiB for each of %d idle connections\n", c.name, loaded, float64(c.rss()-loaded)/float64(len(idle)), len(idle))
 		for _, conn := range idle {
 			conn.Close()
 		}
 	}
+}
+
+// middle is the median of each figure by itself.
+func middle(rounds []measured) measured {
+	median := func(f func(measured) float64) float64 {
+		var v []float64
+		for _, m := range rounds {
+			v = append(v, f(m))
+		}
+		slices.Sort(v)
+		return v[len(v)/2]
+	}
+	return measured{
+		cpu: median(func(m measured) float64 { return m.cpu }),
+		p99: median(func(m measured) float64 { return m.p99 }),
+		rps: median(func(m measured) float64 { return m.rps }),
+	}
+}
+
+// paired is the median of the rounds' ratios of CPU, which a machine that changes its pace between rounds leaves alone.
+func paired(now, before []measured) float64 {
+	ratios := make([]float64, len(now))
+	for i := range now {
+		ratios[i] = now[i].cpu / before[i].cpu
+	}
+	slices.Sort(ratios)
+	return ratios[len(ratios)/2]
 }
 
 func run(b *testing.B, name string, args ...string) *exec.Cmd {
@@ -267,12 +301,12 @@ func (c *contender) measure(b *testing.B, port int, path string, args []string) 
 	ctx, cancel := context.WithTimeout(context.Background(), *each+20*time.Second)
 	defer cancel()
 	all := append([]string{"-c", "0", "wrk", "-t1", "--latency", "-d" + each.String()}, args...)
-	before := c.cpu()
+	start := c.cpu()
 	out, err := exec.CommandContext(ctx, "taskset", append(all, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))...).CombinedOutput()
 	if err != nil {
 		b.Fatalf("%s: wrk: %v\n%s", c.name, err, out)
 	}
-	used := c.cpu() - before
+	used := c.cpu() - start
 	if bad := wrkErrors.Find(out); bad != nil {
 		fmt.Printf("   %s: %s\n", c.name, bad)
 	}
