@@ -72,8 +72,11 @@ bench-failover: peers ## takeover times and floods of forged adverts, ours and k
 bench-gate: ## what the lease gate costs a packet
 	$(GO) test -run '^$$' -bench . ./linux/gate
 
+# Debian's own congestion control, in a network of its own: with BBR a large body's p99 is that of its pacing.
+CONGESTION ?= cubic
 bench-http: peers ## CPU per request, p99 and memory beside haproxy: one configuration, the same core, in turns
-	$(GO) test -run '^$$' -bench HTTP -benchtime 1x -timeout 30m ./test/proxy
+	unshare --net sh -c 'ip link set lo up && sysctl -qw net.ipv4.tcp_congestion_control=$(CONGESTION) && \
+		exec $(GO) test -run "^$$" -bench HTTP -benchtime 1x -timeout 30m ./test/proxy $(BENCH)'
 
 bench-l4: peers ## packets and connections through a director, beside ip forwarding, nft's DNAT and haproxy, in turns; and beside the kernel's IPVS in an emulated machine
 	$(GO) test -run '^$$' -bench L4 -benchtime 1x -timeout 30m ./test/l4
