@@ -6,6 +6,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
+	"github.com/evenkeel/evenkeel/sample"
 )
 
 // persist looks for the backend's cookie in the request and finds the server it names.
@@ -20,44 +21,68 @@ func (s *stream) persist(h *h1.Head) {
 	}
 	for i := h.Index("Cookie", 0); i >= 0; i = h.Index("Cookie", i+1) {
 		_, v := h.Field(i)
-		from, to, value := findCookie(v, ck.Name)
-		if to == 0 {
-			continue
+		switch left, changed := s.readCookies(v); {
+		case !changed:
+		case len(left) == 0:
+			h.DelAt(i)
+			i--
+		default:
+			h.Replace(i, left)
 		}
-		id, rest := value, value
-		if ck.Mode == config.CookiePrefix {
-			before, after, ok := bytes.Cut(value, []byte("~"))
-			if ok {
-				id, rest = before, after
-			}
-		} else if at := bytes.IndexByte(id, '|'); at >= 0 {
-			id = id[:at] // dates for maxidle and maxlife follow
-			if s.expired(value[at+1:]) {
-				s.reqCookie = 'E'
-				id = nil
-			}
-		}
-		if id != nil {
-			s.usePersistence(s.be.byCookie[string(id)])
-		}
-		switch {
-		case ck.Mode == config.CookiePrefix:
-			out := append(s.core.scratch[:0], v[:to-len(value)]...)
-			h.Replace(i, append(append(out, rest...), v[to:]...))
-		case ck.Mode != config.CookiePassive && ck.Indirect || ck.Mode == config.CookieInsert && ck.Indirect:
-			out := append(s.core.scratch[:0], v[:from]...)
-			tail := bytes.TrimLeft(v[to:], "; ")
-			if len(tail) == 0 {
-				out = bytes.TrimRight(out, "; ")
-			}
-			if out = append(out, tail...); len(out) == 0 {
-				h.DelAt(i)
-			} else {
-				h.Replace(i, out)
-			}
-		}
-		return
 	}
+}
+
+// readCookies takes the server from the crumbs of one field, and gives the field as the server gets it, in scratch memory.
+// The first crumb that names a usable server counts; what is taken out is taken out of all.
+func (s *stream) readCookies(v []byte) (left []byte, changed bool) {
+	ck := &s.be.cfg.Cookie
+	out := s.core.scratch[:0]
+	for at := 0; ; {
+		c, more := sample.CookieAt(v, at, false)
+		if !more {
+			break
+		}
+		value := v[c.Value:c.ValueEnd]
+		if c.Named(v, ck.Name) {
+			own := s.readCookie(value)
+			if ck.Indirect && ck.Mode != config.CookiePassive && ck.Mode != config.CookiePrefix {
+				at, changed = c.Next, true
+				continue
+			}
+			changed = changed || len(own) < len(value)
+			value = own
+		}
+		if len(out) > 0 {
+			out = append(out, v[at-1], ' ')
+		}
+		out = append(out, v[c.Name:c.NameEnd]...)
+		if c.Value > 0 {
+			out = append(append(out, '='), value...)
+		}
+		at = c.Next
+	}
+	return bytes.Trim(out, ";, "), changed
+}
+
+// readCookie takes the server from the backend's cookie, and gives the application's part of its value.
+func (s *stream) readCookie(value []byte) (own []byte) {
+	ck := &s.be.cfg.Cookie
+	id, own := value, value
+	if ck.Mode == config.CookiePrefix {
+		if before, after, ok := bytes.Cut(value, []byte("~")); ok {
+			id, own = before, after
+		}
+	} else if at := bytes.IndexByte(id, '|'); at >= 0 {
+		id = id[:at] // dates for maxidle and maxlife follow
+		if s.pinned == nil && s.expired(value[at+1:]) {
+			s.reqCookie = 'E'
+			return own
+		}
+	}
+	if s.pinned == nil {
+		s.usePersistence(s.be.byCookie[string(id)])
+	}
+	return own
 }
 
 // usePersistence takes the first of the servers a cookie names that may be used.
@@ -76,25 +101,6 @@ func (s *stream) usePersistence(named []*server) {
 	s.reqCookie = 'D'
 }
 
-// findCookie gives the place of NAME=value in a Cookie field, and the value; to 0: it is not there.
-func findCookie(v []byte, name string) (from, to int, value []byte) {
-	for at := 0; at < len(v); {
-		end := len(v)
-		if i := bytes.IndexByte(v[at:], ';'); i >= 0 {
-			end = at + i
-		}
-		start := at
-		for start < end && v[start] == ' ' {
-			start++
-		}
-		if pair := v[start:end]; len(pair) > len(name) && pair[len(name)] == '=' && string(pair[:len(name)]) == name {
-			return start, end, pair[len(name)+1:]
-		}
-		at = end + 1
-	}
-	return 0, 0, nil
-}
-
 // responseCookie does what the backend's cookie keyword says with the response.
 func (s *stream) responseCookie(h *h1.Head) {
 	ck := &s.be.cfg.Cookie
@@ -107,21 +113,21 @@ func (s *stream) responseCookie(h *h1.Head) {
 	s.resCookie = 'N'
 	for i := h.Index("Set-Cookie", 0); i >= 0; i = h.Index("Set-Cookie", i+1) {
 		_, v := h.Field(i)
-		_, to, value := findCookie(v, ck.Name)
-		if to == 0 || !bytes.HasPrefix(v, []byte(ck.Name)) {
+		c, _ := sample.CookieAt(v, 0, true)
+		if !c.Named(v, ck.Name) {
 			continue
 		}
 		s.resCookie = 'P'
 		switch {
 		case ck.Mode == config.CookieRewrite:
 			s.resCookie = 'R'
-			out := append(s.core.scratch[:0], v[:to-len(value)]...)
-			h.Replace(i, append(append(out, s.srv.cfg.Cookie...), v[to:]...))
+			out := append(s.core.scratch[:0], v[:c.Value]...)
+			h.Replace(i, append(append(out, s.srv.cfg.Cookie...), v[c.ValueEnd:]...))
 		case ck.Mode == config.CookiePrefix:
 			s.resCookie = 'R'
-			out := append(s.core.scratch[:0], v[:to-len(value)]...)
+			out := append(s.core.scratch[:0], v[:c.Value]...)
 			out = append(append(out, s.srv.cfg.Cookie...), '~')
-			h.Replace(i, append(append(out, value...), v[to:]...))
+			h.Replace(i, append(out, v[c.Value:]...))
 		case ck.Mode == config.CookieInsert && !ck.Preserve:
 			h.DelAt(i)
 			i--
@@ -240,21 +246,17 @@ func (s *stream) captureCookie(h *h1.Head, field string, into *span) {
 	caps := &s.fe.cfg.Captures
 	for i := h.Index(field, 0); i >= 0; i = h.Index(field, i+1) {
 		_, v := h.Field(i)
-		for at := 0; at < len(v); {
-			end := len(v)
-			if n := bytes.IndexByte(v[at:], ';'); n >= 0 {
-				end = at + n
+		for at := 0; ; {
+			c, more := sample.CookieAt(v, at, field == "Set-Cookie")
+			if !more {
+				break
 			}
-			pair := bytes.TrimLeft(v[at:end], " ")
-			name, _, _ := bytes.Cut(pair, []byte("="))
+			pair, name := v[c.Name:max(c.NameEnd, c.ValueEnd)], v[c.Name:c.NameEnd]
 			if bytes.HasPrefix(pair, []byte(caps.Cookie)) && (!caps.CookieExact || len(name) == len(caps.Cookie)) {
 				*into = s.remember(pair, caps.CookieLen)
 				return
 			}
-			if field == "Set-Cookie" {
-				break
-			}
-			at = end + 1
+			at = c.Next
 		}
 	}
 }

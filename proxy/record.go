@@ -174,7 +174,7 @@ func (s *stream) Record(r *sample.Record) {
 	r.Accepted, r.Begun = s.accepted, s.begunWall
 	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, t.ti, t.tR, t.tw, t.tc, t.tr, t.td, t.ta, t.tt, t.tt-max(t.ti, 0)
 	r.Status = s.status
-	r.BytesToClient, r.BytesToServer = s.toClient, s.toServer
+	r.BytesToClient, r.BytesToServer = s.toClient, max(s.toServer, s.headSize)
 	r.Active, r.FrontendConns = int(e.conns.Load()), int(s.fe.conns.Load())
 	r.BackendConns, r.ServerConns = 0, 0
 	if s.counted {

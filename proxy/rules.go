@@ -153,10 +153,7 @@ func (s *stream) editTarget(h *h1.Head, r *config.Rule, value func() []byte) boo
 	case config.ActSetQuery:
 		b := value()
 		n := len(b)
-		b = append(b, h.Path()...)
-		if n > 0 {
-			b = append(append(b, '?'), b[:n]...)
-		}
+		b = append(append(append(b, h.Path()...), '?'), b[:n]...)
 		s.setPathQuery(h, b[n:])
 	case config.ActReplacePath, config.ActReplaceURI:
 		s.replaceTarget(h, r, value())
@@ -289,7 +286,11 @@ func replaceElements(v []byte, p config.Pattern, template []byte) (out []byte, c
 			out = append(out, element[0])
 			element = element[1:]
 		}
-		if m := p.FindSubmatchIndex(element); m != nil {
+		trailing := len(element)
+		for trailing > 0 && (element[trailing-1] == ' ' || element[trailing-1] == '\t') {
+			trailing--
+		}
+		if m := p.FindSubmatchIndex(element[:trailing]); m != nil {
 			out, changed = expand(out[:mark], template, element, m), true
 		} else {
 			out = append(out, element...)

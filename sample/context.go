@@ -23,7 +23,9 @@ const (
 // Message is a parsed HTTP head, without its body. Slices are valid until the message
 // changes; header names keep the sender's case and the order is the sender's.
 type Message interface {
-	Method() []byte  // requests; nil for a response
+	Method() []byte // requests; nil for a response
+	// MethodAsked is the method as received, where rules may have changed it.
+	MethodAsked() []byte
 	URI() []byte     // requests: the request target as it stands
 	Version() []byte // "1.0", "1.1"
 	Status() int     // responses; 0 for a request

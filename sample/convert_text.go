@@ -363,11 +363,7 @@ func replace(c *Context, re *regexp.Regexp, t template, src []byte, all bool) []
 // lookaround; they are refused when the configuration is read. In exchange no expression can
 // take more than linear time.
 func compileRegexp(s string, fold bool) (*regexp.Regexp, *Error) {
-	flags := "(?s)"
-	if fold {
-		flags = "(?is)"
-	}
-	re, err := regexp.Compile(flags + s)
+	re, err := CompileRegexp(s, fold)
 	if err == nil {
 		return re, nil
 	}

@@ -1,8 +1,6 @@
 package sample
 
-import (
-	"bytes"
-)
+import "bytes"
 
 // A cookieReader walks through the cookies of one name: those a client sends back in
 // Cookie fields, or those a server sets, one in each Set-Cookie field.
@@ -22,48 +20,18 @@ func (r cookieReader) read(m Message, at cursor) (value []byte, next cursor, ok 
 		if !sameFold(name, field) {
 			continue
 		}
-		for at.offset <= len(v) {
-			end := cookieEnd(v, at.offset, set)
-			crumb := v[at.offset:end]
-			at.offset = end + 1
-			if set {
-				at.offset = len(v) + 1 // what follows are attributes
+		for {
+			c, more := CookieAt(v, at.offset, set)
+			if !more {
+				break
 			}
-			if value, ok := r.match(crumb); ok {
-				return value, at, true
+			at.offset = c.Next
+			if c.Value > 0 && (len(r.name) == 0 || bytes.Equal(v[c.Name:c.NameEnd], r.name)) {
+				return v[c.Value:c.ValueEnd], at, true
 			}
 		}
 	}
 	return nil, cursor{field: at.field, done: true}, false
-}
-
-// cookieEnd finds what ends a cookie: a semicolon or, in a request, a comma (RFC 2965), as the reference does.
-func cookieEnd(v []byte, from int, set bool) int {
-	quoted := false
-	for i := from; i < len(v); i++ {
-		switch {
-		case quoted && v[i] == '\\':
-			i++
-		case v[i] == '"':
-			quoted = !quoted
-		case (v[i] == ';' || v[i] == ',' && !set) && !quoted:
-			return i
-		}
-	}
-	return len(v)
-}
-
-// match gives the value of "name=value" if the name is the reader's.
-func (r cookieReader) match(crumb []byte) ([]byte, bool) {
-	eq := bytes.IndexByte(crumb, '=')
-	if eq < 0 {
-		return nil, false
-	}
-	name := trimBlanks(crumb[:eq])
-	if len(r.name) != 0 && !bytes.Equal(name, r.name) {
-		return nil, false
-	}
-	return trimBlanks(crumb[eq+1:]), true
 }
 
 // makeCookie makes req.cook and its kin: the last cookie of the name, in ACLs all of them. Without a name it is the first of all.

@@ -15,7 +15,7 @@ func method(c *Context) Value {
 	if m == nil {
 		return Value{}
 	}
-	return Value{Kind: Str, Bytes: m.Method()}
+	return Value{Kind: Str, Bytes: m.MethodAsked()}
 }
 
 func url(c *Context) Value {

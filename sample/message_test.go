@@ -17,12 +17,13 @@ type rawMessage struct {
 	fields                       [][2][]byte
 }
 
-func (m *rawMessage) Method() []byte  { return m.method }
-func (m *rawMessage) URI() []byte     { return m.uri }
-func (m *rawMessage) Version() []byte { return m.version }
-func (m *rawMessage) Status() int     { return m.status }
-func (m *rawMessage) Reason() []byte  { return m.reason }
-func (m *rawMessage) Len() int        { return len(m.fields) }
+func (m *rawMessage) Method() []byte      { return m.method }
+func (m *rawMessage) URI() []byte         { return m.uri }
+func (m *rawMessage) Version() []byte     { return m.version }
+func (m *rawMessage) Status() int         { return m.status }
+func (m *rawMessage) MethodAsked() []byte { return m.method }
+func (m *rawMessage) Reason() []byte      { return m.reason }
+func (m *rawMessage) Len() int            { return len(m.fields) }
 func (m *rawMessage) Field(i int) (name, value []byte) {
 	return m.fields[i][0], m.fields[i][1]
 }

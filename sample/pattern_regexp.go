@@ -2,8 +2,77 @@ package sample
 
 import (
 	"bytes"
+	"regexp"
 	"regexp/syntax"
+	"strings"
 )
+
+// CompileRegexp compiles a regular expression as rules and conditions write them; fold: letter case does not matter. The error is
+// package regexp's.
+//
+// Differs from HAProxy: a dot takes line ends, too, so that a client cannot hide behind one.
+func CompileRegexp(s string, fold bool) (*regexp.Regexp, error) {
+	flags := "(?s)"
+	if fold {
+		flags = "(?is)"
+	}
+	return regexp.Compile(flags + wideBlanks(s))
+}
+
+// wideBlanks writes \s so that it means what it does to HAProxy's PCRE2: the vertical tab is one, too.
+func wideBlanks(s string) string {
+	const blanks = `\t\n\v\f\r `
+	if !strings.Contains(s, `\s`) && !strings.Contains(s, `\S`) {
+		return s
+	}
+	var b strings.Builder
+	inClass := false
+	for i := 0; i < len(s); i++ {
+		switch {
+		case s[i] == '\\' && i+1 < len(s):
+			i++
+			switch {
+			case s[i] == 'Q': // as it stands up to \E
+				end := len(s)
+				if n := strings.Index(s[i:], `\E`); n >= 0 {
+					end = i + n + 2
+				}
+				b.WriteString(s[i-1 : end])
+				i = end - 1
+			case s[i] == 's' && inClass:
+				b.WriteString(blanks)
+			case s[i] == 's':
+				b.WriteString("[" + blanks + "]")
+			case s[i] == 'S' && !inClass:
+				b.WriteString("[^" + blanks + "]")
+			default:
+				b.WriteString(s[i-1 : i+1])
+			}
+			continue
+		case s[i] == '[' && !inClass:
+			inClass = true
+			b.WriteByte('[')
+			for i+1 < len(s) && (s[i+1] == '^' || s[i+1] == ']') { // a bracket that comes first is one of the class
+				i++
+				b.WriteByte(s[i])
+				if s[i] == ']' {
+					break
+				}
+			}
+			continue
+		case s[i] == '[' && strings.HasPrefix(s[i:], "[:"): // [:space:] within a class
+			if n := strings.Index(s[i:], ":]"); n >= 0 {
+				b.WriteString(s[i : i+n+2])
+				i += n + 1
+				continue
+			}
+		case s[i] == ']':
+			inClass = false
+		}
+		b.WriteByte(s[i])
+	}
+	return b.String()
+}
 
 // A plainRegexp is a regular expression that is a string at the beginning, the end, both or
 // anywhere, such as \.html$: most of those in rules. It is compared byte by byte.

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"math"
-	"regexp"
 	"regexp/syntax"
 	"strconv"
 	"strings"
@@ -262,11 +261,7 @@ func (a *args) pattern(w word, fold bool) config.Pattern {
 	if a.failed {
 		return nil
 	}
-	text := w.text
-	if fold {
-		text = "(?i)" + text
-	}
-	re, err := regexp.Compile(text)
+	re, err := sample.CompileRegexp(w.text, fold)
 	if err == nil {
 		return re
 	}

@@ -19,6 +19,7 @@ func exchanges() []exchange {
 	all = append(all, failures()...)
 	all = append(all, writing()...)
 	all = append(all, facts()...)
+	all = append(all, edges()...)
 	all = append(all, framing()...)
 	all = append(all, dropping()...)
 	all = append(all, replacing()...)

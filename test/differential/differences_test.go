@@ -76,6 +76,17 @@ var differences = map[string]struct {
 	"answer to 1.0: chunked with trailer":            {"RFC 9112 §7.1: HTTP/1.0 does not know chunks", unchunked},
 	"answer to 1.0 keep-alive: chunked":              {"RFC 9112 §7.1: HTTP/1.0 does not know chunks", unchunked},
 	"answer to 1.0 keep-alive: chunked with trailer": {"RFC 9112 §7.1: HTTP/1.0 does not know chunks", unchunked},
+
+	"edges: bytes of a POST":                              {"bytes are counted as they came, not as HAProxy's own representation of a head", []string{"case 200 56 54"}},
+	"edges: bytes of a chunked answer":                    {"bytes are counted as they went, not as HAProxy's own representation of a head", []string{"case 200 75 34"}},
+	"edges: bytes of a returned page":                     {"bytes are counted as they went, not as HAProxy's own representation of a head", []string{"case 200 69 34"}},
+	"edges: bytes of a denial":                            {"bytes are counted as they went, not as HAProxy's own representation of a head", []string{"case 403 178 34"}},
+	"edges: a dot in a pattern and a line end":            {"a dot takes line ends, too: nobody hides behind one", []string{"HTTP/1.1 403"}},
+	"edges: http-after-response on a malformed request":   {"the rules are applied to every answer of ours", []string{"x-a: 1"}},
+	"edges: lf-string with a line end":                    {"the text of a page is not percent-encoded", []string{`a\nb b`}},
+	"edges: set-path to nothing":                          {"RFC 9112 §3.2: a target that is none is refused", []string{"HTTP/1.1 500"}},
+	"edges: redirect prefix append-slash keeps the query": {"no slash is put behind a query", []string{"location: http://y/a/b?q=1"}},
+	"edges: cookies empty":                                {"of empty cookies nothing is left", []string{"HTTP/1.1 200"}},
 }
 
 var (

@@ -1,0 +1,50 @@
+package differential
+
+// edges are what a trial by an operator found at the edges of words that were done.
+func edges() (all []exchange) {
+	get := func(fields string) string { return "GET /a/b?q=1 HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n" }
+	for _, r := range []exchange{
+		{name: "a cookie twice, insert indirect", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=c1; a=b; SRV=c2\r\n")},
+		{name: "a cookie twice, the first unknown", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=zz; a=b; SRV=c1\r\n")},
+		{name: "a cookie in two fields, insert indirect", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=c1\r\nCookie: a=b; SRV=c2; c=d\r\n")},
+		{name: "a cookie twice, prefix", settings: "cookie SRV prefix\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=c1~u; a=b; SRV=c1~v\r\n")},
+		{name: "a cookie twice, rewrite", settings: "cookie SRV rewrite\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=c1; SRV=c2\r\n")},
+		{name: "a cookie with blanks", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie:  a = b ;  SRV = c1  ; c=d\r\n")},
+		{name: "a cookie behind a comma", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: a=b, SRV=c1, c=d\r\n")},
+		{name: "a cookie in quotes", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: a=\"x; SRV=c2\"; SRV=c1\r\n")},
+		{name: "cookies empty", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: ; ;SRV=c1;;\r\n")},
+		{name: "cook() of a cookie twice", settings: "http-request set-header X-C %[req.cook(a)],%[req.cook_cnt(a)]", send: get("Cookie: a=1; b=2; a=3\r\n")},
+		{name: "captured cookie twice", settings: "capture cookie a= len 9", send: get("Cookie: a=1; b=2; a=3\r\n")},
+		{name: "redirect prefix append-slash", settings: "redirect prefix http://y append-slash drop-query", send: get("")},
+		{name: "redirect prefix append-slash keeps the query", settings: "redirect prefix http://y append-slash", send: get("")},
+		{name: "redirect prefix of a lone slash", settings: "redirect prefix /", send: get("")},
+		{name: "redirect scheme of a target with a query", settings: "redirect scheme https code 307", send: get("")},
+		{name: "redirect location is empty", settings: "http-request redirect location %[req.hdr(none)]", send: get("")},
+		{name: "set-query to nothing", settings: "http-request set-query %[req.hdr(none)]", send: get("")},
+		{name: "set-path to nothing", settings: "http-request set-path %[req.hdr(none)]", send: get("")},
+		{name: "method after set-method", settings: "http-request set-method PUT\nhttp-request set-header X-M %[method]\nhttp-request set-header X-P 1 if { method PUT }", send: get("")},
+		{name: "path after set-path", settings: "http-request set-path /new\nhttp-request set-header X-P %[path]\nhttp-request set-header X-U %[url]\nhttp-request set-header X-B %[base]", send: get("")},
+		{name: "lf-string with a line end", settings: "http-request return status 200 content-type text/plain lf-string \"a %[req.hdr(x)] %[str(a\\nb)] b\"", send: get("X: c\td\r\n")},
+		{name: "http-after-response on a malformed request", settings: "http-after-response set-header X-A 1", send: "GET / HTTP/1.1\r\nHo st: x\r\n\r\n", closes: true},
+		{name: "http-after-response on a missing server", settings: "http-after-response set-header X-A 1", send: get(""), refuse: true},
+		{name: "a status without a reason of its own", settings: "http-response set-status 299", send: get("")},
+		{name: "a status of 3.x", settings: "http-response set-status 451", send: get("")},
+		{name: "set-header Host", settings: "http-request set-header Host other", send: get("")},
+		{name: "del-header Host", settings: "http-request del-header Host", send: get("")},
+		{name: "add-header Host", settings: "http-request add-header Host other", send: get("")},
+		{name: "replace-value with groups", settings: "http-request replace-value X-L ^(.)(.*)$ \\2\\1", send: get("X-L: ab, cd ,ef\r\n")},
+		{name: "replace-header with groups", settings: "http-request replace-header X-L ^(.)(.*)$ \\2\\1", send: get("X-L: ab, cd ,ef\r\n")},
+		{name: "order of written headers", settings: "option forwardfor\nhttp-request set-header X-B 1\nhttp-request add-header X-A 2\nhttp-request set-header X-R 3", send: get("X-R: old\r\nX-Z: 9\r\n")},
+		{name: "a dot in a pattern and a line end", settings: "http-request deny if { req.hdr(x),b64dec -m reg ^a.b$ }", send: get("X: YQpi\r\n")},
+		{name: "a blank class and a vertical tab", settings: "http-request deny if { req.hdr(x),b64dec -m reg ^a\\sb$ }", send: get("X: YQti\r\n")},
+		{name: "bytes of an answer cut short", settings: "", send: get(""), replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 50\r\nX-Origin: a\r\n\r\nhello"}, serverCloses: true, closes: true},
+		{name: "bytes of a POST", settings: "log-format \"%ft case %ST %B %U\"", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nabcdefg"},
+		{name: "bytes of a chunked answer", settings: "log-format \"%ft case %ST %B %U\"", send: get(""), replies: []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}},
+		{name: "bytes of a returned page", settings: "log-format \"%ft case %ST %B %U\"\nhttp-request return status 200 content-type text/plain string hello", send: get("")},
+		{name: "bytes of a denial", settings: "log-format \"%ft case %ST %B %U\"\nhttp-request deny", send: get("")},
+	} {
+		r.name, r.whole = "edges: "+r.name, true
+		all = append(all, r)
+	}
+	return all
+}
