@@ -7,9 +7,10 @@ import (
 )
 
 // Descriptors a worker needs besides those of connections and pipes, and the most connections it allows by
-// itself: a limit of a billion descriptors is no wish for a billion connections.
+// itself: who allows a billion descriptors does not ask for a billion connections.
 const (
 	spareDescriptors   = 256 // logs, the director, reloads, clients of the statistics page
+	leastSpare         = 64  // of them, where there are few
 	threadDescriptors  = 4   // of each thread: its loop
 	autoMaxConn        = 100_000
 	clientsOfAdmin     = 10 // of the runtime sockets, unless stats maxconn says more
@@ -22,7 +23,7 @@ type shares struct{ conns, pipes int }
 // reserved is what a worker keeps for everything but traffic: a probe of each server, the runtime sockets and their
 // clients, the listening sockets, inherited and copied.
 func reserved(p *config.Proxying, threads, listening int) int {
-	n := spareDescriptors + threadDescriptors*threads + 2*listening + max(p.Global.StatsMaxConn, clientsOfAdmin)
+	n := threadDescriptors*threads + 2*listening + max(p.Global.StatsMaxConn, clientsOfAdmin)
 	for _, x := range p.Proxies {
 		n += len(x.Servers)
 	}
@@ -30,11 +31,12 @@ func reserved(p *config.Proxying, threads, listening int) int {
 }
 
 // share divides have descriptors: two for each connection, and two for each pipe, of which there is one for every
-// four connections. maxConn is what the configuration says, 0: as many as fit.
+// four connections where there are enough. maxConn is what the configuration says, 0: as many as fit.
 func share(maxConn, reserved int, have uint64) shares {
-	free := int(min(have, 1<<30)) - reserved
+	all := int(min(have, 1<<30))
+	free := all - reserved - min(max(all/16, leastSpare), spareDescriptors)
 	if maxConn == 0 {
-		maxConn = min(max(2*free/5, 16), autoMaxConn)
+		maxConn = min(max(9*free/20, 16), autoMaxConn) // what has no pipe is copied, who has no connection is not served
 	}
 	conns := min(maxConn, max(free/2, 16))
 	return shares{conns: conns, pipes: max(min(conns/connectionsPerPipe, (free-2*conns)/2), 0)}
@@ -42,7 +44,7 @@ func share(maxConn, reserved int, have uint64) shares {
 
 // cost is how many descriptors a number of connections takes.
 func cost(maxConn, reserved int) uint64 {
-	return uint64(2*maxConn + 2*(maxConn/connectionsPerPipe) + reserved)
+	return uint64(2*maxConn + 2*(maxConn/connectionsPerPipe) + reserved + spareDescriptors)
 }
 
 // descriptors raises the limit of open files as the configuration needs and divides them.
