@@ -52,11 +52,14 @@ func (r *router) linkEvents() {
 		case netif.AddressRemoved:
 			r.addressRemoved(*ev)
 			look = r.mayBeSource(ev) || r.links[ev.Ifindex].Loopback || look
+		case netif.FilterRemoved:
+			r.verifyGate(ev.Ifindex)
 		case netif.Resync:
 			r.logf(LevelWarning, "the kernel's news about interfaces were lost; looking again")
 			r.setLinks(ev.Links)
 			for _, l := range ev.Links {
 				r.cover(l)
+				r.verifyGate(l.Index)
 				if r.concerns(l.Name) {
 					r.lendAll(l)
 				}
@@ -156,6 +159,18 @@ func (r *router) cover(l netif.Link) {
 	}
 	if err := r.gates.Cover(l.Index); err != nil {
 		r.logf(LevelError, "lease gate on %s: %v", l.Name, err)
+	}
+}
+
+// verifyGate puts the lease gate back where somebody has taken it away: without it the kernel would answer for us when we hang.
+func (r *router) verifyGate(ifindex int) {
+	putBack, err := r.gates.Verify(ifindex)
+	name := r.links[ifindex].Name
+	switch {
+	case err != nil:
+		r.logf(LevelError, "lease gate on %s: %v", name, err)
+	case putBack:
+		r.logf(LevelWarning, "the lease gate on %s was removed by someone else; it is back", name)
 	}
 }
 

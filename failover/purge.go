@@ -3,6 +3,7 @@ package failover
 import (
 	"fmt"
 	"runtime"
+	"slices"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
@@ -11,7 +12,7 @@ import (
 
 // Purge removes what a director that did not end properly has left in the kernel:
 // its addresses first, then the gates that kept them silent. It returns the
-// addresses removed.
+// addresses removed, and fails with [gate.ErrOwned] beside a living director.
 func Purge() ([]netif.Assignment, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -51,7 +52,8 @@ func leftovers(conn *netif.Conn, gates *gate.Set) ([]netif.Assignment, error) {
 				continue
 			}
 			for _, p := range link.Addrs {
-				if gate.At(p.Addr(), link.Index) == ip {
+				marked := slices.ContainsFunc(left, func(a netif.Assignment) bool { return a.Ifindex == link.Index && a.Addr.Prefix == p })
+				if !marked && gate.At(p.Addr(), link.Index) == ip {
 					left = append(left, netif.Assignment{Ifindex: link.Index, Addr: config.Address{Prefix: p}})
 				}
 			}

@@ -2,6 +2,8 @@ package main
 
 import (
 	"errors"
+	"fmt"
+	"net"
 	"os"
 
 	"github.com/spf13/cobra"
@@ -88,7 +90,7 @@ func purgeCommand() *cobra.Command {
 		Short: "Remove the addresses and gates a dead director left behind",
 		Long: `Remove the addresses and lease gates that a director which did not end properly
 left in the kernel. The service manager runs it after the director has ended,
-however it ended (ExecStopPost); it must not be run beside a living director.
+however it ended (ExecStopPost). Beside a living director it is refused.
 
 Our own forwarding plane stays, so that connections live on until the next
 director; with --plane it is taken away too, with every connection it knows.`,
@@ -96,7 +98,11 @@ director; with --plane it is taken away too, with every connection it knows.`,
 		RunE: func(c *cobra.Command, _ []string) error {
 			removed, err := failover.Purge()
 			for _, a := range removed {
-				c.Println("removed", a)
+				name := fmt.Sprint("interface ", a.Ifindex)
+				if i, err := net.InterfaceByIndex(a.Ifindex); err == nil {
+					name = i.Name
+				}
+				c.Println("removed", a.Addr.Prefix, "from", name)
 			}
 			if plane {
 				err = errors.Join(err, xdp.Remove(""))

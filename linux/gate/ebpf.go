@@ -325,6 +325,8 @@ func (d *ebpfDriver) cover(link netif.Link) error {
 
 func (d *ebpfDriver) uncover(ifindex int) error { return d.tc.detach(ifindex) }
 
+func (d *ebpfDriver) standing(ifindex int) (bool, error) { return d.tc.standing(ifindex) }
+
 func (d *ebpfDriver) inherited() []netip.Addr {
 	as := make([]netip.Addr, 0, len(d.taken))
 	for a := range d.taken {

@@ -19,6 +19,7 @@ func (memory) drops(*Gate) Drops                          { return Drops{} }
 func (memory) remove(*Gate) error                         { return nil }
 func (memory) cover(netif.Link) error                     { return nil }
 func (memory) uncover(int) error                          { return nil }
+func (memory) standing(int) (bool, error)                 { return true, nil }
 func (memory) inherited() []netip.Addr                    { return nil }
 func (memory) serve(netip.Addr, bool) error               { return nil }
 func (memory) settle() error                              { return nil }

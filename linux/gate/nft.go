@@ -376,6 +376,9 @@ func (d *nftDriver) uncover(ifindex int) error {
 	return nil
 }
 
+// standing: nobody tells us of nftables' changes; a table that is gone fails the next renewal.
+func (d *nftDriver) standing(int) (bool, error) { return true, nil }
+
 func (d *nftDriver) inherited() []netip.Addr {
 	as := make([]netip.Addr, 0, len(d.taken))
 	for a := range d.taken {

@@ -30,6 +30,8 @@ type driver interface {
 	// cover guards an interface; uncover stops. Both may be repeated.
 	cover(link netif.Link) error
 	uncover(ifindex int) error
+	// standing says whether what cover built is still there, as far as somebody else's netlink tools may take it away.
+	standing(ifindex int) (bool, error)
 
 	// inherited are the closed addresses taken over from an earlier run; settle forgets those
 	// that no gate has claimed.
@@ -60,6 +62,7 @@ type Set struct {
 	why     string
 	log     func(string)
 	links   *netif.Conn
+	owner   int          // see own; -1: none
 	covered map[int]bool // interfaces that are guarded
 	// leftovers carry the mark of an earlier run (package netif).
 	leftovers []netip.Addr
@@ -78,7 +81,7 @@ type Set struct {
 //
 // With GateAuto, New falls back from eBPF to nft to lifetimes; [Set.Mode] and [Set.Why] say
 // where it ended and why. With another mode it fails if the kernel refuses that one. It also
-// fails without CAP_NET_ADMIN, which every way needs.
+// fails without CAP_NET_ADMIN, which every way needs, and with [ErrOwned] while another process has a set here.
 func New(opts Options) (*Set, error) {
 	if !capable(unix.CAP_NET_ADMIN) {
 		return nil, errors.New("gate: this process lacks CAP_NET_ADMIN, without which it can neither set addresses nor guard them; " +
@@ -96,12 +99,17 @@ func New(opts Options) (*Set, error) {
 		s.log = func(string) {}
 	}
 	var err error
+	if s.owner, err = own(s.log); err != nil {
+		return nil, err
+	}
 	if s.links, err = netif.Dial(); err != nil {
+		s.disown()
 		return nil, err
 	}
 	left, err := s.links.Leftovers()
 	if err != nil {
 		s.links.Close()
+		s.disown()
 		return nil, err
 	}
 	for _, l := range left {
@@ -109,6 +117,7 @@ func New(opts Options) (*Set, error) {
 	}
 	if err := s.choose(opts.Mode); err != nil {
 		s.links.Close()
+		s.disown()
 		return nil, err
 	}
 	return s, nil
@@ -327,6 +336,23 @@ func (s *Set) Cover(ifindex int) error {
 	return err
 }
 
+// Verify looks whether what guards an interface is still there, and puts it back if somebody has taken it away: call it
+// when a filter or a queueing discipline of the interface has gone. An interface that is not covered is fine.
+func (s *Set) Verify(ifindex int) (putBack bool, err error) {
+	if !s.covered[ifindex] {
+		return false, nil
+	}
+	standing, err := s.driver.standing(ifindex)
+	if err != nil || standing {
+		return false, err
+	}
+	delete(s.covered, ifindex)
+	if err := s.Cover(ifindex); err != nil {
+		return false, err
+	}
+	return s.covered[ifindex], nil
+}
+
 func (s *Set) cover(link netif.Link) error {
 	if link.Loopback || isMember(link) {
 		delete(s.covered, link.Index)
@@ -367,6 +393,7 @@ func (s *Set) Uncover(ifindex int) error {
 func (s *Set) Shutdown() error {
 	err := s.driver.shutdown()
 	s.links.Close()
+	s.disown()
 	return err
 }
 
@@ -378,4 +405,5 @@ func (s *Set) Abandon() {
 	}
 	s.driver.abandon()
 	s.links.Close()
+	s.disown()
 }

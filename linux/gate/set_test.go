@@ -1,7 +1,10 @@
 package gate
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"testing"
 	"time"
@@ -554,4 +557,73 @@ func TestExtendDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations", n)
 	}
+}
+
+// TestOneOwner: while one set guards a network namespace there is no other; when it has gone, there may be.
+func TestOneOwner(t *testing.T) {
+	eachMode(t, func(t *testing.T, mode config.GateMode) {
+		node, peer := netns.New(t, "node"), netns.New(t, "peer")
+		netns.Veth(t, node, "eth0", peer, "eth0")
+		var first *Set
+		do(t, node, func() (err error) { first, err = New(Options{Mode: mode}); return err })
+		for _, m := range []config.GateMode{mode, config.GateOff} {
+			do(t, node, func() error {
+				if s, err := New(Options{Mode: m}); !errors.Is(err, ErrOwned) {
+					return fmt.Errorf("a second set: %v, %v", s, err)
+				} else if !strings.Contains(err.Error(), fmt.Sprint("process ", os.Getpid())) {
+					return fmt.Errorf("%w does not name its process", err)
+				}
+				return nil
+			})
+		}
+		do(t, peer, func() error {
+			s, err := New(Options{Mode: mode})
+			if err != nil {
+				return fmt.Errorf("in another namespace: %w", err)
+			}
+			return s.Shutdown()
+		})
+		do(t, node, func() error { return first.Shutdown() })
+		do(t, node, func() error {
+			s, err := New(Options{Mode: mode})
+			if err != nil {
+				return err
+			}
+			return s.Shutdown()
+		})
+	})
+}
+
+// TestVerify: filters that others have taken away are put back, and guard as before.
+func TestVerify(t *testing.T) {
+	node, peer := netns.New(t, "node"), netns.New(t, "peer")
+	netns.Veth(t, node, "eth0", peer, "eth0")
+	node.Address("eth0", "10.9.0.1/24")
+	node.Address("eth0", vip4.String()+"/32")
+	r := &rig{t: t, node: node, peer: peer, ifindex: peer.Index("eth0"), wire: packetSocket(t, peer, 3)}
+	s := r.set(config.GateEBPF)
+	do(t, node, func() error {
+		_, err := s.Gate(Key{Name: "VI_1", Ifindex: node.Index("eth0"), VRID: 51}, []netip.Addr{vip4})
+		return err
+	})
+	verify := func(want bool) {
+		t.Helper()
+		do(t, node, func() error {
+			if putBack, err := s.Verify(node.Index("eth0")); err != nil || putBack != want {
+				return fmt.Errorf("Verify: %v, %v, want %v", putBack, err, want)
+			}
+			return nil
+		})
+	}
+	for _, take := range [][]string{
+		{"tc", "qdisc", "del", "dev", "eth0", "clsact"}, {"tc", "filter", "del", "dev", "eth0", "egress"}, {"tc", "filter", "del", "dev", "eth0", "ingress"},
+	} {
+		verify(false)
+		node.Run(take[0], take[1:]...)
+		verify(true)
+		if r.answered(r.arpRequest(peer4, vip4), false, isARPFrom(vip4)) {
+			t.Errorf("after %v the node answers though its gate is closed", take)
+		}
+	}
+	verify(false)
 }

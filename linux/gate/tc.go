@@ -186,6 +186,20 @@ func (t *tc) put(ifindex int, parent uint32, prog *ebpf.Program, old *netlink.Bp
 	return 0, err
 }
 
+// standing says whether our filters are on both hooks of an interface.
+func (t *tc) standing(ifindex int) (bool, error) {
+	for _, hook := range hooks {
+		f, err := t.find(ifindex, hook.parent)
+		if errors.Is(err, unix.ENODEV) {
+			return false, nil
+		}
+		if err != nil || f == nil {
+			return false, err
+		}
+	}
+	return true, nil
+}
+
 // detach takes our filters off an interface, and the clsact if nobody else uses it.
 func (t *tc) detach(ifindex int) error {
 	at, ok := t.at[ifindex]

@@ -2,6 +2,7 @@ package netif
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"net/netip"
 	"os"
@@ -22,6 +23,8 @@ const (
 	AddressAdded
 	// AddressRemoved: Prefix is no longer on interface Ifindex.
 	AddressRemoved
+	// FilterRemoved: a filter or a queueing discipline of interface Ifindex is gone.
+	FilterRemoved
 	// Resync: events were lost; Links is everything as it is now.
 	Resync
 )
@@ -36,11 +39,16 @@ func (k EventKind) String() string {
 		return "address added"
 	case AddressRemoved:
 		return "address removed"
+	case FilterRemoved:
+		return "filter removed"
 	case Resync:
 		return "resync"
 	}
 	return fmt.Sprintf("event %d", uint8(k))
 }
+
+// sizeofTcMsg is the size of struct tcmsg (linux/rtnetlink.h); the interface's index stands at its fifth byte.
+const sizeofTcMsg = 20
 
 // Event is a change of interfaces or addresses, in the order the kernel made them.
 type Event struct {
@@ -49,7 +57,7 @@ type Event struct {
 	// OldName is, for LinkChanged, the name until now: empty for a new interface, different
 	// from Link.Name for a renamed one.
 	OldName string
-	Ifindex int          // AddressAdded and AddressRemoved
+	Ifindex int          // AddressAdded, AddressRemoved and FilterRemoved
 	Prefix  netip.Prefix // AddressAdded and AddressRemoved
 	Links   []Link       // Resync
 }
@@ -72,7 +80,7 @@ func OpenMonitor() (*Monitor, error) {
 		return nil, err
 	}
 	m := &Monitor{fd: fd, buf: make([]byte, 64<<10)}
-	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR} {
+	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_TC, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR} {
 		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
 			m.Close()
 			return nil, fmt.Errorf("netif: subscribing to rtnetlink group %d: %w", group, err)
@@ -172,6 +180,10 @@ func (m *Monitor) parse(b []byte, events []Event) []Event {
 			if l, ok := parseLink(msg.data); ok {
 				events = append(events, Event{Kind: LinkGone, Link: l})
 				delete(m.names, l.Index)
+			}
+		case unix.RTM_DELTFILTER, unix.RTM_DELQDISC:
+			if len(msg.data) >= sizeofTcMsg {
+				events = append(events, Event{Kind: FilterRemoved, Ifindex: int(int32(binary.NativeEndian.Uint32(msg.data[4:])))})
 			}
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			if a, ok := parseAddress(msg.data); ok {
