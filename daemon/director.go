@@ -179,7 +179,7 @@ func describe(site *config.Site) string {
 // startFailover starts the election, if the site has any; a plain proxy needs none of its privileges. fresh, unless
 // nil, is what the proxies of a worker can use that does not serve yet.
 func (d *director) startFailover(site *config.Site, fresh map[string]int) error {
-	if len(site.Instances) == 0 && (site.Proxying != nil || site.Directing != nil) {
+	if len(site.Instances) == 0 {
 		return nil
 	}
 	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Vet: d.opts.Vet, Mirror: d.directing.mirror(),

@@ -29,7 +29,7 @@ func (a Applied) String() string {
 		}
 	}
 	if len(parts) == 0 {
-		return "nothing changed"
+		return "no instance changed"
 	}
 	return strings.Join(parts, "; ")
 }

@@ -407,7 +407,7 @@ func (s *stream) denyReply(r *config.Rule, x *sample.Context, fallback int) {
 // tarpit keeps a denied client waiting before it is told.
 func (s *stream) tarpit(r *config.Rule) {
 	s.count(deniedRequests)
-	s.denial = cmp.Or(r.Status, 500)
+	s.denial = r
 	s.nameRequest()
 	s.dropHead()
 	s.keepRest()
@@ -419,7 +419,7 @@ func (s *stream) tarpit(r *config.Rule) {
 
 func (s *stream) endTarpit() {
 	s.blame('P', 'T')
-	s.fail(s.denial)
+	s.denyReply(s.denial, s.context(sample.Request), 500) // the request has gone: its page can tell of the client only
 }
 
 // contentRules applies tcp-request content rules to what is there of the stream.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/sock"
@@ -92,11 +93,11 @@ type stream struct {
 	hasKey       bool
 	queued       waiting
 	applet       *appletCall
-	interims     int    // responses before the final one
-	unread       int64  // bytes of a statistics page that count as held
-	looked       int    // bytes of the response's head that were seen to be incomplete
-	denial       int    // what a tarpit ends with
-	rest         []byte // what was read behind the request's head, while resting is true
+	interims     int          // responses before the final one
+	unread       int64        // bytes of a statistics page that count as held
+	looked       int          // bytes of the response's head that were seen to be incomplete
+	denial       *config.Rule // the tarpit's
+	rest         []byte       // what was read behind the request's head, while resting is true
 	resting      bool
 	fromStats    bool
 

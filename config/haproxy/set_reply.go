@@ -155,7 +155,7 @@ func (a *args) readReply(file word) ([]byte, error) {
 
 // checkReply looks at the words together.
 func (a *args) checkReply(r *replyDraft) {
-	wholeErrors := r.fromErrors || r.source.text == "" && a.rule.Do != config.ActReturn && len(r.Headers) == 0
+	wholeErrors := r.fromErrors || r.Page && r.source.text == "" && a.rule.Do != config.ActReturn && len(r.Headers) == 0
 	if wholeErrors && r.code.text != "" && r.source.text != "errorfile" {
 		a.errorStatus(r.code)
 	}
