@@ -2,6 +2,7 @@ package admin
 
 import (
 	"bytes"
+	"cmp"
 	"crypto/sha256"
 	"crypto/subtle"
 	"embed"
@@ -224,10 +225,11 @@ func foreign(req *proxy.AppletRequest) bool {
 	case "same-origin", "none":
 		return false
 	}
-	if req.Origin == "" {
-		return false // not a browser, or one that predates it
+	from := cmp.Or(req.Origin, req.Referer) // a browser that predates the first sends the second
+	if from == "" {
+		return false
 	}
-	u, err := url.Parse(req.Origin)
+	u, err := url.Parse(from)
 	return err != nil || !strings.EqualFold(u.Host, req.Host)
 }
 

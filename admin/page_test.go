@@ -187,6 +187,8 @@ func TestForeignOrders(t *testing.T) {
 		{"other port", func(r *proxy.AppletRequest) { r.Origin = "http://lb:82" }, false},
 		{"other site", func(r *proxy.AppletRequest) { r.Origin = "http://evil.example" }, false},
 		{"other site, by the browser's word", func(r *proxy.AppletRequest) { r.FetchSite = "cross-site" }, false},
+		{"own page, very old browser", func(r *proxy.AppletRequest) { r.Referer = "http://lb:81/stats" }, true},
+		{"other site, very old browser", func(r *proxy.AppletRequest) { r.Referer = "http://evil.example/x" }, false},
 		{"opaque origin", func(r *proxy.AppletRequest) { r.Origin = "null" }, false},
 	} {
 		a, e := newAdmin(t)

@@ -57,6 +57,12 @@ type Reply struct {
 	Worker int `json:"worker,omitempty"`
 }
 
+// How long a director may take for an answer, and for a reload.
+const (
+	answerLimit = 5 * time.Second
+	reloadLimit = 30 * time.Second
+)
+
 // Ask sends one request to the director of a runtime directory. One that belongs to neither root nor us is not asked:
 // whoever made the directory first would answer.
 func Ask(dir string, req Request) (Reply, error) {
@@ -74,11 +80,18 @@ func Ask(dir string, req Request) (Reply, error) {
 	} else if me := os.Geteuid(); me != 0 && uid != 0 && uid != me {
 		return reply, fmt.Errorf("user %d listens in runtime directory %s, not a director of ours", uid, dir)
 	}
-	conn.SetDeadline(time.Now().Add(30 * time.Second))
+	patience := answerLimit
+	if req.Command == "reload" {
+		patience = reloadLimit
+	}
+	conn.SetDeadline(time.Now().Add(patience))
 	if err := json.NewEncoder(conn).Encode(req); err != nil {
 		return reply, err
 	}
 	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
+		if errors.Is(err, os.ErrDeadlineExceeded) {
+			return reply, fmt.Errorf("the director has not answered for %v: it is stopped, hangs or lacks a processor", patience)
+		}
 		return reply, fmt.Errorf("the director did not answer: %w", err)
 	}
 	return reply, nil

@@ -234,7 +234,7 @@ func (r *router) choose(p *port) {
 }
 
 func (r *router) reportStranger(p *port, s stranger) {
-	if p.strangers[s] || len(p.strangers) >= maxStrangers {
+	if !r.site.Global.LogUnknownVRIDs || p.strangers[s] || len(p.strangers) >= maxStrangers {
 		return
 	}
 	p.strangers[s] = true

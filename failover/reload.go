@@ -169,7 +169,7 @@ func (r *router) add(m *instance) {
 // says on its way out is made from its parameters.
 func (r *router) drop(m *instance) {
 	m.group = nil // its end is not the group's
-	r.carry(r.machine.Stop(vrrp.Time(loop.Now()), m.id, nil))
+	r.carry(r.machine.Withdraw(vrrp.Time(loop.Now()), m.id, nil))
 	r.machine.Forget(m.id)
 	if m.gate != nil {
 		if err := m.gate.Remove(); err != nil {

@@ -20,8 +20,8 @@ type AppletRequest struct {
 	Method        string
 	URI           string
 	Authorization string // the field's value
-	// Host, Origin and FetchSite (Sec-Fetch-Site) say whether another site's page had the request sent.
-	Host, Origin, FetchSite string
+	// Host, Origin, Referer and FetchSite (Sec-Fetch-Site) say whether another site's page had the request sent.
+	Host, Origin, Referer, FetchSite string
 	Body                    []byte // of a POST, at most maxAppletBody bytes
 	Client                  netip.AddrPort
 	// Admin says that a stats admin condition holds for this request.
@@ -97,7 +97,7 @@ func (s *stream) statsRequest(p *proxy) bool {
 	for _, field := range [...]struct {
 		name string
 		to   *string
-	}{{"Host", &call.req.Host}, {"Origin", &call.req.Origin}, {"Sec-Fetch-Site", &call.req.FetchSite}} {
+	}{{"Host", &call.req.Host}, {"Origin", &call.req.Origin}, {"Referer", &call.req.Referer}, {"Sec-Fetch-Site", &call.req.FetchSite}} {
 		if v, ok := h.Find(field.name); ok {
 			*field.to = string(v)
 		}

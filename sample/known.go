@@ -114,7 +114,7 @@ func nearestConverter(name string) string {
 }
 
 func nearer(best string, least int, word, name string) (string, int) {
-	if n := len(word) - len(name); n >= least || -n >= least || len(name) < 3 {
+	if n := len(word) - len(name); n >= least || -n >= least || len(name) < 3 || len(name) == 3 && word[0] != name[0] {
 		return best, least
 	}
 	if d := distance(word, name); d < least {

@@ -120,6 +120,7 @@ const (
 	CauseLease          // our own lease ran out before it was renewed
 	CauseAddressLost    // an address was removed again and again
 	CauseStop           // asked to stop
+	CauseRemoved        // taken out of the configuration, or begun anew
 	CauseSendFailed     // the claim could not be sent
 )
 
@@ -138,6 +139,7 @@ var causeText = [...]string{
 	CauseLease:          "our lease ran out before we renewed it",
 	CauseAddressLost:    "its address is removed again and again",
 	CauseStop:           "stopping",
+	CauseRemoved:        "removed, or begun anew, by a reload",
 	CauseSendFailed:     "our adverts cannot be sent",
 }
 

@@ -188,6 +188,15 @@ func (r *Router) Stop(now Time, id ID, effects []Effect) []Effect {
 	return m.leave(now, Stopped, CauseStop, true, effects)
 }
 
+// Withdraw is Stop for an instance that goes while others stay.
+func (r *Router) Withdraw(now Time, id ID, effects []Effect) []Effect {
+	m := r.instance(id)
+	if m.state == Stopped {
+		return effects
+	}
+	return m.leave(now, Stopped, CauseRemoved, true, effects)
+}
+
 // Params returns the parameters in force. The pointer is valid until the next
 // Reconfigure and must not be written through.
 func (r *Router) Params(id ID) *Params { return &r.instance(id).p }

@@ -22,7 +22,12 @@ func checkCommand() *cobra.Command {
 		Long: `Read configuration files as one site, as run would, and print everything wrong with
 them, each problem with its file, line and column. The status is 0 if the site loads, 1
 if it does not. With --strict the verdict is that of the reference programs.`,
-		Args: cobra.NoArgs,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return fmt.Errorf("%q: files are given with -f", args[0])
+			}
+			return nil
+		},
 		RunE: func(c *cobra.Command, _ []string) error {
 			rec := daemon.NewRecorder(readRegular, resolve)
 			site, diags := read(files, reading{strict: strict, allowEmpty: allowEmpty}, rec)

@@ -70,7 +70,7 @@ func TestCheck(t *testing.T) {
 		wrongWord  = "DIR/wrong.conf:7:1: error: unknown word \"virutal_ipaddress\" in vrrp_instance; did you mean \"virtual_ipaddress\"?\n"
 		wrongProxy = "DIR/wrong.cfg:10:2: error: unknown word \"blance\" in backend; did you mean \"balance\"?\n"
 	)
-	const nothing = "DIR/nothing.conf: error: there is nothing in it but comments and empty lines; leave it out; run and reload take it with --allow-empty\n"
+	const nothing = "DIR/nothing.conf: error: there is nothing in it but comments and empty lines; leave it out, or say --allow-empty\n"
 	tests := []struct {
 		name, args string // files without directory, options
 		status     int

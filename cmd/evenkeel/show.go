@@ -47,6 +47,10 @@ func showVRRPCommand() *cobra.Command {
 }
 
 func printVRRP(w io.Writer, s *failover.Status) error {
+	if s.Gate.Mode == "" {
+		_, err := fmt.Fprintln(w, "this director has no vrrp_instance")
+		return err
+	}
 	gate := s.Gate.Mode
 	if s.Gate.Why != "" {
 		gate += " (" + s.Gate.Why + ")"

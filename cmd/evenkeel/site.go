@@ -78,7 +78,7 @@ func hollow(paths []string, read func(string) ([]byte, error)) (diags []config.D
 		})
 		if !full {
 			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "empty",
-				Message: "there is nothing in it but comments and empty lines", Hint: "leave it out; run and reload take it with --allow-empty"})
+				Message: "there is nothing in it but comments and empty lines", Hint: "leave it out, or say --allow-empty"})
 		}
 	}
 	return diags

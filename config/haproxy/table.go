@@ -149,7 +149,7 @@ func hint(p place, text string) string {
 	}
 	var homes []string
 	for _, other := range places {
-		if _, ok := lookup(other, text); ok && len(homes) < 3 {
+		if k, ok := lookup(other, text); ok && k.state != refused && len(homes) < 5 {
 			homes = append(homes, string(other))
 		}
 	}

@@ -66,7 +66,7 @@ var globalWords = append([]keyword{
 	{word: "uid", args: "NUMBER", help: "who the worker becomes", set: setUser, min: 1},
 	{word: "gid", args: "NUMBER", help: "the worker's group", set: setGroup, min: 1},
 	{word: "chroot", args: "DIRECTORY", help: "the worker's root directory", set: setChroot, min: 1},
-	{word: "daemon", help: "go to the background; the service manager does that", set: setDaemon},
+	{word: "daemon", help: "no effect: the service manager sends it to the background", set: setDaemon},
 	{word: "pidfile", args: "FILE", help: "where the process number is written", set: setPIDFile, min: 1},
 	{word: "maxconn", args: "NUMBER", def: "from the descriptor limit", help: "connections at the same time", set: setGlobalMaxConn, min: 1},
 	{word: "maxconnrate", args: "NUMBER", def: "unlimited", help: "connections accepted in a second", set: setMaxConnRate, min: 1},
