@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -14,8 +15,12 @@ const ownerName = "@evenkeel-gate"
 // ErrOwned: another living process guards the addresses of this network namespace.
 var ErrOwned = errors.New("another director guards the addresses of this network namespace")
 
-// own makes this process the one that guards the addresses of its network namespace; the descriptor is closed to give
-// that up. Two would replace each other's filters, and a purge beside a living director would take its gate away. A name held by
+// goingLimit is how long a name may outlive its holder: a script that is just being started holds descriptors of the director
+// until it runs.
+const goingLimit = 2 * time.Second
+
+// own makes this process the one that guards the addresses of its network namespace; the descriptor is given to disown. Two
+// would replace each other's filters, and a purge beside a living director would take its gate away. A name held by
 // somebody without our rights says nothing.
 func own(log func(string)) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
@@ -23,25 +28,32 @@ func own(log func(string)) (fd int, err error) {
 		return -1, fmt.Errorf("gate: opening a socket: %w", err)
 	}
 	name := &unix.SockaddrUnix{Name: ownerName}
-	if err = unix.Bind(fd, name); err == nil {
-		err = unix.Listen(fd, 1)
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		if err = unix.Bind(fd, name); err == nil {
+			err = unix.Listen(fd, 1)
+		}
+		if err == nil {
+			return fd, nil
+		}
+		if !errors.Is(err, unix.EADDRINUSE) {
+			unix.Close(fd)
+			return -1, fmt.Errorf("gate: binding %s: %w", ownerName, err)
+		}
+		holder, err := holderOf(name)
+		switch going := err != nil || errors.Is(unix.Kill(int(holder.Pid), 0), unix.ESRCH); {
+		case going && time.Since(began) < goingLimit:
+			continue
+		case err != nil:
+			err = fmt.Errorf("gate: %w", ErrOwned)
+		case holder.Uid != 0 && int(holder.Uid) != os.Geteuid():
+			log(fmt.Sprintf("process %d of user %d holds the name %s, by which directors know each other; it is not asked", holder.Pid, holder.Uid, ownerName))
+			err = nil
+		default:
+			err = fmt.Errorf("gate: %w: process %d", ErrOwned, holder.Pid)
+		}
+		unix.Close(fd)
+		return -1, err
 	}
-	if err == nil {
-		return fd, nil
-	}
-	defer unix.Close(fd)
-	if !errors.Is(err, unix.EADDRINUSE) {
-		return -1, fmt.Errorf("gate: binding %s: %w", ownerName, err)
-	}
-	holder, err := holderOf(name)
-	switch {
-	case err != nil: // it is just going, or its backlog is full of others who ask
-		return -1, fmt.Errorf("gate: %w", ErrOwned)
-	case holder.Uid != 0 && int(holder.Uid) != os.Geteuid():
-		log(fmt.Sprintf("process %d of user %d holds the name %s, by which directors know each other; it is not asked", holder.Pid, holder.Uid, ownerName))
-		return -1, nil
-	}
-	return -1, fmt.Errorf("gate: %w: process %d", ErrOwned, holder.Pid)
 }
 
 func holderOf(name *unix.SockaddrUnix) (*unix.Ucred, error) {
@@ -58,6 +70,7 @@ func holderOf(name *unix.SockaddrUnix) (*unix.Ucred, error) {
 
 func (s *Set) disown() {
 	if s.owner >= 0 {
+		unix.Shutdown(s.owner, unix.SHUT_RDWR) // for those that still hold a copy
 		unix.Close(s.owner)
 		s.owner = -1
 	}
