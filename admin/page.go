@@ -44,8 +44,8 @@ func hashOf(s string) string {
 	return base64.StdEncoding.EncodeToString(sum[:])
 }
 
-// A wish is what the part of the URI behind the page's own asks for.
-type wish struct {
+// A query is what the part of the URI behind the page's own asks for.
+type query struct {
 	csv, json, schema, typed bool
 	live                     bool // only what changes
 	up, noMaint, noRefresh   bool
@@ -53,9 +53,9 @@ type wish struct {
 	done                     string // what became of an order
 }
 
-// parseWish reads ";csv;norefresh;scope=x" and "?scope=x"; what it does not know means nothing.
-func parseWish(rest string) wish {
-	var w wish
+// parseQuery reads ";csv;norefresh;scope=x" and "?scope=x"; what it does not know means nothing.
+func parseQuery(rest string) query {
+	var w query
 	for _, word := range strings.FieldsFunc(rest, func(r rune) bool { return r == ';' || r == '?' || r == '&' || r == '/' }) {
 		key, val, _ := strings.Cut(word, "=")
 		switch key {
@@ -86,8 +86,8 @@ func parseWish(rest string) wish {
 	return w
 }
 
-// words are the wishes that stay from page to page.
-func (w wish) words() string {
+// words are the words that stay from page to page.
+func (w query) words() string {
 	out := ""
 	if w.up {
 		out += ";up"
@@ -101,7 +101,7 @@ func (w wish) words() string {
 	return out
 }
 
-func (w wish) tail() string {
+func (w query) tail() string {
 	if w.scope == "" {
 		return ""
 	}
@@ -117,7 +117,7 @@ func (a *Admin) Applet(req *proxy.AppletRequest) proxy.AppletReply {
 	case len(page.Users) > 0 && !authorized(page.Users, req.Authorization):
 		return unauthorized(page.Realm)
 	}
-	w := parseWish(strings.TrimPrefix(req.URI, page.URI))
+	w := parseQuery(strings.TrimPrefix(req.URI, page.URI))
 	if req.Method == "POST" {
 		st := a.order(req)
 		return proxy.AppletReply{Status: 303, Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain\r\nlocation: " +
@@ -188,7 +188,7 @@ func authorized(users [][2]string, field string) bool {
 }
 
 // filterOf are the rows a request may and wants to see.
-func filterOf(req *proxy.AppletRequest, w wish) *filter {
+func filterOf(req *proxy.AppletRequest, w query) *filter {
 	x := everything
 	x.up, x.noMaint, x.part = w.up, w.noMaint, w.scope
 	for _, name := range req.Page.Scope {
@@ -277,7 +277,7 @@ func (a *Admin) order(req *proxy.AppletRequest) string {
 // mayOrder keeps orders within the page's scope.
 func mayOrder(req *proxy.AppletRequest, r *proxy.Row) bool {
 	x := everything
-	x.scope = filterOf(req, wish{}).scope
+	x.scope = filterOf(req, query{}).scope
 	return x.takes(r)
 }
 

@@ -58,7 +58,7 @@ type (
 const liveSeconds = 3
 
 // view prepares the page.
-func (a *Admin) view(req *proxy.AppletRequest, w wish, st *proxy.Status, rows []*proxy.Row) *view {
+func (a *Admin) view(req *proxy.AppletRequest, w query, st *proxy.Status, rows []*proxy.Row) *view {
 	page := req.Page
 	i := &st.Info
 	v := &view{Title: "Evenkeel", URI: page.URI, Scope: w.scope, Style: template.CSS(pageStyle), Script: template.JS(pageScript)}
@@ -165,16 +165,16 @@ func outcome(done string) (text string, failed bool) {
 }
 
 // links are the page's ways to itself.
-func links(uri string, w wish) []link {
-	with := func(change func(*wish)) string {
+func links(uri string, w query) []link {
+	with := func(change func(*query)) string {
 		x := w
 		change(&x)
 		return uri + x.words() + x.tail()
 	}
 	return []link{
-		{"Only servers that are up", with(func(x *wish) { x.up = !x.up }), w.up},
-		{"Without maintenance", with(func(x *wish) { x.noMaint = !x.noMaint }), w.noMaint},
-		{"Live", with(func(x *wish) { x.noRefresh = !x.noRefresh }), !w.noRefresh},
+		{"Only servers that are up", with(func(x *query) { x.up = !x.up }), w.up},
+		{"Without maintenance", with(func(x *query) { x.noMaint = !x.noMaint }), w.noMaint},
+		{"Live", with(func(x *query) { x.noRefresh = !x.noRefresh }), !w.noRefresh},
 		{"CSV", uri + ";csv" + w.words() + w.tail(), false},
 		{"JSON", uri + ";json" + w.words() + w.tail(), false},
 	}

@@ -45,7 +45,7 @@ func (d *director) reload(allowEmpty bool) Reply {
 	return Reply{OK: true, Summary: summary, Diagnostics: diags}
 }
 
-// errEmpties refuses what is more often an accident, a file cut short or not yet written, than a wish.
+// errEmpties refuses what is more often an accident, a file cut short or not yet written, than meant.
 var errEmpties = errors.New("the new configuration has no vrrp_instance, no virtual_server and no proxy, and this site has: " +
 	"if it shall lose them all, reload with --allow-empty")
 
