@@ -22,8 +22,8 @@ type AppletRequest struct {
 	Authorization string // the field's value
 	// Host, Origin, Referer and FetchSite (Sec-Fetch-Site) say whether another site's page had the request sent.
 	Host, Origin, Referer, FetchSite string
-	Body                    []byte // of a POST, at most maxAppletBody bytes
-	Client                  netip.AddrPort
+	Body                             []byte // of a POST, at most maxAppletBody bytes
+	Client                           netip.AddrPort
 	// Admin says that a stats admin condition holds for this request.
 	Admin bool
 	// Denied says that a stats http-request deny rule holds.
