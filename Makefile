@@ -45,9 +45,9 @@ test-peers: peers ## the recorded verdicts, compared with the programs; -update 
 simulate: ## the election: the random sites that `make check` leaves out, up to 100 000, and that each rule of the gate is needed
 	$(GO) test -timeout 15m -run 'Simulation|GateRules' ./vrrp -first 501 -seeds 100000
 
-system: build peers ## everything against real kernels and peers, one package at a time, with one evenkeel
+system: build peers ## everything against real kernels and peers, two packages at a time, with one evenkeel
 	CGO_ENABLED=1 $(GO) test -race -timeout 15m -p 1 -count 1 $(RACED)
-	EVENKEEL_BUILT=$(CURDIR)/$(BIN) $(GO) test -timeout 30m -p 1 -parallel 8 -count 1 $(filter-out $(RACED),$(KERNEL))
+	EVENKEEL_BUILT=$(CURDIR)/$(BIN) $(GO) test -timeout 30m -p 2 -parallel 8 -count 1 $(filter-out $(RACED),$(KERNEL))
 	EVENKEEL_BUILT=$(CURDIR)/$(BIN) $(GO) test -timeout 15m -count 1 -run "Exchanges|Attack" ./test/differential
 
 ## What takes hours: before a release
