@@ -151,10 +151,15 @@ func (m *instance) rivalAlive(now Time) bool {
 	return m.rivalAt >= 0 && !m.resigned && now < m.rivalAt.Add(m.masterDown())
 }
 
+// lettingGo is how long a master that has been told may go on answering, beyond the end of any lease. One of Keepalived has
+// no gate, and its addresses go when it gets to it: on a starved machine half a second later and more. Its kernel also
+// answers for one that has died, so it is not waited for for ever.
+const lettingGo = 3 * time.Second
+
 // claim announces ourselves as master with the gate still closed, and listens
 // for a short while. If a living master is being replaced, or if we come so late
 // that one may have appeared meanwhile, the network is asked until nobody else
-// answers for the address, but no longer than a lease lasts.
+// answers for the address, but no longer than a lease lasts and [lettingGo].
 func (m *instance) claim(now Time, cause Cause, late time.Duration, e []Effect) []Effect {
 	again := m.state == Claiming
 	if !again {
@@ -162,6 +167,7 @@ func (m *instance) claim(now Time, cause Cause, late time.Duration, e []Effect) 
 	}
 	if !again || late > m.p.Interval {
 		m.probeLimit = now.Add(m.masterDown())
+		m.answerLimit = m.probeLimit.Add(lettingGo)
 	}
 	m.state = Claiming
 	m.claimedAt, m.claimLate = now, late
@@ -225,6 +231,7 @@ func (m *instance) settled(now Time, e []Effect) []Effect {
 	}
 	if m.probing && now < m.probeLimit && (!m.probed || m.answered) {
 		if m.answered { // it may take its time: look less and less often
+			m.probeLimit = max(m.probeLimit, min(now.Add(m.masterDown()), m.answerLimit))
 			m.watch = min(2*m.watch, max(m.p.quiet(), m.p.Interval/32))
 		}
 		m.probed, m.answered = true, false

@@ -63,16 +63,17 @@ type instance struct {
 	wantMaster     bool // timer ran out, waiting for the sync group
 
 	// As claimant.
-	claimCause Cause
-	holding    bool // the addresses are, or may be, set
-	claimedAt  Time // read before the claim was sent
-	claimLate  time.Duration
-	probing    bool
-	probed     bool          // a probe is out
-	answered   bool          // and someone else answered it
-	opening    bool          // OpenGate is on its way
-	watch      time.Duration // pause until the next look
-	probeLimit Time          // when a master that lets go by lease has let go
+	claimCause  Cause
+	holding     bool // the addresses are, or may be, set
+	claimedAt   Time // read before the claim was sent
+	claimLate   time.Duration
+	probing     bool
+	probed      bool          // a probe is out
+	answered    bool          // and someone else answered it
+	opening     bool          // OpenGate is on its way
+	watch       time.Duration // pause until the next look
+	probeLimit  Time          // when a master that lets go by lease has let go
+	answerLimit Time          // when one that still answers is waited for no longer
 
 	// As master.
 	gateUntil, gateBefore Time // lease, and what it was before the last advert

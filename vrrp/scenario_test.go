@@ -30,6 +30,7 @@ var update = flag.Bool("update", false, "rewrite what scenarios expect")
 //	unsent on|off               adverts cannot be sent
 //	slow on|off                 setting addresses takes longer than the gate's first moment
 //	answer NAME                 another host answers a probe
+//	answering 3.5s              it answers every probe for so long
 //	lost NAME                   an address was removed by someone
 //	stop NAME
 //	remove NAME                 a reload takes it out
@@ -57,15 +58,16 @@ func TestScenarios(t *testing.T) {
 }
 
 type scenario struct {
-	t      *testing.T
-	r      *Router
-	now    Time
-	ids    map[string]ID
-	names  map[ID]string
-	gates  map[ID]Time
-	unsent bool
-	slow   bool
-	out    strings.Builder
+	t         *testing.T
+	r         *Router
+	now       Time
+	ids       map[string]ID
+	names     map[ID]string
+	gates     map[ID]Time
+	unsent    bool
+	slow      bool
+	answering Time
+	out       strings.Builder
 }
 
 func newScenario(t *testing.T) *scenario {
@@ -135,12 +137,14 @@ func (s *scenario) input(f []string) {
 		s.slow = f[1] == "on"
 	case "answer":
 		s.r.ProbeAnswered(s.now, id())
+	case "answering":
+		s.answering = s.now.Add(s.duration(f[1]))
 	case "lost":
 		s.carry(s.r.AddressLost(s.now, id(), nil))
 	case "stop":
 		s.carry(s.r.Stop(s.now, id(), nil))
 	case "remove":
-		s.carry(s.r.Stop(s.now, id(), nil))
+		s.carry(s.r.Withdraw(s.now, id(), nil))
 		s.r.Forget(id())
 		delete(s.ids, f[1])
 	default:
@@ -363,6 +367,9 @@ func (s *scenario) follow(e Effect) {
 		s.r.Sent(s.now, e.ID)
 	case Probe:
 		s.r.Sent(s.now, e.ID)
+		if s.now < s.answering {
+			s.r.ProbeAnswered(s.now, e.ID)
+		}
 	case OpenGate:
 		s.gates[e.ID] = e.Until
 	case AddAddresses:
