@@ -86,8 +86,8 @@ func proxyNumber(rows []proxy.Row, word string) (int, bool) {
 	return 0, false
 }
 
-// kindBits turns the command's sum (1 frontends, 2 backends, 4 servers, 8 listeners; -1 all) into bits of kinds, which are
-// in the same order.
+// kindBits turns the command's sum (1 frontends, 2 backends, 4 servers, 8 listeners; -1 all) into bits of kinds,
+// which are in the same order.
 func kindBits(n int) int {
 	if n < 0 {
 		return -1

@@ -168,7 +168,8 @@ func unauthorized(realm string) proxy.AppletReply {
 	return r
 }
 
-// authorized checks Basic credentials (RFC 7617) against all users, in a time that does not depend on where they differ.
+// authorized checks Basic credentials (RFC 7617) against all users, in a time that does not depend on where they
+// differ.
 func authorized(users [][2]string, field string) bool {
 	scheme, encoded, _ := strings.Cut(field, " ")
 	if !strings.EqualFold(scheme, "basic") {
@@ -233,8 +234,8 @@ func foreign(req *proxy.AppletRequest) bool {
 	return err != nil || !strings.EqualFold(u.Host, req.Host)
 }
 
-// order carries out a form's order and gives the code of what became of it: DONE, PART (for some servers), NONE (nothing was
-// asked for), ERRP (wrong), DENY, EXCD (too long).
+// order carries out a form's order and gives the code of what became of it: DONE, PART (for some servers), NONE
+// (nothing was asked for), ERRP (wrong), DENY, EXCD (too long).
 func (a *Admin) order(req *proxy.AppletRequest) string {
 	if !req.Admin || foreign(req) {
 		return "DENY"

@@ -193,7 +193,8 @@ func appendJSONField(out []byte, pos int, name, tags string, v value) []byte {
 	return append(out, '}')
 }
 
-// appendJSONString writes a string literal (RFC 8259 section 7). Bytes that are no UTF-8 become the replacement character.
+// appendJSONString writes a string literal (RFC 8259 section 7). Bytes that are no UTF-8 become the replacement
+// character.
 func appendJSONString(out []byte, s string) []byte {
 	out = append(out, '"')
 	for _, r := range s {

@@ -265,7 +265,8 @@ func fullListener(t *testing.T) string {
 	return ""
 }
 
-// TestTimeouts: with timeout check the answer has its own time after the connection, without it what is left of the interval.
+// TestTimeouts: with timeout check the answer has its own time after the connection, without it what is left of the
+// interval.
 func TestTimeouts(t *testing.T) {
 	addr, _ := serve(t, play{hang})
 	target := target(t, defaults+backend("b", []string{httpchk, "timeout check 300ms"}, addr, "20s"))

@@ -487,8 +487,9 @@ type HealthCheck struct {
 	// Steps are run in order on one connection each time a connect step, or the start, opens one.
 	Steps                   []CheckStep
 	DisableOn404, SendState bool
-	// User and Hello are arguments of the protocol probes: mysql-check and pgsql-check user, smtpchk greeting and domain
-	// ("HELO localhost"), mysql-check's handshake ("post-41", "pre-41"; with an empty User only the greeting is read).
+	// User and Hello are arguments of the protocol probes: mysql-check and pgsql-check user, smtpchk greeting and
+	// domain ("HELO localhost"), mysql-check's handshake ("post-41", "pre-41"; with an empty User only the greeting
+	// is read).
 	User, Hello string
 }
 

@@ -112,7 +112,8 @@ type Address struct {
 	Broadcast     netip.Addr
 	BroadcastAuto bool
 	NoTrack       bool // losing the address is not watched
-	// NoSource: nothing that this machine says by itself comes from the address (IPv6; IPv4's never does beside another).
+	// NoSource: nothing that this machine says by itself comes from the address (IPv6; IPv4's never does beside
+	// another).
 	NoSource bool
 }
 
@@ -177,7 +178,8 @@ type Script struct {
 // Command is a program with its arguments and who runs it.
 type Command struct {
 	Argv []string
-	// File is what is run as Argv[0], when whoever has judged it says so; empty: Argv[0] itself. A reader leaves it empty.
+	// File is what is run as Argv[0], when whoever has judged it says so; empty: Argv[0] itself. A reader leaves it
+	// empty.
 	File  string
 	Owner Owner // empty: Global.ScriptUser
 	// Pos is where a notify command is written. A check's command has none: see Script.Pos.

@@ -56,8 +56,8 @@ type VirtualServer struct {
 	Name string // as written, with the protocol if it is not TCP: "192.0.2.1 80", "192.0.2.1 53 UDP", "fwmark 3", "group web"
 	Pos  Position
 	// Keys are what it serves, at least one. A real server's port is that of the service with DR and TUN; with NAT its
-	// own, else that of the service. Where the addresses of a group have several ports, or none, it may be 0: then it is
-	// that of each key. For a mark the port means nothing.
+	// own, else that of the service. Where the addresses of a group have several ports, or none, it may be 0: then
+	// it is that of each key. For a mark the port means nothing.
 	Keys []table.Key
 	// Template is the service without its key.
 	Template table.Service

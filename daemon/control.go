@@ -135,8 +135,8 @@ func lock(dir string) (*os.File, error) {
 	return f, nil
 }
 
-// ownDirectory reports why a directory is not one in which only root and we decide: it belongs to someone else, others may
-// put things into it, or exchange it.
+// ownDirectory reports why a directory is not one in which only root and we decide: it belongs to someone else,
+// others may put things into it, or exchange it.
 func ownDirectory(dir string) error {
 	mine := func(info fs.FileInfo) error {
 		st, ok := info.Sys().(*syscall.Stat_t)

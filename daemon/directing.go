@@ -214,8 +214,9 @@ func verify(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.V
 	return lvs.Verdict{OK: v.OK, Weight: v.Weight, HasWeight: v.HasWeight, Reason: v.Reason}
 }
 
-// open opens the forwarding plane that the configuration asks for: without a word of it our own one where it still serves, after a
-// director that was killed, because it stands before the kernel's IPVS; or else the kernel's where there is one.
+// open opens the forwarding plane that the configuration asks for: without a word of it our own one where it still
+// serves, after a director that was killed, because it stands before the kernel's IPVS; or else the kernel's where
+// there is one.
 func (d *directing) open(cfg *config.Directing) (table.Driver, error) {
 	serving, err := xdp.Serving("")
 	if err != nil && cfg.Driver == config.DriverAuto {
@@ -347,8 +348,8 @@ func (d *directing) running() bool {
 	return d.engine != nil
 }
 
-// roles tells the engine what the instance that its synchronisation daemon follows has become, and has flows told between
-// the directors when one steps back, comes back or takes over. It wants virtual servers to be running.
+// roles tells the engine what the instance that its synchronisation daemon follows has become, and has flows told
+// between the directors when one steps back, comes back or takes over. It wants virtual servers to be running.
 func (d *directing) roles(s failover.Status) {
 	d.mu.Lock()
 	engine, courier, follows := d.engine, d.courier, d.sync

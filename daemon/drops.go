@@ -7,9 +7,9 @@ import (
 	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
-// silent-drop must close a connection without a FIN or a RST. That takes CAP_NET_ADMIN, which the worker has given up: it
-// hands a copy of the connection to the director, which makes it close in silence. All that the director ever does
-// with such a descriptor is one setsockopt and a close.
+// silent-drop must close a connection without a FIN or a RST. That takes CAP_NET_ADMIN, which the worker has given
+// up: it hands a copy of the connection to the director, which makes it close in silence. All that the director
+// ever does with such a descriptor is one setsockopt and a close.
 
 // takeDrops gives the worker's end of the way for connections to be forgotten; the director's end is served until the
 // worker has gone.
@@ -34,8 +34,8 @@ func takeDrops() (*os.File, error) {
 	return os.NewFile(uintptr(pair[1]), "drops"), nil
 }
 
-// forgetter hands connections over, without waiting: where the director is behind, a connection ends as it would without
-// one. via 0: there is no way.
+// forgetter hands connections over, without waiting: where the director is behind, a connection ends as it would
+// without one. via 0: there is no way.
 func forgetter(via int) func(fd int) {
 	if via == 0 {
 		return nil

@@ -8,8 +8,8 @@ import (
 )
 
 // Printable is a writer to a terminal, a journal or a file that people read: bytes that could steer a terminal are
-// written as JSON would write them (\u001b), whoever they come from: a peer, a server, a client, a file, or somebody who
-// answers in the director's place. Only ends of line and tabs stay.
+// written as JSON would write them (\u001b), whoever they come from: a peer, a server, a client, a file, or
+// somebody who answers in the director's place. Only ends of line and tabs stay.
 type Printable struct {
 	W    io.Writer
 	rest []byte // of a rune whose end has not come yet

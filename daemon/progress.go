@@ -43,8 +43,8 @@ func (p progress) since(before progress) (ran, waited time.Duration) {
 }
 
 // hung judges a process that has been silent for some time by its progress, not by the clock: on a machine that gives
-// it no processor, silence is no fault of its own. It hangs if nobody kept it from running, or if a thread of it ran for
-// as long as would have been enough to say something many times over.
+// it no processor, silence is no fault of its own. It hangs if nobody kept it from running, or if a thread of it
+// ran for as long as would have been enough to say something many times over.
 func hung(silent, ran, waited time.Duration) bool {
 	return waited < silent/4 || ran >= silenceLimit
 }

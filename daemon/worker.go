@@ -27,8 +27,8 @@ import (
 // controlFD is where a worker finds its director.
 const controlFD = 3
 
-// The worker of a director that died goes on for orphanAccepts, in which the lease gate shuts and another node takes over,
-// and lets its connections end for orphanLimit.
+// The worker of a director that died goes on for orphanAccepts, in which the lease gate shuts and another node
+// takes over, and lets its connections end for orphanLimit.
 const (
 	orphanAccepts = 5 * time.Second
 	orphanLimit   = 30 * time.Second
@@ -259,8 +259,8 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 // pulseEvery is how often the worker says that it is alive.
 const pulseEvery = time.Second
 
-// pulse tells the director again and again that every thread turns; if one hangs, it is silent. Each may take the time it
-// needs: whether it hangs or has no processor is the director's to judge.
+// pulse tells the director again and again that every thread turns; if one hangs, it is silent. Each may take the
+// time it needs: whether it hangs or has no processor is the director's to judge.
 func (w *workerProcess) pulse() {
 	for {
 		w.engine.Turn()

@@ -264,8 +264,8 @@ func (w *workers) listen(k *worker) {
 }
 
 // hear reads the next news. A worker that is silent for too long and does not get on is killed: whatever holds it up,
-// another one will serve, and its own end is news as well. After the first timeout it gets a second chance, for it may be
-// us who was frozen: then its words are waiting to be read.
+// another one will serve, and its own end is news as well. After the first timeout it gets a second chance, for it
+// may be us who was frozen: then its words are waiting to be read.
 func (w *workers) hear(k *worker, dec **json.Decoder, n *news) error {
 	heard, before := time.Now(), progressOf(k.cmd.Process.Pid)
 	patience := silenceLimit

@@ -162,7 +162,8 @@ func (r *router) cover(l netif.Link) {
 	}
 }
 
-// verifyGate puts the lease gate back where somebody has taken it away: without it the kernel would answer for us when we hang.
+// verifyGate puts the lease gate back where somebody has taken it away: without it the kernel would answer for us
+// when we hang.
 func (r *router) verifyGate(ifindex int) {
 	putBack, err := r.gates.Verify(ifindex)
 	name := r.links[ifindex].Name

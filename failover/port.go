@@ -147,8 +147,8 @@ func (r *router) resume(now vrrp.Time, all bool) {
 	r.paused = still
 }
 
-// drain reads what waits on a port. The clock is read after the adverts, so that none counts as older than it is: whoever
-// sent it has begun its lease before.
+// drain reads what waits on a port. The clock is read after the adverts, so that none counts as older than it is:
+// whoever sent it has begun its lease before.
 func (r *router) drain(p *port) {
 	defer func() { p.read = vrrp.Time(loop.Now()) }()
 	for more, n := true, 0; more && n < readBudget; n += sock.BatchSize {

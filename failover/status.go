@@ -13,7 +13,8 @@ type Status struct {
 	RouterID  string     `json:"router_id"`
 	Gate      GateStatus `json:"gate"`
 	MaxLateMS float64    `json:"max_late_ms"` // how late the thread ever acted on a timer
-	// Foreign is how many adverts were for no virtual router of ours or too short for one, on the sockets open now; in a flood, about.
+	// Foreign is how many adverts were for no virtual router of ours or too short for one, on the sockets open now;
+	// in a flood, about.
 	Foreign   uint64           `json:"foreign_adverts,omitempty"`
 	Instances []InstanceStatus `json:"instances"`
 	Groups    []GroupStatus    `json:"groups,omitempty"`

@@ -176,8 +176,8 @@ func (h *Head) keepChunks() error {
 	return nil
 }
 
-// keepLength: the body has h.contentLength bytes. Towards HTTP/1.0 it keeps its length, towards HTTP/1.1 a rule may have
-// it sent in chunks.
+// keepLength: the body has h.contentLength bytes. Towards HTTP/1.0 it keeps its length, towards HTTP/1.1 a rule may
+// have it sent in chunks.
 func (h *Head) keepLength(f *Frame, minor uint8) error {
 	coded := h.codedByEdit()
 	switch told := h.told(); {
@@ -211,10 +211,10 @@ func (h *Head) noBody(f *Frame) {
 	}
 }
 
-// FrameResponse brings the head of a final response in order before it is sent, whether rules have edited it or not: its
-// fields tell the body that the client will get, which is what body gives in the returned Transfer. asked is the
-// method the client sent, minor its version. Close is about the client's connection. The error is an *Error: the
-// response must not be sent.
+// FrameResponse brings the head of a final response in order before it is sent, whether rules have edited it or
+// not: its fields tell the body that the client will get, which is what body gives in the returned Transfer. asked
+// is the method the client sent, minor its version. Close is about the client's connection. The error is an *Error:
+// the response must not be sent.
 //
 // Differs from HAProxy: it lets a rule announce more bytes than follow, and a length where a method or a status that a
 // rule changed has left no body.

@@ -149,8 +149,8 @@ func (h *Head) ContentLength() int64 { return h.contentLength }
 // Chunked says whether the body comes in chunks (Transfer-Encoding: chunked).
 func (h *Head) Chunked() bool { return h.chunked }
 
-// AnnouncesBody says whether a response told the length or the coding of a body, also where by its status or its request's
-// method it must not have one.
+// AnnouncesBody says whether a response told the length or the coding of a body, also where by its status or its
+// request's method it must not have one.
 func (h *Head) AnnouncesBody() bool { return h.announced }
 
 // KeepAlive says whether the sender wants to keep the connection for another message.

@@ -45,8 +45,8 @@ var methodNames = [...][]byte{MethodGet: []byte("GET"), MethodHead: []byte("HEAD
 	MethodDelete: []byte("DELETE"), MethodConnect: []byte("CONNECT"), MethodOptions: []byte("OPTIONS"), MethodTrace: []byte("TRACE"),
 	MethodPatch: []byte("PATCH")}
 
-// MethodAsked is the method as the client sent it, whatever rules have made of it. One that has no meaning here is given as it
-// stands, as HAProxy's fetch does.
+// MethodAsked is the method as the client sent it, whatever rules have made of it. One that has no meaning here is
+// given as it stands, as HAProxy's fetch does.
 func (h *Head) MethodAsked() []byte {
 	if h.asked == MethodOther {
 		return h.Method()

@@ -41,8 +41,8 @@ type lab struct {
 }
 
 // Run builds a site, does what the options say, and takes the site down again; SIGINT and
-// SIGTERM end it like ctx does. It returns the exit status for the process: 0, 1 if two nodes answered for the address at once or a fault
-// ended otherwise than it should, 2 if the lab itself failed, with the error.
+// SIGTERM end it like ctx does. It returns the exit status for the process: 0, 1 if two nodes answered for the
+// address at once or a fault ended otherwise than it should, 2 if the lab itself failed, with the error.
 func Run(ctx context.Context, opt Options) (exit int, err error) {
 	if opt.Stdout == nil {
 		opt.Stdout = os.Stdout

@@ -83,7 +83,8 @@ func TestKillMeasured(t *testing.T) {
 	if r.Master != "node2" {
 		t.Errorf("%s answered in the end", r.Master)
 	}
-	// The backup may not take over early; how late it is depends on the machine's load, and 20 s are too late for the lab itself.
+	// The backup may not take over early; how late it is depends on the machine's load, and 20 s are too late for
+	// the lab itself.
 	if r.Takeover == nil || *r.Takeover < 3600 {
 		t.Errorf("takeover after %v ms, expected %v", r.Takeover, *r.ExpectedTakeover)
 	}

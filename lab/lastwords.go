@@ -10,8 +10,8 @@ import (
 // lastLines is how many lines of a director its last words are.
 const lastLines = 10
 
-// lastWords are the last lines of each node's director, each once if it says the same again, and what became of it, each on a line of its own below the node's name: what
-// explains most sites that do not settle.
+// lastWords are the last lines of each node's director, each once if it says the same again, and what became of it,
+// each on a line of its own below the node's name: what explains most sites that do not settle.
 func (b *board) lastWords() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -6,7 +6,8 @@ import (
 	"testing"
 )
 
-// TestLastWords: a site that does not settle shows what its directors said last, and nothing that a terminal would obey.
+// TestLastWords: a site that does not settle shows what its directors said last, and nothing that a terminal would
+// obey.
 func TestLastWords(t *testing.T) {
 	b := newBoard(lvs(t, "dr"), "evenkeel", 100*second)
 	say := func(unit, text string) {

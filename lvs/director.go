@@ -177,8 +177,10 @@ type departure struct {
 	events  []pool.Event
 }
 
-// leaving is what a new configuration takes away. That the quorum of the old one is lost with it is told, as Keepalived does.
-// Differs from Keepalived: when the new one has its quorum, that is told afterwards; Keepalived leaves it at quorum_down.
+// leaving is what a new configuration takes away. That the quorum of the old one is lost with it is told, as
+// Keepalived does.
+// Differs from Keepalived: when the new one has its quorum, that is told afterwards; Keepalived leaves it at
+// quorum_down.
 func (d *director) leaving(next map[string]*virtual) (all []departure) {
 	for _, v := range d.virtuals {
 		if events, _ := v.pool.Leave(v.without(next[v.cfg.Name])); len(events) > 0 {
@@ -188,7 +190,8 @@ func (d *director) leaving(next map[string]*virtual) (all []departure) {
 	return all
 }
 
-// introduce runs notify_up for the servers that a virtual server did not have before and that count as live (rs_init_notifies).
+// introduce runs notify_up for the servers that a virtual server did not have before and that count as live
+// (rs_init_notifies).
 func (d *director) introduce(v, before *virtual) {
 	for i, s := range v.servers {
 		if v.pool.Live(i) && (before == nil || before.server(s.cfg.Addr) == nil) {

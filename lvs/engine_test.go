@@ -192,7 +192,8 @@ func TestServersComeAndGo(t *testing.T) {
 	}
 }
 
-// TestAnswersAreHarmless: what a server answers does nothing to who reads the log or the status, and makes no line of its own.
+// TestAnswersAreHarmless: what a server answers does nothing to who reads the log or the status, and makes no line
+// of its own.
 func TestAnswersAreHarmless(t *testing.T) {
 	r := newRig(t)
 	r.start(site(nil, web1))
@@ -208,8 +209,8 @@ func TestAnswersAreHarmless(t *testing.T) {
 	}
 }
 
-// TestLastCall: who calls for something and is then late to hear that it is done does not hear instead that the engine has stopped, even if
-// what he called for was its end.
+// TestLastCall: who calls for something and is then late to hear that it is done does not hear instead that the
+// engine has stopped, even if what he called for was its end.
 func TestLastCall(t *testing.T) {
 	for range 1000 {
 		e := &Engine{commands: make(chan func(), 16), done: make(chan struct{})}
@@ -376,7 +377,8 @@ func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 	}
 }
 
-// TestPorts: behind a mark a destination has the port it is written with, if NAT can give it one; where packets are not rewritten it has the service's.
+// TestPorts: behind a mark a destination has the port it is written with, if NAT can give it one; where packets are
+// not rewritten it has the service's.
 func TestPorts(t *testing.T) {
 	r := newRig(t)
 	d := site(func(vs *config.VirtualServer) {

@@ -46,8 +46,8 @@ func (d *director) result(r result) {
 	d.tell(v, events)
 }
 
-// printable is a text with the control characters, and what is no UTF-8, written out: what a server answered goes to the log and to
-// terminals, one line of it.
+// printable is a text with the control characters, and what is no UTF-8, written out: what a server answered goes
+// to the log and to terminals, one line of it.
 func printable(text string) string {
 	odd := func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
 	if strings.IndexFunc(text, odd) < 0 {

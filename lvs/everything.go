@@ -9,15 +9,17 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/letter"
 )
 
-// A director that comes, or comes back, knows nothing of what began meanwhile, and what is idle is not told of. So it asks for
-// everything; and one that steps back tells everything, because who takes over may not have noticed that they were apart.
+// A director that comes, or comes back, knows nothing of what began meanwhile, and what is idle is not told of. So
+// it asks for everything; and one that steps back tells everything, because who takes over may not have noticed
+// that they were apart.
 
 const (
 	// askAgain is how long the first answer is waited for; then twice as long each time.
 	askAgain = time.Second
 	// askLongest is the last wait. A director that comes later asks by itself.
 	askLongest = 32 * time.Second
-	// tellPause is at least between one time that everything is told and the next, and tellShare times as long as it took.
+	// tellPause is at least between one time that everything is told and the next, and tellShare times as long as
+	// it took.
 	tellPause = 100 * time.Millisecond
 	tellShare = 4
 	// tellRate is how many of its letters go out in a millisecond.

@@ -78,8 +78,8 @@ func (v *virtual) wanted() []table.Group {
 	return groups
 }
 
-// ported gives destinations the ports they have behind a service: theirs with NAT if they are written with one, else the
-// service's, which a mark has not.
+// ported gives destinations the ports they have behind a service: theirs with NAT if they are written with one,
+// else the service's, which a mark has not.
 func ported(entries []table.Destination, key table.Key) []table.Destination {
 	out := slices.Clone(entries)
 	for i := range out {

@@ -10,7 +10,8 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// shape is a virtual server of TestScripts: what its programs are called by, and its servers. Server 9 fails, others do not.
+// shape is a virtual server of TestScripts: what its programs are called by, and its servers. Server 9 fails,
+// others do not.
 type shape struct {
 	name              string // also of its programs; empty: of the first
 	quorum, hyst      int
@@ -41,8 +42,9 @@ func (s shape) server() *config.VirtualServer {
 	return vs
 }
 
-// TestScripts: what runs at the start, at each reload and at the end, as Keepalived 2.2.7 runs it (test/lvs compares the two). Where that
-// leaves a service with its quorum told to be down, we tell in addition that it is up: marked with +.
+// TestScripts: what runs at the start, at each reload and at the end, as Keepalived 2.2.7 runs it (test/lvs
+// compares the two). Where that leaves a service with its quorum told to be down, we tell in addition that it is
+// up: marked with +.
 func TestScripts(t *testing.T) {
 	two, one := []int{1, 2}, []int{1}
 	for _, c := range []struct {

@@ -81,8 +81,8 @@ var ordinary = func() int {
 	return 20 - p // see getpriority(2), C library/kernel differences
 }()
 
-// Start starts a program with the niceness that we were started with: the director's own threads may have taken precedence
-// since, which nobody else shall inherit.
+// Start starts a program with the niceness that we were started with: the director's own threads may have taken
+// precedence since, which nobody else shall inherit.
 func Start(cmd *exec.Cmd) error {
 	// A child has the niceness of the thread that makes it.
 	runtime.LockOSThread()

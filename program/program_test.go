@@ -35,8 +35,8 @@ func TestExitCodes(t *testing.T) {
 	}
 }
 
-// overdue runs a program that takes too long, and gives it as long as it needs to write a file before its time is up: it
-// may get the processor late.
+// overdue runs a program that takes too long, and gives it as long as it needs to write a file before its time is
+// up: it may get the processor late.
 func overdue(t *testing.T, program, file string, limit time.Duration) (text []byte, took time.Duration) {
 	t.Helper()
 	for ; ; limit *= 2 {

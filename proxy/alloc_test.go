@@ -43,8 +43,8 @@ func echoServer(t testing.TB, answer string) string {
 	return l.Addr().String()
 }
 
-// TestStreamsDoNotAllocate: once warm, a request costs no memory: not for reading, rules, choice, sending, the response or
-// the log line.
+// TestStreamsDoNotAllocate: once warm, a request costs no memory: not for reading, rules, choice, sending, the
+// response or the log line.
 func TestStreamsDoNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

@@ -41,7 +41,8 @@ const maxAppletBody = 16 << 10
 
 // Limits of the statistics pages of an engine, whoever asks for them.
 //
-// Differs from HAProxy: it makes a page piece by piece as the client reads; here a page is made at once, on a goroutine.
+// Differs from HAProxy: it makes a page piece by piece as the client reads; here a page is made at once, on a
+// goroutine.
 const (
 	pageMakers = 2        // pages being made at a time; others wait their turn
 	pageBytes  = 32 << 20 // bytes of pages that clients have not read yet; then 503 until they have

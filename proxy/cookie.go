@@ -32,8 +32,8 @@ func (s *stream) persist(h *h1.Head) {
 	}
 }
 
-// readCookies takes the server from the crumbs of one field, and gives the field as the server gets it, in scratch memory.
-// The first crumb that names a usable server counts; what is taken out is taken out of all.
+// readCookies takes the server from the crumbs of one field, and gives the field as the server gets it, in scratch
+// memory. The first crumb that names a usable server counts; what is taken out is taken out of all.
 func (s *stream) readCookies(v []byte) (left []byte, changed bool) {
 	ck := &s.be.cfg.Cookie
 	out := s.core.scratch[:0]

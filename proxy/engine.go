@@ -30,16 +30,17 @@ type Options struct {
 	Listeners func(*config.Bind) []int
 	// Syslog takes the lines of traffic.
 	Syslog *syslog.Log
-	// Log takes lines about the engine itself and its servers' states, p being the proxy concerned or nil; it must not block.
+	// Log takes lines about the engine itself and its servers' states, p being the proxy concerned or nil; it must
+	// not block.
 	Log func(severity int, p *config.Proxy, text string)
 	// Applet answers requests for the statistics page. It is called on a goroutine of its own.
 	Applet func(*AppletRequest) AppletReply
-	// Forget has a privileged process close a connection without a word to the client (silent-drop); fd stays the caller's,
-	// and nothing is waited for. Nil: there is nobody to ask.
+	// Forget has a privileged process close a connection without a word to the client (silent-drop); fd stays the
+	// caller's, and nothing is waited for. Nil: there is nobody to ask.
 	Forget func(fd int)
 	Host   string // this machine's name in logs
-	// Down names servers ("backend/server") that checks had found down before a reload or a restart: they come back when
-	// checks say so, instead of counting as up until the first one.
+	// Down names servers ("backend/server") that checks had found down before a reload or a restart: they come back
+	// when checks say so, instead of counting as up until the first one.
 	Down []string
 	// Changed is called after each change of a server's state; it must not block. Optional.
 	Changed func()

@@ -60,7 +60,8 @@ func startWith(t *testing.T, mode config.Mode, change func(*config.Proxy), optio
 	if change != nil {
 		change(p)
 	}
-	// The engine's threads keep a slot each while they wait a little: the test needs some of its own, also on one processor.
+	// The engine's threads keep a slot each while they wait a little: the test needs some of its own, also on one
+	// processor.
 	slots := runtime.GOMAXPROCS(0)
 	runtime.GOMAXPROCS(max(slots, 4))
 	t.Cleanup(func() { runtime.GOMAXPROCS(slots) })

@@ -450,7 +450,8 @@ func TestLongFormIsNoRequest(t *testing.T) {
 	}
 }
 
-// A request whose interim response has reached its client is not repeated, and neither is one that a rule made idempotent.
+// A request whose interim response has reached its client is not repeated, and neither is one that a rule made
+// idempotent.
 func TestNotRepeated(t *testing.T) {
 	for name, first := range map[string]string{"interim": "GET", "made idempotent": "POST"} {
 		asked := make(chan string, 8)

@@ -24,7 +24,8 @@ type panics struct {
 	total int64
 }
 
-// panicked writes a panic into the journal. Stacks are written up to the alarm; what follows in the same minute is counted.
+// panicked writes a panic into the journal. Stacks are written up to the alarm; what follows in the same minute is
+// counted.
 func (e *Engine) panicked(now time.Time, where string, p *proxy, cause any) {
 	e.panics.mu.Lock()
 	if now.Sub(e.panics.since) >= panicPeriod {

@@ -364,8 +364,9 @@ func (s *stream) closeSilently() {
 	s.closeAll()
 }
 
-// forgetSilently closes a client's connection so that the client hears nothing of it: by ourselves where we may, else with
-// the help of a process that may. Where nobody may, a reset leaves that the first router stops, as with HAProxy.
+// forgetSilently closes a client's connection so that the client hears nothing of it: by ourselves where we may,
+// else with the help of a process that may. Where nobody may, a reset leaves that the first router stops, as with
+// HAProxy.
 func (e *Engine) forgetSilently(fd int) {
 	if sock.Silence(fd) != 0 {
 		sock.Hush(fd)

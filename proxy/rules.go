@@ -236,7 +236,8 @@ func equalFold(b []byte, s string) bool {
 	return true
 }
 
-// replaceHeader replaces values a pattern matches by what the template makes of the match: whole fields, or each element of a list (replace-value).
+// replaceHeader replaces values a pattern matches by what the template makes of the match: whole fields, or each
+// element of a list (replace-value).
 func (s *stream) replaceHeader(h *h1.Head, r *config.Rule, template []byte) {
 	tmp := append([]byte(nil), template...)
 	for i := h.Index(r.Name, 0); i >= 0; i = h.Index(r.Name, i+1) {

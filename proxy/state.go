@@ -248,7 +248,8 @@ func (srv *server) heed(o health.Outcome) {
 	}
 }
 
-// announce logs a line that does not belong to a request: to the log targets of its proxy, and to the process's own log.
+// announce logs a line that does not belong to a request: to the log targets of its proxy, and to the process's own
+// log.
 func (e *Engine) announce(severity int, p *proxy, text string) {
 	e.opts.Log(severity, p.cfg, text)
 }

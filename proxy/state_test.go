@@ -217,8 +217,9 @@ func TestRedispatchIsNoRetry(t *testing.T) {
 	}
 }
 
-// TestFrontendStopsListening: clients of a frontend that is disabled or shut down are refused at once, as by a port where
-// nobody listens, also while somebody else holds the socket; one that is enabled again, and the next worker, listens.
+// TestFrontendStopsListening: clients of a frontend that is disabled or shut down are refused at once, as by a port
+// where nobody listens, also while somebody else holds the socket; one that is enabled again, and the next worker,
+// listens.
 func TestFrontendStopsListening(t *testing.T) {
 	var held []int
 	var lines []string

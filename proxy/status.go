@@ -59,7 +59,8 @@ type Row struct {
 	DeniedConnections, DeniedSessions                  int64 // dcon dses
 	FailedRequests, FailedConnections, FailedResponses int64 // ereq econ eresp
 	Retries, Redispatches                              int64
-	// State is the text of the status field: OPEN, FULL, STOP, UP, DOWN, NOLB, MAINT, DRAIN, "UP 1/3", "no check", "MAINT (via x/y)" ….
+	// State is the text of the status field: OPEN, FULL, STOP, UP, DOWN, NOLB, MAINT, DRAIN, "UP 1/3", "no check",
+	// "MAINT (via x/y)" ….
 	State                                                       string
 	Weight, UserWeight                                          int64
 	Active, Backup                                              int           // of a server 0 or 1; of a backend how many are usable

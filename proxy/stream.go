@@ -385,7 +385,8 @@ func (s *stream) Expired(*loop.Timer) {
 }
 
 // idleGrace is how long a client's idle connection stays open when its worker drains. A request that was
-// already on its way when we closed would be lost; one that arrives in this time is answered, and told that it was the last.
+// already on its way when we closed would be lost; one that arrives in this time is answered, and told that it was
+// the last.
 const idleGrace = 2 * time.Second
 
 // due is when the stream has waited too long; none if it may wait for ever.

@@ -39,7 +39,8 @@ var predefined = map[string]string{
 	"METH_TRACE": "method TRACE", "RDP_COOKIE": "req.rdp_cookie_cnt gt 0", "REQ_CONTENT": "req.len gt 0", "WAIT_END": "wait_end",
 }
 
-// NewACLs returns the predefined ones (TRUE, FALSE, LOCALHOST, METH_GET, HTTP_1.1, …). files may be nil: then no file can be named.
+// NewACLs returns the predefined ones (TRUE, FALSE, LOCALHOST, METH_GET, HTTP_1.1, …). files may be nil: then no
+// file can be named.
 func NewACLs(files Files) *ACLs { return &ACLs{files: files, named: map[string]*acl{}} }
 
 // ParseExpr is the package's ParseExpr, with map files.

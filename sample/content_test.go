@@ -210,8 +210,8 @@ func askContent(t *testing.T, path string, data []byte, conds []string) []string
 	return answers
 }
 
-// What a client encodes does not carry a value past a criterion: a NUL ends a text, as for the reference, and a line end at
-// the end of a value does not keep $ from matching before it.
+// What a client encodes does not carry a value past a criterion: a NUL ends a text, as for the reference, and a
+// line end at the end of a value does not keep $ from matching before it.
 func TestEncodedEnds(t *testing.T) {
 	for criterion, want := range map[string]bool{
 		`{ str(evil%00),url_dec -m str evil }`:                 true,

@@ -10,8 +10,9 @@ type Cookie struct {
 	Next            int // behind what ends it; beyond the field's length after the last
 }
 
-// CookieAt reads the crumb at an offset of a field's value; false: there is none. A semicolon ends it or, in a request, a comma
-// (RFC 2965), unless it stands in quotes: as HAProxy reads them. What follows the pair of a Set-Cookie are attributes, and no crumbs.
+// CookieAt reads the crumb at an offset of a field's value; false: there is none. A semicolon ends it or, in a
+// request, a comma (RFC 2965), unless it stands in quotes: as HAProxy reads them. What follows the pair of a
+// Set-Cookie are attributes, and no crumbs.
 func CookieAt(v []byte, at int, set bool) (c Cookie, ok bool) {
 	if at > len(v) || set && at > 0 {
 		return Cookie{}, false

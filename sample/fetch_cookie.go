@@ -34,7 +34,8 @@ func (r cookieReader) read(m Message, at cursor) (value []byte, next cursor, ok 
 	return nil, cursor{field: at.field, done: true}, false
 }
 
-// makeCookie makes req.cook and its kin: the last cookie of the name, in ACLs all of them. Without a name it is the first of all.
+// makeCookie makes req.cook and its kin: the last cookie of the name, in ACLs all of them. Without a name it is the
+// first of all.
 func makeCookie(of head) maker {
 	return func(c call) (source, *Error) {
 		r := cookieReader{name: []byte(c.arg(0))}

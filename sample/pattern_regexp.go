@@ -7,8 +7,8 @@ import (
 	"strings"
 )
 
-// CompileRegexp compiles a regular expression as rules and conditions write them; fold: letter case does not matter. The error is
-// package regexp's.
+// CompileRegexp compiles a regular expression as rules and conditions write them; fold: letter case does not
+// matter. The error is package regexp's.
 //
 // Differs from HAProxy: a dot takes line ends, too, so that a client cannot hide behind one.
 func CompileRegexp(s string, fold bool) (*regexp.Regexp, error) {

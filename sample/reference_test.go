@@ -80,8 +80,8 @@ func ask(t *testing.T, addr, request string) (head, body string) {
 	return head, body
 }
 
-// asked gives c the addresses of a request that was asked of the reference: their ports are of that run, and no expression
-// or condition here depends on them.
+// asked gives c the addresses of a request that was asked of the reference: their ports are of that run, and no
+// expression or condition here depends on them.
 func asked(c *Context) {
 	c.Source, c.Dest = netip.MustParseAddrPort("127.0.0.1:40000"), netip.MustParseAddrPort("127.0.0.1:20000")
 }

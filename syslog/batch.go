@@ -67,7 +67,8 @@ func (b *Batch) place(t *config.LogTarget) *place {
 	return p
 }
 
-// Add takes a line without its end; severity is syslog's, 0 (emergency) to 7 (debug). The line is copied. now is the wall clock.
+// Add takes a line without its end; severity is syslog's, 0 (emergency) to 7 (debug). The line is copied. now is
+// the wall clock.
 func (b *Batch) Add(r *Route, severity int, now time.Time, line []byte) {
 	for i := range r.outlets {
 		o := &r.outlets[i]

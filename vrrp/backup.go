@@ -102,8 +102,8 @@ func (m *instance) mayRelease(now Time, addr netip.Addr) bool {
 	return true
 }
 
-// complainAgain is how long complaints are not repeated although the master is another one: a flood from many addresses is
-// not worth a line each.
+// complainAgain is how long complaints are not repeated although the master is another one: a flood from many
+// addresses is not worth a line each.
 const complainAgain = 10 * time.Second
 
 // accept follows a master: its advert restarts the timer.
@@ -151,9 +151,9 @@ func (m *instance) rivalAlive(now Time) bool {
 	return m.rivalAt >= 0 && !m.resigned && now < m.rivalAt.Add(m.masterDown())
 }
 
-// lettingGo is how long a master that has been told may go on answering, beyond the end of any lease. One of Keepalived has
-// no gate, and its addresses go when it gets to it: on a starved machine half a second later and more. Its kernel also
-// answers for one that has died, so it is not waited for for ever.
+// lettingGo is how long a master that has been told may go on answering, beyond the end of any lease. One of
+// Keepalived has no gate, and its addresses go when it gets to it: on a starved machine half a second later and
+// more. Its kernel also answers for one that has died, so it is not waited for for ever.
 const lettingGo = 3 * time.Second
 
 // claim announces ourselves as master with the gate still closed, and listens

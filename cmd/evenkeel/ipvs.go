@@ -113,9 +113,9 @@ func theDrivers(name string) drivers {
 	}
 }
 
-// open opens a forwarding plane, to look at it only or to change it. auto is the plane that serves this network namespace: our own
-// where it has services, or else the kernel's where it has one. The kernel is not asked for IPVS, which would load the module,
-// while ours serves.
+// open opens a forwarding plane, to look at it only or to change it. auto is the plane that serves this network
+// namespace: our own where it has services, or else the kernel's where it has one. The kernel is not asked for
+// IPVS, which would load the module, while ours serves.
 func (d *drivers) open(name string, look bool) (table.Driver, error) {
 	own := name == "xdp"
 	if name == "auto" {

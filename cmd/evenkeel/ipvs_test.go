@@ -10,8 +10,8 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// TestWhichPlane: the table that is shown and changed is the one that serves, and IPVS is not asked for, which would load the
-// module, while our own plane does.
+// TestWhichPlane: the table that is shown and changed is the one that serves, and IPVS is not asked for, which
+// would load the module, while our own plane does.
 func TestWhichPlane(t *testing.T) {
 	missing := fmt.Errorf("no such module: %w", table.ErrUnsupported)
 	broken := errors.New("of another version")

@@ -273,7 +273,8 @@ func (r *reader) announce(a *args) bool {
 		if a.not || a.reset {
 			return false
 		}
-		// Differs from HAProxy: what follows a word that is not supported yet is not judged, and neither are sections of such a kind.
+		// Differs from HAProxy: what follows a word that is not supported yet is not judged, and neither are
+		// sections of such a kind.
 		r.report.Refuse(a.head.pos, "not-supported", q(a.name)+" is known to haproxy, but not supported yet", k.why)
 		a.failed = true
 		return false

@@ -257,6 +257,7 @@ func (r *reader) listens() {
 		return
 	}
 	pos := config.Position{File: r.file, Line: 1, Col: 1}
-	// Differs from HAProxy: a configuration without a listener loads with a warning; haproxy -c ends with status 2 there.
+	// Differs from HAProxy: a configuration without a listener loads with a warning; haproxy -c ends with status 2
+	// there.
 	r.report.Tolerate(pos, "no-listener", "nothing listens: there is no bind line", "")
 }

@@ -171,7 +171,8 @@ func (a *args) addressOnSection(d *draft) {
 		a.fail(w.pos, "extra-word", fmt.Sprintf("%s after the name of the %s: an address belongs on a bind line of its own", q(w.text), a.head.text), "")
 		return
 	}
-	// Differs from HAProxy: an address on the section's line loads with a warning. It has been an error since 1.9 or so.
+	// Differs from HAProxy: an address on the section's line loads with a warning. It has been an error since 1.9
+	// or so.
 	a.report.Tolerate(w.pos, "dead-word", fmt.Sprintf("the address on the %s line is a form that haproxy has given up", a.head.text), "write bind "+verdict.Bare(w.text)+" on a line of its own")
 	b := &args{reader: a.reader, head: a.head, list: a.list[a.at:], name: "bind"}
 	b.k, _ = lookup(inProxy, "bind")

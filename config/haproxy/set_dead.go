@@ -39,7 +39,8 @@ func deadDelete(a *args) {
 	a.deadRule(strings.HasPrefix(a.k.word, "rsp"), config.Rule{Do: config.ActDelHeader, Name: name})
 }
 
-// deadReplace takes reqrep, reqirep, rsprep and rspirep with a pattern that names a header, ^NAME:VALUE, and keeps its name.
+// deadReplace takes reqrep, reqirep, rsprep and rspirep with a pattern that names a header, ^NAME:VALUE, and keeps
+// its name.
 func deadReplace(a *args) {
 	w, with := a.need("a pattern"), a.need("a text")
 	if a.failed {

@@ -14,7 +14,8 @@ func setOption(a *args) { a.sub(inOption) }
 func toggle(which func(*config.ProxyOptions) *bool) func(*args) {
 	return func(a *args) {
 		if a.reset {
-			// Differs from HAProxy: "default option NAME" sets an option back. 2.6 refuses most of them, by a mistake of its own.
+			// Differs from HAProxy: "default option NAME" sets an option back. 2.6 refuses most of them, by a
+			// mistake of its own.
 			a.report.StrictOnly(a.head.pos, "reset", "haproxy 2.6 does not read default option", "")
 		}
 		if a.done() {

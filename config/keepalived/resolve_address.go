@@ -106,8 +106,8 @@ func (b *builder) checkVRIDs() {
 	b.checkUnicastVRIDs()
 }
 
-// checkUnicastVRIDs reports unicast instances whose adverts the lease gate could not tell apart, since they may leave by
-// any interface.
+// checkUnicastVRIDs reports unicast instances whose adverts the lease gate could not tell apart, since they may
+// leave by any interface.
 // Differs from Keepalived: one virtual_router_id for two unicast instances of a family does not load. There it does if
 // their interfaces or peers differ.
 func (b *builder) checkUnicastVRIDs() {

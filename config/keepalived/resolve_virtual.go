@@ -33,9 +33,9 @@ func (b *builder) directingSite() *config.Directing {
 
 // keepFromTalking makes IPv6 addresses of virtual servers no sources of what a director itself says.
 //
-// Differs from Keepalived: an IPv6 address of a virtual server is no source of what the director itself says, whatever its prefix
-// length. There only a /128 is none: from any other the checks are made, which a real server that has the address
-// too (DR, TUN) answers to itself.
+// Differs from Keepalived: an IPv6 address of a virtual server is no source of what the director itself says,
+// whatever its prefix length. There only a /128 is none: from any other the checks are made, which a real server
+// that has the address too (DR, TUN) answers to itself.
 func keepFromTalking(s *config.Site) {
 	if s.Directing == nil {
 		return

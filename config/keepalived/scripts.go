@@ -160,8 +160,9 @@ func FindScript(program string, m Machine, secure bool) (problem, hint string) {
 	return problem, hint
 }
 
-// locate is FindScript with the file that was judged: what is run must be it. With secure that is the file that links lead
-// to now, behind directories that only root can change, so that it is the same one until root changes it.
+// locate is FindScript with the file that was judged: what is run must be it. With secure that is the file that
+// links lead to now, behind directories that only root can change, so that it is the same one until root changes
+// it.
 func locate(program string, m Machine, secure bool) (path, problem, hint string) {
 	m = m.withDefaults()
 	path = program
@@ -229,8 +230,8 @@ func missingPart(path string, m Machine) string {
 }
 
 // insecurePart finds the first part of a path that someone other than root could
-// change, starting at the root; real is the path with its links resolved. Since nobody but root can change a part that was
-// looked at, the next one cannot be exchanged behind it; and none may have become a link meanwhile.
+// change, starting at the root; real is the path with its links resolved. Since nobody but root can change a part
+// that was looked at, the next one cannot be exchanged behind it; and none may have become a link meanwhile.
 func insecurePart(path, real string, m Machine) (problem, hint string) {
 	parts := []string{real}
 	for dir := filepath.Dir(real); ; dir = filepath.Dir(dir) {

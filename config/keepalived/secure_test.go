@@ -11,8 +11,8 @@ import (
 	"github.com/evenkeel/evenkeel/program"
 )
 
-// TestVettedFileIsRun exchanges, between the look at a script and its run, what its link leads to, and a directory on its
-// way in a sticky directory: what is run is what was looked at, or nothing.
+// TestVettedFileIsRun exchanges, between the look at a script and its run, what its link leads to, and a directory
+// on its way in a sticky directory: what is run is what was looked at, or nothing.
 func TestVettedFileIsRun(t *testing.T) {
 	if os.Getuid() != 0 {
 		t.Skip("the files must belong to root")

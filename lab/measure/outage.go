@@ -32,10 +32,10 @@ func (o Outage) Length() int64 { return o.To - o.From }
 //
 // An outage is a maximal run of failed requests, in the order in which they were begun. It
 // lasts from the start of the first request of the run to the first answer that any request
-// begun after the run got; runs without an answer between them are one outage. With one request every p, the true loss of service began at most p
-// before From and ended at most p before the request that got that answer began, so the error
-// is within -p to +p (plus the latency of one good answer) and zero on average. A slow request
-// that was answered in the end is not an outage; it is counted by Slow.
+// begun after the run got; runs without an answer between them are one outage. With one request every p, the true
+// loss of service began at most p before From and ended at most p before the request that got that answer began, so
+// the error is within -p to +p (plus the latency of one good answer) and zero on average. A slow request that was
+// answered in the end is not an outage; it is counted by Slow.
 func Outages(samples []Sample) []Outage {
 	var found []Outage
 	var open *Outage

@@ -169,8 +169,8 @@ func place(a netip.Addr) (bare netip.Addr, ifindex uint32) {
 func nowhere(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" }
 
 // SetAddresses replaces the addresses the gate stands before, each as [At] gives it; link-local ones whose interface is
-// not there are left out. Deadlines stay as they are. An address can belong to one gate only. On error some of the change may have been made; calling
-// it again completes it.
+// not there are left out. Deadlines stay as they are. An address can belong to one gate only. On error some of the
+// change may have been made; calling it again completes it.
 func (g *Gate) SetAddresses(addrs []netip.Addr) error {
 	var now []netip.Addr
 	for _, a := range addrs {

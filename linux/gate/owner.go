@@ -15,13 +15,13 @@ const ownerName = "@evenkeel-gate"
 // ErrOwned: another living process guards the addresses of this network namespace.
 var ErrOwned = errors.New("another director guards the addresses of this network namespace")
 
-// goingLimit is how long a name may outlive its holder: a script that is just being started holds descriptors of the director
-// until it runs.
+// goingLimit is how long a name may outlive its holder: a script that is just being started holds descriptors of
+// the director until it runs.
 const goingLimit = 2 * time.Second
 
-// own makes this process the one that guards the addresses of its network namespace; the descriptor is given to disown. Two
-// would replace each other's filters, and a purge beside a living director would take its gate away. A name held by
-// somebody without our rights says nothing.
+// own makes this process the one that guards the addresses of its network namespace; the descriptor is given to
+// disown. Two would replace each other's filters, and a purge beside a living director would take its gate away. A
+// name held by somebody without our rights says nothing.
 func own(log func(string)) (fd int, err error) {
 	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
 	if err != nil {

@@ -237,9 +237,9 @@ func (s *Set) Mode() config.GateMode { return s.mode }
 // kernel has it. Empty when the best way, or the one asked for, was taken.
 func (s *Set) Why() string { return s.why }
 
-// Gate makes a gate before addrs, closed; they are given as for [Gate.SetAddresses]. The key's adverts and the addresses must not belong
-// to another gate. With GateLifetime and GateOff a gate keeps its deadlines in memory only and
-// stops nothing; with GateLifetime the engine must give its addresses a lifetime.
+// Gate makes a gate before addrs, closed; they are given as for [Gate.SetAddresses]. The key's adverts and the
+// addresses must not belong to another gate. With GateLifetime and GateOff a gate keeps its deadlines in memory
+// only and stops nothing; with GateLifetime the engine must give its addresses a lifetime.
 func (s *Set) Gate(key Key, addrs []netip.Addr) (*Gate, error) {
 	g := &Gate{set: s, key: key}
 	if err := s.claimRouter(g, key); err != nil {

@@ -9,8 +9,8 @@ import (
 // tablePath lists the services of the calling thread's network namespace. It is there only while the module is loaded.
 const tablePath = "/proc/thread-self/net/ip_vs"
 
-// Serving reports whether the calling thread's network namespace has services in the kernel's IPVS. Unlike [Available] it
-// asks nothing that would load the module.
+// Serving reports whether the calling thread's network namespace has services in the kernel's IPVS. Unlike
+// [Available] it asks nothing that would load the module.
 func Serving() bool {
 	f, err := os.Open(tablePath)
 	if err != nil {

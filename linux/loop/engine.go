@@ -151,12 +151,12 @@ func (l *Loop) Wall() time.Time {
 	return l.wall
 }
 
-// AtPause sets what runs when the loop has had nothing to do for a few milliseconds, when it ends and, while it is busy, every millisecond
-// or so: for what is cheaper in greater numbers and may wait that long.
+// AtPause sets what runs when the loop has had nothing to do for a few milliseconds, when it ends and, while it is
+// busy, every millisecond or so: for what is cheaper in greater numbers and may wait that long.
 func (l *Loop) AtPause(f func()) { l.pause = f }
 
-// Rescue sets what is called, while the stack still stands, when a handler panics in Ready; the events of others are served
-// after it. It panics again with what it cannot answer for. Without it a panic goes its way.
+// Rescue sets what is called, while the stack still stands, when a handler panics in Ready; the events of others
+// are served after it. It panics again with what it cannot answer for. Without it a panic goes its way.
 func (l *Loop) Rescue(f func(cause any)) { l.rescue = f }
 
 // Again calls h once more, with no events, in this turn or the next, after others had theirs: for work
@@ -280,14 +280,16 @@ func (l *Loop) runPosted() (stop bool) {
 	return stop
 }
 
-// brief is how many milliseconds a thread waits without the scheduler's knowledge: longer than pauses under load, and longer than
-// the kernel's tick may take to come. An earlier timer would have the processor's clock set anew, twice for each pause.
+// brief is how many milliseconds a thread waits without the scheduler's knowledge: longer than pauses under load,
+// and longer than the kernel's tick may take to come. An earlier timer would have the processor's clock set anew,
+// twice for each pause.
 const brief = 10
 
-// wait first waits a little in a call the scheduler does not know of, which keeps the slot. One it knows of has the slot taken
-// away at once from a goroutine that never yields; that costs a wake-up of the runtime's monitor, which from then on
-// looks round every 20 µs, and the search for another slot: the monitor alone took 5 to 7 % of a worker's time under load. Only a thread
-// with nothing to do gives its slot up. The runtime's signals, with which it stops the world and asks for the slot every 10 ms, end either wait.
+// wait first waits a little in a call the scheduler does not know of, which keeps the slot. One it knows of has the
+// slot taken away at once from a goroutine that never yields; that costs a wake-up of the runtime's monitor, which
+// from then on looks round every 20 µs, and the search for another slot: the monitor alone took 5 to 7 % of a
+// worker's time under load. Only a thread with nothing to do gives its slot up. The runtime's signals, with which
+// it stops the world and asks for the slot every 10 ms, end either wait.
 func (l *Loop) wait() (int, error) {
 	short := l.sleep(l.now)
 	if short < 0 || short > brief {

@@ -196,7 +196,8 @@ func (b *busy) Ready(Events) {
 	b.done()
 }
 
-// TestPause: what waits for a pause runs before the loop sleeps and as it ends; under load it runs now and then, not each turn.
+// TestPause: what waits for a pause runs before the loop sleeps and as it ends; under load it runs now and then,
+// not each turn.
 func TestPause(t *testing.T) {
 	l, err := NewLoop()
 	if err != nil {

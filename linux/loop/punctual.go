@@ -35,11 +35,12 @@ func RealTime(priority int) error {
 	return nil
 }
 
-// Precede lowers the niceness of every thread of the process to nice (-20 to 19), where it is higher, and so of those that are
-// started later. The Go runtime stops all threads at times, for garbage collections above all, and a
-// real-time thread then waits for the ordinary ones, each of which the kernel must run first. Children inherit
-// it; see program.Start. Where the kernel first shares the processor between sessions (sched(7), autogroups), a process that
-// leads one, as a service does, has that preferred too. It needs CAP_SYS_NICE or a RLIMIT_NICE; the caller should treat an error as a warning.
+// Precede lowers the niceness of every thread of the process to nice (-20 to 19), where it is higher, and so of
+// those that are started later. The Go runtime stops all threads at times, for garbage collections above all, and a
+// real-time thread then waits for the ordinary ones, each of which the kernel must run first. Children inherit it;
+// see program.Start. Where the kernel first shares the processor between sessions (sched(7), autogroups), a process
+// that leads one, as a service does, has that preferred too. It needs CAP_SYS_NICE or a RLIMIT_NICE; the caller
+// should treat an error as a warning.
 func Precede(nice int) error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {

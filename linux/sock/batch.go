@@ -23,9 +23,9 @@ type Batch struct {
 	packets [BatchSize][batchPacket]byte
 }
 
-// ReceiveBatch reads the packets that wait, up to BatchSize of them, and gives those that are IP; more says that others may
-// wait still. They are valid until the next call with the same batch. It appends to list[:0] and does not
-// allocate if that has room.
+// ReceiveBatch reads the packets that wait, up to BatchSize of them, and gives those that are IP; more says that
+// others may wait still. They are valid until the next call with the same batch. It appends to list[:0] and does
+// not allocate if that has room.
 func (v *VRRP) ReceiveBatch(b *Batch, list []Datagram) (all []Datagram, more bool, err error) {
 	all = list[:0]
 	for i := range b.headers {

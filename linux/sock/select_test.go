@@ -10,7 +10,8 @@ import (
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
-// TestSelect: what has an id and a length of ours comes in, of the rest a sample, and everything when nothing is selected.
+// TestSelect: what has an id and a length of ours comes in, of the rest a sample, and everything when nothing is
+// selected.
 func TestSelect(t *testing.T) {
 	for name, ipv6 := range map[string]bool{"IPv4": false, "IPv6": true} {
 		t.Run(name, func(t *testing.T) {

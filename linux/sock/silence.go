@@ -9,8 +9,8 @@ import (
 // Silence makes the following Close of a TCP connection forget it without a word to its peer: no FIN, no RST
 // (TCP_REPAIR, tcp(7)). It takes CAP_NET_ADMIN in the connection's network namespace.
 //
-// What the client has sent is read and acknowledged first: a kernel that had to be asked again for it would answer for a
-// connection it knows no more, with a RST.
+// What the client has sent is read and acknowledged first: a kernel that had to be asked again for it would answer
+// for a connection it knows no more, with a RST.
 func Silence(fd int) Errno {
 	var b [4096]byte
 	for range 16 {

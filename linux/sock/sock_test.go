@@ -514,7 +514,8 @@ func BenchmarkSend(b *testing.B) {
 	}
 }
 
-// hears waits until a machine listens for questions about its new address: the kernel joins their group on a worker of its own.
+// hears waits until a machine listens for questions about its new address: the kernel joins their group on a worker
+// of its own.
 func hears(t testing.TB, ns *netns.NS, ip netip.Addr) {
 	t.Helper()
 	if ip.Is4() {

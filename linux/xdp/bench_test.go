@@ -9,8 +9,8 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// BenchmarkPacket is what the programs alone take for a packet of a remembered flow: test runs, one flow, everything in the
-// caches. test/l4 has the whole way.
+// BenchmarkPacket is what the programs alone take for a packet of a remembered flow: test runs, one flow,
+// everything in the caches. test/l4 has the whole way.
 func BenchmarkPacket(b *testing.B) {
 	for _, hook := range []string{"tc", "xdp"} {
 		for _, m := range []table.Method{table.Direct, table.NAT, table.Tunnel} {
@@ -67,7 +67,8 @@ func benchmarkPacket(b *testing.B, hook string, m table.Method, v6, leased bool)
 	}
 	b.ResetTimer()
 	if m == table.Direct {
-		// Nothing of the packet changes but the link addresses and the time to live: many in one call until that is over.
+		// Nothing of the packet changes but the link addresses and the time to live: many in one call until that is
+		// over.
 		run(b, prog, frame, 200)
 		return
 	}

@@ -167,8 +167,8 @@ func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) erro
 	return nil
 }
 
-// Recapsulate undoes [Decapsulate] for vip; the last one takes the programs away. An address it is not in force for is no
-// error.
+// Recapsulate undoes [Decapsulate] for vip; the last one takes the programs away. An address it is not in force for
+// is no error.
 func Recapsulate(dir string, vip netip.Addr) error {
 	if there, err := anyDecapsulated(dir); err != nil || !there {
 		return err

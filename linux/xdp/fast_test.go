@@ -18,8 +18,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// passer gives an interface an XDP program that passes everything: what a veth needs to take frames that XDP sends into its
-// peer.
+// passer gives an interface an XDP program that passes everything: what a veth needs to take frames that XDP sends
+// into its peer.
 func passer(t testing.TB, ns *netns.NS, name string) {
 	t.Helper()
 	prog, err := ebpf.NewProgram(&ebpf.ProgramSpec{Type: ebpf.XDP, License: "GPL",
@@ -60,7 +60,8 @@ func wholeSums(t testing.TB, ns *netns.NS, name string) {
 	})
 }
 
-// newStar is a rig whose director is a router: it has no virtual address, whose client and servers each have a cable to the director, with all a veth needs for XDP.
+// newStar is a rig whose director is a router: it has no virtual address, whose client and servers each have a
+// cable to the director, with all a veth needs for XDP.
 func newStar(t testing.TB, reals int, whole bool) *rig {
 	t.Helper()
 	r := &rig{t: t, client: netns.New(t, "c"), director: netns.New(t, "d"), dir: netns.BPFFS(t)}

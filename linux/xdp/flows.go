@@ -15,8 +15,8 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// Flow is a flow as directors tell each other of it. In state NONE, with a client's port of 0, it is a binding: the client
-// stays with the destination (persistence). Its Virtual is the service's address.
+// Flow is a flow as directors tell each other of it. In state NONE, with a client's port of 0, it is a binding: the
+// client stays with the destination (persistence). Its Virtual is the service's address.
 type Flow struct {
 	Protocol                     table.Protocol
 	State                        table.State
@@ -201,8 +201,8 @@ func (d *directory) event(raw []byte, e *Event) bool {
 	return true
 }
 
-// Dump calls yield for each remembered flow and each binding until it returns false; half-open flows are left out. yield may
-// take its time: the flows are those of the beginning.
+// Dump calls yield for each remembered flow and each binding until it returns false; half-open flows are left out.
+// yield may take its time: the flows are those of the beginning.
 func (p *Plane) Dump(yield func(*Flow) bool) error {
 	flows, err := p.gather()
 	if err != nil {
@@ -240,8 +240,9 @@ func (p *Plane) gather() (flows []Flow, err error) {
 }
 
 // Learn puts flows into the table that another director told of. One that is here already becomes younger, and if
-// it too was learnt, takes the state told. Of two bindings of a client the younger stays. unknown counts those whose service or
-// destination is not here, or for which there was no room; and bindings to services that are not persistent here.
+// it too was learnt, takes the state told. Of two bindings of a client the younger stays. unknown counts those
+// whose service or destination is not here, or for which there was no room; and bindings to services that are not
+// persistent here.
 func (p *Plane) Learn(flows []Flow) (unknown int, err error) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

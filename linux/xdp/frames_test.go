@@ -15,8 +15,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// bench is a plane in a namespace of its own through which frames are sent by hand (BPF_PROG_TEST_RUN): each goes through the
-// real tc program and comes out rewritten.
+// bench is a plane in a namespace of its own through which frames are sent by hand (BPF_PROG_TEST_RUN): each goes
+// through the real tc program and comes out rewritten.
 type bench struct {
 	t  testing.TB
 	p  *Plane
@@ -238,8 +238,8 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestAgreement: two directors choose alike, whatever the order in which they were told of servers; and a connection that neither has
-// seen begin goes where it went.
+// TestAgreement: two directors choose alike, whatever the order in which they were told of servers; and a
+// connection that neither has seen begin goes where it went.
 func TestAgreement(t *testing.T) {
 	for _, scheduler := range []string{"mh", "sh"} {
 		for _, flags := range []table.Flags{0, table.Sched2} {
@@ -265,8 +265,8 @@ func TestAgreement(t *testing.T) {
 	}
 }
 
-// forwardedRight checks what came out of NAT against what went in, knowing nothing of the program: only destination, time to live and sums may
-// differ, and all of them must be right.
+// forwardedRight checks what came out of NAT against what went in, knowing nothing of the program: only
+// destination, time to live and sums may differ, and all of them must be right.
 func forwardedRight(in, out []byte, servers map[netip.Addr]bool) error {
 	if len(in) != len(out) {
 		return fmt.Errorf("%d bytes became %d", len(in), len(out))

@@ -186,7 +186,8 @@ func (h *hanger) drop(k hook, ifindex int) error {
 	return h.dropClsact(ifindex)
 }
 
-// unpin takes a pinned link off its interface. Not pinned is no error. To remove the name alone would do, but only some time later.
+// unpin takes a pinned link off its interface. Not pinned is no error. To remove the name alone would do, but only
+// some time later.
 func (h *hanger) unpin(name string) error {
 	l, err := h.pinned(name)
 	if errors.Is(err, os.ErrNotExist) {

@@ -8,7 +8,8 @@ import (
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
-// TestVerifier keeps an eye on what the kernel's verifier has to go through: it refuses programs beyond a million steps.
+// TestVerifier keeps an eye on what the kernel's verifier has to go through: it refuses programs beyond a million
+// steps.
 func TestVerifier(t *testing.T) {
 	netns.Root(t)
 	spec, err := newCollectionSpec(1024)

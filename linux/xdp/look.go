@@ -13,8 +13,8 @@ import (
 )
 
 // Look opens the network namespace's plane to look at it: nothing is made, loaded or pinned, so that it works where the
-// kernel would refuse the plane's programs. Where there is no plane, the driver has an empty table and refuses changes. dir is as in
-// [Options].
+// kernel would refuse the plane's programs. Where there is no plane, the driver has an empty table and refuses
+// changes. dir is as in [Options].
 func Look(dir string) (table.Driver, error) {
 	p, err := look(dir)
 	if err != nil {
@@ -126,8 +126,8 @@ func (absent) StartDaemon(table.Daemon) error   { return errAbsent }
 func (absent) StopDaemon(table.Role) error      { return errAbsent }
 func (absent) Close() error                     { return nil }
 
-// Remove takes the network namespace's plane away as [Plane.Remove] does, without loading anything. Where there is none, that
-// is no error. dir is as in [Options].
+// Remove takes the network namespace's plane away as [Plane.Remove] does, without loading anything. Where there is
+// none, that is no error. dir is as in [Options].
 func Remove(dir string) error {
 	at, err := placeOf(dir)
 	if err != nil {

@@ -40,8 +40,8 @@ func without(t *testing.T, ns *netns.NS, capabilities uint32, f func() error) er
 	return <-done
 }
 
-// loading is what a thread lacks that may make tables and not load a program of the network's, as where the host refuses such
-// programs.
+// loading is what a thread lacks that may make tables and not load a program of the network's, as where the host
+// refuses such programs.
 const loading = 1<<unix.CAP_NET_ADMIN | 1<<unix.CAP_SYS_ADMIN
 
 // left lists what is pinned in a directory.
@@ -54,7 +54,8 @@ func left(t *testing.T, dir string) []string {
 	return slices.DeleteFunc(all, func(path string) bool { return strings.HasSuffix(path, ".debug") }) // the kernel's own
 }
 
-// TestDoesNotStart: a plane that does not start leaves nothing behind, and where it cannot, looking and taking away work.
+// TestDoesNotStart: a plane that does not start leaves nothing behind, and where it cannot, looking and taking away
+// work.
 func TestDoesNotStart(t *testing.T) {
 	ns := netns.New(t, "n")
 	ns.Run("ip", "link", "add", "s0", "type", "veth", "peer", "name", "s1")
@@ -182,7 +183,8 @@ func TestLook(t *testing.T) {
 	})
 }
 
-// TestDecapsulateDoesNotStart: the real server's side that does not start leaves nothing behind, and there is nothing to take away.
+// TestDecapsulateDoesNotStart: the real server's side that does not start leaves nothing behind, and there is
+// nothing to take away.
 func TestDecapsulateDoesNotStart(t *testing.T) {
 	ns := netns.New(t, "n")
 	ns.Run("ip", "link", "add", "s0", "type", "veth", "peer", "name", "s1")
@@ -221,8 +223,8 @@ func TestDecapsulateDoesNotStart(t *testing.T) {
 	}
 }
 
-// TestFormerPins: what versions before pinned is unpinned when their programs are replaced, and their flows stay, with destinations
-// whose blocks they did not pin.
+// TestFormerPins: what versions before pinned is unpinned when their programs are replaced, and their flows stay,
+// with destinations whose blocks they did not pin.
 func TestFormerPins(t *testing.T) {
 	b := newBench(t, 1024)
 	s := b.service(table.TCP, false, 80, "rr", 0, table.Direct, 1, 1)

@@ -45,8 +45,8 @@ func extension(f []byte, kind byte, body ...byte) []byte {
 	return out
 }
 
-// TestMalformed: frame by frame, what is broken in which way is not forwarded, is counted if it may have been for us, and
-// what only looks odd is forwarded.
+// TestMalformed: frame by frame, what is broken in which way is not forwarded, is counted if it may have been for
+// us, and what only looks odd is forwarded.
 func TestMalformed(t *testing.T) {
 	b := newBench(t, 1<<14)
 	servers := map[netip.Addr]bool{}

@@ -245,7 +245,8 @@ func namespaceCookie() (uint64, error) {
 	return cookie, nil
 }
 
-// Remove takes the plane away altogether: programs, maps, flows. Nothing is forwarded after. Close is still to be called.
+// Remove takes the plane away altogether: programs, maps, flows. Nothing is forwarded after. Close is still to be
+// called.
 func (p *Plane) Remove() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -139,8 +139,8 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestOutlivesItsMaker: after the last process closed the plane, flows and new connections go on; a plane of another build
-// replaces the programs under them.
+// TestOutlivesItsMaker: after the last process closed the plane, flows and new connections go on; a plane of
+// another build replaces the programs under them.
 func TestOutlivesItsMaker(t *testing.T) {
 	for _, old := range []bool{false, true} {
 		withoutTCX = old

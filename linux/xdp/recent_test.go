@@ -39,8 +39,8 @@ func (r *rig) from(port int, to netip.AddrPort) (c *net.TCPConn) {
 	return c
 }
 
-// TestNotesEnd: what a processor noted of a flow does not outlive the flow: a client that connects again from the same port at once, when
-// another server has its turn, speaks with that one from the first packet to the last.
+// TestNotesEnd: what a processor noted of a flow does not outlive the flow: a client that connects again from the
+// same port at once, when another server has its turn, speaks with that one from the first packet to the last.
 func TestNotesEnd(t *testing.T) {
 	for _, m := range []table.Method{table.Direct, table.NAT} {
 		t.Run(m.String(), func(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// loadPrograms loads the programs of a spec. What the kernel refuses it names: the program, the kernel's answer and the end
-// of its log, and what usually is the cause.
+// loadPrograms loads the programs of a spec. What the kernel refuses it names: the program, the kernel's answer and
+// the end of its log, and what usually is the cause.
 func loadPrograms(spec *ebpf.CollectionSpec, tables map[string]*ebpf.Map) (*ebpf.Collection, error) {
 	coll, err := ebpf.NewCollectionWithOptions(spec, ebpf.CollectionOptions{MapReplacements: tables})
 	if err == nil {
@@ -69,8 +69,8 @@ func refused(program string, kind ebpf.ProgramType, err error) error {
 	return r
 }
 
-// verified: did the verifier find nothing wrong, so that the refusal comes from elsewhere? Its last line is its account of
-// the work, and before it there is none but such accounts.
+// verified: did the verifier find nothing wrong, so that the refusal comes from elsewhere? Its last line is its
+// account of the work, and before it there is none but such accounts.
 func verified(v *ebpf.VerifierError) bool {
 	return v != nil && len(v.Log) > 0 && strings.HasPrefix(v.Log[len(v.Log)-1], "processed ") &&
 		!slices.ContainsFunc(v.Log[:len(v.Log)-1], func(line string) bool {

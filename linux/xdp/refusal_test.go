@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// TestRefusedProgram: of several programs the one that the kernel refuses is named, with its answer, its log and the usual
-// cause.
+// TestRefusedProgram: of several programs the one that the kernel refuses is named, with its answer, its log and
+// the usual cause.
 func TestRefusedProgram(t *testing.T) {
 	netns.Root(t)
 	program := func(name string, ins ...asm.Instruction) *ebpf.ProgramSpec {

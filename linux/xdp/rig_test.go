@@ -243,8 +243,9 @@ func (r *rig) meet(p *Plane, to netip.AddrPort) {
 	r.look(p)
 }
 
-// look has a plane look at its neighbours. They are trusted for ten seconds, so what takes longer looks again meanwhile. An answer to a
-// link's self-test that comes late, because the machine is busy, is asked for again, where a plane would leave the link alone.
+// look has a plane look at its neighbours. They are trusted for ten seconds, so what takes longer looks again
+// meanwhile. An answer to a link's self-test that comes late, because the machine is busy, is asked for again,
+// where a plane would leave the link alone.
 func (r *rig) look(p *Plane) {
 	r.t.Helper()
 	r.director.Do(func() {

@@ -84,7 +84,8 @@ func (p *Plane) openBlocks() error {
 	return nil
 }
 
-// Blocks are pinned under these and their number, because who has the outer table only needs CAP_SYS_ADMIN to open them.
+// Blocks are pinned under these and their number, because who has the outer table only needs CAP_SYS_ADMIN to open
+// them.
 const (
 	destsPin  = "dests_"
 	countsPin = "counts_"

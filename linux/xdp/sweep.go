@@ -25,8 +25,8 @@ const (
 	sweepLeast = 1 << 16
 	// sweepCalls is how many sweeps a walk through more entries takes at most.
 	sweepCalls = 64
-	// sweepBuckets is how many of a table's buckets one call should go through: a millisecond. Of sparse tables fewer entries
-	// are read at a time therefore, but never fewer than sweepFew, more than a bucket may hold.
+	// sweepBuckets is how many of a table's buckets one call should go through: a millisecond. Of sparse tables
+	// fewer entries are read at a time therefore, but never fewer than sweepFew, more than a bucket may hold.
 	sweepBuckets = 1 << 18
 	sweepFew     = 16
 )
@@ -133,8 +133,8 @@ func (p *Plane) step(w *sweeper, of *walk, stats *SweepStats) (whole bool, err e
 	return whole, nil
 }
 
-// batch is how many entries of a walk are read next; 0: the table is empty. The default table's buckets are gone through in a
-// millisecond, so it is read as it is; of larger ones destinations know how full they are.
+// batch is how many entries of a walk are read next; 0: the table is empty. The default table's buckets are gone
+// through in a millisecond, so it is read as it is; of larger ones destinations know how full they are.
 func (w *sweeper) batch(p *Plane, of *walk) int {
 	buckets := int(p.maps[of.table()].MaxEntries())
 	if buckets <= defaultTableSize {

@@ -151,8 +151,8 @@ func (b *bench) age(v6, reverse bool, idle time.Duration) {
 	}
 }
 
-// TestSweepHoldsBindings: a client stays bound as long as it has a flow, half-open or remembered, however silent, IPv4 and IPv6, NAT
-// and direct routing; and no longer.
+// TestSweepHoldsBindings: a client stays bound as long as it has a flow, half-open or remembered, however silent,
+// IPv4 and IPv6, NAT and direct routing; and no longer.
 func TestSweepHoldsBindings(t *testing.T) {
 	const timeout = 5 * time.Second
 	for _, c := range []struct {
@@ -309,8 +309,8 @@ func (b *bench) forgetFlows() {
 	}
 }
 
-// TestSweepSparse: a large table with few flows in it is read a few entries at a time, so that no call of the kernel goes through
-// most of its buckets, and an empty one is not.
+// TestSweepSparse: a large table with few flows in it is read a few entries at a time, so that no call of the
+// kernel goes through most of its buckets, and an empty one is not.
 func TestSweepSparse(t *testing.T) {
 	const size = 1 << 22
 	b := newBench(t, size)

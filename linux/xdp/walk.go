@@ -88,8 +88,8 @@ const (
 	visitStays     = 2
 )
 
-// visit counts those of the n entries read that stay, and has the program visit those that look over or keep their client
-// bound.
+// visit counts those of the n entries read that stay, and has the program visit those that look over or keep their
+// client bound.
 func (p *Plane) visit(w *sweeper, of *walk, n int, stats *SweepStats) error {
 	now, err := p.jiffies()
 	if err != nil {

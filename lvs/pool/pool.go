@@ -77,8 +77,8 @@ type Pool struct {
 	adopted bool
 }
 
-// New makes a pool in its first state: servers whose checkers start as failed are down. There is no quorum at first, so that
-// having it is news; Start tells.
+// New makes a pool in its first state: servers whose checkers start as failed are down. There is no quorum at
+// first, so that having it is news; Start tells.
 func New(p Params) *Pool {
 	pool := &Pool{p: p}
 	for _, s := range p.Servers {
@@ -106,8 +106,8 @@ func (p *Pool) Start() []Event {
 	return events
 }
 
-// Leave takes servers out, by their indices, that a new configuration does not have any more. The pool itself does not change: after
-// it, a copy of it does, whose events these are. quorate says whether the quorum held.
+// Leave takes servers out, by their indices, that a new configuration does not have any more. The pool itself does
+// not change: after it, a copy of it does, whose events these are. quorate says whether the quorum held.
 func (p *Pool) Leave(servers []int) (events []Event, quorate bool) {
 	after := *p
 	after.servers = append([]server(nil), p.servers...)

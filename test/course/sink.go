@@ -98,8 +98,8 @@ func Array(t testing.TB, value, n uint32) *ebpf.Map {
 	return m
 }
 
-// End makes the course end at an interface: a program counts IPv4 packets, for [Course.Arrived], and drops them. What is not IPv4, such
-// as questions for neighbours, passes.
+// End makes the course end at an interface: a program counts IPv4 packets, for [Course.Arrived], and drops them.
+// What is not IPv4, such as questions for neighbours, passes.
 func (c *Course) End(ns *netns.NS, name string, h Hook, want Expectation) {
 	c.T.Helper()
 	c.seen = Array(c.T, 8, 2)

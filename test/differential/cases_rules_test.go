@@ -171,8 +171,8 @@ func dropping() (all []exchange) {
 	return all
 }
 
-// targets are requests to pages that are known by their path, in both forms of a target; and upgrades where the connection
-// to the server is to be closed.
+// targets are requests to pages that are known by their path, in both forms of a target; and upgrades where the
+// connection to the server is to be closed.
 func targets() (all []exchange) {
 	for _, mode := range []string{"http-server-close", "httpclose"} {
 		all = append(all, exchange{name: "upgrade with " + mode, settings: "option " + mode, send: "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", whole: true})

@@ -32,8 +32,8 @@ type exchange struct {
 	// serverCloses: the server closes after each answer. mute: it never answers. refuse: there is none.
 	// early: it answers as soon as a connection is there.
 	serverCloses, mute, refuse, early bool
-	// clientCloses: the client closes its sending side after the request. closes: the proxy closes some time after its log line.
-	// hasty: the proxy's timeouts are short, for one of them is to strike; else none does.
+	// clientCloses: the client closes its sending side after the request. closes: the proxy closes some time after
+	// its log line. hasty: the proxy's timeouts are short, for one of them is to strike; else none does.
 	clientCloses, closes, hasty bool
 	foreign                     bool   // haproxy goes on in a protocol we do not speak, and logs nothing
 	requests                    int    // log lines to wait for; 0: 1, less: none

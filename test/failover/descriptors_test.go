@@ -10,8 +10,8 @@ import (
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
-// TestScriptsInheritNothing: scripts that run again and again beside reloads, which open sockets and start workers, find
-// no descriptor of the director's, nor one that the director was started with.
+// TestScriptsInheritNothing: scripts that run again and again beside reloads, which open sockets and start workers,
+// find no descriptor of the director's, nor one that the director was started with.
 func TestScriptsInheritNothing(t *testing.T) {
 	netns.Root(t)
 	dir := t.TempDir()

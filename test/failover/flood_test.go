@@ -175,8 +175,8 @@ func floodPair(t testing.TB, program string) *pair {
 	return p
 }
 
-// advertCost is what one forged advert may cost the busiest thread. At 20 000 a second 5 µs are 10 % of a processor, which
-// BenchmarkFlood shows; here the machine may be busy, and a thread pays for the caches it loses.
+// advertCost is what one forged advert may cost the busiest thread. At 20 000 a second 5 µs are 10 % of a
+// processor, which BenchmarkFlood shows; here the machine may be busy, and a thread pays for the caches it loses.
 const advertCost = 10 * time.Microsecond
 
 // TestFlood sends forged adverts to a master, of each kind 20 000 a second: it stays master on its beat, its thread

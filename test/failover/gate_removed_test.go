@@ -8,8 +8,9 @@ import (
 	"time"
 )
 
-// TestGateTakenAway: nobody takes the lease gate from a living director. A purge beside it is refused and changes nothing; filters that
-// somebody else removes come back; and when the director then hangs, there is still one master.
+// TestGateTakenAway: nobody takes the lease gate from a living director. A purge beside it is refused and changes
+// nothing; filters that somebody else removes come back; and when the director then hangs, there is still one
+// master.
 func TestGateTakenAway(t *testing.T) {
 	p := newPair(t, dialects[2], ours, ours, 200, 100)
 	p.a.start()

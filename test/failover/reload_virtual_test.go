@@ -76,8 +76,8 @@ func TestReloadOfMasterWithVirtualServers(t *testing.T) {
 	}
 }
 
-// planeLoads waits until the director runs, or has ended because the kernel refuses the programs of our forwarding plane.
-// In CI it must not.
+// planeLoads waits until the director runs, or has ended because the kernel refuses the programs of our forwarding
+// plane. In CI it must not.
 func (n *node) planeLoads() (loads bool) {
 	eventually(n.t, slack, "the director runs", func() bool {
 		loads = strings.Contains(n.log.String(), "evenkeel is running")

@@ -59,8 +59,8 @@ var initScript []byte
 // none runs no test.
 const none = "-test.run=^$"
 
-// TestGuest boots two machines side by side, because an emulated one has one processor: the first runs the plane's tests, the
-// second the guest's. Each is a subtest here.
+// TestGuest boots two machines side by side, because an emulated one has one processor: the first runs the plane's
+// tests, the second the guest's. Each is a subtest here.
 func TestGuest(t *testing.T) {
 	if testing.Short() {
 		t.Skip("boots an emulated machine: not with -short")
@@ -82,7 +82,8 @@ func TestGuest(t *testing.T) {
 
 // BenchmarkGuest is the guest's benchmark of packets, printed as it comes.
 func BenchmarkGuest(b *testing.B) {
-	// One nanosecond of the guest's clock is one instruction: what else the host does, and how it emulates, makes no difference.
+	// One nanosecond of the guest's clock is one instruction: what else the host does, and how it emulates, makes
+	// no difference.
 	counting := []string{"-icount", "shift=0"}
 	k, image := prepare(b)
 	r := machine(b, k, image, counting, []string{none, none, "-test.bench=Guest", "-test.benchtime=1x", "-test.timeout=0"})

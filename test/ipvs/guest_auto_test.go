@@ -12,8 +12,8 @@ import (
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
-// TestAAABesidePlane: where our own plane serves, listing and changing it without a word of the driver does not load ip_vs, and
-// shows and changes what serves. It comes before what loads ip_vs.
+// TestAAABesidePlane: where our own plane serves, listing and changing it without a word of the driver does not
+// load ip_vs, and shows and changes what serves. It comes before what loads ip_vs.
 func TestAAABesidePlane(t *testing.T) {
 	n, m := netns.New(t, "plane"), netns.New(t, "peer")
 	netns.Veth(t, n, "eth0", m, "eth0")

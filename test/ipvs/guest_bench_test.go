@@ -35,7 +35,8 @@ func newWay(t testing.TB, name string, want course.Expectation) *way {
 
 var pktgenResult = regexp.MustCompile(`(?s)OK: (\d+)\(.*?usec, (\d+) `)
 
-// send sends n packets, round through all flows, and returns what one took in nanoseconds. All have arrived as they should.
+// send sends n packets, round through all flows, and returns what one took in nanoseconds. All have arrived as they
+// should.
 func (w *way) send(n int) float64 {
 	w.T.Helper()
 	good, bad := w.Arrived()
@@ -83,8 +84,8 @@ func (w *way) measure() {
 	}
 }
 
-// BenchmarkGuest is what a packet of an established flow costs on its way through a director by the kernel's IPVS and by
-// our own plane, in one run. The machine's clock counts instructions, so these are instructions.
+// BenchmarkGuest is what a packet of an established flow costs on its way through a director by the kernel's IPVS
+// and by our own plane, in one run. The machine's clock counts instructions, so these are instructions.
 func BenchmarkGuest(b *testing.B) {
 	// As many chains as flows: the kernel's default is made for fewer.
 	for _, args := range [][]string{{"pktgen"}, {"ip_vs", "conn_tab_bits=14"}} {

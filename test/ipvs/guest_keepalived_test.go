@@ -94,8 +94,8 @@ func (p *process) stop(t *testing.T) {
 	}
 }
 
-// settled waits for two tables that are the same for four seconds, which is a few checks' time. That one is still on its way there
-// when the other has arrived is no difference, however long it takes.
+// settled waits for two tables that are the same for four seconds, which is a few checks' time. That one is still
+// on its way there when the other has arrived is no difference, however long it takes.
 func settled(t *testing.T, d, e *ipvs.Driver) (theirs, ours []table.ServiceState) {
 	t.Helper()
 	same := 0

@@ -38,8 +38,8 @@ func machine() string {
 }
 
 // BenchmarkL4Packets is what a packet costs on its whole way through a director, beside the kernel's own forwarding and
-// its address translation, all on one core, in turns. It never fails by a figure, but it does if a packet is lost, arrives other than it
-// should, or went another way than the row says.
+// its address translation, all on one core, in turns. It never fails by a figure, but it does if a packet is lost,
+// arrives other than it should, or went another way than the row says.
 func BenchmarkL4Packets(b *testing.B) {
 	fmt.Println(machine())
 	forward, jhash, numgen := forwardWay(b), nftWay(b, "jhash"), nftWay(b, "numgen")

@@ -325,8 +325,9 @@ func (s *site) median() float64 {
 	return v[len(v)/2]
 }
 
-// BenchmarkL4Connections is how many TCP connections a second go through a director, wrk, servers and director together on the same cores: it
-// shows what the director takes from the rest. In turns, medians. A socket error or a connection that went past the plane is a failure.
+// BenchmarkL4Connections is how many TCP connections a second go through a director, wrk, servers and director
+// together on the same cores: it shows what the director takes from the rest. In turns, medians. A socket error or
+// a connection that went past the plane is a failure.
 func BenchmarkL4Connections(b *testing.B) {
 	for _, p := range []string{"haproxy", "nginx", "wrk", "nft"} {
 		if _, err := exec.LookPath(p); err != nil {

@@ -44,8 +44,9 @@ func wordSum(b []byte) (sum int32) {
 }
 
 // write gives the instructions that put the next flow's whole header at R7, because live frames come back with what
-// was done to them the time before. R7 to R8 is the frame; R9 is used up, with timed R6 too. state counts what was sent; with timed, it
-// holds when the first and the last packet were written whose number is a multiple of stride and not below From.
+// was done to them the time before. R7 to R8 is the frame; R9 is used up, with timed R6 too. state counts what was
+// sent; with timed, it holds when the first and the last packet were written whose number is a multiple of stride
+// and not below From.
 func (f flows) write(state *ebpf.Map, timed bool) asm.Instructions {
 	h := f.header()
 	native := binary.NativeEndian
@@ -104,8 +105,8 @@ func generator(t testing.TB, f flows, ifindex int) (prog *ebpf.Program, sent *eb
 	return course.XDP.Load(t, code), sent
 }
 
-// restorer runs another program over a frame of the next flow: tail, or if it is nil, a program that does nothing. What a tunnel put before the frame the
-// time before is taken off first.
+// restorer runs another program over a frame of the next flow: tail, or if it is nil, a program that does nothing.
+// What a tunnel put before the frame the time before is taken off first.
 func restorer(t testing.TB, f flows, hook course.Hook, tail *ebpf.Program) *ebpf.Program {
 	t.Helper()
 	if tail == nil {

@@ -36,7 +36,8 @@ type way struct {
 	again         int     // bursts that were sent again
 }
 
-// nothing hangs a program that lets everything pass on an interface: a veth takes what XDP sends into it only if it has one itself.
+// nothing hangs a program that lets everything pass on an interface: a veth takes what XDP sends into it only if it
+// has one itself.
 func nothing(t testing.TB, ns *netns.NS, name string) {
 	course.XDP.Attach(t, ns, name, course.XDP.Load(t, asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}))
 }
@@ -121,8 +122,9 @@ func pinned(t testing.TB, f func()) {
 	f()
 }
 
-// send lets a generator run n times and returns what a packet took after the first so many: of a burst all of which arrived, as it should be. Where the kernel
-// leaves receiving to its own thread for a while, the generator outruns it, and a cable's queue overflows; such a burst is sent again.
+// send lets a generator run n times and returns what a packet took after the first so many: of a burst all of which
+// arrived, as it should be. Where the kernel leaves receiving to its own thread for a while, the generator outruns
+// it, and a cable's queue overflows; such a burst is sent again.
 func (w *way) send(prog *ebpf.Program, sent *ebpf.Map, lead, n int) float64 {
 	w.T.Helper()
 	for range 10 {
@@ -154,7 +156,8 @@ func (w *way) trySend(prog *ebpf.Program, sent *ebpf.Map, lead, n int) (ns float
 	})
 	done := w.progress(sent)
 	count := done.Sent - before.Sent
-	// Those that have arrived are all there is when nothing more comes for a second: one that comes later counts for the next burst.
+	// Those that have arrived are all there is when nothing more comes for a second: one that comes later counts
+	// for the next burst.
 	arrived, others := uint64(0), uint64(0)
 	for still := 0; arrived < count && still < 50; still++ {
 		time.Sleep(20 * time.Millisecond)
@@ -197,8 +200,9 @@ func (w *way) establish() {
 	}
 }
 
-// measure takes one burst of established flows. Where XDP is to carry them it must have carried all, else none. Every 20 s XDP leaves one packet of a flow
-// to tc, which tells of the flow; a burst in which that happened is taken again.
+// measure takes one burst of established flows. Where XDP is to carry them it must have carried all, else none.
+// Every 20 s XDP leaves one packet of a flow to tc, which tells of the flow; a burst in which that happened is
+// taken again.
 func (w *way) measure() {
 	w.T.Helper()
 	for range 3 {
@@ -230,8 +234,9 @@ func (w *way) measureNew() {
 	}
 }
 
-// program measures by test run, in the director, what the plane's program takes for a packet of an established flow beyond a program that does nothing: the
-// best of five. What tc wraps cannot be unwrapped so that it could be wrapped again, so there it is one run a call, with colder caches.
+// program measures by test run, in the director, what the plane's program takes for a packet of an established flow
+// beyond a program that does nothing: the best of five. What tc wraps cannot be unwrapped so that it could be
+// wrapped again, so there it is one run a call, with colder caches.
 func (w *way) program() float64 {
 	w.T.Helper()
 	hook, name := course.TC, "plane_ingress"

@@ -7,8 +7,8 @@ import (
 	"testing"
 )
 
-// TestAgreement: with mh or sh, connections go on through the other director though it was told of none: both have the same
-// table of places, in whatever order their files name the real servers.
+// TestAgreement: with mh or sh, connections go on through the other director though it was told of none: both have
+// the same table of places, in whatever order their files name the real servers.
 func TestAgreement(t *testing.T) {
 	for _, c := range []struct{ scheduler, kind string }{{"mh\n    mh-port", "dr"}, {"mh\n    mh-port", "nat"}, {"mh\n    mh-port", "tun"}, {"sh\n    sh-port", "dr"}} {
 		t.Run(strings.Fields(c.scheduler)[0]+" "+c.kind, func(t *testing.T) {

@@ -6,8 +6,8 @@ import (
 	"testing"
 )
 
-// TestPersistenceSurvives: clients stay with their servers through the other director, without a connection that would tell
-// it of them: by what it was told as they came, and after a loss of everything by what it asks for.
+// TestPersistenceSurvives: clients stay with their servers through the other director, without a connection that
+// would tell it of them: by what it was told as they came, and after a loss of everything by what it asks for.
 func TestPersistenceSurvives(t *testing.T) {
 	s := newSite(t, "dr")
 	const port, clients = 5300, 8

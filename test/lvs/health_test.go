@@ -9,7 +9,8 @@ import (
 	"time"
 )
 
-// quickly is a check that finds out at once that a server is stopped: its host refuses. One that is only slow is waited for.
+// quickly is a check that finds out at once that a server is stopped: its host refuses. One that is only slow is
+// waited for.
 const quickly = "        TCP_CHECK {\n            connect_timeout 20\n        }\n"
 
 // diary is a file that notify programs write to.

@@ -19,8 +19,8 @@ const (
 	manyServers  = 10 // of each
 )
 
-// manyConf is an instance that holds an address and manyServices virtual servers with manyServers real servers each. weight is
-// that of the first real server of each.
+// manyConf is an instance that holds an address and manyServices virtual servers with manyServers real servers
+// each. weight is that of the first real server of each.
 func manyConf(weight int) string {
 	var b strings.Builder
 	b.WriteString("vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    advert_int 1\n    priority 100\n    virtual_ipaddress {\n        10.9.0.100/24\n    }\n}\n")
@@ -93,8 +93,8 @@ func TestLimits(t *testing.T) {
 	t.Logf("reload that changes %d weights: %v", manyServices, time.Since(started).Round(time.Millisecond))
 	time.Sleep(time.Second)
 	t.Logf("adverts meanwhile: %d, the latest %v behind its time; then %d MB", ear.count(), ear.worst(), usageOf(t, d.cmd.Process.Pid).rss)
-	// A backup waits for three adverts and the skew, 0.6 s, before it takes over. How late they are in milliseconds is a matter of
-	// what else the machine does: the figures above tell.
+	// A backup waits for three adverts and the skew, 0.6 s, before it takes over. How late they are in milliseconds
+	// is a matter of what else the machine does: the figures above tell.
 	if worst := ear.worst(); worst > 2600*time.Millisecond {
 		t.Errorf("an advert was %v late", worst)
 	}

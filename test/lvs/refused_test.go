@@ -58,8 +58,8 @@ func says(t *testing.T, out string, want ...string) {
 	}
 }
 
-// TestWithoutIPVS: a director that is to use a kernel's IPVS that is not there says what is missing, and so does one that
-// needs it.
+// TestWithoutIPVS: a director that is to use a kernel's IPVS that is not there says what is missing, and so does
+// one that needs it.
 func TestWithoutIPVS(t *testing.T) {
 	if ipvs.Available() {
 		t.Log("this kernel has IPVS: only what our own plane refuses is looked at")

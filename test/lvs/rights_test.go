@@ -25,8 +25,8 @@ func unitRights(t *testing.T) []string {
 	return []string{"setpriv", "--bounding-set", set, "--inh-caps", "-all"}
 }
 
-// TestUnitRights: with what our unit file leaves the directors, they forward by our own plane, tell each other of connections,
-// and go on with the plane that is there after they were killed.
+// TestUnitRights: with what our unit file leaves the directors, they forward by our own plane, tell each other of
+// connections, and go on with the plane that is there after they were killed.
 func TestUnitRights(t *testing.T) {
 	s := newSite(t, "dr")
 	s.d1.must("ipvs", "--driver", "xdp", "-Z") // mounts what systemd would have

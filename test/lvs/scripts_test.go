@@ -42,8 +42,8 @@ func (s scripted) text(dir string) string {
 	return b.String() + "}\n"
 }
 
-// TestScriptsBesideKeepalived: quorum_up, quorum_down, notify_up and notify_down run when Keepalived runs them: at the start, at reloads
-// and at the end. Keepalived runs them side by side, so their order is not compared.
+// TestScriptsBesideKeepalived: quorum_up, quorum_down, notify_up and notify_down run when Keepalived runs them: at
+// the start, at reloads and at the end. Keepalived runs them side by side, so their order is not compared.
 func TestScriptsBesideKeepalived(t *testing.T) {
 	keepalived, err := exec.LookPath("keepalived")
 	if err != nil {
@@ -203,7 +203,8 @@ func (s *scribe) notes() (fresh []string, all int) {
 	return fresh, len(lines)
 }
 
-// agree waits until both have run the same, with what we run in addition, and nothing has run for two seconds: two checks' time.
+// agree waits until both have run the same, with what we run in addition, and nothing has run for two seconds: two
+// checks' time.
 func agree(t *testing.T, what string, theirs, ours *scribe, more string) {
 	t.Helper()
 	deadline, quiet, before := time.Now().Add(patience), time.Now(), -1

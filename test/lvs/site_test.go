@@ -480,7 +480,8 @@ func (k *ticking) goesOn(t *testing.T, when string) {
 	k.goesOnAfter(t, when, patience)
 }
 
-// goesOnAfter is goesOn after a silence that may have lasted so long: the next attempt to send may be as far away again.
+// goesOnAfter is goesOn after a silence that may have lasted so long: the next attempt to send may be as far away
+// again.
 func (k *ticking) goesOnAfter(t *testing.T, when string, silence time.Duration) {
 	t.Helper()
 	from := k.last.Load()

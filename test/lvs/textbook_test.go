@@ -62,7 +62,8 @@ func TestTextbook(t *testing.T) {
 			s := newSite(t, kind)
 			conf := func(name string) string {
 				text := strings.ReplaceAll(seed(t, name), "lb_kind DR", "lb_kind "+strings.ToUpper(kind))
-				// The test need not be as slow as the textbook's checks, nor does it take a server that is slow for one that has failed.
+				// The test need not be as slow as the textbook's checks, nor does it take a server that is slow for
+				// one that has failed.
 				text = strings.NewReplacer("delay_loop 6", "delay_loop 1", "retry 3", "retry 1", "delay_before_retry 3", "delay_before_retry 1", "connect_timeout 3", "connect_timeout 20").Replace(text)
 				if kind == "nat" {
 					text = strings.ReplaceAll(text, "real_server 192.168.160", "real_server 192.168.161")

@@ -1,5 +1,5 @@
-// Package ports holds ports on which nobody answers, for tests of what a refusal does. It owns the sockets until the test
-// ends, and knows nothing of what the tests test.
+// Package ports holds ports on which nobody answers, for tests of what a refusal does. It owns the sockets until
+// the test ends, and knows nothing of what the tests test.
 package ports
 
 import (

@@ -85,8 +85,8 @@ type contender struct {
 	ports []int // stats, http, tcp
 }
 
-// BenchmarkHTTP gives one configuration to Debian's haproxy and to evenkeel, both on the same core in turns, and prints what
-// a request costs each of them. It is a measurement, not a test: it never fails by a figure.
+// BenchmarkHTTP gives one configuration to Debian's haproxy and to evenkeel, both on the same core in turns, and
+// prints what a request costs each of them. It is a measurement, not a test: it never fails by a figure.
 func BenchmarkHTTP(b *testing.B) {
 	for _, p := range []string{"haproxy", "nginx", "wrk", "taskset"} {
 		if _, err := exec.LookPath(p); err != nil {

@@ -32,8 +32,9 @@ backend servers
 // atOnce is how many requests are on their way at the same time, at most.
 const atOnce = 24
 
-// lose plays a web server's fault under load and gives how many requests were asked, how many failed, and how many of these
-// either proxy may lose: those that came to the server while it had its fault, and those on their way as it began or ended.
+// lose plays a web server's fault under load and gives how many requests were asked, how many failed, and how many
+// of these either proxy may lose: those that came to the server while it had its fault, and those on their way as
+// it began or ended.
 func (n *node) lose(fault func(two *webServer), undo func(two *webServer), two *webServer) (asked, failed, allowed int64, detail string) {
 	l := n.startLoad("http://"+nodeAddress+"/", 300, atOnce)
 	time.Sleep(time.Second)

@@ -89,7 +89,8 @@ func TestReloadsChangeThings(t *testing.T) {
 	}
 }
 
-// TestDirectorKilled: the worker of a dead director goes on for a moment and ends what it has; a new director starts at once.
+// TestDirectorKilled: the worker of a dead director goes on for a moment and ends what it has; a new director
+// starts at once.
 func TestDirectorKilled(t *testing.T) {
 	n := newNode(t, fmt.Sprintf(oneServer, 2, "*:80"), "")
 	w := n.startWeb("one", 8001)

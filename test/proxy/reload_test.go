@@ -100,9 +100,9 @@ func oneInstance(name string, id int, priority, addresses string) string {
 		name, id, priority, addresses)
 }
 
-// TestReloadsOfMastersUnderLoad reloads sixty times under load, each time with another MASTER taken away, renamed, begun or
-// changed beside the one whose address is asked: no request is lost, that address never moves, and after each
-// reload the node has the addresses of its file and no other.
+// TestReloadsOfMastersUnderLoad reloads sixty times under load, each time with another MASTER taken away, renamed,
+// begun or changed beside the one whose address is asked: no request is lost, that address never moves, and after
+// each reload the node has the addresses of its file and no other.
 func TestReloadsOfMastersUnderLoad(t *testing.T) {
 	first := strings.Replace(oneAddress, "    vrrp_version 3\n", "", 1)
 	n := newNode(t, pairOfServers, first)

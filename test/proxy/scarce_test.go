@@ -47,9 +47,9 @@ func (n *node) runtime(command string) (string, error) {
 	return string(b), err
 }
 
-// TestScarceDescriptors: 600 clients that ask for much and read nothing, under a limit of 1500 descriptors, take neither
-// those of the checks nor those of operators: the server stays UP, the runtime and the control socket answer, and
-// others are served as soon as some have gone.
+// TestScarceDescriptors: 600 clients that ask for much and read nothing, under a limit of 1500 descriptors, take
+// neither those of the checks nor those of operators: the server stays UP, the runtime and the control socket
+// answer, and others are served as soon as some have gone.
 func TestScarceDescriptors(t *testing.T) {
 	n := newNode(t, "", "")
 	n.write("haproxy.cfg", strings.ReplaceAll(scarceConfig, "RUNTIME", filepath.Join(n.dir, "runtime.sock")))

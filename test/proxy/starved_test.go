@@ -60,8 +60,8 @@ func throttle(t *testing.T, pid int, share float64) (end func()) {
 	return nil
 }
 
-// TestStarvedWorker: a worker that gets a thousandth of a processor says nothing for long, and is not taken for one that
-// hangs: it goes on where it was when there is time again.
+// TestStarvedWorker: a worker that gets a thousandth of a processor says nothing for long, and is not taken for one
+// that hangs: it goes on where it was when there is time again.
 func TestStarvedWorker(t *testing.T) {
 	n := newNode(t, fmt.Sprintf(oneServer, 2, "*:80"), "")
 	n.startWeb("one", 8001)
