@@ -40,6 +40,7 @@ type core struct {
 	serving       *stream       // whose sockets' events are being handled
 
 	response *h1.Head // responses are parsed and passed on at once
+	peeked   *h1.Head // what rules of a tcp proxy look at
 	ctx      sample.Context
 	arriving arrival // what ctx asks while a connection has no stream
 
@@ -74,10 +75,10 @@ func newCore(e *Engine, id int) (*core, error) {
 	c := &core{engine: e, id: id, loop: l, receiveBuffer: make([]byte, max(receiveSize, size)),
 		headBuffer: make([]byte, 0, 2*size), scratch: make([]byte, 0, receiveSize+1024),
 		small: loop.NewBuffers(size, 4096), large: loop.NewBuffers(max(receiveSize, 2*size), 64),
-		idle: make([][]*upstream, len(e.servers)), response: new(h1.Head)}
+		idle: make([][]*upstream, len(e.servers)), response: new(h1.Head), peeked: new(h1.Head)}
 	c.live.next, c.live.prev = &c.live, &c.live
 	l.Rescue(c.rescue)
-	c.ctx.Env = e
+	c.ctx.Env, c.ctx.ReadHead = e, c.readHead
 	c.ctx.Getenv = func(name string) (string, bool) { return e.cfg.Global.Environment.Lookup(name, os.LookupEnv) }
 	c.ctx.Random = rand.Uint64() | 1
 	c.logs = e.opts.Syslog.Batch()
@@ -123,4 +124,16 @@ func (c *core) Expired(*loop.Timer) {
 		}
 	}
 	c.loop.Arm(&c.janitor, c, now+janitorPause)
+}
+
+// readHead reads the head of a request that a tcp proxy passes on unread.
+func (c *core) readHead(content []byte) (head sample.Message, more bool) {
+	c.peeked.Reset(h1.Request, c.engine.cfg.Global.MaxHeaders)
+	switch n, err := c.peeked.Parse(content); {
+	case err != nil:
+		return nil, false
+	case n == 0:
+		return nil, true
+	}
+	return c.peeked, false
 }

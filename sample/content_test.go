@@ -115,7 +115,7 @@ func TestVerdictAsBytesArrive(t *testing.T) {
 	}
 	head := condition(t, "{ path /x }", Content)
 	waiting := contentContext(t, nil, false)
-	waiting.AwaitsHead = true
+	waiting.ReadHead = func([]byte) (Message, bool) { return nil, true }
 	if _, decided := head.Verdict(waiting); decided {
 		t.Error("a path is decided before there is a head")
 	}

@@ -83,9 +83,7 @@ type Context struct {
 	Complete bool   // Content: no more bytes will come, or the inspection delay is over
 	// RequestNumber counts the requests of the client's connection from 1 (http_first_req).
 	RequestNumber int
-	// AwaitsHead: Content of an HTTP proxy, where a request's head may still come.
-	AwaitsHead bool
-	Now        time.Time
+	Now           time.Time
 	// Facts answers for the stream; nil: there is none, and its values are empty.
 	Facts Facts
 
@@ -96,6 +94,9 @@ type Context struct {
 	Random uint64
 	// Getenv gives the environment for env(); nil: empty.
 	Getenv func(name string) (string, bool)
+	// ReadHead reads the head of a request at the beginning of Content, for fetches that want one where none was parsed
+	// (mode tcp); nil: it is none, or, with more true, not whole yet. It is valid until the next call. nil: nobody can.
+	ReadHead func(content []byte) (head Message, more bool)
 	// IsLocal reports whether an address is this machine's (src_is_local); nil: loopback addresses are.
 	IsLocal func(netip.Addr) bool
 
@@ -105,14 +106,16 @@ type Context struct {
 	clock   clock
 	record  Record
 	filled  bool // record holds this stream's values
+	// looked: ReadHead was asked for the head; awaited: it has not come yet.
+	looked, awaited bool
 }
 
 // Reset forgets everything about the stream before and makes the context one for place.
 func (c *Context) Reset(place Place) {
 	c.Place, c.Source, c.Dest = place, netip.AddrPort{}, netip.AddrPort{}
 	c.Request, c.Response, c.Content, c.Complete = nil, nil, nil, false
-	c.RequestNumber, c.AwaitsHead, c.Now, c.Facts = 0, false, time.Time{}, nil
-	c.cursor, c.pending, c.filled = cursor{}, false, false
+	c.RequestNumber, c.Now, c.Facts = 0, time.Time{}, nil
+	c.cursor, c.pending, c.filled, c.looked, c.awaited = cursor{}, false, false, false, false
 	if cap(c.scratch) > maxScratch {
 		c.scratch = nil // one odd request does not hold memory for ever
 		return

@@ -16,9 +16,9 @@ func (c *Context) wait() Value {
 // isHTTP is true where a request was understood, or where the bytes are one's head.
 func isHTTP(c *Context) Value {
 	switch {
-	case c.request() != nil:
+	case c.Request != nil:
 		return boolean(true)
-	case c.Place&Content == 0 || c.AwaitsHead:
+	case c.Place&Content == 0:
 		return Value{}
 	}
 	line, rest, whole := bytes.Cut(c.Content, newline)

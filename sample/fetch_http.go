@@ -4,8 +4,18 @@ import "bytes"
 
 // request gives the request's head. While an HTTP proxy's tcp-request content rules wait for bytes, one may still come.
 func (c *Context) request() Message {
-	if c.Request == nil && c.Place&Content != 0 && c.AwaitsHead && !c.Complete {
-		c.pending = true
+	if c.Request == nil && c.Place&Content != 0 && c.ReadHead != nil {
+		if !c.looked {
+			c.looked = true
+			if head, more := c.ReadHead(c.Content); head != nil {
+				c.Request = head
+			} else {
+				c.awaited = more
+			}
+		}
+		if c.awaited && !c.Complete {
+			c.pending = true
+		}
 	}
 	return c.Request
 }

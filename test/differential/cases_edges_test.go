@@ -2,6 +2,7 @@ package differential
 
 // edges are what a trial by an operator found at the edges of words that were done.
 func edges() (all []exchange) {
+	const tcp = "mode tcp\noption tcplog\ntcp-request inspect-delay 5s\n"
 	get := func(fields string) string { return "GET /a/b?q=1 HTTP/1.1\r\nHost: x\r\n" + fields + "\r\n" }
 	for _, r := range []exchange{
 		{name: "a cookie twice, insert indirect", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=c1; a=b; SRV=c2\r\n")},
@@ -45,6 +46,12 @@ func edges() (all []exchange) {
 		{name: "tarpit with a status that has no page", settings: "timeout tarpit 10ms\nhttp-request tarpit status 451", send: get("")},
 		{name: "tarpit with a page of its own", settings: "timeout tarpit 10ms\nhttp-request tarpit status 403 content-type text/plain lf-string \"to %[src] for %[path]\" hdr X-A %[path] hdr X-S %[src]", send: get("")},
 		{name: "tarpit with the error page", settings: "timeout tarpit 10ms\nhttp-request tarpit deny_status 429", send: get("")},
+		{name: "mode tcp, a path", settings: tcp + "tcp-request content reject if { path_beg /a }", send: get("")},
+		{name: "mode tcp, another path", settings: tcp + "tcp-request content reject if { path_beg /b }", send: get(""), serverCloses: true, closes: true},
+		{name: "mode tcp, a host", settings: tcp + "tcp-request content reject if HTTP { hdr(host) -i X }", send: get("")},
+		{name: "mode tcp, a method", settings: tcp + "tcp-request content reject if METH_POST", send: get(""), serverCloses: true, closes: true},
+		{name: "mode tcp, a cookie", settings: tcp + "tcp-request content reject if { req.cook(a) 1 }", send: get("Cookie: a=1\r\n")},
+		{name: "mode tcp, a version", settings: tcp + "tcp-request content reject if HTTP_1.1", send: get("")},
 		{name: "bytes of a POST", settings: "log-format \"%ft case %ST %B %U\"", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nabcdefg"},
 		{name: "bytes of a chunked answer", settings: "log-format \"%ft case %ST %B %U\"", send: get(""), replies: []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}},
 		{name: "bytes of a returned page", settings: "log-format \"%ft case %ST %B %U\"\nhttp-request return status 200 content-type text/plain string hello", send: get("")},
