@@ -38,6 +38,7 @@ func (r *router) linkEvents() {
 	}
 	r.events = events
 	look := false
+	var stripped []int // interfaces that have lost filters
 	for i := range events {
 		ev := &events[i]
 		switch ev.Kind {
@@ -53,7 +54,9 @@ func (r *router) linkEvents() {
 			r.addressRemoved(*ev)
 			look = r.mayBeSource(ev) || r.links[ev.Ifindex].Loopback || look
 		case netif.FilterRemoved:
-			r.verifyGate(ev.Ifindex)
+			if !slices.Contains(stripped, ev.Ifindex) {
+				stripped = append(stripped, ev.Ifindex)
+			}
 		case netif.Resync:
 			r.logf(LevelWarning, "the kernel's news about interfaces were lost; looking again")
 			r.setLinks(ev.Links)
@@ -67,6 +70,9 @@ func (r *router) linkEvents() {
 			r.checkAssigned()
 			look = true
 		}
+	}
+	for _, ifindex := range stripped { // once each: a shaper renews its filters by the thousand
+		r.verifyGate(ifindex)
 	}
 	if look {
 		r.refreshAddrs()
@@ -162,6 +168,9 @@ func (r *router) cover(l netif.Link) {
 	}
 }
 
+// gateRetry is after what time a gate that could not be put back is tried again.
+const gateRetry = time.Second
+
 // verifyGate puts the lease gate back where somebody has taken it away: without it the kernel would answer for us
 // when we hang.
 func (r *router) verifyGate(ifindex int) {
@@ -169,10 +178,24 @@ func (r *router) verifyGate(ifindex int) {
 	name := r.links[ifindex].Name
 	switch {
 	case err != nil:
-		r.logf(LevelError, "lease gate on %s: %v", name, err)
+		awaited, known := r.ungated[ifindex]
+		if !known { // said once until it is back
+			r.logf(LevelError, "the lease gate on %s was removed by someone else and cannot be put back: %v", name, err)
+		}
+		if !awaited {
+			r.ungated[ifindex] = true
+			time.AfterFunc(gateRetry, func() {
+				_ = r.engine.post(func(vrrp.Time) {
+					r.ungated[ifindex] = false
+					r.verifyGate(ifindex)
+				})
+			})
+		}
+		return
 	case putBack:
 		r.logf(LevelWarning, "the lease gate on %s was removed by someone else; it is back", name)
 	}
+	delete(r.ungated, ifindex)
 }
 
 // lendAll sets masters' addresses on an interface that was absent when they became master, or down: then the kernel

@@ -42,7 +42,8 @@ type router struct {
 	ready     []uint64
 	effects   []vrrp.Effect
 	events    []netif.Event
-	buf       []byte // received packets
+	ungated   map[int]bool // interfaces whose gate could not be put back; true: it will be tried again
+	buf       []byte       // received packets
 	batch     sock.Batch
 	heard     []sock.Datagram // of the batch
 	advert    []byte          // the advert being sent
@@ -60,7 +61,8 @@ const realTimePriority = 1
 func newRouter(e *Engine, site *config.Site) (*router, error) {
 	r := &router{engine: e, machine: vrrp.NewRouter(),
 		byID: map[vrrp.ID]*instance{}, scripts: map[string]*script{}, ports: map[portKey]*port{},
-		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
+		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, ungated: map[int]bool{},
+		linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
 		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
 		buf: make([]byte, 1<<16), heard: make([]sock.Datagram, 0, sock.BatchSize), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {

@@ -52,6 +52,10 @@ func (s *stream) readCookies(v []byte) (left []byte, changed bool) {
 			changed = changed || len(own) < len(value)
 			value = own
 		}
+		if c.Name == c.NameEnd && c.Value == 0 { // empty
+			at = c.Next
+			continue
+		}
 		if len(out) > 0 {
 			out = append(out, v[at-1], ' ')
 		}
@@ -61,7 +65,7 @@ func (s *stream) readCookies(v []byte) (left []byte, changed bool) {
 		}
 		at = c.Next
 	}
-	return bytes.Trim(out, ";, "), changed
+	return out, changed
 }
 
 // readCookie takes the server from the backend's cookie, and gives the application's part of its value.
@@ -252,7 +256,7 @@ func (s *stream) captureCookie(h *h1.Head, field string, into *span) {
 				break
 			}
 			pair, name := v[c.Name:max(c.NameEnd, c.ValueEnd)], v[c.Name:c.NameEnd]
-			if bytes.HasPrefix(pair, []byte(caps.Cookie)) && (!caps.CookieExact || len(name) == len(caps.Cookie)) {
+			if c.Value > 0 && bytes.HasPrefix(pair, []byte(caps.Cookie)) && (!caps.CookieExact || len(name) == len(caps.Cookie)) {
 				*into = s.remember(pair, caps.CookieLen)
 				return
 			}

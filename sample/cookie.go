@@ -32,13 +32,16 @@ func (c *Cookie) Named(v []byte, name string) bool {
 	return c.Value > 0 && string(v[c.Name:c.NameEnd]) == name
 }
 
+// cookieEnd knows quotes in values only: a name does not hide what follows it.
 func cookieEnd(v []byte, from int, set bool) int {
-	quoted := false
+	quoted, value := false, false
 	for i := from; i < len(v); i++ {
 		switch {
 		case quoted && v[i] == '\\':
 			i++
-		case v[i] == '"':
+		case v[i] == '=':
+			value = true
+		case v[i] == '"' && value:
 			quoted = !quoted
 		case (v[i] == ';' || v[i] == ',' && !set) && !quoted:
 			return i

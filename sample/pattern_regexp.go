@@ -40,7 +40,7 @@ func wideBlanks(s string) string {
 				b.WriteString(s[i-1 : end])
 				i = end - 1
 			case s[i] == 's' && inClass:
-				b.WriteString(blanks)
+				b.WriteString(`\s\v\s`) // a hyphen beside it stays what it is beside \s
 			case s[i] == 's':
 				b.WriteString("[" + blanks + "]")
 			case s[i] == 'S' && !inClass:
@@ -52,11 +52,10 @@ func wideBlanks(s string) string {
 		case s[i] == '[' && !inClass:
 			inClass = true
 			b.WriteByte('[')
-			for i+1 < len(s) && (s[i+1] == '^' || s[i+1] == ']') { // a bracket that comes first is one of the class
-				i++
-				b.WriteByte(s[i])
-				if s[i] == ']' {
-					break
+			for _, first := range []byte("^]") { // a bracket that comes first is one of the class
+				if i+1 < len(s) && s[i+1] == first {
+					i++
+					b.WriteByte(first)
 				}
 			}
 			continue

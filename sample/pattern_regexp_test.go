@@ -17,6 +17,9 @@ func TestBlanksOfRegexps(t *testing.T) {
 		{`^[^]\s]$`, "s", "\v"},
 		{`^[[:alpha:]\s]$`, "\v", ":"},
 		{`^a.b$`, "a\nb", "ab"},
+		{`^[\s-z]$`, "z", "A"},
+		{`^[^\s-_]+$`, "ABC", "a_c"},
+		{`^[^^]\s$`, "a\v", "^ "},
 		{`^\\[\s]$`, "\\\v", "\\s"},
 	} {
 		re, err := CompileRegexp(test.expr, false)

@@ -3,75 +3,117 @@ package gate
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// ownerName is an abstract UNIX address: each network namespace has one, and it goes with the process that holds it.
-const ownerName = "@evenkeel-gate"
+// ownerDir holds a file for each network namespace that is guarded: locked by the director that guards it, and with its
+// process number. It is root's, so that nobody else can hold one.
+const ownerDir = "/run/evenkeel-gate"
 
 // ErrOwned: another living process guards the addresses of this network namespace.
 var ErrOwned = errors.New("another director guards the addresses of this network namespace")
 
-// goingLimit is how long a name may outlive its holder: a script that is just being started holds descriptors of
-// the director until it runs.
-const goingLimit = 2 * time.Second
+// How long a lock may outlive its holder: one that was killed is a moment in dying, and a script that is just being started
+// holds what the director had open until it runs.
+const (
+	dyingLimit = 250 * time.Millisecond
+	goneLimit  = 2 * time.Second
+)
 
-// own makes this process the one that guards the addresses of its network namespace; the descriptor is given to
-// disown. Two would replace each other's filters, and a purge beside a living director would take its gate away. A
-// name held by somebody without our rights says nothing.
-func own(log func(string)) (fd int, err error) {
-	fd, err = unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+// own makes this process the one that guards the addresses of its network namespace; the file is given to disown. Two would
+// replace each other's filters, and a purge beside a living director would take its gate away. Where no file can be had (no
+// root, no /run), nothing keeps a second one out: that is logged, and nil.
+func own(log func(string)) (*os.File, error) {
+	name, err := ownerFile()
 	if err != nil {
-		return -1, fmt.Errorf("gate: opening a socket: %w", err)
+		log(fmt.Sprintf("nothing keeps a purge or a second director from this network namespace: %v", err))
+		return nil, nil
 	}
-	name := &unix.SockaddrUnix{Name: ownerName}
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
-		if err = unix.Bind(fd, name); err == nil {
-			err = unix.Listen(fd, 1)
+		f, holder, err := lockOwner(name)
+		switch {
+		case errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS):
+			log(fmt.Sprintf("nothing keeps a purge or a second director from this network namespace: %v", err))
+			return nil, nil
+		case err != nil || f != nil:
+			return f, err
 		}
-		if err == nil {
-			return fd, nil
+		limit := dyingLimit
+		if errors.Is(unix.Kill(holder, 0), unix.ESRCH) {
+			limit = goneLimit
 		}
-		if !errors.Is(err, unix.EADDRINUSE) {
-			unix.Close(fd)
-			return -1, fmt.Errorf("gate: binding %s: %w", ownerName, err)
+		if time.Since(began) >= limit {
+			return nil, fmt.Errorf("gate: %w: process %d", ErrOwned, holder)
 		}
-		holder, err := holderOf(name)
-		switch going := err != nil || errors.Is(unix.Kill(int(holder.Pid), 0), unix.ESRCH); {
-		case going && time.Since(began) < goingLimit:
-			continue
-		case err != nil:
-			err = fmt.Errorf("gate: %w", ErrOwned)
-		case holder.Uid != 0 && int(holder.Uid) != os.Geteuid():
-			log(fmt.Sprintf("process %d of user %d holds the name %s, by which directors know each other; it is not asked", holder.Pid, holder.Uid, ownerName))
-			err = nil
-		default:
-			err = fmt.Errorf("gate: %w: process %d", ErrOwned, holder.Pid)
-		}
-		unix.Close(fd)
-		return -1, err
 	}
 }
 
-func holderOf(name *unix.SockaddrUnix) (*unix.Ucred, error) {
-	fd, err := unix.Socket(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// ownerFile is the file of the calling thread's network namespace.
+func ownerFile() (string, error) {
+	space, err := os.Stat("/proc/thread-self/ns/net")
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	defer unix.Close(fd)
-	if err := unix.Connect(fd, name); err != nil {
-		return nil, err
+	if err := os.Mkdir(ownerDir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return "", err
 	}
-	return unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	dir, err := os.Lstat(ownerDir)
+	if err != nil {
+		return "", err
+	}
+	owner := int(dir.Sys().(*syscall.Stat_t).Uid)
+	if !dir.IsDir() || owner != 0 && owner != os.Geteuid() || dir.Mode().Perm()&0o022 != 0 {
+		return "", fmt.Errorf("%s is not a directory that only root writes to", ownerDir)
+	}
+	return filepath.Join(ownerDir, strconv.FormatUint(space.Sys().(*syscall.Stat_t).Ino, 10)), nil
 }
 
+// lockOwner takes the lock, or says which process has it.
+func lockOwner(name string) (f *os.File, holder int, err error) {
+	f, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil, 0, fmt.Errorf("gate: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		defer f.Close()
+		if !errors.Is(err, unix.EWOULDBLOCK) {
+			return nil, 0, fmt.Errorf("gate: locking %s: %w", name, err)
+		}
+		var text [20]byte
+		n, _ := f.ReadAt(text[:], 0)
+		holder, _ = strconv.Atoi(strings.TrimSpace(string(text[:n])))
+		return nil, holder, nil
+	}
+	here, err := f.Stat()
+	there, lost := os.Stat(name)
+	if err != nil || lost != nil || !os.SameFile(here, there) { // its holder has just taken it away: again
+		f.Close()
+		return nil, 0, nil
+	}
+	if err = f.Truncate(0); err == nil {
+		_, err = fmt.Fprintf(f, "%d\n", os.Getpid())
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, fmt.Errorf("gate: %w", err)
+	}
+	return f, 0, nil
+}
+
+// disown lets others own the network namespace. The file goes before its lock: a copy that a script still holds is
+// nobody's then.
 func (s *Set) disown() {
-	if s.owner >= 0 {
-		unix.Shutdown(s.owner, unix.SHUT_RDWR) // for those that still hold a copy
-		unix.Close(s.owner)
-		s.owner = -1
+	if s.owner != nil {
+		os.Remove(s.owner.Name())
+		s.owner.Close()
+		s.owner = nil
 	}
 }

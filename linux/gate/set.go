@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"os"
 	"strings"
 	"sync/atomic"
 
@@ -62,7 +63,7 @@ type Set struct {
 	why     string
 	log     func(string)
 	links   *netif.Conn
-	owner   int          // see own; -1: none
+	owner   *os.File     // see own; nil: none
 	covered map[int]bool // interfaces that are guarded
 	// leftovers carry the mark of an earlier run (package netif).
 	leftovers []netip.Addr
@@ -331,7 +332,8 @@ func (s *Set) Cover(ifindex int) error {
 		err = s.cover(link)
 	}
 	if errors.Is(err, unix.ENODEV) {
-		return s.Uncover(ifindex)
+		delete(s.covered, ifindex)
+		return s.driver.uncover(ifindex)
 	}
 	return err
 }
@@ -348,6 +350,7 @@ func (s *Set) Verify(ifindex int) (putBack bool, err error) {
 	}
 	delete(s.covered, ifindex)
 	if err := s.Cover(ifindex); err != nil {
+		s.covered[ifindex] = true // so that the next look tries again
 		return false, err
 	}
 	return s.covered[ifindex], nil

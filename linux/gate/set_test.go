@@ -626,4 +626,43 @@ func TestVerify(t *testing.T) {
 		}
 	}
 	verify(false)
+	// Something else stands where clsact belongs, for a while.
+	node.Run("tc", "qdisc", "del", "dev", "eth0", "clsact")
+	node.Run("tc", "qdisc", "add", "dev", "eth0", "ingress")
+	node.Do(func() {
+		if putBack, err := s.Verify(node.Index("eth0")); err == nil || putBack {
+			t.Errorf("beside an ingress queueing discipline: %v, %v", putBack, err)
+		}
+	})
+	node.Run("tc", "qdisc", "del", "dev", "eth0", "ingress")
+	verify(true)
+}
+
+// TestSquatter: somebody without rights cannot keep a director out, and what a killed one left does not.
+func TestSquatter(t *testing.T) {
+	node := netns.New(t, "node")
+	do(t, node, func() error {
+		name, err := ownerFile()
+		if err != nil {
+			return err
+		}
+		if dir, err := os.Stat(ownerDir); err != nil || dir.Mode().Perm()&0o077 != 0 {
+			return fmt.Errorf("%s: %v, %v", ownerDir, dir.Mode(), err)
+		}
+		return os.WriteFile(name, []byte("1\n"), 0o600) // of a director that was killed, whose number is another's now
+	})
+	do(t, node, func() error {
+		s, err := New(Options{Mode: config.GateOff})
+		if err != nil {
+			return err
+		}
+		return s.Shutdown()
+	})
+	do(t, node, func() error {
+		name, err := ownerFile()
+		if _, gone := os.Stat(name); err != nil || gone == nil {
+			return fmt.Errorf("%s is left behind: %v", name, err)
+		}
+		return nil
+	})
 }
