@@ -310,8 +310,8 @@ func (s *stream) connecting() bool {
 		if s.be.cfg.Options.AbortOnClose && s.client.hangUp && s.clientLeft() {
 			s.countClientAbort()
 			s.blame('C', 'C')
-			s.releaseServer(false)
-			s.fail(400)
+			s.status = -1 // nobody is told anything
+			s.closeAll()
 			return true
 		}
 		return false

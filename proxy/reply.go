@@ -17,6 +17,7 @@ type page struct {
 	status int
 	head   []byte
 	body   []byte
+	close  bool // its file says that the connection ends
 }
 
 // words are the phrases and the sentences of our own answers.
@@ -72,6 +73,7 @@ func filePage(status int, raw []byte) *page {
 	if err != nil || n == 0 {
 		return &page{status: status, body: raw} // sent as it stands, and the connection closed
 	}
+	close := !h.KeepAlive()
 	h.SetConnection(h1.ConnUnset)
 	body := raw[n:]
 	if h.ContentLength() < 0 && !h.Chunked() || h.ContentLength() != int64(len(body)) {
@@ -80,7 +82,7 @@ func filePage(status int, raw []byte) *page {
 		h.AddString("content-length", strconv.Itoa(len(body)))
 	}
 	head := h.AppendTo(nil)
-	return &page{status: h.Status(), head: head[:len(head)-2], body: body}
+	return &page{status: h.Status(), head: head[:len(head)-2], body: body, close: close}
 }
 
 // page finds the answer for a status: the backend's, the frontend's, ours.
@@ -116,7 +118,7 @@ func (s *stream) fail(status int) {
 		}
 	}
 	p := s.page(status)
-	if s.bad || status == 408 || s.cause == 'C' {
+	if s.bad || status == 408 || s.cause == 'C' || p.close {
 		s.keepClient = false
 	}
 	s.answer(status, p.head, p.body)
@@ -237,6 +239,7 @@ func (s *stream) consumeRequest() {
 func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 	if r.Raw != nil {
 		p := filePage(r.Status, r.Raw)
+		s.keepClient = s.keepClient && !p.close
 		s.answer(p.status, p.head, p.body)
 		return
 	}

@@ -270,6 +270,7 @@ func (s *stream) waitElsewhere() bool {
 	switch s.phase {
 	case phaseQueue:
 		s.leaveQueue()
+		s.queueAt = s.core.now()
 		s.blame('C', 'Q')
 	case phasePause:
 		s.blame('C', 'C')
@@ -280,7 +281,12 @@ func (s *stream) waitElsewhere() bool {
 	}
 	s.countClientAbort()
 	s.releaseSlot()
-	s.fail(400)
+	if s.phase == phaseTarpit {
+		s.fail(400)
+	} else {
+		s.status = -1 // nobody is told anything
+		s.closeAll()
+	}
 	return true
 }
 
