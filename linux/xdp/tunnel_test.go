@@ -101,7 +101,7 @@ func TestTunnel(t *testing.T) {
 							}
 							got[who]++
 						}
-						if got["r0"] != 5 || got["r1"] != 5 {
+						if got["r0"] < 4 || got["r1"] < 4 { // TestForward counts turns; here both tunnels must carry
 							t.Errorf("%s: %v", network, got)
 						}
 					}
