@@ -28,21 +28,23 @@ const (
 	goneLimit  = 2 * time.Second
 )
 
-// own makes this process the one that guards the addresses of its network namespace; the file is given to disown. Two would
-// replace each other's filters, and a purge beside a living director would take its gate away. Where no file can be had (no
-// root, no /run), nothing keeps a second one out: that is logged, and nil.
+// own makes this process the one that guards the addresses of its network namespace; the file is given to disown. Two
+// would replace each other's filters, and a purge beside a living director would take its gate away. Where no file can
+// be had (no root, no /run), nothing keeps a second one out: that is logged, and nil.
 func own(log func(string)) (*os.File, error) {
+	unowned := func(why error) (*os.File, error) {
+		log(fmt.Sprintf("nothing keeps a purge or a second director from this network namespace: %v", why))
+		return nil, nil
+	}
 	name, err := ownerFile()
 	if err != nil {
-		log(fmt.Sprintf("nothing keeps a purge or a second director from this network namespace: %v", err))
-		return nil, nil
+		return unowned(err)
 	}
 	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
 		f, holder, err := lockOwner(name)
 		switch {
 		case errors.Is(err, fs.ErrPermission) || errors.Is(err, unix.EROFS):
-			log(fmt.Sprintf("nothing keeps a purge or a second director from this network namespace: %v", err))
-			return nil, nil
+			return unowned(err)
 		case err != nil || f != nil:
 			return f, err
 		}

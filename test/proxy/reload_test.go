@@ -48,14 +48,20 @@ vrrp_instance VI_1 {
 
 var reloads = flag.Int("reloads", 100, "how many reloads under load; `make test-long` does more")
 
-// TestReloadsUnderLoad reloads again and again while clients ask: none of them notices, and the address stays.
-func TestReloadsUnderLoad(t *testing.T) {
-	n := newNode(t, pairOfServers, strings.Replace(oneAddress, "    vrrp_version 3\n", "", 1))
+// served is a node with two servers whose virtual address answers, at the url.
+func served(t testing.TB, keepalived string) (n *node, url string) {
+	n = newNode(t, pairOfServers, keepalived)
 	n.startWeb("one", 8001)
 	n.startWeb("two", 8002)
 	n.start()
-	url := "http://" + virtual + "/"
+	url = "http://" + virtual + "/"
 	eventually(t, "the address is served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	return n, url
+}
+
+// TestReloadsUnderLoad reloads again and again while clients ask: none of them notices, and the address stays.
+func TestReloadsUnderLoad(t *testing.T) {
+	n, url := served(t, strings.Replace(oneAddress, "    vrrp_version 3\n", "", 1))
 	rate := 3000
 	if testing.CoverMode() != "" || raceEnabled {
 		rate = 500
@@ -105,12 +111,7 @@ func oneInstance(name string, id int, priority, addresses string) string {
 // each reload the node has the addresses of its file and no other.
 func TestReloadsOfMastersUnderLoad(t *testing.T) {
 	first := strings.Replace(oneAddress, "    vrrp_version 3\n", "", 1)
-	n := newNode(t, pairOfServers, first)
-	n.startWeb("one", 8001)
-	n.startWeb("two", 8002)
-	n.start()
-	url := "http://" + virtual + "/"
-	eventually(t, "the address is served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	n, url := served(t, first)
 	l := n.startLoad(url, 500, 32)
 	for i := range 60 {
 		more := masters[i%len(masters)]
@@ -174,12 +175,7 @@ func BenchmarkWorkerKilled(b *testing.B) {
 
 // killWorkers kills three workers of a node under load and tells when each is replaced.
 func killWorkers(t testing.TB, back func(time.Duration)) *node {
-	n := newNode(t, pairOfServers, strings.NewReplacer("    vrrp_version 3\n", "", "    track_proxy { web }\n", "").Replace(oneAddress))
-	n.startWeb("one", 8001)
-	n.startWeb("two", 8002)
-	n.start()
-	url := "http://" + virtual + "/"
-	eventually(t, "the address is served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	n, url := served(t, strings.NewReplacer("    vrrp_version 3\n", "", "    track_proxy { web }\n", "").Replace(oneAddress))
 	l := n.startLoad(url, 500, 32)
 	for range 3 {
 		time.Sleep(1200 * time.Millisecond) // a worker that dies young is replaced later
