@@ -52,7 +52,9 @@ func leftovers(conn *netif.Conn, gates *gate.Set) ([]netif.Assignment, error) {
 				continue
 			}
 			for _, p := range link.Addrs {
-				marked := slices.ContainsFunc(left, func(a netif.Assignment) bool { return a.Ifindex == link.Index && a.Addr.Prefix == p })
+				marked := slices.ContainsFunc(left, func(a netif.Assignment) bool {
+					return a.Ifindex == link.Index && a.Addr.Prefix == p
+				})
 				if !marked && gate.At(p.Addr(), link.Index) == ip {
 					left = append(left, netif.Assignment{Ifindex: link.Index, Addr: config.Address{Prefix: p}})
 				}

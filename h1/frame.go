@@ -219,7 +219,8 @@ func (h *Head) noBody(f *Frame) {
 // Differs from HAProxy: it lets a rule announce more bytes than follow, and a length where a method or a status that a
 // rule changed has left no body.
 func (h *Head) FrameResponse(body *Body, asked MethodID, minor uint8) (Frame, error) {
-	if st := h.status; h.touched == 0 && body.framing == ByLength && st >= 200 && st != 204 && st != 304 && asked != MethodHead {
+	bodiless := h.status < 200 || h.status == 204 || h.status == 304 || asked == MethodHead
+	if h.touched == 0 && body.framing == ByLength && !bodiless {
 		return Frame{}, nil // nothing was changed, and its length says it all: nearly every response
 	}
 	f := Frame{Close: h.closedByEdit() || body.framing == UntilClose}

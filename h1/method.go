@@ -41,9 +41,11 @@ func methodOf(m []byte) MethodID {
 	return MethodOther
 }
 
-var methodNames = [...][]byte{MethodGet: []byte("GET"), MethodHead: []byte("HEAD"), MethodPost: []byte("POST"), MethodPut: []byte("PUT"),
-	MethodDelete: []byte("DELETE"), MethodConnect: []byte("CONNECT"), MethodOptions: []byte("OPTIONS"), MethodTrace: []byte("TRACE"),
-	MethodPatch: []byte("PATCH")}
+var methodNames = [...][]byte{
+	MethodGet: []byte("GET"), MethodHead: []byte("HEAD"), MethodPost: []byte("POST"), MethodPut: []byte("PUT"),
+	MethodDelete: []byte("DELETE"), MethodConnect: []byte("CONNECT"), MethodOptions: []byte("OPTIONS"),
+	MethodTrace: []byte("TRACE"), MethodPatch: []byte("PATCH"),
+}
 
 // MethodAsked is the method as the client sent it, whatever rules have made of it. One that has no meaning here is
 // given as it stands, as HAProxy's fetch does.
