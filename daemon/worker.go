@@ -193,6 +193,17 @@ func (w *workerProcess) listeners(b *config.Bind) []int {
 	return own
 }
 
+// letGo closes the sockets as they were inherited, now that everybody has copies: a socket that nobody accepts from any
+// more must not take connections until this worker ends.
+func (w *workerProcess) letGo() {
+	for _, fds := range w.order.Sockets {
+		for _, fd := range fds {
+			sock.Close(fd)
+		}
+	}
+	w.order.Sockets = nil
+}
+
 // life waits for orders and signals until the worker has ended.
 func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 	incoming := make(chan order)
@@ -292,6 +303,7 @@ func (w *workerProcess) open() error {
 	if err != nil {
 		return err
 	}
+	w.letGo()
 	checks := w.startChecks()
 	w.stop = sync.OnceFunc(func() {
 		for _, l := range sockets {

@@ -36,24 +36,34 @@ const maxAccept = 64
 
 // Ready accepts.
 func (l *listener) Ready(loop.Events) {
-	c := l.core
 	for range maxAccept {
-		if l.full() {
-			l.pause()
+		if !l.accept() {
 			return
 		}
-		fd, peer, errno := sock.Accept(l.fd)
-		if errno != 0 {
-			if errno != sock.Again {
-				c.engine.acceptFailed(l, errno)
-				if !l.closed && c.engine.outOfDescriptors(errno) {
-					l.pause() // until a connection ends
-				}
-			}
-			return
-		}
-		l.accepted(fd, peer)
 	}
+}
+
+// accept takes a connection; false: there is none, or it has to wait.
+func (l *listener) accept() bool {
+	if l.closed {
+		return false
+	}
+	if l.full() {
+		l.pause()
+		return false
+	}
+	fd, peer, errno := sock.Accept(l.fd)
+	if errno != 0 {
+		if errno != sock.Again {
+			l.core.engine.acceptFailed(l, errno)
+			if !l.closed && l.core.engine.outOfDescriptors(errno) {
+				l.pause() // until a connection ends
+			}
+		}
+		return false
+	}
+	l.accepted(fd, peer)
+	return true
 }
 
 // full says whether a limit keeps l from accepting.
@@ -225,12 +235,18 @@ func (c *core) streamGone() {
 	}
 }
 
-// stopListening leaves the listening sockets to the next worker.
+// stopListening leaves the listening sockets to the next worker. Who waits to be accepted is still taken: the next
+// worker may not have this socket.
 func (c *core) stopListening() {
 	for _, l := range c.listeners {
+		for waiting := maxDrained; waiting > 0 && l.accept(); waiting-- {
+		}
 		l.close()
 	}
 }
+
+// maxDrained is how many connections a worker that drains still takes from one socket.
+const maxDrained = defaultBacklog
 
 func (l *listener) close() {
 	if l.closed {

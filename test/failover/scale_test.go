@@ -154,7 +154,7 @@ func TestManyRouters(t *testing.T) {
 			d := dialects[2]
 			p := newPair(t, d, ab[0], ab[1], 150, 100)
 			p.a.conf, p.b.conf = manyConf(many, 150), manyConf(many, 100)
-			started := time.Now()
+			started, stood := time.Now(), stalls(t, true)
 			p.a.start()
 			eventually(t, slack, "all addresses are held", func() bool { return p.a.held() == many })
 			t.Logf("%s: %d routers held %v after the start", ab[0], many, time.Since(started).Round(time.Millisecond))
@@ -176,9 +176,15 @@ func TestManyRouters(t *testing.T) {
 			late, count := p.lateness(p.port(p.a), time.Now().Add(-2*time.Second), d.advert)
 			t.Logf("%s sent %d adverts a second, the latest %v behind its beat", ab[0], count/2, late)
 
-			if n := p.b.held(); n > 0 {
-				t.Logf("%d routers moved before anything happened:\n%s", n, moves(p.b.log.String()))
+			if early := moves(p.b.log.String()); ab[1] == ours && early != "" {
+				silent := p.silence(p.a, started)
+				t.Logf("routers moved before anything happened; a processor stood still for %v, %s was silent for %v:\n%s",
+					stood(), ab[0], silent, early)
+				if down := d.down(100); silent < down-20*time.Millisecond || ab[0] == ours && silent > hung+stood() {
+					t.Errorf("silent for %v, stood still for %v: one may be silent for %v", silent, stood(), down)
+				}
 			}
+			eventually(t, slack, "all addresses are where they belong", func() bool { return p.a.held() == many && p.b.held() == 0 })
 			calm, stalled := time.Now(), stalls(t, true)
 			eventually(t, slack, "an advert of each router", func() bool { return p.heard(p.port(p.a), calm) == many })
 			killed := time.Now()

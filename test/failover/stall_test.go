@@ -35,3 +35,18 @@ func (p *pair) paused(n *node, since time.Time, down time.Duration) bool {
 	}
 	return time.Since(last) >= down
 }
+
+// silence is the longest time without any advert of a node, between its first one and now.
+func (p *pair) silence(n *node, since time.Time) (longest time.Duration) {
+	var last time.Time
+	for _, f := range p.tap.since(since) {
+		if !f.advert() || f.port != p.port(n) {
+			continue
+		}
+		if !last.IsZero() {
+			longest = max(longest, f.at.Sub(last))
+		}
+		last = f.at
+	}
+	return max(longest, time.Since(last))
+}

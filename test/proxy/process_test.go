@@ -1,8 +1,10 @@
 package proxy
 
 import (
+	"bufio"
 	"fmt"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -86,6 +88,53 @@ func TestReloadsChangeThings(t *testing.T) {
 		if !served(80) || !served(85) || n.worker() != before {
 			t.Errorf("%s: a refused reload changed something", name)
 		}
+	}
+}
+
+// TestPortsOfABusyWorker: what a reload no longer binds is let go at once, and what it binds otherwise is served at
+// once, also while the worker of before has a request that takes its time.
+func TestPortsOfABusyWorker(t *testing.T) {
+	patient := strings.Replace(oneServer, "    hard-stop-after 3s\n", "", 1)
+	n := newNode(t, fmt.Sprintf(patient, 2, "10.9.0.1:80,*:82"), "")
+	n.startWeb("one", 8001)
+	n.start()
+	url := "http://" + nodeAddress + "/"
+	eventually(t, "served", func() bool { s, _, _ := n.get(url); return s == 200 })
+	slow, err := n.dial(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer slow.Close()
+	if _, err := fmt.Fprint(slow, "GET /slow HTTP/1.1\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	old := n.running()
+	n.write("haproxy.cfg", fmt.Sprintf(patient, 2, "*:80"))
+	if out, err := n.command("reload"); err != nil {
+		t.Fatalf("%v %s", err, out)
+	}
+	eventually(t, "port 82 is closed", func() bool {
+		conn, err := n.dial(82)
+		if err == nil {
+			conn.Close()
+		}
+		return err != nil
+	})
+	fresh := n.newClient(-1)
+	for i := range 20 {
+		resp, err := fresh.Get(url)
+		if err != nil {
+			t.Fatalf("request %d after the reload: %v", i, err)
+		}
+		resp.Body.Close()
+	}
+	if err := unix.Kill(old, 0); err != nil {
+		t.Errorf("the worker of before: %v, although it has a request", err)
+	}
+	fmt.Fprint(slow, "Host: x\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(slow), nil)
+	if err != nil || resp.StatusCode != http.StatusOK {
+		t.Errorf("the slow request: %v %v", resp, err)
 	}
 }
 

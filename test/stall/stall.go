@@ -3,7 +3,9 @@
 package stall
 
 import (
+	"math/bits"
 	"runtime"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -14,36 +16,46 @@ import (
 // nap is how long the thread sleeps at a time.
 const nap = 5 * time.Millisecond
 
-// A Watch measures from its start on.
+// A Watch measures from its start on, on every processor: a virtual machine may lose one of them for a second while
+// the others go on.
 type Watch struct {
-	worst      atomic.Int64
-	stop, done chan struct{}
+	worst    atomic.Int64
+	watching atomic.Int32 // threads
+	stop     atomic.Bool
+	done     sync.WaitGroup
 }
 
-// Start begins to watch. With realTime the thread has the precedence of a director's router, where that is allowed;
-// elsewhere it stalls longer, and that is all. End must follow.
+// Start begins to watch. With realTime the threads have the precedence of a director's router, where that is allowed;
+// elsewhere they stall longer, and that is all. End must follow.
 func Start(realTime bool) *Watch {
-	w := &Watch{stop: make(chan struct{}), done: make(chan struct{})}
-	go w.run(realTime)
+	w := &Watch{}
+	var all unix.CPUSet
+	if unix.SchedGetaffinity(0, &all) != nil {
+		all.Set(0)
+	}
+	for cpu := range len(all) * bits.UintSize {
+		if all.IsSet(cpu) {
+			w.done.Go(func() { w.run(cpu, realTime) })
+		}
+	}
 	return w
 }
 
-func (w *Watch) run(realTime bool) {
-	defer close(w.done)
-	runtime.LockOSThread() // for good: the thread ends with its precedence
+func (w *Watch) run(cpu int, realTime bool) {
+	runtime.LockOSThread() // for good: the thread ends with its processor and its precedence
+	var own unix.CPUSet
+	own.Set(cpu)
+	_ = unix.SchedSetaffinity(0, &own)
 	if realTime {
 		_ = unix.SchedSetAttr(0, &unix.SchedAttr{Size: unix.SizeofSchedAttr, Policy: unix.SCHED_FIFO, Priority: 1}, 0)
 	}
-	for {
+	w.watching.Add(1)
+	for !w.stop.Load() {
 		at := time.Now()
-		time.Sleep(nap)
-		if late := int64(time.Since(at) - nap); late > w.worst.Load() {
-			w.worst.Store(late)
-		}
-		select {
-		case <-w.stop:
-			return
-		default:
+		ts := unix.NsecToTimespec(int64(nap))
+		_ = unix.Nanosleep(&ts, nil) // not time.Sleep: another thread would wake this one
+		late := int64(time.Since(at) - nap)
+		for worst := w.worst.Load(); late > worst && !w.worst.CompareAndSwap(worst, late); worst = w.worst.Load() {
 		}
 	}
 }
@@ -52,7 +64,7 @@ func (w *Watch) run(realTime bool) {
 func (w *Watch) Worst() time.Duration { return time.Duration(w.worst.Load()) }
 
 // End ends the watch.
-func (w *Watch) End() { close(w.stop); <-w.done }
+func (w *Watch) End() { w.stop.Store(true); w.done.Wait() }
 
 // Retry runs a measurement: measure gives an error when its figure is out of its bound. When it does, and the machine
 // stood still meanwhile for at least tolerance, by which the bound could be missed without any fault of the program,
