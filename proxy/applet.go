@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/sample"
 )
@@ -119,7 +120,7 @@ func (s *stream) statsRequest(p *proxy) bool {
 	s.applet, s.fromStats = call, true
 	s.be = p
 	s.blame('L', 'R')
-	s.count(intercepted)
+	s.count(counter.Intercepted)
 	s.nameRequest()
 	s.dropHead()
 	s.keepRest()

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
 )
@@ -213,8 +214,8 @@ func (e *Engine) ShutdownFrontend(name string) error {
 		}
 	})
 	now := time.Now()
-	front, back := total(p.front, now.Unix()), total(p.back, now.Unix())
-	e.announce(severityWarning, p, fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", name, front.connections, back.sessions))
+	front, back := counter.Total(p.front, now.Unix()), counter.Total(p.back, now.Unix())
+	e.announce(severityWarning, p, fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", name, front.Connections, back.Sessions))
 	return nil
 }
 
@@ -291,9 +292,9 @@ func (p *proxy) shutdownBackups() {
 
 // ClearCounters implements Commands.
 func (e *Engine) ClearCounters(all bool) {
-	clearOne := func(shards []counters) {
+	clearOne := func(shards []counter.Set) {
 		for i := range shards {
-			shards[i].clear(all)
+			shards[i].Clear(all)
 		}
 	}
 	for _, p := range e.proxies {

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/loop"
@@ -223,8 +224,8 @@ func (s *stream) reuse(u *upstream) bool {
 			return false
 		}
 	}
-	u.srv.shards[c.id].reuses.Add(1)
-	s.back().reuses.Add(1)
+	u.srv.shards[c.id].Reuses.Add(1)
+	s.back().Reuses.Add(1)
 	s.use(u)
 	s.connected()
 	return true
@@ -259,8 +260,8 @@ func (s *stream) use(u *upstream) {
 // dial opens a new connection.
 func (s *stream) dial() {
 	c, srv := s.core, s.srv
-	srv.shards[c.id].connects.Add(1)
-	s.back().connects.Add(1)
+	srv.shards[c.id].Connects.Add(1)
+	s.back().Connects.Add(1)
 	s.enter(phaseConnect)
 	key := s.upstreamKey()
 	target := key.target
@@ -362,8 +363,8 @@ func (s *stream) connectFailed(cause byte, reason string) {
 	}
 	srv := s.srv
 	if s.tries <= 0 {
-		srv.shards[s.core.id].failedConnections.Add(1)
-		s.count(failedConnections)
+		srv.shards[s.core.id].FailedConnections.Add(1)
+		s.count(counter.FailedConnections)
 		s.releaseSlot()
 		s.blame(cause, 'C')
 		s.fail(503)
@@ -374,8 +375,8 @@ func (s *stream) connectFailed(cause byte, reason string) {
 		s.redispatch()
 		return
 	}
-	srv.shards[s.core.id].retries.Add(1)
-	s.back().retries.Add(1)
+	srv.shards[s.core.id].Retries.Add(1)
+	s.back().Retries.Add(1)
 	s.enter(phasePause)
 	if cause == 's' { // the time has been waited already
 		s.retry()
@@ -385,7 +386,7 @@ func (s *stream) connectFailed(cause byte, reason string) {
 // retry tries the same server again, if it is still there.
 func (s *stream) retry() {
 	if s.srv != nil && s.srv.usable() {
-		s.srv.shards[s.core.id].sessions.Add(1) // each attempt counts, as with HAProxy
+		s.srv.shards[s.core.id].Sessions.Add(1) // each attempt counts, as with HAProxy
 		s.connect()
 		return
 	}
@@ -417,8 +418,8 @@ func (s *stream) mayRedispatch() bool {
 func (s *stream) redispatch() {
 	old := s.srv
 	if old != nil {
-		old.shards[s.core.id].redispatches.Add(1)
-		s.back().redispatches.Add(1)
+		old.shards[s.core.id].Redispatches.Add(1)
+		s.back().Redispatches.Add(1)
 	}
 	s.redispatched = true
 	s.releaseSlot()

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
@@ -71,7 +72,7 @@ type Engine struct {
 	pipes     atomic.Int64
 	// sparePipes is how many unused pipes a core keeps.
 	sparePipes int
-	connRate   rate // kept only where it is limited
+	connRate   counter.Rate // kept only where it is limited
 
 	states     sync.Mutex // guards the servers' health machines and weights, and what settle computes
 	bad        badMessages
@@ -156,7 +157,7 @@ func (e *Engine) deriveFullConn() {
 
 func (e *Engine) addProxy(pc *config.Proxy) {
 	p := &proxy{cfg: pc, index: len(e.proxies), engine: e, http: pc.Mode == config.HTTP, since: e.started,
-		front: make([]counters, e.opts.Threads), back: make([]counters, e.opts.Threads),
+		front: make([]counter.Set, e.opts.Threads), back: make([]counter.Set, e.opts.Threads),
 		pages: make(map[int]*page), byCookie: make(map[string][]*server), byConfig: make(map[*config.Server]*server),
 		byName: make(map[string]*server)}
 	for status, raw := range pc.ErrorFiles {
@@ -174,7 +175,7 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 		e.frontends[pc.Name] = p
 	}
 	for i, sc := range pc.Servers {
-		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counters, e.opts.Threads), hurry: make(chan time.Duration, 1), moved: make(chan struct{}, 1)}
+		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counter.Set, e.opts.Threads), hurry: make(chan time.Duration, 1), moved: make(chan struct{}, 1)}
 		srv.setAddr(sc.Addr)
 		srv.maxConn.Store(int64(sc.MaxConn))
 		from := sc.Source

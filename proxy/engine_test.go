@@ -14,11 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/syslog"
 	"github.com/evenkeel/evenkeel/test/ports"
-	"golang.org/x/sys/unix"
 )
 
 // patience is for what must come: nothing here is to run out of time.

@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/loop"
@@ -145,7 +146,7 @@ func (s *stream) badBody(err error) {
 	if e, ok := err.(*h1.Error); ok {
 		s.why = e.Reason
 	}
-	s.count(failedRequests)
+	s.count(counter.FailedRequests)
 	if s.gotHead {
 		s.blame('P', 'D')
 		s.releaseServer(false)
@@ -259,7 +260,7 @@ func (s *stream) serverGone() {
 
 // serverFailed counts a server that did not keep its side.
 func (s *stream) serverFailed() {
-	s.countServer(failedResponses)
+	s.countServer(counter.FailedResponses)
 }
 
 // badResponse answers for a server that speaks rubbish.

@@ -7,12 +7,13 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/haproxy"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/syslog"
-	"golang.org/x/sys/unix"
 )
 
 // FuzzRules: whatever rules make of a request and of its response, what is written is one well-formed message with the

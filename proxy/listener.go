@@ -8,6 +8,7 @@ import (
 	"sync/atomic"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
@@ -81,7 +82,7 @@ func (l *listener) full() bool {
 	if limit := fe.rateLimit.Load(); limit > 0 && fe.newSessions(l.core.loop.Wall().Unix()) >= limit {
 		return true
 	}
-	if limit := int64(e.cfg.Global.MaxConnRate); limit > 0 && e.connRate.thisSecond(l.core.loop.Wall().Unix()) >= limit {
+	if limit := int64(e.cfg.Global.MaxConnRate); limit > 0 && e.connRate.ThisSecond(l.core.loop.Wall().Unix()) >= limit {
 		return true
 	}
 	return e.conns.Load() >= e.maxConn.Load()
@@ -121,20 +122,20 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	c, e, fe := l.core, l.core.engine, l.fe
 	now := c.loop.Wall().Unix()
 	shard := &fe.front[c.id]
-	shard.connections.Add(1)
-	shard.connectionRate.add(now)
-	raise(&fe.connsMax, fe.conns.Add(1))
+	shard.Connections.Add(1)
+	shard.ConnectionRate.Add(now)
+	counter.Raise(&fe.connsMax, fe.conns.Add(1))
 	l.bind.conns.Add(1)
-	raise(&e.maxSeen, e.conns.Add(1))
+	counter.Raise(&e.maxSeen, e.conns.Add(1))
 	if e.cfg.Global.MaxConnRate > 0 {
-		e.connRate.add(now)
+		e.connRate.Add(now)
 	}
 	if len(fe.cfg.Rules.TCPConnection) > 0 && !l.admit(fd, peer) {
 		l.left(c)
 		return
 	}
-	shard.sessions.Add(1)
-	shard.rate.add(now)
+	shard.Sessions.Add(1)
+	shard.Rate.Add(now)
 	if fe.cfg.Options.ClientKeepalive {
 		sock.Keepalive(fd)
 	}
@@ -177,11 +178,11 @@ func (l *listener) admit(fd int, peer netip.AddrPort) (ok bool) {
 		case config.ActAllow:
 			return true
 		case config.ActSilentDrop:
-			l.fe.front[c.id].deniedRequests.Add(1) // as the reference counts it
+			l.fe.front[c.id].DeniedRequests.Add(1) // as the reference counts it
 			c.engine.forgetSilently(fd)
 			return false
 		default: // reject, and whatever nobody has taught us here
-			l.fe.front[c.id].deniedConnections.Add(1)
+			l.fe.front[c.id].DeniedConnections.Add(1)
 			sock.Reset(fd)
 			sock.Close(fd)
 			return false

@@ -1,5 +1,7 @@
 package proxy
 
+import "github.com/evenkeel/evenkeel/counter"
+
 // queue holds streams that wait for a place, in the order they came. It is guarded by its
 // backend's mutex.
 type queue struct {
@@ -52,10 +54,10 @@ func (s *stream) queueOn(srv *server) {
 	if srv != nil {
 		q = &srv.queue
 		s.srvQueue = q.length
-		raiseInt(&srv.queuedMax, int64(q.length+1))
+		counter.Raise(&srv.queuedMax, int64(q.length+1))
 	} else {
 		s.beQueue = q.length
-		raiseInt(&be.queuedMax, int64(q.length+1))
+		counter.Raise(&be.queuedMax, int64(q.length+1))
 	}
 	s.queued.be, s.queued.srv, s.queued.granted = be, srv, nil
 	q.push(s)

@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -68,7 +69,7 @@ func (s *stream) write(early bool) bool {
 		// Differs from HAProxy: the reason why a message was refused stands in the log, not only in "show errors".
 		line = append(append(append(line, " ("...), s.why...), ')')
 	}
-	s.front().logLines.Add(1)
+	s.front().LogLines.Add(1)
 	c.logs.Add(c.routes[s.fe.index], severity, c.loop.Wall(), line)
 	return true
 }
@@ -130,13 +131,13 @@ func (s *stream) figures() {
 	t := s.times()
 	front := s.front()
 	in := max(s.toServer, s.headSize)
-	front.bytesIn.Add(in)
-	front.bytesOut.Add(s.toClient)
+	front.BytesIn.Add(in)
+	front.BytesOut.Add(s.toClient)
 	if !s.counted {
 		return
 	}
 	total := t.ta
-	all := [2]*counters{s.back(), nil}
+	all := [2]*counter.Set{s.back(), nil}
 	if s.srv != nil {
 		all[1] = &s.srv.shards[s.core.id]
 	}
@@ -144,13 +145,13 @@ func (s *stream) figures() {
 		if c == nil {
 			continue
 		}
-		c.bytesIn.Add(in)
-		c.bytesOut.Add(s.toClient)
+		c.BytesIn.Add(in)
+		c.BytesOut.Add(s.toClient)
 		if s.srv != nil {
-			c.queueTime.add(t.tw)
-			c.connectTime.add(t.tc)
-			c.responseTime.add(t.tr)
-			c.totalTime.add(total)
+			c.QueueTime.Add(t.tw)
+			c.ConnectTime.Add(t.tc)
+			c.ResponseTime.Add(t.tr)
+			c.TotalTime.Add(total)
 		}
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"strconv"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
@@ -319,7 +320,7 @@ func (s *stream) redirect(r *config.Redirect, x *sample.Context) bool {
 		stage = 'H'
 	}
 	s.blame('L', stage)
-	s.count(intercepted)
+	s.count(counter.Intercepted)
 	s.answer(r.Code, out, nil)
 	return true
 }

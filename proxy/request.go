@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/sample"
 )
@@ -94,8 +95,8 @@ func (s *stream) endIdle() bool {
 func (s *stream) requestAborted() {
 	s.rememberStart(s.client.pending())
 	s.bad = true
-	s.count(clientAborts)
-	s.count(failedRequests)
+	s.count(counter.ClientAborts)
+	s.count(counter.FailedRequests)
 	s.blame('C', 'R')
 	s.fail(400) // it may have closed its sending side only
 }
@@ -122,7 +123,7 @@ func (s *stream) requestTimeout(some bool) {
 	s.rememberStart(s.client.pending())
 	s.bad = true
 	s.blame('c', 'R')
-	s.count(failedRequests)
+	s.count(counter.FailedRequests)
 	s.fail(408)
 }
 
@@ -131,7 +132,7 @@ func (s *stream) badRequest(data []byte, err *h1.Error) {
 	s.bad = true
 	s.why = err.Reason
 	s.blame('P', 'R')
-	s.count(failedRequests)
+	s.count(counter.FailedRequests)
 	s.core.engine.saveBad(s, data, err)
 	s.fail(err.Status)
 }
@@ -151,8 +152,8 @@ func (s *stream) handle(rest []byte) {
 	s.rememberLine(h)
 	s.reqBody = h.RequestBody()
 	s.keepClient = h.KeepAlive() && s.fe.cfg.Options.Connection != config.Close
-	s.count(requests)
-	s.fe.front[s.core.id].requestRate.add(s.core.loop.Wall().Unix())
+	s.count(counter.Requests)
+	s.fe.front[s.core.id].RequestRate.Add(s.core.loop.Wall().Unix())
 	s.rest, s.resting = rest, true
 
 	if s.fe.monitored(h) {
@@ -171,7 +172,7 @@ func (s *stream) handle(rest []byte) {
 	}
 	if !s.route() {
 		s.blame('S', 'C')
-		s.count(failedRequests)
+		s.count(counter.FailedRequests)
 		s.fail(503)
 		return
 	}
@@ -211,7 +212,7 @@ func (s *stream) frameRequest(h *h1.Head) bool {
 	if err != nil {
 		s.why = err.(*h1.Error).Reason
 		s.blame('P', 'R')
-		s.count(failedRequests)
+		s.count(counter.FailedRequests)
 		s.fail(500)
 		return false
 	}
@@ -359,7 +360,7 @@ func (s *stream) collect() bool {
 		data := c.read(e)
 		if len(data) == 0 {
 			if e.over() {
-				s.count(clientAborts)
+				s.count(counter.ClientAborts)
 				s.abort('C', 'R')
 			}
 			return false
@@ -401,7 +402,7 @@ func (p *proxy) monitored(h *h1.Head) bool {
 func (s *stream) monitor() {
 	x := s.context(sample.Request)
 	s.logged = true
-	s.count(intercepted)
+	s.count(counter.Intercepted)
 	for _, cond := range s.fe.cfg.MonitorFail {
 		if cond.Match(x) {
 			s.blame('L', 'R')

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/sample"
 )
@@ -51,12 +52,12 @@ func (s *stream) join(be *proxy) bool {
 	s.be = be
 	s.counted = true
 	n := be.beConns.Add(1)
-	raise(&be.beConnsMax, n)
+	counter.Raise(&be.beConnsMax, n)
 	shard := &be.back[s.core.id]
-	shard.sessions.Add(1)
-	shard.rate.add(s.core.loop.Wall().Unix())
+	shard.Sessions.Add(1)
+	shard.Rate.Add(s.core.loop.Wall().Unix())
 	if be.http {
-		shard.requests.Add(1)
+		shard.Requests.Add(1)
 	}
 	t := &be.cfg.Timeouts
 	s.timeouts.server = t.Server
@@ -161,7 +162,7 @@ func (s *stream) assign() {
 // refuseForWantOfServers: no server of the backend is up.
 func (s *stream) refuseForWantOfServers() {
 	s.blame('S', 'C')
-	s.count(failedConnections)
+	s.count(counter.FailedConnections)
 	s.fail(503)
 }
 
@@ -173,17 +174,17 @@ func (s *stream) assigned(srv *server) {
 	}
 	now := s.core.loop.Wall().Unix()
 	shard := &srv.shards[s.core.id]
-	shard.selected.Add(1)
-	shard.sessions.Add(1)
+	shard.Selected.Add(1)
+	shard.Sessions.Add(1)
 	if s.be.http {
-		shard.requests.Add(1)
+		shard.Requests.Add(1)
 	}
-	shard.rate.add(now)
-	shard.lastSession.Store(now)
+	shard.Rate.Add(now)
+	shard.LastSession.Store(now)
 	back := &s.be.back[s.core.id]
-	back.selected.Add(1)
-	back.lastSession.Store(now)
-	raise(&srv.servedMax, srv.served.Load())
+	back.Selected.Add(1)
+	back.LastSession.Store(now)
+	counter.Raise(&srv.servedMax, srv.served.Load())
 	if srv.cfg.Redir != "" && (s.method == h1.MethodGet || s.method == h1.MethodHead) {
 		s.redirectToServer()
 		return

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/sample"
 )
@@ -38,7 +39,7 @@ func (s *stream) requestRules(p *proxy, rules []config.Rule) verdict {
 			s.tarpit(r)
 			return answered
 		case config.ActReturn:
-			s.count(intercepted)
+			s.count(counter.Intercepted)
 			s.blame('L', 'R')
 			s.giveReply(r.Reply, x)
 			return answered
@@ -67,7 +68,7 @@ func (s *stream) requestRules(p *proxy, rules []config.Rule) verdict {
 
 // refuse counts and blames a client's request that a rule ends.
 func (s *stream) refuse() {
-	s.count(deniedRequests)
+	s.count(counter.DeniedRequests)
 	s.blame('P', 'R')
 }
 
@@ -337,7 +338,7 @@ func (s *stream) responseRules(p *proxy, h *h1.Head, rules []config.Rule) verdic
 		case config.ActAllow:
 			return passed
 		case config.ActDeny:
-			s.countServer(deniedResponses)
+			s.countServer(counter.DeniedResponses)
 			s.blame('P', 'H')
 			s.denyReply(r, x, 502)
 			return answered
@@ -407,7 +408,7 @@ func (s *stream) denyReply(r *config.Rule, x *sample.Context, fallback int) {
 
 // tarpit keeps a denied client waiting before it is told.
 func (s *stream) tarpit(r *config.Rule) {
-	s.count(deniedRequests)
+	s.count(counter.DeniedRequests)
 	s.denial = r
 	s.nameRequest()
 	s.dropHead()

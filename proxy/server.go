@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
@@ -23,7 +24,7 @@ type proxy struct {
 	since  time.Time // of the last change of a backend's state
 
 	// The front half.
-	front     []counters // by core
+	front     []counter.Set // by core
 	conns     atomic.Int64
 	connsMax  atomic.Int64
 	maxConn   atomic.Int64
@@ -32,7 +33,7 @@ type proxy struct {
 	stopped   atomic.Bool
 
 	// The back half.
-	back        []counters
+	back        []counter.Set
 	beConns     atomic.Int64
 	beConnsMax  atomic.Int64
 	servers     []*server
@@ -78,7 +79,7 @@ type server struct {
 	ready     atomic.Bool // can be chosen
 	// weightShown is weight, for those who only look.
 	weightShown atomic.Int64
-	shards      []counters
+	shards      []counter.Set
 
 	tracked   *server // whose state it takes
 	followers []*server
@@ -165,7 +166,7 @@ func (srv *server) address() string {
 func (p *proxy) sessionRate(now int64) int64 {
 	sum := int64(0)
 	for i := range p.front {
-		sum += p.front[i].rate.at(now)
+		sum += p.front[i].Rate.At(now)
 	}
 	return sum
 }
@@ -174,7 +175,7 @@ func (p *proxy) sessionRate(now int64) int64 {
 func (p *proxy) newSessions(now int64) int64 {
 	sum := int64(0)
 	for i := range p.front {
-		sum += p.front[i].rate.thisSecond(now)
+		sum += p.front[i].Rate.ThisSecond(now)
 	}
 	return sum
 }
@@ -188,7 +189,7 @@ func (e *Engine) Backend(name string) (sample.BackendFacts, bool) {
 	f := sample.BackendFacts{Usable: int(p.usableServers()), Connections: int(p.beConns.Load()), Queue: int(p.queued.Load())}
 	now := time.Now().Unix()
 	for i := range p.back {
-		f.Rate += int(p.back[i].rate.at(now))
+		f.Rate += int(p.back[i].Rate.At(now))
 	}
 	for _, srv := range p.servers {
 		if !srv.usable() {

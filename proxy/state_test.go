@@ -14,10 +14,12 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
-	"golang.org/x/sys/unix"
 )
 
 // TestSlowStartHasOneTimer: however often a server is judged while it starts slowly, one timer is set for each step.
@@ -173,7 +175,7 @@ func TestFieldsOfShowStat(t *testing.T) {
 		p.Servers[0].Weight, p.Servers[1].Weight = 10, 20
 	}, "127.0.0.1:1", "127.0.0.1:1")
 	e := s.engine
-	row := func(name string) Row {
+	row := func(name string) counter.Row {
 		t.Helper()
 		for _, r := range e.Status().Rows {
 			if r.Name == name {
@@ -181,7 +183,7 @@ func TestFieldsOfShowStat(t *testing.T) {
 			}
 		}
 		t.Fatal("no row ", name)
-		return Row{}
+		return counter.Row{}
 	}
 	if err := e.SetState("web", "s1", Drain); err != nil {
 		t.Fatal(err)

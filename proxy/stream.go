@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/sock"
@@ -476,7 +477,7 @@ func (s *stream) timeout() {
 	case phaseQueue:
 		s.leaveQueue()
 		s.blame('s', 'Q')
-		s.count(failedConnections)
+		s.count(counter.FailedConnections)
 		s.fail(503)
 	case phasePause:
 		s.retry()

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/counter"
 )
 
 // startTCP begins a stream of a tcp frontend: rules, backend, server.
@@ -62,7 +63,7 @@ func (s *stream) startBackend() {
 	s.headAt = s.core.now()
 	if !s.route() {
 		s.blame('S', 'C')
-		s.count(failedRequests)
+		s.count(counter.FailedRequests)
 		s.closeAll()
 		return
 	}
