@@ -6,10 +6,10 @@ import (
 	"sync"
 	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/check"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/health"
-	"github.com/evenkeel/evenkeel/proxy"
 )
 
 // startChecks probes every server that has a check, until stop is called.
@@ -36,7 +36,7 @@ func (w *workerProcess) startChecks() (stop func()) {
 }
 
 // checkServer probes one server. When it gets another address, its probes go there.
-func (w *workerProcess) checkServer(ctx context.Context, t proxy.CheckTarget, delay time.Duration) {
+func (w *workerProcess) checkServer(ctx context.Context, t backend.CheckTarget, delay time.Duration) {
 	for ctx.Err() == nil {
 		server := *t.Server
 		server.Addr = t.Addr()
@@ -59,7 +59,7 @@ func (w *workerProcess) checkServer(ctx context.Context, t proxy.CheckTarget, de
 						next, _ := t.Next(rand.Uint64())
 						return next
 					},
-					Hurry: t.Hurry(), Delay: delay})
+					Hurry: t.Sooner(), Delay: delay})
 			}()
 		}
 		select {

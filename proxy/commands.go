@@ -2,11 +2,11 @@ package proxy
 
 import (
 	"fmt"
-	"net/netip"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
@@ -14,15 +14,13 @@ import (
 
 var _ Commands = (*Engine)(nil)
 
-func (e *Engine) find(backend, name string) (*server, error) {
+func (e *Engine) find(backend, name string) (*backend.Server, error) {
 	p, ok := e.backends[backend]
 	if !ok {
 		return nil, fmt.Errorf("no such backend: %s: %w", backend, ErrUnknown)
 	}
-	for _, srv := range p.servers {
-		if srv.cfg.Name == name {
-			return srv, nil
-		}
+	if srv, ok := p.back.Named(name); ok {
+		return srv, nil
 	}
 	return nil, fmt.Errorf("no such server: %s/%s: %w", backend, name, ErrUnknown)
 }
@@ -39,13 +37,10 @@ func (e *Engine) frontend(name string) (*proxy, error) {
 // SetState implements Commands.
 func (e *Engine) SetState(backend, server string, state AdminState) error {
 	srv, err := e.find(backend, server)
-	if err != nil {
-		return err
+	if err == nil {
+		srv.SetAdmin(health.Admin(state))
 	}
-	srv.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
-		return h.SetAdmin(now, health.Admin(state), effects)
-	})
-	return nil
+	return err
 }
 
 // SetWeight implements Commands.
@@ -54,14 +49,7 @@ func (e *Engine) SetWeight(backend, server string, weight int) error {
 	if err != nil {
 		return err
 	}
-	if weight < 0 || weight > 256 {
-		return fmt.Errorf("weight %d is not within 0-256", weight)
-	}
-	if !srv.be.chooser.dynamic() && weight != srv.cfg.Weight && weight != 0 {
-		return fmt.Errorf("backend %s balances by a static algorithm: only weight 0 and %d are possible", backend, srv.cfg.Weight)
-	}
-	srv.reweigh(weight)
-	return nil
+	return srv.SetWeight(weight)
 }
 
 // ScaleWeight implements Commands.
@@ -70,7 +58,7 @@ func (e *Engine) ScaleWeight(backend, server string, percent int) error {
 	if err != nil {
 		return err
 	}
-	return e.SetWeight(backend, server, min(srv.cfg.Weight*percent/100, 256))
+	return e.SetWeight(backend, server, min(srv.Config.Weight*percent/100, 256))
 }
 
 // SetAddress implements Commands.
@@ -79,29 +67,10 @@ func (e *Engine) SetAddress(backend, server, addr string, port int) error {
 	if err != nil {
 		return err
 	}
-	old := *srv.addr.Load()
-	ip, p := old.Addr(), old.Port()
-	if addr != "" {
-		if ip, err = netip.ParseAddr(addr); err != nil {
-			return fmt.Errorf("%q is not an address", addr)
-		}
+	if err := srv.SetAddress(addr, port); err != nil {
+		return err
 	}
-	if port != 0 {
-		if port < 1 || port > 65535 {
-			return fmt.Errorf("port %d is not within 1-65535", port)
-		}
-		p = uint16(port)
-	}
-	srv.setAddr(netip.AddrPortFrom(ip, p))
-	select {
-	case srv.moved <- struct{}{}:
-	default:
-	}
-	e.eachCore(func(c *core) { // connections to where it was are of no use
-		for len(c.idle[srv.number]) > 0 {
-			c.discard(c.idle[srv.number][0])
-		}
-	})
+	e.eachCore(func(c *core) { c.pool.Drop(srv) }) // connections to where it was are of no use
 	return nil
 }
 
@@ -111,24 +80,16 @@ func (e *Engine) SetHealth(backend, server string, h ForcedHealth) error {
 	if err != nil {
 		return err
 	}
-	if srv.tracked != nil {
-		return fmt.Errorf("server %s/%s tracks another one: set that one's health", backend, server)
-	}
-	srv.tell(func(m *health.Server, now health.Time, effects []health.Effect) []health.Effect {
-		return m.Force(now, health.Operation(h), effects)
-	})
-	return nil
+	return srv.SetHealth(health.Operation(h))
 }
 
 // SetServerMaxConn implements Commands.
 func (e *Engine) SetServerMaxConn(backend, server string, n int) error {
 	srv, err := e.find(backend, server)
-	if err != nil {
-		return err
+	if err == nil {
+		srv.SetMaxConn(n)
 	}
-	srv.maxConn.Store(int64(n))
-	srv.offer()
-	return nil
+	return err
 }
 
 // SetFrontendMaxConn implements Commands.
@@ -157,13 +118,7 @@ func (e *Engine) EnableChecks(backend, server string, on bool) error {
 	if err != nil {
 		return err
 	}
-	if !srv.cfg.Check.On {
-		return fmt.Errorf("server %s/%s has no check", backend, server)
-	}
-	e.states.Lock()
-	srv.health.Pause(!on)
-	e.states.Unlock()
-	return nil
+	return srv.EnableChecks(on)
 }
 
 // EnableFrontend implements Commands.
@@ -192,7 +147,7 @@ func (e *Engine) EnableFrontend(name string, on bool) error {
 			}
 		}
 	})
-	e.announce(severityWarning, p, map[bool]string{true: "Resumed", false: "Paused"}[on]+" frontend "+name+".")
+	e.opts.Log(severityWarning, p.cfg, map[bool]string{true: "Resumed", false: "Paused"}[on]+" frontend "+name+".")
 	return nil
 }
 
@@ -214,8 +169,8 @@ func (e *Engine) ShutdownFrontend(name string) error {
 		}
 	})
 	now := time.Now()
-	front, back := counter.Total(p.front, now.Unix()), counter.Total(p.back, now.Unix())
-	e.announce(severityWarning, p, fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", name, front.Connections, back.Sessions))
+	front, back := counter.Total(p.front, now.Unix()), counter.Total(p.back.Counters, now.Unix())
+	e.opts.Log(severityWarning, p.cfg, fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", name, front.Connections, back.Sessions))
 	return nil
 }
 
@@ -225,7 +180,7 @@ func (e *Engine) ShutdownSessions(backend, server string) error {
 	if err != nil {
 		return err
 	}
-	srv.shutdownSessions('K')
+	e.shutdownSessions(srv, 'K')
 	return nil
 }
 
@@ -269,8 +224,8 @@ func (e *Engine) eachCore(f func(*core)) {
 }
 
 // shutdownSessions ends the streams of a server.
-func (srv *server) shutdownSessions(cause byte) {
-	srv.be.engine.eachCore(func(c *core) {
+func (e *Engine) shutdownSessions(srv *backend.Server, cause byte) {
+	e.eachCore(func(c *core) {
 		for s := c.live.next; s != &c.live; {
 			next := s.next
 			if s.srv == srv && s.slot {
@@ -281,43 +236,14 @@ func (srv *server) shutdownSessions(cause byte) {
 	})
 }
 
-// shutdownBackups ends the streams of backup servers: an active one is there again.
-func (p *proxy) shutdownBackups() {
-	for _, srv := range p.servers {
-		if srv.cfg.Backup {
-			srv.shutdownSessions('U')
-		}
-	}
-}
-
 // ClearCounters implements Commands.
 func (e *Engine) ClearCounters(all bool) {
-	clearOne := func(shards []counter.Set) {
-		for i := range shards {
-			shards[i].Clear(all)
-		}
-	}
 	for _, p := range e.proxies {
-		clearOne(p.front)
-		clearOne(p.back)
+		for i := range p.front {
+			p.front[i].Clear(all)
+		}
 		p.connsMax.Store(p.conns.Load())
-		p.beConnsMax.Store(p.beConns.Load())
-		p.queuedMax.Store(p.queued.Load())
-		for _, srv := range p.servers {
-			clearOne(srv.shards)
-			srv.servedMax.Store(srv.served.Load())
-			srv.queuedMax.Store(srv.queuedNow.Load())
-			if all {
-				e.states.Lock()
-				srv.health.Failed, srv.health.Downs, srv.health.TrafficFail = 0, 0, 0
-				e.states.Unlock()
-			}
-		}
-		if all {
-			e.states.Lock()
-			p.downs, p.downTime = 0, 0
-			e.states.Unlock()
-		}
+		p.back.ClearCounters(all)
 	}
 }
 
@@ -365,7 +291,7 @@ func (c *core) sessions() []Session {
 		out := Session{ID: sessionID(s), Frontend: s.fe.cfg.Name, Backend: s.be.cfg.Name, Source: string(appendAddr(nil, s.source)),
 			Age: now - s.born, Phase: s.phase.String(), BytesIn: s.toServer, BytesOut: s.toClient}
 		if s.srv != nil {
-			out.Server = s.srv.cfg.Name
+			out.Server = s.srv.Config.Name
 		}
 		all = append(all, out)
 	}

@@ -3,8 +3,8 @@ package proxy
 import (
 	"cmp"
 	"net/netip"
-	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
@@ -16,18 +16,15 @@ import (
 // upstream is a connection to a server: a stream's, or idle and kept for the next one.
 type upstream struct {
 	endpoint
+	backend.Idle
 	core   *core
-	srv    *server
 	stream *stream        // nil: idle
-	place  int            // in the list of idle ones
 	reused bool           // carried a request before this one
 	owner  *stream        // whose own idle connection it is
-	key    upstreamKey    // what it leads to
 	local  netip.AddrPort // our end
 	// bound: it belongs to its client, for good. doubtful: bytes of the last answer may still come.
 	bound, doubtful bool
 	connecting      bool
-	since           time.Duration // idle since
 }
 
 // Ready is the server socket's event.
@@ -43,12 +40,13 @@ func (u *upstream) Ready(ev loop.Events) {
 	case u.owner != nil:
 		u.owner.dropOwn()
 	default:
-		u.core.discard(u) // a server has nothing to say on an idle connection but good-bye
+		u.core.pool.Remove(u)
+		u.Discard() // a server has nothing to say on an idle connection but that it ends
 	}
 }
 
-// newUpstream wraps a new connection of a server.
-func (c *core) newUpstream(srv *server, fd int) *upstream {
+// newUpstream wraps a new connection to a server.
+func (c *core) newUpstream(key backend.ConnKey, fd int) *upstream {
 	var u *upstream
 	if n := len(c.upstreams); n > 0 {
 		u = c.upstreams[n-1]
@@ -56,16 +54,17 @@ func (c *core) newUpstream(srv *server, fd int) *upstream {
 	} else {
 		u = new(upstream)
 	}
-	*u = upstream{core: c, srv: srv}
+	*u = upstream{core: c, Idle: backend.Idle{Key: key}}
 	c.engine.upstreams.Add(1)
 	u.open(fd)
 	return u
 }
 
-// discard closes a server connection, idle or not.
-func (c *core) discard(u *upstream) {
-	if u.stream == nil {
-		c.takeOut(u)
+// Discard closes the connection, which is in no pool.
+func (u *upstream) Discard() {
+	c := u.core
+	if u.stream != nil && u.Key.Server.Backend.Config.Options.NoLinger && u.fd >= 0 {
+		sock.Reset(u.fd)
 	}
 	c.close(&u.endpoint)
 	c.engine.upstreams.Add(-1)
@@ -75,61 +74,19 @@ func (c *core) discard(u *upstream) {
 	}
 }
 
-// takeOut removes u from the idle ones.
-func (c *core) takeOut(u *upstream) {
-	list := c.idle[u.srv.number]
-	last := len(list) - 1
-	list[u.place] = list[last]
-	list[u.place].place = u.place
-	list[last] = nil
-	c.idle[u.srv.number] = list[:last]
-	u.srv.idle.Add(-1)
-	c.idleCount.Add(-1)
-}
-
 // park keeps a connection for another request, unless there are enough.
 func (c *core) park(u *upstream) {
-	if max := u.srv.cfg.PoolMax; max >= 0 && u.srv.idle.Load() >= int64(max) || c.draining || !u.srv.usable() || c.engine.crowded() {
-		c.discard(u)
-		return
+	u.stream, u.reused, u.Since = nil, true, c.now()
+	if c.draining || c.engine.crowded() || !c.pool.Put(u) {
+		u.Discard()
 	}
-	u.stream, u.since, u.reused = nil, c.now(), true
-	list := c.idle[u.srv.number]
-	u.place = len(list)
-	c.idle[u.srv.number] = append(list, u)
-	u.srv.idle.Add(1)
-	c.idleCount.Add(1)
-}
-
-// upstreamKey tells connections of one server apart that are not interchangeable: the address it had when they were
-// made, and the port after mapping.
-type upstreamKey struct {
-	target *sock.Target
-	port   uint16 // 0: the target's own
-}
-
-// takeIdle gives the idle connection with that key used last, or nil. Those to an address the server has no more are
-// closed.
-func (c *core) takeIdle(srv *server, key upstreamKey) *upstream {
-	list := c.idle[srv.number]
-	for i := len(list) - 1; i >= 0; i-- {
-		u := list[i]
-		if u.key == key {
-			c.takeOut(u)
-			return u
-		}
-		if u.key.target != key.target {
-			c.discard(u)
-		}
-	}
-	return nil
 }
 
 // dropOwn closes the idle connection that only this client may use.
 func (s *stream) dropOwn() {
 	if u := s.own; u != nil {
-		s.own, u.owner = nil, nil
-		s.core.discardTaken(u)
+		s.own, u.owner, u.stream = nil, nil, s
+		u.Discard()
 	}
 }
 
@@ -142,21 +99,21 @@ func (s *stream) keepIdle(u *upstream) {
 		return
 	}
 	s.dropOwn()
-	if c.draining || !u.srv.usable() || s.gone {
-		c.discardTaken(u)
+	if c.draining || !u.Key.Server.Usable() || s.gone {
+		u.Discard()
 		return
 	}
-	u.stream, u.since, u.reused, u.owner = nil, c.now(), true, s
+	u.stream, u.Since, u.reused, u.owner = nil, c.now(), true, s
 	s.own = u
 }
 
 // takeOwn gives the client's own idle connection if it leads to that server.
-func (s *stream) takeOwn(srv *server, key upstreamKey) *upstream {
+func (s *stream) takeOwn(key backend.ConnKey) *upstream {
 	u := s.own
 	if u == nil {
 		return nil
 	}
-	if u.srv != srv || u.key != key || s.upgrading {
+	if u.Key != key || s.upgrading {
 		s.dropOwn()
 		return nil
 	}
@@ -200,12 +157,12 @@ func (s *stream) connect() {
 	c, srv := s.core, s.srv
 	s.tries--
 	s.connectAt = c.now()
-	key := s.upstreamKey()
-	if u := s.takeOwn(srv, key); u != nil && s.reuse(u) {
+	key := s.connKey()
+	if u := s.takeOwn(key); u != nil && s.reuse(u) {
 		return
 	}
-	if s.mayReuse() && !s.upgrading && srv.cfg.SendProxy == 0 {
-		for u := c.takeIdle(srv, key); u != nil; u = c.takeIdle(srv, key) {
+	if s.mayReuse() && !s.upgrading && srv.Config.SendProxy == 0 {
+		for u, ok := c.pool.Take(key); ok; u, ok = c.pool.Take(key) {
 			if s.reuse(u) {
 				return
 			}
@@ -216,40 +173,27 @@ func (s *stream) connect() {
 
 // reuse sends the request over a connection that was idle; false: it is of no use.
 func (s *stream) reuse(u *upstream) bool {
-	c := s.core
 	if !s.idempotent() {
 		// It cannot be repeated: look whether the server has just closed.
 		if _, errno := sock.Peek(u.fd); errno != sock.Again {
-			c.discardTaken(u)
+			u.Discard()
 			return false
 		}
 	}
-	u.srv.shards[c.id].Reuses.Add(1)
+	s.srv.Counters[s.core.id].Reuses.Add(1)
 	s.back().Reuses.Add(1)
 	s.use(u)
 	s.connected()
 	return true
 }
 
-// upstreamKey is what a connection to s.srv must lead to: its port may follow the client's (server ADDRESS:+N).
-func (s *stream) upstreamKey() upstreamKey {
-	key := upstreamKey{target: s.srv.target.Load()}
-	if s.srv.cfg.PortMapped {
-		key.port = uint16(int(s.destination().Port()) + s.srv.cfg.PortOffset)
+// connKey is what a connection to s.srv must lead to: its port may follow the client's (server ADDRESS:+N).
+func (s *stream) connKey() backend.ConnKey {
+	key := backend.ConnKey{Server: s.srv, Target: s.srv.Target()}
+	if s.srv.Config.PortMapped {
+		key.Port = uint16(int(s.destination().Port()) + s.srv.Config.PortOffset)
 	}
 	return key
-}
-
-// discardTaken closes a connection that is no longer among the idle ones.
-func (c *core) discardTaken(u *upstream) {
-	if u.srv.be.cfg.Options.NoLinger && u.fd >= 0 {
-		sock.Reset(u.fd)
-	}
-	c.close(&u.endpoint)
-	c.engine.upstreams.Add(-1)
-	if len(c.upstreams) < 1024 {
-		c.upstreams = append(c.upstreams, u)
-	}
 }
 
 func (s *stream) use(u *upstream) {
@@ -260,19 +204,19 @@ func (s *stream) use(u *upstream) {
 // dial opens a new connection.
 func (s *stream) dial() {
 	c, srv := s.core, s.srv
-	srv.shards[c.id].Connects.Add(1)
+	srv.Counters[c.id].Connects.Add(1)
 	s.back().Connects.Add(1)
 	s.enter(phaseConnect)
-	key := s.upstreamKey()
-	target := key.target
-	if srv.cfg.PortMapped {
-		mapped := target.WithPort(key.port)
+	key := s.connKey()
+	target := key.Target
+	if srv.Config.PortMapped {
+		mapped := target.WithPort(key.Port)
 		target = &mapped
 	}
 	if c.engine.crowded() {
 		c.makeRoom()
 	}
-	fd, done, errno := sock.Connect(target, srv.source, cmp.Or(srv.cfg.Interface, s.be.cfg.SourceInterface))
+	fd, done, errno := sock.Connect(target, srv.Source(), cmp.Or(srv.Config.Interface, s.be.cfg.SourceInterface))
 	if errno != 0 {
 		cause := byte('S')
 		if c.engine.outOfDescriptors(errno) {
@@ -282,9 +226,8 @@ func (s *stream) dial() {
 		s.connectFailed(cause, errno.Error())
 		return
 	}
-	u := c.newUpstream(srv, fd)
-	u.key = key
-	u.bound = srv.cfg.SendProxy != 0 // it tells the server who the client is
+	u := c.newUpstream(key, fd)
+	u.bound = srv.Config.SendProxy != 0 // it tells the server who the client is
 	if s.be.cfg.Options.ServerKeepalive {
 		sock.Keepalive(fd)
 	}
@@ -338,9 +281,9 @@ func (s *stream) connected() {
 	}
 	s.ownAddr = s.up.local
 	if !s.up.reused {
-		s.srv.observe(health.Connected)
+		s.srv.Observe(health.Connected)
 	}
-	if s.srv.cfg.SendProxy != 0 && !s.up.reused {
+	if s.srv.Config.SendProxy != 0 && !s.up.reused {
 		s.sendProxyHeader()
 	}
 	if !s.fe.http {
@@ -359,11 +302,11 @@ func (s *stream) connected() {
 func (s *stream) connectFailed(cause byte, reason string) {
 	s.core.dropConnection(s)
 	if cause != 'R' { // what we lack says nothing of the server
-		s.srv.observe(health.ConnectFailed)
+		s.srv.Observe(health.ConnectFailed)
 	}
 	srv := s.srv
 	if s.tries <= 0 {
-		srv.shards[s.core.id].FailedConnections.Add(1)
+		srv.Counters[s.core.id].FailedConnections.Add(1)
 		s.count(counter.FailedConnections)
 		s.releaseSlot()
 		s.blame(cause, 'C')
@@ -375,7 +318,7 @@ func (s *stream) connectFailed(cause byte, reason string) {
 		s.redispatch()
 		return
 	}
-	srv.shards[s.core.id].Retries.Add(1)
+	srv.Counters[s.core.id].Retries.Add(1)
 	s.back().Retries.Add(1)
 	s.enter(phasePause)
 	if cause == 's' { // the time has been waited already
@@ -385,8 +328,8 @@ func (s *stream) connectFailed(cause byte, reason string) {
 
 // retry tries the same server again, if it is still there.
 func (s *stream) retry() {
-	if s.srv != nil && s.srv.usable() {
-		s.srv.shards[s.core.id].Sessions.Add(1) // each attempt counts, as with HAProxy
+	if s.srv != nil && s.srv.Usable() {
+		s.srv.Counters[s.core.id].Sessions.Add(1) // each attempt counts, as with HAProxy
 		s.connect()
 		return
 	}
@@ -399,10 +342,10 @@ func (s *stream) mayRedispatch() bool {
 	if interval == 0 {
 		return false
 	}
-	if !s.srv.usable() {
+	if !s.srv.Usable() {
 		return true
 	}
-	if s.pinned == nil && s.be.usableServers() > 1 {
+	if s.ticket.Pinned == nil && s.be.back.Usable() > 1 {
 		switch s.be.cfg.Balance.Algorithm {
 		case config.RoundRobin, config.StaticRR, config.Random: // any server is as good, so why wait for this one
 			return true
@@ -418,32 +361,27 @@ func (s *stream) mayRedispatch() bool {
 func (s *stream) redispatch() {
 	old := s.srv
 	if old != nil {
-		old.shards[s.core.id].Redispatches.Add(1)
+		old.Counters[s.core.id].Redispatches.Add(1)
 		s.back().Redispatches.Add(1)
 	}
 	s.redispatched = true
 	s.releaseSlot()
-	s.srv, s.pinned = nil, nil
-	be := s.be
-	if srv, slot := be.pick(s.key, s.hasKey, old); slot {
-		s.assigned(srv)
-		return
-	}
-	s.assign()
+	s.srv, s.ticket.Last = nil, nil
+	s.take(s.be.back.TakeOther(&s.ticket, old))
 }
 
 // dropConnection closes the server connection of a stream.
 func (c *core) dropConnection(s *stream) {
 	if u := s.up; u != nil {
 		s.up = nil
-		c.discardTaken(u)
+		u.Discard()
 	}
 }
 
 func (s *stream) releaseSlot() {
 	if s.slot {
 		s.slot = false
-		s.srv.release()
+		s.srv.Release()
 	}
 }
 
@@ -456,7 +394,7 @@ func (s *stream) releaseServer(keep bool) {
 			s.core.dropIn(&u.endpoint)
 			s.keepIdle(u)
 		} else {
-			s.core.discardTaken(u)
+			u.Discard()
 		}
 	}
 	s.releaseSlot()

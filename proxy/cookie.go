@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/sample"
@@ -78,27 +79,27 @@ func (s *stream) readCookie(value []byte) (own []byte) {
 		}
 	} else if at := bytes.IndexByte(id, '|'); at >= 0 {
 		id = id[:at] // dates for maxidle and maxlife follow
-		if s.pinned == nil && s.expired(value[at+1:]) {
+		if s.ticket.Pinned == nil && s.expired(value[at+1:]) {
 			s.reqCookie = 'E'
 			return own
 		}
 	}
-	if s.pinned == nil {
-		s.usePersistence(s.be.byCookie[string(id)])
+	if s.ticket.Pinned == nil {
+		s.usePersistence(s.be.back.WithCookie(id))
 	}
 	return own
 }
 
 // usePersistence takes the first of the servers a cookie names that may be used.
-func (s *stream) usePersistence(named []*server) {
+func (s *stream) usePersistence(named []*backend.Server) {
 	if len(named) == 0 {
 		s.reqCookie = 'I'
 		return
 	}
 	for _, srv := range named {
-		if srv.usable() || s.be.cfg.Options.Persist {
+		if srv.Usable() || s.be.cfg.Options.Persist {
 			s.reqCookie = 'V'
-			s.pinned = srv
+			s.ticket.Pinned = srv
 			return
 		}
 	}
@@ -126,11 +127,11 @@ func (s *stream) responseCookie(h *h1.Head) {
 		case ck.Mode == config.CookieRewrite:
 			s.resCookie = 'R'
 			out := append(s.core.scratch[:0], v[:c.Value]...)
-			h.Replace(i, append(append(out, s.srv.cfg.Cookie...), v[c.ValueEnd:]...))
+			h.Replace(i, append(append(out, s.srv.Config.Cookie...), v[c.ValueEnd:]...))
 		case ck.Mode == config.CookiePrefix:
 			s.resCookie = 'R'
 			out := append(s.core.scratch[:0], v[:c.Value]...)
-			out = append(append(out, s.srv.cfg.Cookie...), '~')
+			out = append(append(out, s.srv.Config.Cookie...), '~')
 			h.Replace(i, append(out, v[c.Value:]...))
 		case ck.Mode == config.CookieInsert && !ck.Preserve:
 			h.DelAt(i)
@@ -148,10 +149,10 @@ func (s *stream) responseCookie(h *h1.Head) {
 // wantsCookie says whether the client must be told its server.
 func (s *stream) wantsCookie() bool {
 	ck := &s.be.cfg.Cookie
-	if s.srv.cfg.Cookie == "" || ck.PostOnly && s.method != h1.MethodPost {
+	if s.srv.Config.Cookie == "" || ck.PostOnly && s.method != h1.MethodPost {
 		return false
 	}
-	if s.reqCookie == 'V' && s.pinned == s.srv && ck.MaxIdle == 0 {
+	if s.reqCookie == 'V' && s.ticket.Pinned == s.srv && ck.MaxIdle == 0 {
 		return false
 	}
 	return true
@@ -160,7 +161,7 @@ func (s *stream) wantsCookie() bool {
 func (s *stream) insertCookie(h *h1.Head) {
 	ck := &s.be.cfg.Cookie
 	b := append(s.core.scratch[:0], ck.Name...)
-	b = append(append(b, '='), s.srv.cfg.Cookie...)
+	b = append(append(b, '='), s.srv.Config.Cookie...)
 	if ck.MaxIdle > 0 || ck.MaxLife > 0 {
 		b = appendDates(b, s.core.loop.Wall(), ck)
 	}

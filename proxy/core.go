@@ -3,9 +3,9 @@ package proxy
 import (
 	"math/rand/v2"
 	"os"
-	"sync/atomic"
 	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/sample"
@@ -31,13 +31,12 @@ type core struct {
 	large         *loop.Buffers
 	pipes         []*pipe
 	heads         []*h1.Head
-	streams       []*stream     // unused ones
-	upstreams     []*upstream   // unused ones
-	idle          [][]*upstream // idle connections by server number
-	idleCount     atomic.Int64  // of them; others only look
-	live          stream        // ring of the streams alive
-	count         int           // of them
-	serving       *stream       // whose sockets' events are being handled
+	streams       []*stream   // unused ones
+	upstreams     []*upstream // unused ones
+	pool          *backend.Pool[*upstream]
+	live          stream  // ring of the streams alive
+	count         int     // of them
+	serving       *stream // whose sockets' events are being handled
 
 	response *h1.Head // responses are parsed and passed on at once
 	peeked   *h1.Head // what rules of a tcp proxy look at
@@ -75,7 +74,7 @@ func newCore(e *Engine, id int) (*core, error) {
 	c := &core{engine: e, id: id, loop: l, receiveBuffer: make([]byte, max(receiveSize, size)),
 		headBuffer: make([]byte, 0, 2*size), scratch: make([]byte, 0, receiveSize+1024),
 		small: loop.NewBuffers(size, 4096), large: loop.NewBuffers(max(receiveSize, 2*size), 64),
-		idle: make([][]*upstream, len(e.servers)), response: new(h1.Head), peeked: new(h1.Head)}
+		pool: backend.NewPool[*upstream](e.group), response: new(h1.Head), peeked: new(h1.Head)}
 	c.live.next, c.live.prev = &c.live, &c.live
 	l.Rescue(c.rescue)
 	c.ctx.Env, c.ctx.ReadHead = e, c.readHead
@@ -116,13 +115,7 @@ const janitorPause = 5 * time.Second
 // when their server's pool-purge-delay has passed.
 func (c *core) Expired(*loop.Timer) {
 	now := c.now()
-	for _, list := range c.idle {
-		for i := len(list) - 1; i >= 0; i-- {
-			if u := list[i]; now-u.since >= u.srv.cfg.PoolPurgeDelay {
-				c.discard(u)
-			}
-		}
-	}
+	c.pool.Expire(now)
 	c.loop.Arm(&c.janitor, c, now+janitorPause)
 }
 

@@ -13,7 +13,7 @@ func (p *proxy) linesLogged() uint32 {
 	return uint32(n)
 }
 
-func (s *stream) back() *counter.Set { return &s.be.back[s.core.id] }
+func (s *stream) back() *counter.Set { return &s.be.back.Counters[s.core.id] }
 
 // count counts an event where the reference does: requests and what is wrong with them at the frontend, connections
 // that fail at the backend, denials and aborts at both.
@@ -40,7 +40,7 @@ func (s *stream) count(e counter.Event) {
 func (s *stream) countServer(e counter.Event) {
 	s.back().Of(e).Add(1)
 	if s.srv != nil {
-		s.srv.shards[s.core.id].Of(e).Add(1)
+		s.srv.Counters[s.core.id].Of(e).Add(1)
 	}
 }
 
@@ -50,14 +50,14 @@ func (s *stream) countClientAbort() {
 		s.back().ClientAborts.Add(1)
 	}
 	if s.srv != nil {
-		s.srv.shards[s.core.id].ClientAborts.Add(1)
+		s.srv.Counters[s.core.id].ClientAborts.Add(1)
 	}
 }
 
 func (s *stream) countServerAbort() {
 	s.back().ServerAborts.Add(1)
 	if s.srv != nil {
-		s.srv.shards[s.core.id].ServerAborts.Add(1)
+		s.srv.Counters[s.core.id].ServerAborts.Add(1)
 	}
 }
 
@@ -72,6 +72,6 @@ func (s *stream) countStatus(status int) {
 		s.back().Codes[class].Add(1)
 	}
 	if s.srv != nil && s.gotHead {
-		s.srv.shards[s.core.id].Codes[class].Add(1)
+		s.srv.Counters[s.core.id].Codes[class].Add(1)
 	}
 }

@@ -10,10 +10,11 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
-	"github.com/evenkeel/evenkeel/health"
+	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/syslog"
 )
@@ -56,7 +57,7 @@ type Engine struct {
 	backends map[string]*proxy
 	// frontends by name.
 	frontends map[string]*proxy
-	servers   []*server
+	group     *backend.Group
 	cores     []*core
 	pages     map[int]*page
 
@@ -74,15 +75,12 @@ type Engine struct {
 	sparePipes int
 	connRate   counter.Rate // kept only where it is limited
 
-	states     sync.Mutex // guards the servers' health machines and weights, and what settle computes
 	bad        badMessages
 	panics     panics
 	pageLimits pageLimits
 	complaint  sync.Map // causes of accept errors that were logged already
 
-	observed  chan observation
 	ended     chan struct{} // closed when the engine ends
-	after     func(time.Duration, func()) *time.Timer
 	running   sync.WaitGroup
 	stopOnce  sync.Once
 	drained   chan struct{}
@@ -92,7 +90,7 @@ type Engine struct {
 // New prepares an engine. Nothing is accepted before Start.
 func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy), frontends: make(map[string]*proxy),
-		observed: make(chan observation, maxObserved), ended: make(chan struct{}), after: time.AfterFunc,
+		ended: make(chan struct{}),
 		pages: make(map[int]*page), host: opts.Host, pid: os.Getpid(), started: time.Now(), drained: make(chan struct{})}
 	e.headLimit = cfg.Global.BufSize - cfg.Global.MaxRewrite
 	e.maxConn.Store(int64(opts.MaxConn))
@@ -100,23 +98,13 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 	for status := range words {
 		e.pages[status] = ownPage(status)
 	}
+	e.group = backend.NewGroup(backend.Options{Global: &cfg.Global, Threads: opts.Threads, Host: opts.Host, Down: opts.Down,
+		Now: loop.Tick, After: time.AfterFunc, Log: opts.Log, Changed: opts.Changed, Shutdown: e.shutdownSessions})
+	fullConns := fullConns(cfg, opts.MaxConn)
 	for _, pc := range cfg.Proxies {
-		e.addProxy(pc)
+		e.addProxy(pc, fullConns[pc])
 	}
-	for _, srv := range e.servers {
-		if t := srv.cfg.Track; t != nil {
-			for _, other := range e.servers {
-				if other.cfg == t {
-					srv.tracked = other
-					other.followers = append(other.followers, srv)
-				}
-			}
-		}
-	}
-	e.deriveFullConn()
-	for _, p := range e.proxies {
-		p.prepare()
-	}
+	e.group.Prepare()
 	for id := range opts.Threads {
 		c, err := newCore(e, id)
 		if err != nil {
@@ -128,38 +116,39 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 	return e, nil
 }
 
-// deriveFullConn gives backends without fullconn a tenth of what the frontends let in that name them, as HAProxy does:
-// use_backend with a format names none.
-func (e *Engine) deriveFullConn() {
-	sums := make(map[*config.Proxy]int64)
-	for _, p := range e.proxies {
-		if !p.cfg.Front {
+// fullConns gives each backend its fullconn: as configured, else a tenth of what the frontends let in that name it, as
+// HAProxy does. use_backend with a format names none.
+func fullConns(cfg *config.Proxying, maxConn int) map[*config.Proxy]int64 {
+	all := make(map[*config.Proxy]int64)
+	for _, p := range cfg.Proxies {
+		if !p.Front {
 			continue
 		}
-		limit := int64(cmp.Or(p.cfg.MaxConn, e.opts.MaxConn))
-		named := map[*config.Proxy]bool{p.cfg.DefaultBackend: true}
-		if p.cfg.Back {
-			named[p.cfg] = true
+		limit := int64(cmp.Or(p.MaxConn, maxConn))
+		named := map[*config.Proxy]bool{p.DefaultBackend: true}
+		if p.Back {
+			named[p] = true
 		}
-		for i := range p.cfg.Switching {
-			named[p.cfg.Switching[i].Backend] = true
+		for i := range p.Switching {
+			named[p.Switching[i].Backend] = true
 		}
 		for be := range named {
-			sums[be] += limit
+			all[be] += limit
 		}
 	}
-	for _, p := range e.proxies {
-		if p.fullConn = int64(p.cfg.FullConn); p.fullConn == 0 {
-			p.fullConn = max((sums[p.cfg]+9)/10, 1)
+	for _, p := range cfg.Proxies {
+		if p.FullConn != 0 {
+			all[p] = int64(p.FullConn)
+		} else {
+			all[p] = max((all[p]+9)/10, 1)
 		}
 	}
+	return all
 }
 
-func (e *Engine) addProxy(pc *config.Proxy) {
-	p := &proxy{cfg: pc, index: len(e.proxies), engine: e, http: pc.Mode == config.HTTP, since: e.started,
-		front: make([]counter.Set, e.opts.Threads), back: make([]counter.Set, e.opts.Threads),
-		pages: make(map[int]*page), byCookie: make(map[string][]*server), byConfig: make(map[*config.Server]*server),
-		byName: make(map[string]*server)}
+func (e *Engine) addProxy(pc *config.Proxy, fullConn int64) {
+	p := &proxy{cfg: pc, index: len(e.proxies), engine: e, http: pc.Mode == config.HTTP,
+		front: make([]counter.Set, e.opts.Threads), pages: make(map[int]*page)}
 	for status, raw := range pc.ErrorFiles {
 		p.pages[status] = filePage(status, raw)
 	}
@@ -174,26 +163,7 @@ func (e *Engine) addProxy(pc *config.Proxy) {
 	if pc.Front {
 		e.frontends[pc.Name] = p
 	}
-	for i, sc := range pc.Servers {
-		srv := &server{cfg: sc, be: p, number: len(e.servers), index: i, shards: make([]counter.Set, e.opts.Threads), hurry: make(chan time.Duration, 1), moved: make(chan struct{}, 1)}
-		srv.setAddr(sc.Addr)
-		srv.maxConn.Store(int64(sc.MaxConn))
-		from := sc.Source
-		if !from.IsValid() {
-			from = pc.Source
-		}
-		if from.IsValid() {
-			t := sock.TargetOf(from, "")
-			srv.source = &t
-		}
-		e.servers = append(e.servers, srv)
-		p.servers = append(p.servers, srv)
-		p.byConfig[sc] = srv
-		p.byName[sc.Name] = srv
-		if sc.Cookie != "" {
-			p.byCookie[sc.Cookie] = append(p.byCookie[sc.Cookie], srv)
-		}
-	}
+	p.back = e.group.Add(pc, fullConn)
 }
 
 // Start opens the frontends for business.
@@ -222,7 +192,7 @@ func (e *Engine) Start() error {
 			}
 		}
 	}
-	go e.heed()
+	go e.group.Run()
 	for _, c := range e.cores {
 		c.loop.Arm(&c.janitor, c, c.now()+janitorPause)
 		e.running.Add(1)
@@ -237,16 +207,10 @@ func (e *Engine) Start() error {
 }
 
 // Down names the servers that checks have found down.
-func (e *Engine) Down() (names []string) {
-	e.states.Lock()
-	defer e.states.Unlock()
-	for _, srv := range e.servers {
-		if srv.cfg.Check.On && srv.tracked == nil && srv.health.Operation() == health.Stopped {
-			names = append(names, srv.be.cfg.Name+"/"+srv.cfg.Name)
-		}
-	}
-	return names
-}
+func (e *Engine) Down() []string { return e.group.Down() }
+
+// CheckTargets lists the servers that are probed.
+func (e *Engine) CheckTargets() []backend.CheckTarget { return e.group.CheckTargets() }
 
 // MaxConn is the limit of connections that holds.
 func (e *Engine) MaxConn() int64 { return e.maxConn.Load() }
@@ -285,10 +249,10 @@ func (e *Engine) Usable() map[string]int {
 }
 
 func (p *proxy) usable() int {
-	if len(p.servers) == 0 {
+	if len(p.back.Servers) == 0 {
 		return -1
 	}
-	return int(p.usableServers())
+	return int(p.back.Usable())
 }
 
 // Turn waits until every core's thread has got to its work once more; for ever, if one hangs. An engine that has been
@@ -328,7 +292,7 @@ func (c *core) drain() {
 	for s := c.live.next; s != &c.live; s = s.next {
 		s.schedule() // idle ones have less time now
 	}
-	for c.shed() {
+	for c.pool.Shed() {
 	}
 	if c.count == 0 {
 		c.engine.coreDrained(c)
@@ -350,6 +314,7 @@ func (e *Engine) coreDrained(c *core) {
 func (e *Engine) Close() {
 	e.stopOnce.Do(func() {
 		close(e.ended)
+		e.group.Close()
 		for _, c := range e.cores {
 			c.loop.Post(func() {
 				c.stopListening()
@@ -439,7 +404,7 @@ func (e *Engine) save(s *stream, data []byte, err *h1.Error, response bool) {
 	m := &BadMessage{When: time.Now(), Frontend: s.fe.cfg.Name, Backend: s.be.cfg.Name, Source: s.source.String(), Response: response,
 		Reason: err.Reason, Offset: err.Offset, Content: append([]byte(nil), data[:min(len(data), badKept)]...)}
 	if s.srv != nil {
-		m.Server = s.srv.cfg.Name
+		m.Server = s.srv.Config.Name
 	}
 	e.bad.mu.Lock()
 	defer e.bad.mu.Unlock()

@@ -252,15 +252,15 @@ func TestQueueAtMaxConn(t *testing.T) {
 	}
 	wg.Wait()
 	p := s.engine.proxies[0]
-	if got := p.servers[0].servedMax.Load(); got != 2 {
+	if got := p.back.Servers[0].Row(time.Now()).SessionsMax; got != 2 {
 		t.Errorf("at most %d requests at once on a server with maxconn 2", got)
 	}
 	// A client has its response before the books are closed.
-	for limit := time.Now().Add(patience); p.queued.Load()+p.servers[0].served.Load() != 0 && time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); p.back.Queued()+p.back.Servers[0].Served() != 0 && time.Now().Before(limit); {
 		time.Sleep(time.Millisecond)
 	}
-	if p.queued.Load() != 0 || p.servers[0].served.Load() != 0 {
-		t.Errorf("left behind: %d queued, %d served", p.queued.Load(), p.servers[0].served.Load())
+	if p.back.Queued() != 0 || p.back.Servers[0].Served() != 0 {
+		t.Errorf("left behind: %d queued, %d served", p.back.Queued(), p.back.Servers[0].Served())
 	}
 }
 

@@ -243,7 +243,7 @@ func (s *stream) serverGone() {
 		s.dial()
 		return
 	}
-	s.srv.observe(health.ClosedByPeer)
+	s.srv.Observe(health.ClosedByPeer)
 	if nothing && u.reused && !s.first {
 		// The client may repeat it by itself (RFC 9112 §9.3.1): that is what it does when a connection just closes.
 		s.blame('S', 'H')
@@ -269,7 +269,7 @@ func (s *stream) badResponse(err *h1.Error) {
 	s.gotHead = false
 	s.serverFailed()
 	s.core.engine.saveBadResponse(s, err)
-	s.srv.observe(health.BadResponse)
+	s.srv.Observe(health.BadResponse)
 	s.blame('P', 'H')
 	s.releaseServer(false)
 	s.fail(502)
@@ -304,7 +304,7 @@ func (s *stream) exchangeTimeout() {
 		s.abort('c', 'D')
 	case !s.gotHead:
 		s.serverFailed()
-		s.srv.observe(health.ReadTimeout)
+		s.srv.Observe(health.ReadTimeout)
 		s.blame('s', 'H')
 		s.releaseServer(false)
 		s.fail(504)

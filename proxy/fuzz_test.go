@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/haproxy"
 	"github.com/evenkeel/evenkeel/h1"
@@ -114,7 +115,9 @@ func playRules(t *testing.T, e *Engine, request, response []byte) {
 		return
 	}
 	asked := s.head.MethodID()
-	e.servers[0].setAddr(netip.MustParseAddrPort("127.0.0.1:1"))
+	if err := e.group.Servers[0].SetAddress("127.0.0.1", 1); err != nil {
+		panic(err)
+	}
 	s.handle(request[n:]) // dials a closed port, at most: what was written is in s.req
 	if s.req != nil {
 		judge(t, h1.Request, h1.MethodOther, s.req, s.reqBody.Done())
@@ -126,9 +129,9 @@ func playRules(t *testing.T, e *Engine, request, response []byte) {
 	if s.up != nil {
 		s.core.dropConnection(s)
 	}
-	s.use(c.newUpstream(e.servers[0], server[0]))
+	s.use(c.newUpstream(backend.ConnKey{Server: e.group.Servers[0]}, server[0]))
 	server[0] = -1
-	s.srv, s.phase = e.servers[0], phaseExchange
+	s.srv, s.phase = e.group.Servers[0], phaseExchange
 	h := c.response
 	h.Reset(h1.Response, 101)
 	if n, perr = h.Parse(response); perr != nil || n == 0 || h.Status() < 200 {

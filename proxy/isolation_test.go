@@ -233,10 +233,10 @@ func TestPanicsEndTheirStream(t *testing.T) {
 			}
 			// The last one leaves after its client has its answer.
 			limit := time.Now().Add(patience)
-			for s.engine.proxies[0].beConns.Load() != 0 && time.Now().Before(limit) {
+			for s.engine.proxies[0].back.Conns() != 0 && time.Now().Before(limit) {
 				time.Sleep(time.Millisecond)
 			}
-			if n := s.engine.proxies[0].beConns.Load(); n != 0 {
+			if n := s.engine.proxies[0].back.Conns(); n != 0 {
 				t.Errorf("%d streams are left in the backend after %v", n, patience)
 			}
 		})
@@ -315,7 +315,9 @@ func TestWhoseConnection(t *testing.T) {
 		s := startOne(t, nil, first.addr)
 		ask(s, nil, "/")
 		addr, _ := net.ResolveTCPAddr("tcp", second.addr)
-		s.engine.servers[0].setAddr(addr.AddrPort())
+		if err := s.engine.group.Servers[0].SetAddress(addr.IP.String(), addr.Port); err != nil {
+			t.Fatal(err)
+		}
 		ask(s, nil, "/")
 		expect(t, first, 1)
 		expect(t, second, 1)

@@ -103,7 +103,7 @@ func (s *stream) abandon() {
 		return
 	}
 	s.gone = true
-	s.leaveQueue()
+	s.ticket.Leave()
 	s.core.loop.Disarm(&s.timer)
 	s.core.dropConnection(s)
 	s.releaseSlot()

@@ -139,7 +139,7 @@ func (s *stream) figures() {
 	total := t.ta
 	all := [2]*counter.Set{s.back(), nil}
 	if s.srv != nil {
-		all[1] = &s.srv.shards[s.core.id]
+		all[1] = &s.srv.Counters[s.core.id]
 	}
 	for _, c := range all {
 		if c == nil {
@@ -164,7 +164,7 @@ func (s *stream) Record(r *sample.Record) {
 	r.Frontend, r.FrontendTransport = s.fe.cfg.Name, s.fe.cfg.Name
 	r.Backend, r.Server = s.be.cfg.Name, noServer
 	if s.srv != nil {
-		r.Server = s.srv.cfg.Name
+		r.Server = s.srv.Config.Name
 	} else if s.applet != nil || s.fromStats {
 		r.Server = "<STATS>"
 	}
@@ -179,10 +179,10 @@ func (s *stream) Record(r *sample.Record) {
 	r.Active, r.FrontendConns = int(e.conns.Load()), int(s.fe.conns.Load())
 	r.BackendConns, r.ServerConns = 0, 0
 	if s.counted {
-		r.BackendConns = int(s.be.beConns.Load()) - 1
+		r.BackendConns = int(s.be.back.Conns()) - 1
 	}
 	if s.srv != nil {
-		r.ServerConns = int(s.srv.served.Load())
+		r.ServerConns = int(s.srv.Served())
 		if s.slot {
 			r.ServerConns--
 		}

@@ -384,7 +384,7 @@ func (e *Engine) forgetSilently(fd int) {
 // redirectToServer sends the client to the server itself (redir).
 func (s *stream) redirectToServer() {
 	out := append(statusLine(nil, 302), "cache-control: no-cache\r\ncontent-length: 0\r\nlocation: "...)
-	out = append(h1.AppendValue(h1.AppendValue(out, s.srv.cfg.Redir), s.line[s.methodEnd:s.uriEnd]), "\r\n"...)
+	out = append(h1.AppendValue(h1.AppendValue(out, s.srv.Config.Redir), s.line[s.methodEnd:s.uriEnd]), "\r\n"...)
 	s.blame('L', 'C')
 	s.keepClient = false
 	s.answer(302, out, nil)

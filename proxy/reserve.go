@@ -15,29 +15,15 @@ func (e *Engine) crowded() bool { return e.upstreams.Load() >= int64(e.opts.MaxC
 
 // makeRoom closes an idle connection for a new one: of this core, or of another one, a moment later.
 func (c *core) makeRoom() {
-	if c.shed() {
+	if c.pool.Shed() {
 		return
 	}
 	for _, other := range c.engine.cores {
-		if other != c && other.idleCount.Load() > 0 {
-			other.loop.Post(func() { other.shed() })
+		if other != c && other.pool.Len() > 0 {
+			other.loop.Post(func() { other.pool.Shed() })
 			return
 		}
 	}
-}
-
-// shed closes one idle connection, if there is any.
-func (c *core) shed() bool {
-	if c.idleCount.Load() == 0 {
-		return false
-	}
-	for _, list := range c.idle {
-		if len(list) > 0 {
-			c.discard(list[0])
-			return true
-		}
-	}
-	return false
 }
 
 // shortage logs once per cause that this machine, not the server, is why there is no connection.

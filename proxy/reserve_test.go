@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 )
@@ -21,7 +22,7 @@ func TestPipesAreBounded(t *testing.T) {
 	for range clients {
 		conns = append(conns, s.ask(fmt.Sprintf("/big/%d", size)))
 	}
-	await(t, "all are being served", func() bool { return e.proxies[0].servers[0].served.Load() == clients })
+	await(t, "all are being served", func() bool { return e.group.Servers[0].Served() == clients })
 	await(t, "pipes are in use", func() bool { return e.pipes.Load() > 0 })
 	var wg sync.WaitGroup
 	for _, conn := range conns {
@@ -74,14 +75,14 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 	if e.upstreams.Load() == 0 {
 		t.Error("no connection is kept")
 	}
-	await(t, "the books agree", func() bool {
+	await(t, "the counts agree", func() bool {
 		idle := int64(0)
-		for _, srv := range e.servers {
-			idle += srv.idle.Load()
+		for _, srv := range e.group.Servers {
+			idle += srv.Row(time.Now()).IdleNow
 		}
 		sum := int64(0)
 		for _, c := range e.cores {
-			sum += c.idleCount.Load()
+			sum += c.pool.Len()
 		}
 		return idle == sum && idle == e.upstreams.Load()
 	})

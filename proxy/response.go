@@ -23,7 +23,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	s.gotHead = true
 	s.status, s.answeredIn = status, uint8(h.Minor())+1
 	s.responseAt = c.now()
-	s.srv.observe(health.OutcomeOf(status))
+	s.srv.Observe(health.OutcomeOf(status))
 	s.resBody = h.ResponseBody(s.method)
 	s.keepServer = s.keepServer && h.KeepAlive() && s.resBody.Framing() != h1.UntilClose
 	if len(s.captured) > 0 || s.fe.cfg.Captures.Cookie != "" {
@@ -276,7 +276,7 @@ func (s *stream) responseEnded() {
 		return
 	}
 	s.countServerAbort()
-	s.srv.observe(health.ReadError)
+	s.srv.Observe(health.ReadError)
 	s.abort('S', 'D')
 }
 

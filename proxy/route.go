@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
@@ -51,14 +52,7 @@ func (s *stream) join(be *proxy) bool {
 	}
 	s.be = be
 	s.counted = true
-	n := be.beConns.Add(1)
-	counter.Raise(&be.beConnsMax, n)
-	shard := &be.back[s.core.id]
-	shard.Sessions.Add(1)
-	shard.Rate.Add(s.core.loop.Wall().Unix())
-	if be.http {
-		shard.Requests.Add(1)
-	}
+	be.back.Join(s.core.id, be.http, s.core.loop.Wall().Unix())
 	t := &be.cfg.Timeouts
 	s.timeouts.server = t.Server
 	if t.Tunnel > 0 {
@@ -72,13 +66,13 @@ func (s *stream) join(be *proxy) bool {
 func (s *stream) leaveBackend() {
 	if s.counted {
 		s.counted = false
-		s.be.beConns.Add(-1)
+		s.be.back.Leave()
 	}
 }
 
 // useServer applies use-server rules.
 func (s *stream) useServer() {
-	if s.pinned != nil || len(s.be.cfg.UseServer) == 0 {
+	if s.ticket.Pinned != nil || len(s.be.cfg.UseServer) == 0 {
 		return
 	}
 	at := sample.Request
@@ -89,8 +83,8 @@ func (s *stream) useServer() {
 	for i := range s.be.cfg.UseServer {
 		u := &s.be.cfg.UseServer[i]
 		if u.Cond.Match(x) {
-			if srv := s.be.server(u.Server); srv.usable() {
-				s.pinned = srv
+			if srv := s.be.back.Server(u.Server); srv.Usable() {
+				s.ticket.Pinned = srv
 			}
 			return
 		}
@@ -99,23 +93,21 @@ func (s *stream) useServer() {
 
 // hashKey takes from the request what a hashing algorithm needs.
 func (s *stream) hashKey(h *h1.Head, body []byte) {
-	be := s.be
-	switch be.cfg.Balance.Algorithm {
+	b, key := s.be.back, &s.ticket.Key
+	switch s.be.cfg.Balance.Algorithm {
 	case config.SourceHash:
-		s.key, s.hasKey = be.keyOfAddr(s.source)
+		*key = b.KeyOfAddr(s.source)
 	case config.URIHash:
-		s.key, s.hasKey = be.keyOfURI(h.URI())
+		*key = b.KeyOfURI(h.URI())
 	case config.URLParam:
-		s.key, s.hasKey = be.keyOfParam(h.URI(), body)
+		*key = b.KeyOfParam(h.URI(), body)
 	case config.HeaderHash:
-		v, ok := h.Find(be.cfg.Balance.Name)
-		if ok {
-			s.key, s.hasKey = be.keyOfHeader(v)
+		if v, ok := h.Find(s.be.cfg.Balance.Name); ok {
+			*key = b.KeyOfHeader(v)
 		}
 	case config.ExprHash:
-		x := s.context(sample.Request)
-		if v := be.cfg.Balance.Expr.Eval(x); v.Kind != sample.None {
-			s.key, s.hasKey = be.keyOf(v.Bytes, true)
+		if v := s.be.cfg.Balance.Expr.Eval(s.context(sample.Request)); v.Kind != sample.None {
+			*key = b.KeyOfValue(v.Bytes)
 		}
 	}
 }
@@ -123,69 +115,69 @@ func (s *stream) hashKey(h *h1.Head, body []byte) {
 // assign finds a server for the request and a place on it: then the stream connects; or
 // the stream queues, or is told that there is none.
 func (s *stream) assign() {
-	be := s.be
-	if srv := s.pinned; srv != nil {
-		if srv.takeSlot() {
-			s.assigned(srv)
-			return
-		}
-		if srv.mayQueue() {
-			s.queueOn(srv)
-			return
-		}
-		s.pinned = nil // its queue is full too: any other server
+	s.ticket.Last = nil
+	if s.be.cfg.Options.PreferLastServer || s.sticky {
+		s.ticket.Last = s.last
 	}
-	if last := s.last; last != nil && (be.cfg.Options.PreferLastServer || s.sticky) && last.be == be && last.ready.Load() && be.queued.Load() == 0 &&
-		!(s.hasKey && be.chooser.hashes()) && last.takeSlot() {
-		s.assigned(last)
-		return
-	}
-	// Those waiting already come first, but for the servers they cannot use.
-	if be.queued.Load() == 0 {
-		srv, slot := be.pick(s.key, s.hasKey, nil)
-		if slot {
-			s.assigned(srv)
-			return
-		}
+	s.take(s.be.back.Take(&s.ticket))
+}
+
+// take goes on with what came of the stream's ticket.
+func (s *stream) take(srv *backend.Server, ahead int, out backend.Outcome) {
+	switch out {
+	case backend.Placed:
+		s.assigned(srv)
+	case backend.Queued:
+		s.srvQueue, s.beQueue = 0, ahead
 		if srv != nil {
-			s.queueOn(srv)
-			return
+			s.srvQueue, s.beQueue = ahead, 0
 		}
+		s.enter(phaseQueue)
+	default: // no server of the backend is up
+		s.blame('S', 'C')
+		s.count(counter.FailedConnections)
+		s.fail(503)
 	}
-	if be.usableServers() == 0 {
-		s.refuseForWantOfServers()
+}
+
+// Granted implements backend.Holder: a server has a place for the stream.
+func (s *stream) Granted(gen uint32) {
+	defer s.guard()
+	if s.ticket.Gen != gen || s.gone || s.phase != phaseQueue {
+		return // it left, and gave the place back
+	}
+	srv := s.ticket.Claim()
+	if srv == nil { // another request of this connection, which waits by itself
 		return
 	}
-	s.queueOn(nil)
+	if !srv.Usable() {
+		srv.Release()
+		s.assign()
+	} else {
+		s.assigned(srv)
+	}
+	s.advance()
 }
 
-// refuseForWantOfServers: no server of the backend is up.
-func (s *stream) refuseForWantOfServers() {
-	s.blame('S', 'C')
-	s.count(counter.FailedConnections)
-	s.fail(503)
+// Displaced implements backend.Holder: the server that was waited for has gone.
+func (s *stream) Displaced(gen uint32) {
+	defer s.guard()
+	if s.ticket.Gen != gen || s.gone || s.phase != phaseQueue || !s.ticket.Stranded() {
+		return
+	}
+	s.ticket.Pinned, s.redispatched = nil, true
+	s.assign()
+	s.advance()
 }
 
-// assigned takes note of a server whose slot was taken for this stream, and connects.
-func (s *stream) assigned(srv *server) {
+// assigned takes note of a server on which the stream has a place, and connects.
+func (s *stream) assigned(srv *backend.Server) {
 	s.srv, s.slot = srv, true
 	if s.queueAt == none {
 		s.queueAt = s.core.now()
 	}
-	now := s.core.loop.Wall().Unix()
-	shard := &srv.shards[s.core.id]
-	shard.Selected.Add(1)
-	shard.Sessions.Add(1)
-	if s.be.http {
-		shard.Requests.Add(1)
-	}
-	shard.Rate.Add(now)
-	shard.LastSession.Store(now)
-	back := &s.be.back[s.core.id]
-	back.Selected.Add(1)
-	back.LastSession.Store(now)
-	counter.Raise(&srv.servedMax, srv.served.Load())
-	if srv.cfg.Redir != "" && (s.method == h1.MethodGet || s.method == h1.MethodHead) {
+	srv.CountUse(s.core.id, s.be.http, s.core.loop.Wall().Unix())
+	if srv.Config.Redir != "" && (s.method == h1.MethodGet || s.method == h1.MethodHead) {
 		s.redirectToServer()
 		return
 	}

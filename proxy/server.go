@@ -3,14 +3,12 @@ package proxy
 import (
 	"net/netip"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
-	"github.com/evenkeel/evenkeel/health"
-	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -21,7 +19,6 @@ type proxy struct {
 	engine *Engine
 	http   bool
 	pages  map[int]*page
-	since  time.Time // of the last change of a backend's state
 
 	// The front half.
 	front     []counter.Set // by core
@@ -32,134 +29,7 @@ type proxy struct {
 	paused    atomic.Bool // by the runtime socket
 	stopped   atomic.Bool
 
-	// The back half.
-	back        []counter.Set
-	beConns     atomic.Int64
-	beConnsMax  atomic.Int64
-	servers     []*server
-	byCookie    map[string][]*server // in the order of the file
-	byConfig    map[*config.Server]*server
-	byName      map[string]*server
-	chooser     chooser
-	queued      atomic.Int64 // in the backend's and its servers' queues
-	unbound     atomic.Int64 // of them in the backend's own queue
-	queuedMax   atomic.Int64
-	usableCount atomic.Int64
-	fullConn    int64 // at least 1
-
-	mu    sync.Mutex // guards the queues
-	queue queue
-
-	// Guarded by the engine's states.
-	active   int // servers that can be chosen
-	backups  int
-	settled  bool
-	downs    int64
-	downFrom time.Time
-	downTime time.Duration
-}
-
-// server is a server of a backend while it runs.
-type server struct {
-	cfg    *config.Server
-	be     *proxy
-	number int // in the engine
-	index  int // in the backend
-	target atomic.Pointer[sock.Target]
-	source *sock.Target
-	addr   atomic.Pointer[netip.AddrPort]
-
-	served    atomic.Int64 // streams that hold a slot
-	servedMax atomic.Int64
-	queuedNow atomic.Int64
-	queuedMax atomic.Int64
-	idle      atomic.Int64
-	maxConn   atomic.Int64
-	up        atomic.Bool // can take streams that insist on it
-	ready     atomic.Bool // can be chosen
-	// weightShown is weight, for those who only look.
-	weightShown atomic.Int64
-	shards      []counter.Set
-
-	tracked   *server // whose state it takes
-	followers []*server
-
-	queue  queue          // guarded by be.mu
-	health *health.Server // guarded by the engine's states, as is weight
-	weight int            // as configured or set, 0-256
-	timer  *time.Timer    // of the health machine; guarded by states, as is due
-	due    health.Time    // when timer fires
-	erring atomic.Bool    // traffic failed last time
-	hurry  chan time.Duration
-	moved  chan struct{}
-}
-
-func (p *proxy) server(c *config.Server) *server { return p.byConfig[c] }
-
-func (p *proxy) usableServers() int64 { return p.usableCount.Load() }
-
-// usable says whether streams that belong to the server, by cookie or queue, may go there.
-func (srv *server) usable() bool { return srv.up.Load() }
-
-// limit is how many streams the server takes now; 0: any number. With minconn it follows the
-// backend's load up to fullconn.
-func (srv *server) limit() int64 {
-	high := srv.maxConn.Load()
-	low := int64(srv.cfg.MinConn)
-	if high == 0 || low == 0 || low >= high {
-		return high
-	}
-	return max(low, min(high, high*srv.be.beConns.Load()/srv.be.fullConn))
-}
-
-func (srv *server) full() bool {
-	limit := srv.limit()
-	return limit > 0 && srv.served.Load() >= limit
-}
-
-// takeSlot takes a place on the server, if there is one.
-func (srv *server) takeSlot() bool {
-	limit := srv.limit()
-	if limit == 0 {
-		srv.served.Add(1)
-		return true
-	}
-	for {
-		n := srv.served.Load()
-		if n >= limit {
-			return false
-		}
-		if srv.served.CompareAndSwap(n, n+1) {
-			return true
-		}
-	}
-}
-
-// mayQueue says whether one more may wait for this server.
-func (srv *server) mayQueue() bool {
-	return srv.cfg.MaxQueue == 0 || srv.queuedNow.Load() < int64(srv.cfg.MaxQueue)
-}
-
-// weightNow is the weight as configured or set.
-func (srv *server) weightNow() int { return int(srv.weightShown.Load()) }
-
-// setAddr changes where the server is.
-func (srv *server) setAddr(addr netip.AddrPort) {
-	t := sock.TargetOf(addr, srv.cfg.Path)
-	srv.target.Store(&t)
-	srv.addr.Store(&addr)
-}
-
-// address is the server's address as it is shown.
-func (srv *server) address() string {
-	if srv.cfg.Path != "" {
-		return srv.cfg.Path
-	}
-	a := srv.addr.Load()
-	if !a.IsValid() {
-		return ""
-	}
-	return a.String()
+	back *backend.Backend // the back half; nil: there is none
 }
 
 // sessionRate is the frontend's over all cores.
@@ -186,21 +56,11 @@ func (e *Engine) Backend(name string) (sample.BackendFacts, bool) {
 	if !ok {
 		return sample.BackendFacts{}, false
 	}
-	f := sample.BackendFacts{Usable: int(p.usableServers()), Connections: int(p.beConns.Load()), Queue: int(p.queued.Load())}
+	b := p.back
+	f := sample.BackendFacts{Usable: int(b.Usable()), Connections: int(b.Conns()), Queue: int(b.Queued()), Free: b.Free()}
 	now := time.Now().Unix()
-	for i := range p.back {
-		f.Rate += int(p.back[i].Rate.At(now))
-	}
-	for _, srv := range p.servers {
-		if !srv.usable() {
-			continue
-		}
-		limit := srv.maxConn.Load()
-		if limit == 0 {
-			f.Free = -1
-			break
-		}
-		f.Free += int(limit - srv.served.Load() + int64(srv.cfg.MaxQueue) - srv.queuedNow.Load())
+	for i := range b.Counters {
+		f.Rate += int(b.Counters[i].Rate.At(now))
 	}
 	return f, true
 }
@@ -220,17 +80,17 @@ func (e *Engine) Server(backend, name string) (sample.ServerFacts, bool) {
 	if !ok {
 		return sample.ServerFacts{}, false
 	}
-	srv, ok := p.byName[name]
+	srv, ok := p.back.Named(name)
 	if !ok {
 		return sample.ServerFacts{}, false
 	}
-	return sample.ServerFacts{Up: srv.usable(), Connections: int(srv.served.Load()), Queue: int(srv.queuedNow.Load()), Weight: srv.weightNow()}, true
+	return sample.ServerFacts{Up: srv.Usable(), Connections: int(srv.Served()), Queue: int(srv.Queued()), Weight: srv.Weight()}, true
 }
 
 // sendProxyHeader tells a server the client's address before anything else (PROXY protocol).
 func (s *stream) sendProxyHeader() {
 	b := s.core.scratch[:0]
-	if s.srv.cfg.SendProxy == 1 {
+	if s.srv.Config.SendProxy == 1 {
 		b = proxyV1(b, s.source, s.destination())
 	} else {
 		b = proxyV2(b, s.source, s.destination())
@@ -288,7 +148,7 @@ func (s *stream) serverAddress() netip.AddrPort {
 	if s.srv == nil {
 		return netip.AddrPort{}
 	}
-	return *s.srv.addr.Load()
+	return s.srv.Addr()
 }
 
 // trimmed names a listener for the log as its configuration does.

@@ -7,119 +7,16 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"runtime"
 	"strings"
-	"sync/atomic"
 	"syscall"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
-	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/sock"
 )
-
-// TestSlowStartHasOneTimer: however often a server is judged while it starts slowly, one timer is set for each step.
-func TestSlowStartHasOneTimer(t *testing.T) {
-	s := start(t, config.HTTP, func(p *config.Proxy) {
-		p.Servers[0].SlowStart = time.Hour
-		p.Servers[0].Check.On = true
-	}, "127.0.0.1:1")
-	e := s.engine
-	target := e.CheckTargets()[0]
-	var set, left atomic.Int64
-	var fire func()
-	e.states.Lock()
-	e.after = func(d time.Duration, f func()) *time.Timer {
-		set.Add(1)
-		fire = f
-		return time.AfterFunc(d, func() { left.Add(1) })
-	}
-	e.states.Unlock()
-	for range 3 {
-		target.Report(health.Result{Status: health.L4CON})
-	}
-	for range 2 {
-		target.Report(health.Result{Status: health.L4OK})
-	}
-	if e.servers[0].health.Warm() != 1 || set.Load() != 1 {
-		t.Fatalf("slow start: %d of 16, %d timers", e.servers[0].health.Warm(), set.Load())
-	}
-	for range 500 {
-		target.Report(health.Result{Status: health.L4OK})
-	}
-	if set.Load() != 1 {
-		t.Errorf("%d timers are set for one step", set.Load())
-	}
-	fire() // too early: it is set again
-	if set.Load() != 2 {
-		t.Errorf("%d timers after the first", set.Load())
-	}
-	for range 3 {
-		target.Report(health.Result{Status: health.L4CON})
-	}
-	fire() // one that was on its way when it was taken back
-	if srv := e.servers[0]; set.Load() != 2 || srv.timer != nil || srv.due != health.Never {
-		t.Errorf("a server that is down has a timer: %d set, due %v", set.Load(), srv.due)
-	}
-}
-
-// TestObservedFailures: failures of traffic, however many, wait in a line of bounded length for one goroutine.
-func TestObservedFailures(t *testing.T) {
-	s := start(t, config.HTTP, func(p *config.Proxy) {
-		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour, Observe: config.ObserveLayer4, ErrorLimit: 1 << 20}
-	}, "127.0.0.1:1")
-	e := s.engine
-	srv := e.servers[0]
-	e.states.Lock() // nobody can be told
-	before := runtime.NumGoroutine()
-	for range 10 * maxObserved {
-		srv.observe(health.ConnectFailed)
-	}
-	grown, waiting := runtime.NumGoroutine()-before, len(e.observed)
-	e.states.Unlock()
-	if grown > 5 || waiting < maxObserved-1 {
-		t.Errorf("%d goroutines more, %d failures wait", grown, waiting)
-	}
-	await(t, "all are told", func() bool { return len(e.observed) == 0 })
-	if !srv.erring.Load() {
-		t.Error("the next success would not be told")
-	}
-}
-
-// TestFactsTakeNoLock: what rules ask of servers and proxies for each request waits for nobody.
-func TestFactsTakeNoLock(t *testing.T) {
-	s := start(t, config.HTTP, nil, "127.0.0.1:1", "127.0.0.1:2")
-	e := s.engine
-	e.states.Lock()
-	defer e.states.Unlock()
-	e.proxies[0].mu.Lock()
-	defer e.proxies[0].mu.Unlock()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		if f, ok := e.Server("web", "s2"); !ok || !f.Up || f.Weight != 1 {
-			t.Errorf("%+v %v", f, ok)
-		}
-		if f, ok := e.Backend("web"); !ok || f.Usable != 2 {
-			t.Errorf("%+v %v", f, ok)
-		}
-		if _, _, ok := e.Frontend("web"); !ok {
-			t.Error("no frontend")
-		}
-		if _, ok := e.Server("web", "s3"); ok {
-			t.Error("there is no s3")
-		}
-	}()
-	select {
-	case <-done:
-	case <-time.After(patience):
-		t.Fatal("it waits for a lock")
-	}
-}
 
 // TestCookieOfTwoServers: of several servers with one cookie value the first in the file that is up is taken, so that a
 // backup can stand in for its primary.

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
@@ -40,7 +41,6 @@ const none = time.Duration(-1)
 type stream struct {
 	core       *core
 	next, prev *stream // ring of the living
-	gen        uint32  // counts uses, for messages that come late
 	gone       bool
 	phase      phase
 
@@ -53,14 +53,13 @@ type stream struct {
 	destKnown bool
 
 	fe, be  *proxy
-	srv     *server   // chosen; holds a slot while slot is true
-	slot    bool      // counted in srv.served
-	counted bool      // counted in be.conns
-	up      *upstream // connection to srv
-	last    *server   // whose connection this client used before
-	own     *upstream // idle connection that only this client's requests may use
-	sticky  bool      // a server authenticates this client's connection: requests go there
-	pinned  *server   // by a cookie
+	srv     *backend.Server // chosen; holds a slot while slot is true
+	slot    bool            // counted in srv.served
+	counted bool            // counted in be.conns
+	up      *upstream       // connection to srv
+	last    *backend.Server // whose connection this client used before
+	own     *upstream       // idle connection that only this client's requests may use
+	sticky  bool            // a server authenticates this client's connection: requests go there
 
 	timer      loop.Timer
 	scheduled  phase // for which the timer was set
@@ -90,9 +89,7 @@ type stream struct {
 
 	tries        int // connection attempts that may still be made
 	redispatched bool
-	key          uint32 // for hashing balance algorithms
-	hasKey       bool
-	queued       waiting
+	ticket       backend.Ticket
 	applet       *appletCall
 	interims     int          // responses before the final one
 	unread       int64        // bytes of a statistics page that count as held
@@ -163,8 +160,8 @@ func (c *core) newStream(l *listener, fd int, peer netip.AddrPort) *stream {
 	} else {
 		s = new(stream)
 	}
-	gen, line, captured, spelled := s.gen+1, s.line[:0], s.captured[:0], s.spelled[:0]
-	*s = stream{core: c, gen: gen, line: line, captured: captured, spelled: spelled, listener: l, fe: l.fe, source: peer}
+	gen, line, captured, spelled := s.ticket.Gen+1, s.line[:0], s.captured[:0], s.spelled[:0]
+	*s = stream{core: c, ticket: backend.Ticket{Holder: s, Thread: c.loop, Gen: gen}, line: line, captured: captured, spelled: spelled, listener: l, fe: l.fe, source: peer}
 	s.client.open(fd)
 	s.next, s.prev = &c.live, c.live.prev
 	s.prev.next, c.live.prev = s, s
@@ -182,7 +179,7 @@ func (c *core) newStream(l *listener, fd int, peer netip.AddrPort) *stream {
 func (s *stream) begin(now time.Duration) {
 	cfg := s.fe.cfg
 	s.phase, s.phaseStart, s.clientSeen, s.serverSeen = phaseIdle, now, now, now
-	s.be, s.srv, s.pinned = s.fe, nil, nil
+	s.be, s.srv, s.ticket.Pinned, s.ticket.Last, s.ticket.Key = s.fe, nil, nil, nil, backend.Key{}
 	s.timeouts.client, s.timeouts.server, s.timeouts.tunnel = cfg.Timeouts.Client, 0, cfg.Timeouts.Tunnel
 	s.idleFrom, s.began = now, none
 	s.headAt, s.queueAt, s.connectAt, s.connectedAt, s.responseAt, s.dataAt = none, none, none, none, none, none
@@ -192,7 +189,7 @@ func (s *stream) begin(now time.Duration) {
 	s.cookieReq, s.cookieRes, s.uniqueID = span{}, span{}, span{}
 	s.methodEnd, s.uriEnd, s.versionEnd = 0, 0, 0
 	s.bad, s.why, s.logged, s.early, s.logLevel, s.redispatched = false, "", false, false, 0, false
-	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.hasKey, s.needBody = false, false, false, false, false, false, false, false
+	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.needBody = false, false, false, false, false, false, false
 	s.tries, s.looked = 0, 0
 	s.rest, s.resting, s.fromStats = nil, false, false
 	s.reqTransfer, s.transfer, s.asked, s.method = h1.AsIs, h1.AsIs, h1.MethodOther, h1.MethodOther
@@ -270,7 +267,7 @@ func (s *stream) waitElsewhere() bool {
 	}
 	switch s.phase {
 	case phaseQueue:
-		s.leaveQueue()
+		s.ticket.Leave()
 		s.queueAt = s.core.now()
 		s.blame('C', 'Q')
 	case phasePause:
@@ -326,7 +323,7 @@ func (s *stream) destroy() {
 		return
 	}
 	s.gone = true
-	s.leaveQueue()
+	s.ticket.Leave()
 	s.dropOwn()
 	c.loop.Disarm(&s.timer)
 	if s.fe.cfg.Options.NoLinger && s.client.fd >= 0 {
@@ -475,7 +472,7 @@ func (s *stream) timeout() {
 	case phaseTarpit:
 		s.endTarpit()
 	case phaseQueue:
-		s.leaveQueue()
+		s.ticket.Leave()
 		s.blame('s', 'Q')
 		s.count(counter.FailedConnections)
 		s.fail(503)

@@ -71,7 +71,7 @@ func (s *stream) startBackend() {
 		return
 	}
 	if s.be.cfg.Balance.Algorithm == config.SourceHash {
-		s.key, s.hasKey = s.be.keyOfAddr(s.source)
+		s.ticket.Key = s.be.back.KeyOfAddr(s.source)
 	}
 	s.useServer()
 	s.assign()

@@ -1,0 +1,263 @@
+package backend
+
+import (
+	"net/netip"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/health"
+)
+
+// group makes one backend of n servers; change may alter its section, and what the group needs of the program.
+func group(n int, change func(*config.Proxy, *Options)) (*Group, *Backend) {
+	p := &config.Proxy{Name: "b", Back: true, Mode: config.HTTP}
+	for i := range n {
+		p.Servers = append(p.Servers, &config.Server{Name: string(rune('a' + i)), ID: i + 1, Weight: 1, PoolMax: -1, PoolPurgeDelay: 5 * time.Second,
+			Addr: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(1+i))})
+	}
+	began := time.Now()
+	opts := Options{Global: &config.ProxyGlobal{}, Threads: 2, Log: func(int, *config.Proxy, string) {}, Shutdown: func(*Server, byte) {},
+		Now: func() time.Duration { return time.Since(began) }, After: time.AfterFunc}
+	if change != nil {
+		change(p, &opts)
+	}
+	g := NewGroup(opts)
+	b := g.Add(p, 1)
+	g.Prepare()
+	return g, b
+}
+
+// nobody is a holder whose thread never comes to telling it anything.
+type nobody struct{}
+
+func (nobody) Post(func()) bool { return true }
+func (nobody) Granted(uint32)   {}
+func (nobody) Displaced(uint32) {}
+
+// TestNoLostWakeUp: two tickets join the queue while, at the same moment, others look into it with a place in hand.
+// Whatever comes first, no ticket waits beside a free place.
+func TestNoLostWakeUp(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		servers int
+		own     bool // it waits for one server
+	}{{"for a server", 1, true}, {"for any of one", 1, false}, {"for any of three", 3, false}} {
+		t.Run(c.name, func(t *testing.T) {
+			_, b := group(c.servers, func(p *config.Proxy, _ *Options) {
+				for _, srv := range p.Servers {
+					srv.MaxConn = 2
+				}
+			})
+			rounds := 30_000 // with the mistake it was found after 26 000, more often than not
+			if testing.Short() || raceEnabled {
+				rounds = 2_000
+			}
+			var round, done atomic.Int64
+			var wg sync.WaitGroup
+			join := func(x *Ticket) {
+				if c.own {
+					b.wait(x, b.Servers[0])
+				} else {
+					b.wait(x, nil)
+				}
+			}
+			each := func(do func()) { // in each round, at the same time as the others
+				wg.Go(func() {
+					for n := int64(1); n <= int64(rounds); n++ {
+						for round.Load() < n {
+							runtime.Gosched()
+						}
+						if !t.Failed() {
+							do()
+						}
+						done.Add(1)
+					}
+				})
+			}
+			parts := int64(0)
+			for _, srv := range b.Servers {
+				parts++
+				each(func() { srv.offer() }) // as when a limit is raised or a server comes up
+			}
+			var second *Ticket
+			parts++
+			each(func() { join(second) })
+			for n := int64(1); n <= int64(rounds) && !t.Failed(); n++ {
+				x := &Ticket{Holder: nobody{}, Thread: nobody{}}
+				second = &Ticket{Holder: nobody{}, Thread: nobody{}}
+				round.Store(n)
+				join(x)
+				for done.Load() < n*parts {
+					runtime.Gosched()
+				}
+				b.mu.Lock()
+				served := x.granted != nil && second.granted != nil
+				b.mu.Unlock()
+				if !served {
+					t.Errorf("round %d: one waits, and %d places of 2 are taken", n, b.Servers[0].Served())
+				}
+				x.Leave()
+				second.Leave()
+			}
+			round.Store(int64(rounds))
+			wg.Wait()
+			if b.Queued() != 0 {
+				t.Errorf("%d are still counted as waiting", b.Queued())
+			}
+			for _, srv := range b.Servers {
+				if srv.Served() != 0 || srv.Queued() != 0 {
+					t.Errorf("%s: %d places taken, %d waiting", srv.Config.Name, srv.Served(), srv.Queued())
+				}
+			}
+		})
+	}
+}
+
+// TestSlowStartHasOneTimer: however often a server is judged while it starts slowly, one timer is set for each step.
+func TestSlowStartHasOneTimer(t *testing.T) {
+	var set atomic.Int64
+	var fire func()
+	g, b := group(1, func(p *config.Proxy, o *Options) {
+		p.Servers[0].SlowStart = time.Hour
+		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour}
+		o.After = func(_ time.Duration, f func()) *time.Timer {
+			set.Add(1)
+			fire = f
+			return time.AfterFunc(time.Hour, func() {})
+		}
+	})
+	target, srv := g.CheckTargets()[0], b.Servers[0]
+	report := func(times int, s health.Status) {
+		for range times {
+			target.Report(health.Result{Status: s})
+		}
+	}
+	report(3, health.L4CON)
+	report(2, health.L4OK)
+	if srv.health.Warm() != 1 || set.Load() != 1 {
+		t.Fatalf("slow start: %d of 16, %d timers", srv.health.Warm(), set.Load())
+	}
+	report(500, health.L4OK)
+	if set.Load() != 1 {
+		t.Errorf("%d timers are set for one step", set.Load())
+	}
+	fire() // too early: it is set again
+	if set.Load() != 2 {
+		t.Errorf("%d timers after the first", set.Load())
+	}
+	report(3, health.L4CON)
+	fire() // one that was on its way when it was taken back
+	if set.Load() != 2 || srv.timer != nil || srv.due != health.Never {
+		t.Errorf("a server that is down has a timer: %d set, due %v", set.Load(), srv.due)
+	}
+}
+
+// TestObservedFailures: failures of traffic, however many, wait in a line of bounded length for one goroutine.
+func TestObservedFailures(t *testing.T) {
+	g, b := group(1, func(p *config.Proxy, _ *Options) {
+		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour, Observe: config.ObserveLayer4, ErrorLimit: 1 << 20}
+	})
+	go g.Run()
+	defer g.Close()
+	srv := b.Servers[0]
+	g.states.Lock() // nobody can be told
+	before := runtime.NumGoroutine()
+	for range 10 * maxObserved {
+		srv.Observe(health.ConnectFailed)
+	}
+	grown, waiting := runtime.NumGoroutine()-before, len(g.observed)
+	g.states.Unlock()
+	if grown > 5 || waiting < maxObserved-1 {
+		t.Errorf("%d goroutines more, %d failures wait", grown, waiting)
+	}
+	for limit := time.Now().Add(time.Minute); len(g.observed) > 0; time.Sleep(time.Millisecond) {
+		if time.Now().After(limit) {
+			t.Fatal("not all are told")
+		}
+	}
+	if !srv.erring.Load() {
+		t.Error("the next success would not be told")
+	}
+}
+
+// TestFactsTakeNoLock: what rules ask of servers and backends for each request waits for nobody.
+func TestFactsTakeNoLock(t *testing.T) {
+	g, b := group(2, nil)
+	g.states.Lock()
+	defer g.states.Unlock()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		srv, ok := b.Named("b")
+		if !ok || !srv.Usable() || srv.Weight() != 1 || srv.Served() != 0 || srv.Queued() != 0 {
+			t.Errorf("server b: %v", ok)
+		}
+		if b.Usable() != 2 || b.Conns() != 0 || b.Queued() != 0 || b.Free() != -1 {
+			t.Errorf("%d usable", b.Usable())
+		}
+		if _, ok := b.Named("c"); ok {
+			t.Error("there is no server c")
+		}
+	}()
+	select {
+	case <-done:
+	case <-time.After(time.Minute):
+		t.Fatal("it waits for a lock")
+	}
+}
+
+// pooled is a connection that knows whether it was closed.
+type pooled struct {
+	Idle
+	closed bool
+}
+
+func (c *pooled) Discard() { c.closed = true }
+
+// TestPool: a connection is given to what it was made for alone, those to where a server was are closed, and so are
+// those that nobody wanted for pool-purge-delay.
+func TestPool(t *testing.T) {
+	g, b := group(2, func(p *config.Proxy, _ *Options) { p.Servers[1].PoolMax = 1 })
+	pool := NewPool[*pooled](g)
+	a, c := b.Servers[0], b.Servers[1]
+	key := func(srv *Server, port uint16) ConnKey { return ConnKey{Server: srv, Target: srv.Target(), Port: port} }
+	put := func(k ConnKey, since time.Duration) *pooled {
+		x := &pooled{Idle: Idle{Key: k, Since: since}}
+		if !pool.Put(x) {
+			return nil
+		}
+		return x
+	}
+	plain, mapped := put(key(a, 0), 1), put(key(a, 81), 2)
+	if got, ok := pool.Take(key(a, 82)); ok {
+		t.Errorf("a connection to another port: %+v", got.Key)
+	}
+	if _, ok := pool.Take(key(c, 0)); ok {
+		t.Error("a connection of another server")
+	}
+	if got, ok := pool.Take(key(a, 81)); !ok || got != mapped {
+		t.Error("the connection to port 81 was not given")
+	}
+	if put(key(c, 0), 3) == nil || put(key(c, 0), 4) != nil || pool.Len() != 2 {
+		t.Errorf("pool-max-conn 1 does not hold: %d kept", pool.Len())
+	}
+	if err := a.SetAddress("192.0.2.9", 0); err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := pool.Take(key(a, 0)); ok || !plain.closed {
+		t.Error("a connection to where the server was is kept")
+	}
+	pool.Expire(5*time.Second + 2)
+	if pool.Len() != 1 {
+		t.Error("closed before its time")
+	}
+	if pool.Expire(5*time.Second + 3); pool.Len() != 0 || a.idle.Load() != 0 || c.idle.Load() != 0 {
+		t.Errorf("%d are kept", pool.Len())
+	}
+}

@@ -1,0 +1,172 @@
+package backend
+
+import "github.com/evenkeel/evenkeel/counter"
+
+// queue holds tickets that wait for a place, in the order they came. It is guarded by its
+// backend's mutex.
+type queue struct {
+	first, last *Ticket
+	length      int
+}
+
+func (q *queue) push(t *Ticket) {
+	t.on, t.prev, t.next = q, q.last, nil
+	if q.last != nil {
+		q.last.next = t
+	} else {
+		q.first = t
+	}
+	q.last = t
+	q.length++
+}
+
+func (q *queue) remove(t *Ticket) {
+	if t.prev != nil {
+		t.prev.next = t.next
+	} else {
+		q.first = t.next
+	}
+	if t.next != nil {
+		t.next.prev = t.prev
+	} else {
+		q.last = t.prev
+	}
+	t.on, t.next, t.prev = nil, nil, nil
+	q.length--
+}
+
+// wait queues a ticket for srv, or for any server of the backend, and gives how many are before it.
+func (b *Backend) wait(t *Ticket, srv *Server) (ahead int) {
+	b.mu.Lock()
+	q, most := &b.queue, &b.queuedMax
+	if srv != nil {
+		q, most = &srv.queue, &srv.queuedMax
+	}
+	ahead = q.length
+	counter.Raise(most, int64(ahead+1))
+	t.backend, t.srv, t.granted = b, srv, nil
+	q.push(t)
+	b.countQueued(srv, 1)
+	b.mu.Unlock()
+	// A place may have become free between the look and the queue, on any server the ticket waits for.
+	if srv != nil {
+		srv.offer()
+		return ahead
+	}
+	for _, other := range b.Servers {
+		if b.unbound.Load() == 0 {
+			break
+		}
+		other.offer()
+	}
+	return ahead
+}
+
+// countQueued keeps the counts that are read without the mutex.
+func (b *Backend) countQueued(srv *Server, n int64) {
+	b.queued.Add(n)
+	if srv != nil {
+		srv.queuedNow.Add(n)
+	} else {
+		b.unbound.Add(n)
+	}
+}
+
+// Leave takes the ticket out of its queue, or gives back a place it was granted.
+func (t *Ticket) Leave() {
+	b := t.backend
+	if b == nil {
+		return
+	}
+	b.mu.Lock()
+	granted := t.granted
+	if t.on != nil {
+		t.on.remove(t)
+		b.countQueued(t.srv, -1)
+	}
+	t.backend, t.srv, t.granted = nil, nil, nil
+	b.mu.Unlock()
+	if granted != nil {
+		granted.Release()
+	}
+}
+
+// Claim is the server that a queued ticket was granted a place on, now the holder's; nil: none, it still waits.
+func (t *Ticket) Claim() *Server {
+	b := t.backend
+	if b == nil {
+		return nil
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	srv := t.granted
+	if srv != nil {
+		t.backend, t.srv, t.granted = nil, nil, nil
+	}
+	return srv
+}
+
+// Stranded says that the ticket was taken out of its queue without a place: its server has gone. It is free again then.
+func (t *Ticket) Stranded() bool {
+	b := t.backend
+	if b == nil {
+		return false
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if t.on != nil || t.granted != nil {
+		return false
+	}
+	t.backend, t.srv = nil, nil
+	return true
+}
+
+// awaited says whether a ticket waits that can use the server.
+func (srv *Server) awaited() bool { return srv.queuedNow.Load() > 0 || srv.Backend.unbound.Load() > 0 }
+
+// offer gives free places to the longest waiting tickets that can use the server.
+//
+// None waits beside a free place: who joins a queue counts itself, then looks for a place; who gives a place back, also
+// one taken in vain here, looks at the counts afterwards. One of the two sees the other.
+func (srv *Server) offer() {
+	b := srv.Backend
+	for srv.awaited() && srv.Usable() && srv.takePlace() {
+		b.mu.Lock()
+		q := &srv.queue
+		if q.first == nil {
+			q = &b.queue
+		}
+		t := q.first
+		if t == nil {
+			b.mu.Unlock()
+			srv.served.Add(-1)
+			continue // one may have come that found the place taken
+		}
+		q.remove(t)
+		b.countQueued(t.srv, -1)
+		t.granted = srv
+		holder, thread, gen := t.Holder, t.Thread, t.Gen
+		b.mu.Unlock()
+		// A thread that has ended has ended what waited there.
+		thread.Post(func() { holder.Granted(gen) })
+	}
+}
+
+// requeue sends the tickets waiting for a server that went away to find another.
+func (srv *Server) requeue() (moved int) {
+	b := srv.Backend
+	b.mu.Lock()
+	var told []func()
+	for t := srv.queue.first; t != nil; t = srv.queue.first {
+		srv.queue.remove(t)
+		b.countQueued(srv, -1)
+		// What the ticket's own thread sees until it is told: it is in no queue and was granted nothing.
+		holder, thread, gen := t.Holder, t.Thread, t.Gen
+		told = append(told, func() { thread.Post(func() { holder.Displaced(gen) }) })
+	}
+	b.mu.Unlock()
+	for _, tell := range told {
+		tell()
+	}
+	return len(told)
+}

@@ -1,0 +1,88 @@
+package backend
+
+// Ticket is what somebody who wants a server hands in: what it is looking for, and how to tell it. It belongs to one
+// thread, whose alone its methods are; the zero value with Holder and Thread set is ready for use.
+type Ticket struct {
+	Holder Holder
+	Thread Poster
+	Gen    uint32 // given back to the holder, who tells by it messages that come late
+
+	Pinned *Server // the one server that it shall be, by a cookie or a rule, while that works out
+	Last   *Server // the one that it had before and prefers; nil: none
+	Key    Key     // for hashing algorithms
+
+	// guarded by the backend's mu while the ticket is in a queue
+	backend    *Backend // where mutex and queues are; nil: not queued
+	on         *queue
+	srv        *Server // whose queue it is; nil: the backend's
+	next, prev *Ticket
+	granted    *Server // holds a place for the ticket, whose holder has not heard of it yet
+}
+
+// Holder is who handed a ticket in. It is called on the ticket's thread.
+type Holder interface {
+	// Granted: a server has a place. Claim tells which.
+	Granted(gen uint32)
+	// Displaced: the server that was waited for has gone. Another one must be asked for if Stranded still says so.
+	Displaced(gen uint32)
+}
+
+// Poster runs functions on a thread; false: it has ended.
+type Poster interface{ Post(func()) bool }
+
+// Outcome says what came of a ticket.
+type Outcome uint8
+
+// Outcomes.
+const (
+	Refused Outcome = iota // there is no server
+	Placed                 // the server is the holder's, who must Release it
+	Queued                 // the holder will hear
+)
+
+// Take finds a server for a ticket and a place on it, or a queue. ahead is how many wait before it there.
+func (b *Backend) Take(t *Ticket) (srv *Server, ahead int, out Outcome) {
+	if srv := t.Pinned; srv != nil {
+		if srv.takePlace() {
+			return srv, 0, Placed
+		}
+		if srv.mayQueue() {
+			return srv, b.wait(t, srv), Queued
+		}
+		t.Pinned = nil // its queue is full too: any other server
+	}
+	if last := t.Last; last != nil && last.Backend == b && last.ready.Load() && b.queued.Load() == 0 &&
+		!(t.Key.there && b.chooser.hashes()) && last.takePlace() {
+		return last, 0, Placed
+	}
+	// Those waiting already come first, but for the servers they cannot use.
+	if b.queued.Load() == 0 {
+		srv, place := b.pick(t.Key, nil)
+		if place {
+			return srv, 0, Placed
+		}
+		if srv != nil {
+			return srv, b.wait(t, srv), Queued
+		}
+	}
+	if b.Usable() == 0 {
+		return nil, 0, Refused
+	}
+	return nil, b.wait(t, nil), Queued
+}
+
+// TakeOther is Take after a server has failed: another one at once if there is one with a place.
+func (b *Backend) TakeOther(t *Ticket, failed *Server) (srv *Server, ahead int, out Outcome) {
+	t.Pinned = nil
+	if srv, place := b.pick(t.Key, failed); place {
+		return srv, 0, Placed
+	}
+	return b.Take(t)
+}
+
+// Release gives a place back and offers it to whoever waits.
+func (srv *Server) Release() {
+	srv.served.Add(-1)
+	srv.Backend.chooser.table.Load().Done(srv.index)
+	srv.offer()
+}
