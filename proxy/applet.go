@@ -107,7 +107,7 @@ func (s *stream) statsRequest(p *proxy) bool {
 	x := s.context(sample.Request)
 	for i := range page.Rules {
 		if r := &page.Rules[i]; r.Cond.Match(x) {
-			call.req.Denied = r.Do == config.ActDeny
+			call.req.Denied = r.Do != config.ActAllow
 			break
 		}
 	}

@@ -10,7 +10,6 @@ import (
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
 // upstream is a connection to a server: a stream's, or idle and kept for the next one.
@@ -46,7 +45,7 @@ func (u *upstream) Ready(ev loop.Events) {
 }
 
 // newUpstream wraps a new connection to a server.
-func (c *core) newUpstream(key backend.ConnKey, fd int) *upstream {
+func (c *core) newUpstream(key backend.ConnKey, fd int, t transport) *upstream {
 	var u *upstream
 	if n := len(c.upstreams); n > 0 {
 		u = c.upstreams[n-1]
@@ -56,7 +55,7 @@ func (c *core) newUpstream(key backend.ConnKey, fd int) *upstream {
 	}
 	*u = upstream{core: c, Idle: backend.Idle{Key: key}}
 	c.engine.upstreams.Add(1)
-	u.open(fd)
+	u.open(fd, t)
 	return u
 }
 
@@ -64,7 +63,7 @@ func (c *core) newUpstream(key backend.ConnKey, fd int) *upstream {
 func (u *upstream) Discard() {
 	c := u.core
 	if u.stream != nil && u.Key.Server.Backend.Config.Options.NoLinger && u.fd >= 0 {
-		sock.Reset(u.fd)
+		u.transport.reset()
 	}
 	c.close(&u.endpoint)
 	c.engine.upstreams.Add(-1)
@@ -175,7 +174,7 @@ func (s *stream) connect() {
 func (s *stream) reuse(u *upstream) bool {
 	if !s.idempotent() {
 		// It cannot be repeated: look whether the server has just closed.
-		if _, errno := sock.Peek(u.fd); errno != sock.Again {
+		if open, more := u.alive(); !open || more {
 			u.Discard()
 			return false
 		}
@@ -216,7 +215,7 @@ func (s *stream) dial() {
 	if c.engine.crowded() {
 		c.makeRoom()
 	}
-	fd, done, errno := sock.Connect(target, srv.Source(), cmp.Or(srv.Config.Interface, s.be.cfg.SourceInterface))
+	fd, t, done, errno := c.dialer.dial(target, srv.Source(), cmp.Or(srv.Config.Interface, s.be.cfg.SourceInterface))
 	if errno != 0 {
 		cause := byte('S')
 		if c.engine.outOfDescriptors(errno) {
@@ -226,10 +225,10 @@ func (s *stream) dial() {
 		s.connectFailed(cause, errno.Error())
 		return
 	}
-	u := c.newUpstream(key, fd)
+	u := c.newUpstream(key, fd, t)
 	u.bound = srv.Config.SendProxy != 0 // it tells the server who the client is
 	if s.be.cfg.Options.ServerKeepalive {
-		sock.Keepalive(fd)
+		u.keepalive()
 	}
 	s.use(u)
 	u.connecting = !done
@@ -261,7 +260,7 @@ func (s *stream) connecting() bool {
 		return false
 	}
 	if u.hangUp {
-		if errno := sock.ConnectError(u.fd); errno != 0 {
+		if errno := u.transport.connected(); errno != 0 {
 			s.connectFailed('S', errno.Error())
 			return true
 		}
@@ -277,7 +276,7 @@ func (s *stream) connected() {
 	s.connectedAt, s.serverSeen = now, now
 	s.last = s.srv
 	if !s.up.reused {
-		s.up.local = sock.Local(s.up.fd)
+		s.up.local = s.up.transport.local()
 	}
 	s.ownAddr = s.up.local
 	if !s.up.reused {

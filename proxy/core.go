@@ -21,6 +21,7 @@ type core struct {
 	engine *Engine
 	id     int
 	loop   *loop.Loop
+	dialer dialer
 	logs   *syslog.Batch
 	routes []*syslog.Route // by proxy
 
@@ -71,7 +72,7 @@ func newCore(e *Engine, id int) (*core, error) {
 		return nil, err
 	}
 	size := e.cfg.Global.BufSize
-	c := &core{engine: e, id: id, loop: l, receiveBuffer: make([]byte, max(receiveSize, size)),
+	c := &core{engine: e, id: id, loop: l, dialer: sockets{}, receiveBuffer: make([]byte, max(receiveSize, size)),
 		headBuffer: make([]byte, 0, 2*size), scratch: make([]byte, 0, receiveSize+1024),
 		small: loop.NewBuffers(size, 4096), large: loop.NewBuffers(max(receiveSize, 2*size), 64),
 		pool: backend.NewPool[*upstream](e.group), response: new(h1.Head), peeked: new(h1.Head)}

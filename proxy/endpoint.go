@@ -5,11 +5,13 @@ import (
 	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
-// endpoint is one socket with what is known of its readiness, what was read from it
+// endpoint is one side of a stream: a transport with what is known of its readiness, what was read from it
 // and not yet used, and what could not be written yet. Readiness is edge-triggered: it
 // stays true until a call says the kernel has no more.
 type endpoint struct {
-	fd         int
+	transport
+	plain      plain // the transport, where there is no other
+	fd         int   // what the loop watches; -1: closed
 	canRead    bool
 	canWrite   bool
 	hangUp     bool       // the peer closed its sending side, or all: do not trust a short read
@@ -26,7 +28,13 @@ type endpoint struct {
 	outOff int
 }
 
-func (e *endpoint) open(fd int) { *e = endpoint{fd: fd, canRead: true, canWrite: true} }
+// open begins a connection; without a transport of its own fd is a socket.
+func (e *endpoint) open(fd int, t transport) {
+	*e = endpoint{fd: fd, plain: plain{fd}, transport: t, canRead: true, canWrite: true}
+	if t == nil {
+		e.transport = &e.plain
+	}
+}
 
 // note remembers what an event says.
 func (e *endpoint) note(ev loop.Events) {
@@ -50,15 +58,11 @@ func (e *endpoint) pending() []byte { return e.in[e.inOff:] }
 // unsent is how many bytes wait to be written.
 func (e *endpoint) unsent() int { return len(e.out) - e.outOff }
 
-const again = sock.Again
-
-func sendOnce(fd int, b []byte) (int, sock.Errno) { return sock.Send(fd, b, false) }
-
 // closeWrite sends FIN.
 func closeWrite(e *endpoint) {
 	if !e.finSent && e.unwritable == 0 {
 		e.finSent = true
-		sock.CloseWrite(e.fd)
+		e.transport.closeWrite()
 	}
 }
 
@@ -69,7 +73,7 @@ func (e *endpoint) over() bool { return e.eof || e.broken != 0 }
 func (c *core) close(e *endpoint) {
 	if e.fd >= 0 {
 		c.loop.Forget(e.fd)
-		sock.Close(e.fd)
+		e.transport.close()
 		e.fd = -1
 	}
 	c.dropIn(e)
@@ -141,7 +145,7 @@ func (c *core) receive(e *endpoint, b []byte) int {
 	if !e.canRead || e.eof || e.broken != 0 {
 		return 0
 	}
-	n, errno := sock.Recv(e.fd, b)
+	n, errno := e.recv(b)
 	switch {
 	case errno == sock.Again:
 		e.canRead = false
@@ -186,7 +190,7 @@ func (c *core) send(e *endpoint, a, b []byte) bool {
 	if total == 0 {
 		return true
 	}
-	n, errno := sock.Send2(e.fd, a, b)
+	n, errno := e.transport.send(a, b)
 	if errno != 0 {
 		n = 0
 		if errno != sock.Again {
@@ -228,7 +232,7 @@ func (c *core) store(e *endpoint, b []byte) {
 // flush writes what waits. It reports false when the socket is broken.
 func (c *core) flush(e *endpoint) bool {
 	for e.unsent() > 0 && e.canWrite {
-		n, errno := sock.Send(e.fd, e.out[e.outOff:], false)
+		n, errno := e.transport.send(e.out[e.outOff:], nil)
 		if errno != 0 {
 			e.canWrite = false
 			if errno != sock.Again {

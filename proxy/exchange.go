@@ -5,6 +5,7 @@ import (
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
 // exchange moves the request to the server and the response to the client, as far as
@@ -51,10 +52,10 @@ func (c *core) write(e *endpoint, b []byte) (n int, ok bool) {
 	if !e.canWrite || e.unsent() > 0 {
 		return 0, true
 	}
-	n, errno := sendOnce(e.fd, b)
+	n, errno := e.transport.send(b, nil)
 	if errno != 0 {
 		e.canWrite = false
-		if errno == again {
+		if errno == sock.Again {
 			return 0, true
 		}
 		e.unwritable = errno

@@ -102,7 +102,7 @@ func playRules(t *testing.T, e *Engine, request, response []byte) {
 	}
 	defer unix.Close(server[1])
 	l := &listener{core: c, fe: e.proxies[0], bind: &bindState{cfg: &config.Bind{}}, fd: -1}
-	s := c.newStream(l, pair[0], netip.MustParseAddrPort("192.0.2.1:1000"))
+	s := c.newStream(l, pair[0], nil, netip.MustParseAddrPort("192.0.2.1:1000"))
 	defer func() {
 		if !s.gone {
 			s.closeAll()
@@ -118,7 +118,7 @@ func playRules(t *testing.T, e *Engine, request, response []byte) {
 	if err := e.group.Servers[0].SetAddress("127.0.0.1", 1); err != nil {
 		panic(err)
 	}
-	s.handle(request[n:]) // dials a closed port, at most: what was written is in s.req
+	s.handle(request) // dials a closed port, at most: what was written is in s.req
 	if s.req != nil {
 		judge(t, h1.Request, h1.MethodOther, s.req, s.reqBody.Done())
 	}
@@ -129,7 +129,7 @@ func playRules(t *testing.T, e *Engine, request, response []byte) {
 	if s.up != nil {
 		s.core.dropConnection(s)
 	}
-	s.use(c.newUpstream(backend.ConnKey{Server: e.group.Servers[0]}, server[0]))
+	s.use(c.newUpstream(backend.ConnKey{Server: e.group.Servers[0]}, server[0], nil))
 	server[0] = -1
 	s.srv, s.phase = e.group.Servers[0], phaseExchange
 	h := c.response

@@ -63,7 +63,7 @@ func (l *listener) accept() bool {
 		}
 		return false
 	}
-	l.accepted(fd, peer)
+	l.accepted(fd, nil, peer)
 	return true
 }
 
@@ -117,8 +117,8 @@ func (l *listener) relisten() {
 // defaultBacklog is how many connections may wait to be accepted where the configuration does not say.
 const defaultBacklog = 4096
 
-// accepted begins a stream on a new connection.
-func (l *listener) accepted(fd int, peer netip.AddrPort) {
+// accepted begins a stream on a new connection; t is its transport where it is no plain socket.
+func (l *listener) accepted(fd int, t transport, peer netip.AddrPort) {
 	c, e, fe := l.core, l.core.engine, l.fe
 	now := c.loop.Wall().Unix()
 	shard := &fe.front[c.id]
@@ -136,10 +136,10 @@ func (l *listener) accepted(fd int, peer netip.AddrPort) {
 	}
 	shard.Sessions.Add(1)
 	shard.Rate.Add(now)
+	s := c.newStream(l, fd, t, peer)
 	if fe.cfg.Options.ClientKeepalive {
-		sock.Keepalive(fd)
+		s.client.keepalive()
 	}
-	s := c.newStream(l, fd, peer)
 	if err := c.loop.Watch(fd, s); err != nil {
 		e.watchFailed(err)
 		s.logged = true
@@ -174,21 +174,32 @@ func (l *listener) admit(fd int, peer netip.AddrPort) (ok bool) {
 		if !r.Cond.Match(x) {
 			continue
 		}
-		switch r.Do {
-		case config.ActAllow:
-			return true
-		case config.ActSilentDrop:
-			l.fe.front[c.id].DeniedRequests.Add(1) // as the reference counts it
-			c.engine.forgetSilently(fd)
-			return false
-		default: // reject, and whatever nobody has taught us here
-			l.fe.front[c.id].DeniedConnections.Add(1)
-			sock.Reset(fd)
-			sock.Close(fd)
-			return false
+		if decide := admissions[r.Do]; decide != nil {
+			return decide(l, fd)
 		}
+		return refuseConnection(l, fd) // what nobody has taught us must not let anybody in
 	}
 	return true
+}
+
+// admissions are the actions of tcp-request connection; true: the connection is taken.
+var admissions = [config.ActClose + 1]func(*listener, int) bool{
+	config.ActAllow: func(*listener, int) bool { return true },
+	config.ActDeny:  refuseConnection,
+	config.ActSilentDrop: func(l *listener, fd int) bool {
+		l.fe.front[l.core.id].DeniedRequests.Add(1) // as the reference counts it
+		p := plain{fd}
+		p.silence(l.core.engine.opts.Forget)
+		p.close()
+		return false
+	},
+}
+
+func refuseConnection(l *listener, fd int) bool {
+	l.fe.front[l.core.id].DeniedConnections.Add(1)
+	sock.Reset(fd)
+	sock.Close(fd)
+	return false
 }
 
 // arrival is a connection that has no stream yet, as the source of facts for rules.

@@ -8,7 +8,6 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
-	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -181,7 +180,7 @@ func (s *stream) answerHead(head, body []byte) (b, rest []byte, ok bool) {
 
 // ruledHead is answerHead where there are http-after-response rules.
 func (s *stream) ruledHead(h *h1.Head, body []byte) (b, rest []byte, ok bool) {
-	if s.afterRules(h) == answered {
+	if s.afterRules(h) == ended {
 		return nil, nil, false
 	}
 	s.status = h.Status()
@@ -360,25 +359,10 @@ func (s *stream) silentDrop() {
 }
 
 func (s *stream) closeSilently() {
-	if fd := s.client.fd; fd >= 0 {
-		s.core.loop.Forget(fd)
-		s.client.fd = -1
-		s.core.engine.forgetSilently(fd)
+	if s.client.fd >= 0 {
+		s.client.silence(s.core.engine.opts.Forget)
 	}
 	s.closeAll()
-}
-
-// forgetSilently closes a client's connection so that the client hears nothing of it: by ourselves where we may,
-// else with the help of a process that may. Where nobody may, a reset leaves that the first router stops, as with
-// HAProxy.
-func (e *Engine) forgetSilently(fd int) {
-	if sock.Silence(fd) != 0 {
-		sock.Hush(fd)
-		if e.opts.Forget != nil {
-			e.opts.Forget(fd)
-		}
-	}
-	sock.Close(fd)
 }
 
 // redirectToServer sends the client to the server itself (redir).

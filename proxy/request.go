@@ -43,7 +43,7 @@ func (s *stream) readRequest() bool {
 		c.keep(e, data)
 		return true
 	default:
-		s.handle(data[n:])
+		s.handle(data)
 	}
 	return true
 }
@@ -144,8 +144,8 @@ func (s *stream) rememberStart(data []byte) {
 	}
 }
 
-// handle does everything from a complete head to the choice of a server. rest are the bytes behind the head.
-func (s *stream) handle(rest []byte) {
+// handle takes a complete head in and begins to process it. message are its bytes and what came behind them.
+func (s *stream) handle(message []byte) {
 	h := s.head
 	s.headAt, s.headSize = s.core.now(), int64(h.Size())
 	s.asked, s.method, s.minor = h.MethodID(), h.MethodID(), uint8(h.Minor())
@@ -154,56 +154,8 @@ func (s *stream) handle(rest []byte) {
 	s.keepClient = h.KeepAlive() && s.fe.cfg.Options.Connection != config.Close
 	s.count(counter.Requests)
 	s.fe.front[s.core.id].RequestRate.Add(s.core.loop.Wall().Unix())
-	s.rest, s.resting = rest, true
-
-	if s.fe.monitored(h) {
-		s.monitor()
-		return
-	}
-	s.captureRequest(h)
-	if len(s.fe.cfg.Rules.TCPContent) > 0 && s.contentRules(s.fe, true) != passed {
-		return
-	}
-	if s.requestRules(s.fe, s.fe.cfg.Rules.HTTPRequest) == answered {
-		return
-	}
-	if s.fe.cfg.Stats != nil && s.statsRequest(s.fe) {
-		return
-	}
-	if !s.route() {
-		s.blame('S', 'C')
-		s.count(counter.FailedRequests)
-		s.fail(503)
-		return
-	}
-	if s.be != s.fe {
-		if len(s.be.cfg.Rules.TCPContent) > 0 && s.contentRules(s.be, true) != passed {
-			return
-		}
-		if s.requestRules(s.be, s.be.cfg.Rules.HTTPRequest) == answered {
-			return
-		}
-		if s.be.cfg.Stats != nil && s.statsRequest(s.be) {
-			return
-		}
-	}
-	s.persist(h)
-	s.hashKey(h, rest)
-	s.useServer()
-	if !s.frameRequest(h) {
-		return
-	}
-	s.prepareHead(h)
-	if err := s.serialise(h); err != nil {
-		// What came of the body is broken already: no server needs to see it, and the log calls the whole bad.
-		s.headAt = none
-		s.forgetLine()
-		s.badRequest(s.rest, err.(*h1.Error))
-		return
-	}
-	s.nameRequest()
-	s.dropHead()
-	s.assign()
+	s.message, s.rest, s.resting = message, message[h.Size():], true
+	s.process()
 }
 
 // frameRequest decides how the request goes on as rules left it; false: not at all, the client has its answer.
@@ -339,7 +291,7 @@ func (s *stream) serialise(h *h1.Head) error {
 	if s.reqTransfer == h1.Chunk && s.reqBody.Framing() == h1.NoBody {
 		s.req = append(s.req, h1.LastChunk...)
 	}
-	s.rest, s.resting = nil, false
+	s.message, s.rest, s.resting = nil, nil, false
 	c.keep(&s.client, rest)
 	return nil
 }
@@ -349,7 +301,7 @@ func (s *stream) serialise(h *h1.Head) error {
 func (s *stream) keepRest() {
 	if s.resting {
 		s.core.keep(&s.client, s.rest)
-		s.rest, s.resting = nil, false
+		s.message, s.rest, s.resting = nil, nil, false
 	}
 }
 

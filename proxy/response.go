@@ -31,7 +31,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	}
 	s.responseCookie(h)
 	s.judgeConnection(h)
-	if s.rewriteResponse(h) == answered {
+	if s.responseRules(h) == ended {
 		return true
 	}
 	s.status = h.Status() // as the rules left it
@@ -103,19 +103,6 @@ func asksForNegotiation(h *h1.Head, name string) bool {
 		}
 	}
 	return false
-}
-
-// rewriteResponse applies the rules of the backend, then those of the frontend.
-func (s *stream) rewriteResponse(h *h1.Head) verdict {
-	for _, p := range [2]*proxy{s.be, s.fe} {
-		if len(p.cfg.Rules.HTTPResponse) > 0 && s.responseRules(p, h, p.cfg.Rules.HTTPResponse) == answered {
-			return answered
-		}
-		if s.be == s.fe {
-			break
-		}
-	}
-	return s.afterRules(h)
 }
 
 // frame decides how the client learns where the body ends, and says so in the head; false: rules left a head that
@@ -318,7 +305,7 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 	s.dataAt = s.responseAt
 	s.countStatus(s.status)
 	c.keep(&u.endpoint, rest)
-	if s.rewriteResponse(h) == answered {
+	if s.responseRules(h) == ended {
 		return true
 	}
 	if err := h.FrameSwitching(); err != nil {

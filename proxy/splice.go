@@ -102,10 +102,11 @@ func (c *core) splice(from, to *endpoint, p *pipe2, limit int) (int, spliceState
 	if !from.canRead {
 		return 0, spliceWait
 	}
-	if !p.acquire(c) {
+	source := from.descriptor()
+	if source < 0 || to.descriptor() < 0 || !p.acquire(c) {
 		return 0, spliceCopy
 	}
-	n, errno := sock.Splice(from.fd, p.w, min(limit, p.size), false)
+	n, errno := sock.Splice(source, p.w, min(limit, p.size), false)
 	switch {
 	case errno == sock.Again:
 		from.canRead = false
@@ -128,7 +129,7 @@ func (c *core) splice(from, to *endpoint, p *pipe2, limit int) (int, spliceState
 // drainPipe writes what is in the pipe; true when it is empty.
 func (c *core) drainPipe(to *endpoint, p *pipe2) bool {
 	for p.inside > 0 && to.canWrite && to.unwritable == 0 {
-		n, errno := sock.Splice(p.r, to.fd, p.inside, false)
+		n, errno := sock.Splice(p.r, to.descriptor(), p.inside, false)
 		if errno != 0 {
 			to.canWrite = false
 			if errno != sock.Again {

@@ -6,11 +6,9 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/backend"
-	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -91,11 +89,13 @@ type stream struct {
 	redispatched bool
 	ticket       backend.Ticket
 	applet       *appletCall
-	interims     int          // responses before the final one
-	unread       int64        // bytes of a statistics page that count as held
-	looked       int          // bytes of the response's head that were seen to be incomplete
-	denial       *config.Rule // the tarpit's
-	rest         []byte       // what was read behind the request's head, while resting is true
+	interims     int      // responses before the final one
+	unread       int64    // bytes of a statistics page that count as held
+	looked       int      // bytes of the response's head that were seen to be incomplete
+	stageAt      int      // of the request's processing
+	rules        progress // within the stage
+	message      []byte   // the request's head and what was read behind it, while resting is true
+	rest         []byte   // of it, what was read behind the head
 	resting      bool
 	fromStats    bool
 
@@ -152,7 +152,7 @@ func (s *stream) remember(b []byte, limit int) span {
 }
 
 // newStream takes over an accepted connection.
-func (c *core) newStream(l *listener, fd int, peer netip.AddrPort) *stream {
+func (c *core) newStream(l *listener, fd int, t transport, peer netip.AddrPort) *stream {
 	var s *stream
 	if n := len(c.streams); n > 0 {
 		s = c.streams[n-1]
@@ -162,7 +162,7 @@ func (c *core) newStream(l *listener, fd int, peer netip.AddrPort) *stream {
 	}
 	gen, line, captured, spelled := s.ticket.Gen+1, s.line[:0], s.captured[:0], s.spelled[:0]
 	*s = stream{core: c, ticket: backend.Ticket{Holder: s, Thread: c.loop, Gen: gen}, line: line, captured: captured, spelled: spelled, listener: l, fe: l.fe, source: peer}
-	s.client.open(fd)
+	s.client.open(fd, t)
 	s.next, s.prev = &c.live, c.live.prev
 	s.prev.next, c.live.prev = s, s
 	c.count++
@@ -190,8 +190,8 @@ func (s *stream) begin(now time.Duration) {
 	s.methodEnd, s.uriEnd, s.versionEnd = 0, 0, 0
 	s.bad, s.why, s.logged, s.early, s.logLevel, s.redispatched = false, "", false, false, 0, false
 	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.needBody = false, false, false, false, false, false, false
-	s.tries, s.looked = 0, 0
-	s.rest, s.resting, s.fromStats = nil, false, false
+	s.tries, s.looked, s.stageAt, s.rules = 0, 0, 0, progress{}
+	s.message, s.rest, s.resting, s.fromStats = nil, nil, false, false
 	s.reqTransfer, s.transfer, s.asked, s.method = h1.AsIs, h1.AsIs, h1.MethodOther, h1.MethodOther
 	s.ownAddr, s.interims, s.answeredIn = netip.AddrPort{}, 0, 0
 	s.pageRead()
@@ -234,7 +234,7 @@ func (s *stream) step() bool {
 		}
 		return s.readRequest()
 	case phaseInspect:
-		return s.inspect()
+		return s.process()
 	case phaseCollect:
 		return s.collect()
 	case phaseConnect:
@@ -290,8 +290,8 @@ func (s *stream) waitElsewhere() bool {
 
 // clientLeft says whether the client has closed its side, looking past bytes it sent before.
 func (s *stream) clientLeft() bool {
-	n, errno := sock.Peek(s.client.fd)
-	return errno != sock.Again && (errno != 0 || n == 0)
+	open, _ := s.client.alive()
+	return !open
 }
 
 // abort ends the stream without an answer.
@@ -327,7 +327,7 @@ func (s *stream) destroy() {
 	s.dropOwn()
 	c.loop.Disarm(&s.timer)
 	if s.fe.cfg.Options.NoLinger && s.client.fd >= 0 {
-		sock.Reset(s.client.fd)
+		s.client.transport.reset()
 	}
 	c.close(&s.client)
 	s.dropRequest()
@@ -462,15 +462,13 @@ func (s *stream) timeout() {
 		s.requestTimeout(s.client.inOff < len(s.client.in))
 	case phaseHead:
 		s.requestTimeout(true)
-	case phaseInspect:
-		s.inspected()
+	case phaseInspect, phaseTarpit: // its time is over: what waited must decide now
+		s.process()
 	case phaseCollect:
 		s.blame('c', 'R')
 		s.fail(408)
 	case phaseApplet:
 		s.pageTimeout()
-	case phaseTarpit:
-		s.endTarpit()
 	case phaseQueue:
 		s.ticket.Leave()
 		s.blame('s', 'Q')
@@ -519,7 +517,7 @@ func (s *stream) spell() (ip, port []byte) {
 // if something wants it.
 func (s *stream) destination() netip.AddrPort {
 	if !s.destKnown {
-		s.dest, s.destKnown = sock.Local(s.client.fd), true
+		s.dest, s.destKnown = s.client.local(), true
 	}
 	return s.dest
 }

@@ -2,9 +2,6 @@ package proxy
 
 import (
 	"time"
-
-	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/counter"
 )
 
 // startTCP begins a stream of a tcp frontend: rules, backend, server.
@@ -16,65 +13,7 @@ func (s *stream) startTCP() bool {
 	for range s.fe.cfg.Captures.Request {
 		s.captured = append(s.captured, span{})
 	}
-	if len(s.fe.cfg.Rules.TCPContent) > 0 {
-		s.enter(phaseInspect)
-		return true
-	}
-	s.startBackend()
-	return true
-}
-
-// inspect applies tcp-request content rules to the bytes that have come so far.
-func (s *stream) inspect() bool {
-	c, e := s.core, &s.client
-	for {
-		var grown, full bool
-		if e.in == nil {
-			if data := c.read(e); len(data) > 0 {
-				grown = true
-				c.keep(e, data)
-			}
-		} else {
-			_, grown, full = c.readMore(e)
-		}
-		complete := full || e.over() || s.fe.cfg.Rules.InspectDelay == 0 || c.now()-s.phaseStart >= s.fe.cfg.Rules.InspectDelay
-		switch s.contentRules(s.fe, complete) {
-		case answered:
-			return false
-		case passed:
-			s.startBackend()
-			return true
-		}
-		if !grown {
-			return false
-		}
-	}
-}
-
-// inspected ends the inspection delay: the rules must decide now.
-func (s *stream) inspected() {
-	if s.contentRules(s.fe, true) != answered {
-		s.startBackend()
-	}
-}
-
-// startBackend chooses backend and server for a tcp stream.
-func (s *stream) startBackend() {
-	s.headAt = s.core.now()
-	if !s.route() {
-		s.blame('S', 'C')
-		s.count(counter.FailedRequests)
-		s.closeAll()
-		return
-	}
-	if s.be != s.fe && len(s.be.cfg.Rules.TCPContent) > 0 && s.contentRules(s.be, true) == answered {
-		return
-	}
-	if s.be.cfg.Balance.Algorithm == config.SourceHash {
-		s.ticket.Key = s.be.back.KeyOfAddr(s.source)
-	}
-	s.useServer()
-	s.assign()
+	return s.process()
 }
 
 // tunnel moves bytes both ways until both sides have ended, or one is broken.

@@ -21,11 +21,16 @@ func (c *Context) request() Message {
 }
 
 func method(c *Context) Value {
-	m := c.request()
-	if m == nil {
-		return Value{}
+	if m := c.request(); m != nil {
+		return Value{Kind: Str, Bytes: m.MethodAsked()}
 	}
-	return Value{Kind: Str, Bytes: m.MethodAsked()}
+	if c.Place&(Response|Log) != 0 {
+		if asked := c.facts().Method; len(asked) > 0 {
+			// Differs from HAProxy: it has lost the name of a method that is none of HTTP's own.
+			return Value{Kind: Str, Bytes: asked}
+		}
+	}
+	return Value{}
 }
 
 func url(c *Context) Value {

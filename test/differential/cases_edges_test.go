@@ -27,6 +27,8 @@ func edges() (all []exchange) {
 		{name: "set-query to nothing", settings: "http-request set-query %[req.hdr(none)]", send: get("")},
 		{name: "set-path to nothing", settings: "http-request set-path %[req.hdr(none)]", send: get("")},
 		{name: "method after set-method", settings: "http-request set-method PUT\nhttp-request set-header X-M %[method]\nhttp-request set-header X-P 1 if { method PUT }", send: get("")},
+		{name: "method of a response", settings: "http-request set-method PUT if { path /a/c }\nhttp-response set-header X-M %[method]\nhttp-after-response set-header X-A %[method]", send: get("")},
+		{name: "method of a response made here", settings: "http-request return status 200\nhttp-after-response set-header X-A %[method]", send: get("")},
 		{name: "path after set-path", settings: "http-request set-path /new\nhttp-request set-header X-P %[path]\nhttp-request set-header X-U %[url]\nhttp-request set-header X-B %[base]", send: get("")},
 		{name: "lf-string with a line end", settings: "http-request return status 200 content-type text/plain lf-string \"a %[req.hdr(x)] %[str(a\\nb)] b\"", send: get("X: c\td\r\n")},
 		{name: "http-after-response on a malformed request", settings: "http-after-response set-header X-A 1", send: "GET / HTTP/1.1\r\nHo st: x\r\n\r\n", closes: true},
