@@ -66,13 +66,10 @@ func (r *resumer) Expired(*loop.Timer) {
 	}
 }
 
-func newCore(e *Engine, id int) (*core, error) {
-	l, err := loop.NewLoop()
-	if err != nil {
-		return nil, err
-	}
+// newCore makes a thread of the engine on a loop, which dials servers by d.
+func newCore(e *Engine, id int, l *loop.Loop, d dialer) *core {
 	size := e.cfg.Global.BufSize
-	c := &core{engine: e, id: id, loop: l, dialer: sockets{}, receiveBuffer: make([]byte, max(receiveSize, size)),
+	c := &core{engine: e, id: id, loop: l, dialer: d, receiveBuffer: make([]byte, max(receiveSize, size)),
 		headBuffer: make([]byte, 0, 2*size), scratch: make([]byte, 0, receiveSize+1024),
 		small: loop.NewBuffers(size, 4096), large: loop.NewBuffers(max(receiveSize, 2*size), 64),
 		pool: backend.NewPool[*upstream](e.group), response: new(h1.Head), peeked: new(h1.Head)}
@@ -86,7 +83,7 @@ func newCore(e *Engine, id int) (*core, error) {
 		c.routes = append(c.routes, c.logs.Route(p.cfg.Log, p.cfg.LogTag))
 	}
 	l.AtPause(c.flushLogs)
-	return c, nil
+	return c
 }
 
 func (c *core) flushLogs() { c.logs.Flush(c.loop.Wall()) }

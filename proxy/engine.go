@@ -89,6 +89,20 @@ type Engine struct {
 
 // New prepares an engine. Nothing is accepted before Start.
 func New(cfg *config.Proxying, opts Options) (*Engine, error) {
+	e := newEngine(cfg, opts, loop.Tick, time.AfterFunc)
+	for id := range opts.Threads {
+		l, err := loop.NewLoop()
+		if err != nil {
+			return nil, err
+		}
+		e.cores = append(e.cores, newCore(e, id, l, sockets{}))
+	}
+	e.undrained.Store(int64(len(e.cores)))
+	return e, nil
+}
+
+// newEngine prepares an engine without threads; its health machines live by a clock, of the loops', and timers.
+func newEngine(cfg *config.Proxying, opts Options, now func() time.Duration, after func(time.Duration, func()) *time.Timer) *Engine {
 	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy), frontends: make(map[string]*proxy),
 		ended: make(chan struct{}),
 		pages: make(map[int]*page), host: opts.Host, pid: os.Getpid(), started: time.Now(), drained: make(chan struct{})}
@@ -99,21 +113,13 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 		e.pages[status] = ownPage(status)
 	}
 	e.group = backend.NewGroup(backend.Options{Global: &cfg.Global, Threads: opts.Threads, Host: opts.Host, Down: opts.Down,
-		Now: loop.Tick, After: time.AfterFunc, Log: opts.Log, Changed: opts.Changed, Shutdown: e.shutdownSessions})
+		Now: now, After: after, Log: opts.Log, Changed: opts.Changed, Shutdown: e.shutdownSessions})
 	fullConns := fullConns(cfg, opts.MaxConn)
 	for _, pc := range cfg.Proxies {
 		e.addProxy(pc, fullConns[pc])
 	}
 	e.group.Prepare()
-	for id := range opts.Threads {
-		c, err := newCore(e, id)
-		if err != nil {
-			return nil, err
-		}
-		e.cores = append(e.cores, c)
-	}
-	e.undrained.Store(int64(len(e.cores)))
-	return e, nil
+	return e
 }
 
 // fullConns gives each backend its fullconn: as configured, else a tenth of what the frontends let in that name it, as

@@ -5,6 +5,7 @@ package loop
 // back, whose memory is still in the processor's cache, is the first to go.
 type Buffers struct {
 	size, keep int
+	used       int
 	free       [][]byte
 }
 
@@ -14,8 +15,12 @@ func NewBuffers(size, keep int) *Buffers { return &Buffers{size: size, keep: kee
 // Size is the capacity of each buffer.
 func (b *Buffers) Size() int { return b.size }
 
+// Used is how many buffers are out.
+func (b *Buffers) Used() int { return b.used }
+
 // Get returns an empty buffer with the stock's capacity. Its old content may show beyond its length.
 func (b *Buffers) Get() []byte {
+	b.used++
 	if n := len(b.free); n > 0 {
 		buf := b.free[n-1]
 		b.free = b.free[:n-1]
@@ -26,7 +31,11 @@ func (b *Buffers) Get() []byte {
 
 // Put gives a buffer back; one of another capacity is left to the garbage collector.
 func (b *Buffers) Put(buf []byte) {
-	if cap(buf) == b.size && len(b.free) < b.keep {
+	if cap(buf) != b.size {
+		return
+	}
+	b.used--
+	if len(b.free) < b.keep {
 		b.free = append(b.free, buf[:0])
 	}
 }

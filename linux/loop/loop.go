@@ -1,12 +1,9 @@
 package loop
 
 import (
-	"fmt"
 	"runtime"
 	"sync"
-	"syscall"
 	"time"
-	"unsafe"
 
 	"golang.org/x/sys/unix"
 )
@@ -33,18 +30,18 @@ type Handler interface{ Ready(Events) }
 // All methods but [Loop.Post] and [Loop.Stop] belong to the thread that runs
 // [Loop.Run], or to whoever prepares the loop before.
 type Loop struct {
-	epoll, wake int
-	slots       []slot // by descriptor
-	wheel       wheel
-	now         time.Duration
-	turns       uint64
-	wall        time.Time
-	wallTurn    uint64
-	rescue      func(any)     // see Rescue
-	next        int           // event of this turn to be told
-	pause       func()        // see AtPause
-	paused      time.Duration // when it ran last
-	events      [256]unix.EpollEvent
+	source   Source
+	slots    []slot // by descriptor
+	wheel    wheel
+	now      time.Duration
+	turns    uint64
+	wall     time.Time
+	wallTurn uint64
+	rescue   func(any)     // see Rescue
+	next     int           // event of this turn to be told
+	pause    func()        // see AtPause
+	paused   time.Duration // when it ran last
+	events   [256]unix.EpollEvent
 
 	again, going []Handler // see Again
 
@@ -61,7 +58,8 @@ type slot struct {
 	gen     uint32
 }
 
-const wakeGen = ^uint32(0)
+// WakeGen is the generation of the event that says that something was posted.
+const WakeGen = ^uint32(0)
 
 // epoch is where Tick counts from.
 var epoch = time.Now()
@@ -70,32 +68,21 @@ var epoch = time.Now()
 // It costs no system call.
 func Tick() time.Duration { return time.Since(epoch) }
 
-// NewLoop returns a loop that serves nothing yet.
+// NewLoop returns a loop that serves nothing yet, on the kernel's epoll.
 func NewLoop() (*Loop, error) {
-	l := &Loop{epoll: -1, wake: -1, pause: func() {}}
-	var err error
-	if l.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("loop: creating an epoll set: %w", err)
-	}
-	if l.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
-		unix.Close(l.epoll)
-		return nil, fmt.Errorf("loop: creating an event descriptor: %w", err)
-	}
-	if err := l.control(unix.EPOLL_CTL_ADD, l.wake, unix.EPOLLIN, wakeGen); err != nil {
+	source, err := newEpoll()
+	if err != nil {
 		return nil, err
 	}
-	l.now = Tick()
-	l.wheel.init(l.now)
-	return l, nil
+	return NewLoopOn(source), nil
 }
 
-func (l *Loop) control(op, fd int, events uint32, gen uint32) error {
-	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
-	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(l.epoll), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
-	if errno != 0 {
-		return fmt.Errorf("loop: watching descriptor %d: %w", fd, errno)
-	}
-	return nil
+// NewLoopOn returns a loop whose events and clocks come from a source of the caller's, which it closes at its end.
+func NewLoopOn(source Source) *Loop {
+	l := &Loop{source: source, pause: func() {}}
+	l.now = source.Tick()
+	l.wheel.init(l.now)
+	return l
 }
 
 // Watch tells h of every change of fd's readiness, once each (edge-triggered): the
@@ -113,9 +100,9 @@ func (l *Loop) watch(fd int, h Handler, events uint32) error {
 		l.slots = append(l.slots, make([]slot, max(64, fd+1-len(l.slots)))...)
 	}
 	s := &l.slots[fd]
-	s.gen = (s.gen + 1) &^ (1 << 31) // never wakeGen
+	s.gen = (s.gen + 1) &^ (1 << 31) // never WakeGen
 	s.handler = h
-	if err := l.control(unix.EPOLL_CTL_ADD, fd, events, s.gen); err != nil {
+	if err := l.source.Add(fd, events, s.gen); err != nil {
 		s.handler = nil
 		return err
 	}
@@ -137,7 +124,7 @@ func (l *Loop) Forget(fd int) {
 // Unwatch takes fd out of the loop while it stays open, as for a listener that pauses.
 func (l *Loop) Unwatch(fd int) {
 	l.Forget(fd)
-	l.control(unix.EPOLL_CTL_DEL, fd, 0, 0)
+	l.source.Remove(fd)
 }
 
 // Now is the clock of [Tick] as read at the beginning of this turn.
@@ -146,7 +133,7 @@ func (l *Loop) Now() time.Duration { return l.now }
 // Wall is the wall clock, read once a turn at most.
 func (l *Loop) Wall() time.Time {
 	if l.wallTurn != l.turns || l.turns == 0 {
-		l.wall, l.wallTurn = time.Now(), l.turns
+		l.wall, l.wallTurn = l.source.Wall(), l.turns
 	}
 	return l.wall
 }
@@ -175,14 +162,9 @@ func (l *Loop) Post(f func()) bool {
 	first := len(l.posted) == 1
 	l.mu.Unlock()
 	if first {
-		l.ring()
+		l.source.Ring()
 	}
 	return true
-}
-
-func (l *Loop) ring() {
-	one := [8]byte{1}
-	unix.Write(l.wake, one[:])
 }
 
 // Stop makes Run return after its current turn. It may be called from any goroutine.
@@ -190,7 +172,7 @@ func (l *Loop) Stop() {
 	l.mu.Lock()
 	l.stopped = true
 	l.mu.Unlock()
-	l.ring()
+	l.source.Ring()
 }
 
 // Run serves until Stop. The calling goroutine is locked to its thread from then on.
@@ -198,12 +180,12 @@ func (l *Loop) Run() error {
 	runtime.LockOSThread()
 	defer l.close()
 	for {
-		n, err := l.wait()
+		n, err := l.source.Wait(l, l.events[:])
 		if err != nil {
 			return err
 		}
 		l.turns++
-		l.now = Tick()
+		l.now = l.source.Tick()
 		for l.next = 0; l.next < n; {
 			if l.tell(n) {
 				return nil
@@ -229,7 +211,7 @@ func (l *Loop) tell(n int) (stop bool) {
 	for l.next < n {
 		ev := &l.events[l.next]
 		l.next++
-		if uint32(ev.Pad) == wakeGen {
+		if uint32(ev.Pad) == WakeGen {
 			if l.runPosted() {
 				return true
 			}
@@ -263,12 +245,11 @@ func (l *Loop) survive() {
 
 func (l *Loop) close() {
 	l.pause()
-	unix.Close(l.epoll)
-	unix.Close(l.wake)
+	l.source.Close()
 }
 
 func (l *Loop) runPosted() (stop bool) {
-	drain(l.wake)
+	l.source.Drain()
 	l.mu.Lock()
 	l.posted, l.running = l.running[:0], l.posted
 	stop = l.stopped
@@ -280,41 +261,11 @@ func (l *Loop) runPosted() (stop bool) {
 	return stop
 }
 
-// brief is how many milliseconds a thread waits without the scheduler's knowledge: longer than pauses under load,
-// and longer than the kernel's tick may take to come. An earlier timer would have the processor's clock set anew,
-// twice for each pause.
-const brief = 10
+// Pause runs what AtPause set; a [Source] does so before it waits for long.
+func (l *Loop) Pause() { l.pause() }
 
-// wait first waits a little in a call the scheduler does not know of, which keeps the slot. One it knows of has the
-// slot taken away at once from a goroutine that never yields; that costs a wake-up of the runtime's monitor, which
-// from then on looks round every 20 µs, and the search for another slot: the monitor alone took 5 to 7 % of a
-// worker's time under load. Only a thread with nothing to do gives its slot up. The runtime's signals, with which
-// it stops the world and asks for the slot every 10 ms, end either wait.
-func (l *Loop) wait() (int, error) {
-	short := l.sleep(l.now)
-	if short < 0 || short > brief {
-		short = brief
-	}
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(short), 0, 0)
-	if errno == 0 && n == 0 || errno == unix.EINTR {
-		long := l.sleep(Tick())
-		if long == 0 {
-			return 0, nil
-		}
-		l.pause()
-		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(l.epoll), uintptr(unsafe.Pointer(&l.events[0])), uintptr(len(l.events)), uintptr(long), 0, 0)
-	}
-	switch errno {
-	case 0:
-		return int(n), nil
-	case unix.EINTR:
-		return 0, nil
-	}
-	return 0, fmt.Errorf("loop: waiting: %w", errno)
-}
-
-// sleep is how many milliseconds there are from now to when a timer is due; -1 for ever.
-func (l *Loop) sleep(now time.Duration) int {
+// Sleep is for how many milliseconds from now a [Source] may wait for events at most; -1: for ever.
+func (l *Loop) Sleep(now time.Duration) int {
 	if len(l.again) > 0 {
 		return 0
 	}

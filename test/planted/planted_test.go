@@ -1,0 +1,87 @@
+package planted
+
+import (
+	"encoding/json"
+	"flag"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// seeds is how many sites are played with each mistake, at most: the first that shows it is enough.
+const seeds = "10000"
+
+var planted = flag.Bool("planted", false, "build and run the planted mistakes")
+
+// mistakes are made one at a time. Each stands for a kind that strangers have found in a release.
+var mistakes = []struct {
+	name, file, old, new string
+}{
+	{"captures of the request before are kept", "stream.go", "s.line, s.captured = s.line[:0], s.captured[:0]", "s.line = s.line[:0]"},
+	{"rules see a stream of before", "stream.go", "x.Facts, x.RequestNumber = s, s.number", "if x.RequestNumber = s.number; c.live.prev != s {\n\t\tx.Facts = c.live.prev\n\t} else {\n\t\tx.Facts = s\n\t}"},
+	{"an action that is not understood accepts", "actions.go", "config.ActSilentDrop: {\"silent-drop\", [places]do{onContent: dropContent, onRequest: dropRequest, onResponse: dropResponse}}", "config.ActSilentDrop: {\"silent-drop\", [places]do{onContent: dropContent, onRequest: stop, onResponse: dropResponse}}"},
+	{"a denied request goes on", "actions.go", "\ts.denyReply(r, x, 403)\n\treturn ended", "\tif s.method == h1.MethodPut {\n\t\treturn next\n\t}\n\ts.denyReply(r, x, 403)\n\treturn ended"},
+	{"a request that may not be repeated is", "exchange.go", "s.replay && s.idempotent() && s.interims == 0", "s.replay && s.interims == 0"},
+	{"what is repeated is not what was sent", "exchange.go", "\t\ts.reqOff = 0\n\t\ts.dial()", "\t\ts.reqOff = 0\n\t\ts.req[len(s.req)-1] ^= 1\n\t\ts.dial()"},
+	{"a connection with bytes left over is kept", "connect.go", "&& u.inOff == len(u.in) && !u.hangUp {\n\t\t\ts.core.dropIn(&u.endpoint)", "&& !u.hangUp {"},
+	{"what comes on an idle connection is left for the next request", "connect.go", "\t\tu.core.pool.Remove(u)\n\t\tu.Discard() //", "\t\t_ = u //"},
+	{"a body that is not all there is no hindrance", "reply.go", "\tif !s.reqBody.Done() {\n\t\ts.keepClient = false\n\t}", ""},
+	{"a place is not given back", "connect.go", "\t\ts.slot = false\n\t\ts.srv.Release()", "\t\ts.slot = false\n\t\tif s.method != h1.MethodHead {\n\t\t\ts.srv.Release()\n\t\t}"},
+	{"who leaves the queue is still counted", "../backend/queue.go", "\t\tt.on.remove(t)\n\t\tb.countQueued(t.srv, -1)", "\t\tt.on.remove(t)"},
+	{"a buffer is lost", "response.go", "\ts.leaveBackend()\n\ts.dropRequest()\n\ts.dropHead()", "\ts.leaveBackend()\n\tif s.req != nil && s.gotHead {\n\t\ts.req = nil\n\t}\n\ts.dropHead()"},
+	{"a stream is not counted out of its backend", "route.go", "\t\ts.counted = false\n\t\ts.be.back.Leave()", "\t\ts.counted = false\n\t\tif s.retries == 0 {\n\t\t\ts.be.back.Leave()\n\t\t}"},
+	{"the head of an answer is cut where a packet was", "exchange.go", "\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])", "\t\tif s.looked > 0 && s.looked < len(data)-n {\n\t\t\tdata = data[:len(data)-1]\n\t\t}\n\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])"},
+	{"a timer is forgotten", "stream.go", "\tif !s.timer.Armed() || due < s.timer.At()-time.Millisecond {", "\tif s.phase == phaseExchange && s.gotHead {\n\t\ts.core.loop.Disarm(&s.timer)\n\t} else if !s.timer.Armed() || due < s.timer.At()-time.Millisecond {"},
+	{"a full socket is written to no more", "endpoint.go", "\t\te.outOff += n\n\t\tif e.outOff < len(e.out) {", "\t\te.outOff += n\n\t\tif e.outOff < len(e.out) && e.outOff > 30_000 {\n\t\t\te.out = e.out[:e.outOff]\n\t\t}\n\t\tif e.outOff < len(e.out) {"},
+}
+
+// TestMistakesAreSeen: without any mistake the simulation passes, and with each it fails.
+func TestMistakesAreSeen(t *testing.T) {
+	if !*planted {
+		t.Skip("builds the proxy many times: see make simulate")
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range mistakes {
+		t.Run(m.name, func(t *testing.T) {
+			path := filepath.Join(root, "proxy", m.file)
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := strings.Count(string(text), m.old); n != 1 {
+				t.Fatalf("%s has the place of the mistake %d times: the list must follow the code", m.file, n)
+			}
+			dir := t.TempDir()
+			wrong := filepath.Join(dir, m.file)
+			if err := os.WriteFile(wrong, []byte(strings.Replace(string(text), m.old, m.new, 1)), 0o644); err != nil {
+				t.Fatal(err)
+			}
+			overlay, err := json.Marshal(map[string]map[string]string{"Replace": {path: wrong}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			list := filepath.Join(dir, "overlay.json")
+			if err := os.WriteFile(list, overlay, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			program := filepath.Join(dir, "proxy.test")
+			build := exec.Command("go", "test", "-c", "-vet=off", "-overlay", list, "-o", program, "./proxy")
+			build.Dir = root
+			if out, err := build.CombinedOutput(); err != nil {
+				t.Fatalf("the mistake does not build: %v\n%s", err, out)
+			}
+			run := exec.Command(program, "-test.run", "^TestSimulation$", "-test.timeout", "5m", "-seeds", seeds)
+			run.Dir = filepath.Join(root, "proxy")
+			out, err := run.CombinedOutput()
+			if err == nil || !strings.Contains(string(out), ": seed ") {
+				t.Fatalf("%s sites do not show it: %.2000s", seeds, out)
+			}
+			t.Logf("seen: %.300s", out)
+		})
+	}
+}
