@@ -15,8 +15,8 @@ type Site struct {
 	Scripts   []*Script
 	// Proxying is nil where no haproxy.cfg was given.
 	Proxying *Proxying
-	// Directing is nil where no virtual_server is configured.
-	Directing *Directing
+	// LVS is nil where no virtual_server is configured.
+	LVS *LVS
 }
 
 // Global holds the settings of a node as a whole (keepalived's global_defs).

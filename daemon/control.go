@@ -224,7 +224,7 @@ func (d *director) answer(conn net.Conn) {
 			break
 		}
 		reply.OK, reply.Status, reply.Worker = true, &s, d.workers.pid()
-		reply.LVS = d.directing.status()
+		reply.LVS = d.forwarding.status()
 	case "reload":
 		reply = d.reload(req.AllowEmpty || d.opts.AllowEmpty)
 	default:

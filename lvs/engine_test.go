@@ -33,7 +33,7 @@ func newRig(t *testing.T) *rig {
 	return &rig{t: t, plane: &plane{daemons: map[table.Role]table.Daemon{}}, well: map[string]Verdict{}}
 }
 
-func (r *rig) start(d *config.Directing) {
+func (r *rig) start(d *config.LVS) {
 	r.t.Helper()
 	opts := Options{
 		Driver: r.plane,
@@ -125,7 +125,7 @@ func (r *rig) rounds(n int) {
 	if err := r.engine.call(func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		for _, v := range r.engine.dir.virtuals {
+		for _, v := range r.engine.ctl.virtuals {
 			for _, s := range v.servers {
 				if len(s.checks) > 0 {
 					want[s.cfg.Addr.String()] = r.checked[s.cfg.Addr.String()] + n
@@ -151,7 +151,7 @@ func (r *rig) rounds(n int) {
 func command(name string) config.Command { return config.Command{Argv: []string{name}} }
 
 // site is one service with servers that are checked every few milliseconds.
-func site(change func(*config.VirtualServer), servers ...string) *config.Directing {
+func site(change func(*config.VirtualServer), servers ...string) *config.LVS {
 	vs := &config.VirtualServer{Name: "[192.0.2.1]:tcp:80", Quorum: 1,
 		Keys:     []table.Key{{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}},
 		Template: table.Service{Scheduler: "rr"}, QuorumUp: command("quorum-up"), QuorumDown: command("quorum-down")}
@@ -166,7 +166,7 @@ func site(change func(*config.VirtualServer), servers ...string) *config.Directi
 	if change != nil {
 		change(vs)
 	}
-	return &config.Directing{Servers: []*config.VirtualServer{vs}}
+	return &config.LVS{Servers: []*config.VirtualServer{vs}}
 }
 
 const web1, web2 = "10.0.0.1:80", "10.0.0.2:80"
@@ -309,7 +309,7 @@ func TestOthersHands(t *testing.T) {
 	ours := site(nil, web1).Servers[0].Template
 	ours.Key = table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}
 	r.plane.Apply([]table.Change{{Verb: table.DeleteDestination, Service: ours, Destination: table.Destination{Addr: netip.MustParseAddrPort(web1)}}})
-	if err := r.engine.call(r.engine.dir.keeper.look); err != nil {
+	if err := r.engine.call(r.engine.ctl.reconciler.reconcile); err != nil {
 		t.Fatal(err)
 	}
 	r.wait("UDP 192.0.2.7:53\nTCP 192.0.2.1:80 10.0.0.2:80=1 10.0.0.1:80=1")
@@ -320,7 +320,7 @@ func TestOthersHands(t *testing.T) {
 	}
 }
 
-// TestNextRunFindsWhatADeadOneLeft: a director that died left services; those still wanted are
+// TestNextRunFindsWhatADeadOneLeft: a run that died left services; those still wanted are
 // adopted untouched, the others go.
 func TestNextRunFindsWhatADeadOneLeft(t *testing.T) {
 	r := newRig(t)

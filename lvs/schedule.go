@@ -11,7 +11,7 @@ import (
 )
 
 // mostChecks is how many checks may be on their way at once. More wait their turn: each holds a
-// socket, and a thousand answers at once are as much as a director should hear.
+// socket, and a thousand answers at once are as much as a node should have to handle.
 const mostChecks = 1000
 
 // task is one checker of one real server with its turn.
@@ -83,7 +83,7 @@ func newSchedule(e *Engine) schedule {
 
 // add plans the checks of a virtual server. Those that were planned before keep their turn; new
 // ones wait a random part of their warmup, so that they do not all begin at once.
-func (s *schedule) add(v *virtual, _ *config.Directing) {
+func (s *schedule) add(v *virtual, _ *config.LVS) {
 	for _, server := range v.servers {
 		for _, t := range server.checks {
 			if t.due.IsZero() {
@@ -114,8 +114,8 @@ func (s *schedule) forget(old, _ []*virtual) {
 	s.waiting = s.waiting[:0]
 }
 
-// hurry makes the checks of a virtual server due now.
-func (s *schedule) hurry(v *virtual) {
+// runNow makes the checks of a virtual server due now.
+func (s *schedule) runNow(v *virtual) {
 	for _, server := range v.servers {
 		for _, t := range server.checks {
 			if t.place >= 0 {

@@ -95,7 +95,7 @@ func TestScripts(t *testing.T) {
 				r.mu.Unlock()
 			}
 			for i, step := range c.steps {
-				cfg := &config.Directing{}
+				cfg := &config.LVS{}
 				for _, s := range step {
 					cfg.Servers = append(cfg.Servers, s.server())
 					cfg.InitNotifies = cfg.InitNotifies || s.initialise

@@ -76,17 +76,17 @@ func CheckScripts(site *config.Site, m Machine) []config.Diagnostic {
 	for _, g := range site.Groups {
 		c.notify(g.Notify)
 	}
-	if site.Directing != nil {
-		for _, v := range site.Directing.Servers {
-			c.directing(v)
+	if site.LVS != nil {
+		for _, v := range site.LVS.Servers {
+			c.virtualServer(v)
 		}
 	}
 	config.SortDiagnostics(c.found)
 	return c.found
 }
 
-// directing looks for the programs of a virtual server.
-func (c *scriptChecker) directing(v *config.VirtualServer) {
+// virtualServer looks for the programs of a virtual server.
+func (c *scriptChecker) virtualServer(v *config.VirtualServer) {
 	told := func(word string, command config.Command) {
 		if command.Defined() {
 			c.check(command.Pos, word, command)

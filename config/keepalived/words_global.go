@@ -82,7 +82,7 @@ var globalWords = []keyword{
 	{word: "checker_log_all_failures", args: []arg{onOff()}, def: "off", help: "log each failed check", set: (*builder).setAllFailures},
 
 	// Virtual servers.
-	{word: "lvs_sync_daemon", args: []arg{rest("INTERFACE [inst] INSTANCE, id, maxlen, port, ttl NUMBER, group ADDRESS")}, help: "tell the other director of connections; with INSTANCE, by its state", set: (*builder).setSyncDaemon},
+	{word: "lvs_sync_daemon", args: []arg{rest("INTERFACE [inst] INSTANCE, id, maxlen, port, ttl NUMBER, group ADDRESS")}, help: "tell the peer of connections; with INSTANCE, by its state", set: (*builder).setSyncDaemon},
 	{word: "lvs_timeouts", args: []arg{rest("tcp, tcpfin, udp SECONDS")}, def: "900, 120, 300", help: "how long silent connections are remembered", set: (*builder).setTimeouts},
 	{word: "lvs_flush", args: []arg{alone()}, def: "off", help: "empty the table at the start", set: (*builder).setFlush},
 	{word: "lvs_flush_on_stop", args: []arg{choice("VS").opt()}, def: "off", help: "empty the table at the end; VS: of what is ours", set: (*builder).setFlushOnStop},

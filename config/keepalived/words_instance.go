@@ -87,7 +87,7 @@ var instanceWords = []keyword{
 	{word: "kernel_rx_buf_size", args: []arg{integer(0, 4294967295)}, state: harmless, help: "receive buffer", why: buffers},
 	{word: "debug", args: []arg{integer(0, 4)}, state: harmless, help: "nothing, since long", why: "it does nothing in keepalived either"},
 	{word: "native_ipv6", state: harmless, help: "nothing, since long", why: "the first virtual address says the family"},
-	{word: "lvs_sync_daemon_interface", args: []arg{word("INTERFACE")}, state: harmless, instead: "lvs_sync_daemon in global_defs", help: "share connections with the other director", why: "nothing is shared because of it"},
+	{word: "lvs_sync_daemon_interface", args: []arg{word("INTERFACE")}, state: harmless, instead: "lvs_sync_daemon in global_defs", help: "share connections with the peer", why: "nothing is shared because of it"},
 
 	{word: "lease_gate", args: []arg{choice("auto", "ebpf", "nft", "lifetime", "off").opt()}, own: true, def: "vrrp_lease_gate",
 		help: "what keeps this node from answering for the address once its mastership has run out", set: (*builder).setGate},

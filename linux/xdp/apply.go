@@ -137,7 +137,7 @@ func (p *Plane) addService(key serviceKey, want *table.Service) error {
 	return nil
 }
 
-// seed makes services choose differently, and alike on both directors.
+// seed makes services choose differently, and alike on both nodes.
 func seed(k serviceKey) uint32 {
 	h := uint32(2166136261)
 	for _, b := range bytesOf(&k) {

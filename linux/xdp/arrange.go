@@ -107,7 +107,7 @@ func (p *Plane) arrangement(s *service) (members []uint32, table []uint16) {
 		}
 		table = balance.Round(weights)
 	case "sh", "mh":
-		// Both directors must see the same: what counts is who the destinations are.
+		// Both nodes must see the same: what counts is who the destinations are.
 		places := make([]balance.Place, len(members))
 		for i, m := range members {
 			at := p.slotAt(m)

@@ -32,7 +32,7 @@ var fates = [...]Counter{
 	{Name: "no-route", Help: "dropped: there is no route to the server or the client"},
 	{Name: TableFull, Help: "forwarded, but its flow stays among the half-open ones because the table is full"},
 	{Name: "event-lost", Help: "events of flows that nobody read in time"},
-	{Name: "learnt", Help: "flows that another director told of"},
+	{Name: "learnt", Help: "flows that a peer told of"},
 	{Name: "failed", Help: "dropped: the kernel would not change the packet"},
 	{Name: "fast", Help: "of those forwarded, the ones that went by XDP"},
 	{Name: "icmp-error", Help: "ICMP errors sent to where their flow goes"},

@@ -10,5 +10,5 @@
 // asked where they are missing).
 //
 // It must never know what a health check, a quorum or a configuration file is, nor how flows
-// travel to the other director.
+// travel to the peer.
 package xdp

@@ -15,7 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// Flow is a flow as directors tell each other of it. In state NONE, with a client's port of 0, it is a binding: the
+// Flow is a flow as peers tell each other of it. In state NONE, with a client's port of 0, it is a binding: the
 // client stays with the destination (persistence). Its Virtual is the service's address.
 type Flow struct {
 	Protocol                     table.Protocol
@@ -239,7 +239,7 @@ func (p *Plane) gather() (flows []Flow, err error) {
 	return flows, err
 }
 
-// Learn puts flows into the table that another director told of. One that is here already becomes younger, and if
+// Learn puts flows into the table that a peer told of. One that is here already becomes younger, and if
 // it too was learnt, takes the state told. Of two bindings of a client the younger stays. unknown counts those
 // whose service or destination is not here, or for which there was no room; and bindings to services that are not
 // persistent here.

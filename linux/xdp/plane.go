@@ -342,7 +342,7 @@ func (p *Plane) StartDaemon(table.Daemon) error { return errDaemon }
 // StopDaemon is part of [table.Driver]; it is refused.
 func (p *Plane) StopDaemon(table.Role) error { return errDaemon }
 
-var errDaemon = fmt.Errorf("%w by our own forwarding plane: the directors tell each other of flows themselves; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
+var errDaemon = fmt.Errorf("%w by our own forwarding plane: connections are synchronised by the director itself; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
 
 var errClosed = errors.New("xdp: the plane is closed")
 

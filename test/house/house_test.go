@@ -32,7 +32,7 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/letter"}, ours: []string{"lvs/table"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync"}, ours: []string{"lvs/table"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
 	{name: "dialects' ground", packages: []string{"config/verdict", "config/source"}, ours: []string{"config"}, std: true},
 	{name: "dialects' pages", packages: []string{"config/compat"}, std: true},
@@ -153,7 +153,7 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/letter", "lab/measure"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)

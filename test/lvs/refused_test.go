@@ -222,5 +222,5 @@ func TestCrossed(t *testing.T) {
 	eventually(t, patience, "the first has both", func() bool { return holds(s.d1, vip) && holds(s.d1, other) })
 	first.goesOn(t, "as before, alone")
 	next.goesOn(t, "through the first")
-	bothServe("with the other director")
+	bothServe("with the peer")
 }

@@ -56,7 +56,7 @@ const patience = 30 * time.Second
 // vip6 is the address of a site of IPv6.
 const vip6 = "fd00:160::100"
 
-// site is the textbook's: two directors, two real servers, a client on one switch.
+// site is the textbook's: two nodes, two real servers, a client on one switch.
 type site struct {
 	t      *testing.T
 	vip    string
@@ -498,7 +498,7 @@ func (k *ticking) goesOnAfter(t *testing.T, when string, silence time.Duration) 
 	}
 }
 
-// knows waits until a director has connections among its established flows: its own or, by letters, the other's.
+// knows waits until a director has connections among its established flows: its own or, by synchronisation, the peer's.
 func (d *director) knows(conns ...net.Conn) {
 	d.t.Helper()
 	for _, conn := range conns {

@@ -99,7 +99,7 @@ func TestTextbook(t *testing.T) {
 			first.goesOn(t, "after the director's death")
 			second.goesOn(t, "after the director's death")
 			if got := s.shares(20); got[""] != 0 || got["web1"] == 0 || got["web2"] == 0 {
-				t.Errorf("by the other director: %v", got)
+				t.Errorf("by the peer: %v", got)
 			}
 			s.d1.start(conf("lvs1.keepalived.conf"))
 			s.d1.master()
@@ -129,7 +129,7 @@ func TestFrozenDirector(t *testing.T) {
 	}
 }
 
-// twoMachines is the site without machines to spare: both directors are real servers too.
+// twoMachines is the site without machines to spare: both nodes are real servers too.
 const twoMachines = `vrrp_instance VI_1 {
     state BACKUP
     interface eth0

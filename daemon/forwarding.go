@@ -22,24 +22,24 @@ import (
 	"github.com/evenkeel/evenkeel/program"
 )
 
-// directing is the LVS half of the director: the virtual servers, and the plane that forwards for
+// forwarding is the LVS half of the director: the virtual servers, and the plane that forwards for
 // them. The zero value has neither.
-type directing struct {
+type forwarding struct {
 	log        *logger
 	vet        func(config.Command, config.Global) (config.Command, string)
 	runtimeDir string
 
 	global atomic.Pointer[config.Global] // of the site in force
-	mu     sync.Mutex                    // guards engine, courier, sync and since against status and roles
+	mu     sync.Mutex                    // guards engine, connSync, sync and since against status and roles
 	engine *lvs.Engine                   // written by start only
 	// plane is our own forwarding plane, nil with the kernel's IPVS. It outlives an engine: lease
 	// gates write into it.
-	plane   *xdp.Plane
-	driver  config.LVSDriver
-	sync    string // the vrrp_instance whose state the kernel's synchronisation daemon follows
-	courier *lvs.Courier
-	lines   []lvs.Line           // its
-	since   map[string]time.Time // when each vrrp_instance became what it is
+	plane     *xdp.Plane
+	driver    config.LVSDriver
+	sync      string // the vrrp_instance whose state the kernel's synchronisation daemon follows
+	connSync  *lvs.ConnSync
+	syncLinks []lvs.SyncLink       // its
+	since     map[string]time.Time // when each vrrp_instance became what it is
 	// leased are the addresses that have a deadline in the plane.
 	leased map[netip.Addr]bool
 	cancel context.CancelFunc
@@ -52,27 +52,27 @@ type directing struct {
 
 // start takes charge of the virtual servers of a site. It comes before the election, so that a
 // gate that opens finds its place.
-func (d *directing) start(site *config.Site) error {
-	cfg := site.Directing
+func (f *forwarding) start(site *config.Site) error {
+	cfg := site.LVS
 	if cfg == nil {
 		return nil
 	}
-	d.global.Store(&site.Global)
-	driver, err := d.open(cfg)
+	f.global.Store(&site.Global)
+	driver, err := f.open(cfg)
 	if err != nil {
 		return err
 	}
-	if err := d.lease(site); err != nil {
-		d.shut(driver)
+	if err := f.lease(site); err != nil {
+		f.shut(driver)
 		return err
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	opts := lvs.Options{
 		Driver: driver,
-		Log:    func(l lvs.Level, s string) { d.log.Log(failover.Level(l), s) },
+		Log:    func(l lvs.Level, s string) { f.log.Log(failover.Level(l), s) },
 		Verify: func(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Verdict {
-			if c.Kind == config.CheckerMisc && d.vet != nil {
-				vetted, why := d.vet(c.Command, *d.global.Load())
+			if c.Kind == config.CheckerMisc && f.vet != nil {
+				vetted, why := f.vet(c.Command, *f.global.Load())
 				if why != "" {
 					return lvs.Verdict{Reason: why}
 				}
@@ -83,78 +83,78 @@ func (d *directing) start(site *config.Site) error {
 			return verify(ctx, c, rs)
 		},
 		Run: func(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error {
-			if d.vet != nil {
+			if f.vet != nil {
 				var why string
-				if c, why = d.vet(c, g); why != "" {
+				if c, why = f.vet(c, g); why != "" {
 					return errors.New(why)
 				}
 			}
 			return program.Run(ctx, c, g.ScriptUser, limit)
 		},
-		StateFile: filepath.Join(d.runtimeDir, "lvs.json"),
+		StateFile: filepath.Join(f.runtimeDir, "lvs.json"),
 	}
-	if d.plane != nil {
-		opts.Upkeep = d.upkeep
+	if f.plane != nil {
+		opts.Upkeep = f.upkeep
 	}
 	if opts.LocalAddresses, err = localAddresses(ctx); err != nil {
 		cancel()
-		d.shut(driver)
+		f.shut(driver)
 		return err
 	}
 	engine, err := lvs.Start(cfg, site.Global, opts)
 	if err != nil {
 		cancel()
-		d.shut(driver)
+		f.shut(driver)
 		return err
 	}
-	d.mu.Lock()
-	d.engine, d.sync = engine, cfg.SyncInstance
-	d.mu.Unlock()
-	d.cancel, d.driver = cancel, cfg.Driver
-	d.correspond(site)
+	f.mu.Lock()
+	f.engine, f.sync = engine, cfg.SyncInstance
+	f.mu.Unlock()
+	f.cancel, f.driver = cancel, cfg.Driver
+	f.startConnSync(site)
 	return nil
 }
 
 // shut closes a driver that start has opened in vain: there is no plane then.
-func (d *directing) shut(driver table.Driver) {
+func (f *forwarding) shut(driver table.Driver) {
 	driver.Close()
-	d.mu.Lock()
-	d.plane, d.leased = nil, nil
-	d.mu.Unlock()
+	f.mu.Lock()
+	f.plane, f.leased = nil, nil
+	f.mu.Unlock()
 }
 
 // upkeep is what our plane wants done each second.
-func (d *directing) upkeep() error {
-	if err := d.plane.Neighbours(); err != nil {
+func (f *forwarding) upkeep() error {
+	if err := f.plane.Neighbours(); err != nil {
 		return err
 	}
-	if _, err := d.plane.Sweep(); err != nil {
+	if _, err := f.plane.Sweep(); err != nil {
 		return err
 	}
-	return d.crowded()
+	return f.warnTableFull()
 }
 
-// correspond has flows told to the other directors and theirs learnt, over the lines that a site asks for.
-func (d *directing) correspond(site *config.Site) {
-	if d.plane == nil {
+// startConnSync synchronises connections with the peers over the links that a site asks for.
+func (f *forwarding) startConnSync(site *config.Site) {
+	if f.plane == nil {
 		return // the kernel's IPVS has a daemon of its own
 	}
-	lines := linesOf(site)
-	if slices.EqualFunc(lines, d.lines, lvs.Line.Equal) {
+	links := syncLinksOf(site)
+	if slices.EqualFunc(links, f.syncLinks, lvs.SyncLink.Equal) {
 		return
 	}
-	if d.courier != nil {
-		d.courier.Close()
+	if f.connSync != nil {
+		f.connSync.Close()
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	d.courier = nil
-	if d.lines = lines; len(lines) > 0 {
-		d.courier = lvs.StartCourier(d.plane, lines, func(l lvs.Level, s string) { d.log.Log(failover.Level(l), s) })
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.connSync = nil
+	if f.syncLinks = links; len(links) > 0 {
+		f.connSync = lvs.StartConnSync(f.plane, links, func(l lvs.Level, s string) { f.log.Log(failover.Level(l), s) })
 	}
 }
 
-// Where letters go without lvs_sync_daemon. The group is that of the kernel's daemon; the port is
+// Where messages go without lvs_sync_daemon. The group is that of the kernel's daemon; the port is
 // not, because it would not understand them.
 var (
 	syncGroup4 = netip.MustParseAddr("224.0.0.81")
@@ -163,24 +163,24 @@ var (
 
 const syncPort = 8849
 
-// linesOf are the lines between the directors of a site: that of lvs_sync_daemon, or else one for
+// syncLinksOf are the links to the peers of a site: that of lvs_sync_daemon, or else one for
 // each interface on which an instance guards a virtual server's address.
-func linesOf(site *config.Site) (lines []lvs.Line) {
-	if site.Directing == nil {
+func syncLinksOf(site *config.Site) (links []lvs.SyncLink) {
+	if site.LVS == nil {
 		return nil
 	}
-	if s := site.Directing.Sync; s != nil {
-		l := lvs.Line{Interface: s.Interface, Group: s.Group, Port: s.Port, ID: s.ID}
+	if s := site.LVS.Sync; s != nil {
+		l := lvs.SyncLink{Interface: s.Interface, Group: s.Group, Port: s.Port, ID: s.ID}
 		if !l.Group.IsValid() {
 			l.Group = syncGroup4
 		}
 		if l.IPv6 = l.Group.Is6(); l.Port == 0 {
 			l.Port = syncPort
 		}
-		return []lvs.Line{l}
+		return []lvs.SyncLink{l}
 	}
 	services := map[netip.Addr]bool{}
-	for _, vs := range site.Directing.Servers {
+	for _, vs := range site.LVS.Servers {
 		for _, k := range vs.Keys {
 			services[k.Addr.Addr()] = true
 		}
@@ -189,23 +189,23 @@ func linesOf(site *config.Site) (lines []lvs.Line) {
 		if !slices.ContainsFunc(slices.Concat(i.Addresses, i.Excluded), func(a config.Address) bool { return services[a.Prefix.Addr()] }) {
 			continue
 		}
-		l := lvs.Line{Interface: i.Interface, IPv6: i.IPv6, Group: syncGroup4, Port: syncPort, ID: i.VRID}
+		l := lvs.SyncLink{Interface: i.Interface, IPv6: i.IPv6, Group: syncGroup4, Port: syncPort, ID: i.VRID}
 		if i.IPv6 {
 			l.Group = syncGroup6
 		}
 		for _, p := range i.Peers {
 			l.Peers = append(l.Peers, p.Addr)
 		}
-		same := func(o lvs.Line) bool {
+		same := func(o lvs.SyncLink) bool {
 			return o.Interface == l.Interface && o.IPv6 == l.IPv6 && slices.Equal(o.Peers, l.Peers)
 		}
-		if at := slices.IndexFunc(lines, same); at >= 0 { // crossed instances share a line
-			lines[at].ID = min(lines[at].ID, l.ID)
+		if at := slices.IndexFunc(links, same); at >= 0 { // crossed instances share a link
+			links[at].ID = min(links[at].ID, l.ID)
 			continue
 		}
-		lines = append(lines, l)
+		links = append(links, l)
 	}
-	return lines
+	return links
 }
 
 // verify makes one attempt of a check.
@@ -217,15 +217,15 @@ func verify(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.V
 // open opens the forwarding plane that the configuration asks for: without a word of it our own one where it still
 // serves, after a director that was killed, because it stands before the kernel's IPVS; or else the kernel's where
 // there is one.
-func (d *directing) open(cfg *config.Directing) (table.Driver, error) {
+func (f *forwarding) open(cfg *config.LVS) (table.Driver, error) {
 	serving, err := xdp.Serving("")
 	if err != nil && cfg.Driver == config.DriverAuto {
-		d.log.logf(failover.LevelWarning, "%v", err)
+		f.log.logf(failover.LevelWarning, "%v", err)
 	}
 	switch {
 	case cfg.Driver == config.DriverIPVS, cfg.Driver == config.DriverAuto && !serving && ipvs.Available():
 		if serving {
-			d.log.logf(failover.LevelWarning, "our own forwarding plane still has services here and stands before the kernel's IPVS: evenkeel purge --plane takes it away")
+			f.log.logf(failover.LevelWarning, "our own forwarding plane still has services here and stands before the kernel's IPVS: evenkeel purge --plane takes it away")
 		}
 		driver, err := ipvs.Open()
 		if err != nil {
@@ -233,16 +233,16 @@ func (d *directing) open(cfg *config.Directing) (table.Driver, error) {
 		}
 		return driver, nil
 	}
-	plane, err := xdp.Open(xdp.Options{TableSize: cfg.TableSize, Log: func(s string) { d.log.Log(failover.LevelInfo, s) }})
+	plane, err := xdp.Open(xdp.Options{TableSize: cfg.TableSize, Log: func(s string) { f.log.Log(failover.LevelInfo, s) }})
 	if err != nil {
 		if cfg.Driver == config.DriverAuto {
 			err = fmt.Errorf("the kernel has no IPVS (modprobe ip_vs), and our own forwarding plane does not start: %w", err)
 		}
 		return nil, err
 	}
-	d.mu.Lock()
-	d.plane = plane
-	d.mu.Unlock()
+	f.mu.Lock()
+	f.plane = plane
+	f.mu.Unlock()
 	return plane, nil
 }
 
@@ -263,49 +263,49 @@ func gated(site *config.Site) map[netip.Addr]bool {
 }
 
 // lease gives the addresses that gates stand before their deadlines in the plane, closed until a gate opens.
-func (d *directing) lease(site *config.Site) error {
-	if d.plane == nil {
+func (f *forwarding) lease(site *config.Site) error {
+	if f.plane == nil {
 		return nil
 	}
 	want := gated(site)
-	if d.leased == nil {
-		d.leased = map[netip.Addr]bool{}
+	if f.leased == nil {
+		f.leased = map[netip.Addr]bool{}
 	}
 	for a := range want {
-		if d.leased[a] {
+		if f.leased[a] {
 			continue
 		}
-		deadline, err := d.plane.Lease(a)
+		deadline, err := f.plane.Lease(a)
 		if err != nil {
 			return fmt.Errorf("a deadline for %s: %w", a, err)
 		}
 		deadline.Store(0) // whatever a run before us has left
-		d.leased[a] = true
+		f.leased[a] = true
 	}
 	return nil
 }
 
 // unlease lets services forward always whose address no gate stands before any more.
-func (d *directing) unlease(site *config.Site) {
-	if d.plane == nil || site.Directing == nil {
+func (f *forwarding) unlease(site *config.Site) {
+	if f.plane == nil || site.LVS == nil {
 		return
 	}
 	keep := gated(site)
-	for _, vs := range site.Directing.Servers {
+	for _, vs := range site.LVS.Servers {
 		for _, k := range vs.Keys {
 			if a := k.Addr.Addr(); a.IsValid() && !keep[a] {
-				if err := d.plane.Unlease(a); err != nil {
-					d.log.logf(failover.LevelWarning, "%v", err)
+				if err := f.plane.Unlease(a); err != nil {
+					f.log.logf(failover.LevelWarning, "%v", err)
 				}
-				delete(d.leased, a)
+				delete(f.leased, a)
 			}
 		}
 	}
 }
 
 // mirror is where a gate writes the deadline of an address for the plane; see failover.Options.
-func (d *directing) mirror() func(netip.Addr) (*atomic.Int64, error) {
-	plane := d.plane
+func (f *forwarding) mirror() func(netip.Addr) (*atomic.Int64, error) {
+	plane := f.plane
 	if plane == nil {
 		return nil
 	}
@@ -313,56 +313,56 @@ func (d *directing) mirror() func(netip.Addr) (*atomic.Int64, error) {
 }
 
 // apply changes to another site's virtual servers.
-func (d *directing) apply(site *config.Site) (string, error) {
-	cfg := site.Directing
+func (f *forwarding) apply(site *config.Site) (string, error) {
+	cfg := site.LVS
 	switch {
-	case d.engine == nil && cfg == nil:
+	case f.engine == nil && cfg == nil:
 		return "", nil
-	case d.engine == nil:
-		if err := d.start(site); err != nil {
+	case f.engine == nil:
+		if err := f.start(site); err != nil {
 			return "", err
 		}
 		return fmt.Sprintf("%d virtual servers", len(cfg.Servers)), nil
 	}
-	if cfg != nil && cfg.Driver != d.driver {
+	if cfg != nil && cfg.Driver != f.driver {
 		return "", errors.New("lvs_driver changes with a restart only")
 	}
-	if err := d.lease(site); err != nil {
+	if err := f.lease(site); err != nil {
 		return "", err
 	}
-	d.global.Store(&site.Global)
-	summary, err := d.engine.Apply(cfg, site.Global)
+	f.global.Store(&site.Global)
+	summary, err := f.engine.Apply(cfg, site.Global)
 	if err == nil && cfg != nil {
-		d.mu.Lock()
-		d.sync = cfg.SyncInstance
-		d.mu.Unlock()
-		d.correspond(site)
+		f.mu.Lock()
+		f.sync = cfg.SyncInstance
+		f.mu.Unlock()
+		f.startConnSync(site)
 	}
 	return summary, err
 }
 
 // running tells whether there are virtual servers.
-func (d *directing) running() bool {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.engine != nil
+func (f *forwarding) running() bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.engine != nil
 }
 
-// roles tells the engine what the instance that its synchronisation daemon follows has become, and has flows told
-// between the directors when one steps back, comes back or takes over. It wants virtual servers to be running.
-func (d *directing) roles(s failover.Status) {
-	d.mu.Lock()
-	engine, courier, follows := d.engine, d.courier, d.sync
+// roles tells the engine what the instance that its synchronisation daemon follows has become, and has a full sync
+// made when an instance becomes backup or master. It wants virtual servers to be running.
+func (f *forwarding) roles(s failover.Status) {
+	f.mu.Lock()
+	engine, sync, follows := f.engine, f.connSync, f.sync
 	var back, over bool
-	if courier != nil {
-		back, over = d.moved(s)
+	if sync != nil {
+		back, over = f.moved(s)
 	}
-	d.mu.Unlock()
+	f.mu.Unlock()
 	if back {
-		courier.Tell()
+		sync.SendFull()
 	}
 	if back || over {
-		courier.Ask()
+		sync.RequestFull()
 	}
 	for _, i := range s.Instances {
 		if i.Name == follows {
@@ -372,24 +372,24 @@ func (d *directing) roles(s failover.Status) {
 }
 
 // moved tells whether an instance has become BACKUP, or MASTER, since the last time.
-func (d *directing) moved(s failover.Status) (back, over bool) {
+func (f *forwarding) moved(s failover.Status) (back, over bool) {
 	since := map[string]time.Time{}
 	for _, i := range s.Instances {
 		since[i.Name] = i.Since
-		if !i.Since.Equal(d.since[i.Name]) {
+		if !i.Since.Equal(f.since[i.Name]) {
 			back = back || i.State == "BACKUP"
 			over = over || i.State == "MASTER"
 		}
 	}
-	d.since = since
+	f.since = since
 	return back, over
 }
 
 // status is what the virtual servers are like, nil if there are none.
-func (d *directing) status() *lvs.Status {
-	d.mu.Lock()
-	engine := d.engine
-	d.mu.Unlock()
+func (f *forwarding) status() *lvs.Status {
+	f.mu.Lock()
+	engine := f.engine
+	f.mu.Unlock()
 	if engine == nil {
 		return nil
 	}
@@ -397,16 +397,16 @@ func (d *directing) status() *lvs.Status {
 	if err != nil {
 		return nil
 	}
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	if d.courier != nil {
-		letters := d.courier.Stats()
-		s.Letters = &letters
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.connSync != nil {
+		stats := f.connSync.Stats()
+		s.ConnSync = &stats
 	}
-	if d.plane != nil {
-		counters, err := d.plane.Counters()
+	if f.plane != nil {
+		counters, err := f.plane.Counters()
 		if err != nil {
-			d.log.logf(failover.LevelWarning, "%v", err)
+			f.log.logf(failover.LevelWarning, "%v", err)
 		}
 		for _, c := range counters {
 			s.Packets = append(s.Packets, lvs.Fate(c))
@@ -415,32 +415,32 @@ func (d *directing) status() *lvs.Status {
 	return &s
 }
 
-// crowded says so when flows find no room in the plane's table, once a minute at most.
-func (d *directing) crowded() error {
-	counters, err := d.plane.Counters()
+// warnTableFull warns when flows find no room in the plane's table, once a minute at most.
+func (f *forwarding) warnTableFull() error {
+	counters, err := f.plane.Counters()
 	if err != nil {
 		return err
 	}
 	at := slices.IndexFunc(counters, func(c xdp.Counter) bool { return c.Name == xdp.TableFull })
 	full := counters[at].Packets
-	if now := time.Now(); d.looked && full > d.full && now.Sub(d.fullTold) > time.Minute {
-		d.fullTold = now
-		d.log.logf(failover.LevelWarning, "the table of flows is full: those beyond it may be forgotten, and the other director is not told of them; a larger lvs_table_size holds when the plane is made anew (evenkeel purge --plane)")
+	if now := time.Now(); f.looked && full > f.full && now.Sub(f.fullTold) > time.Minute {
+		f.fullTold = now
+		f.log.logf(failover.LevelWarning, "the table of flows is full: those beyond it may be forgotten, and the peer does not learn them; a larger lvs_table_size holds when the plane is made anew (evenkeel purge --plane)")
 	}
-	d.full, d.looked = full, true
+	f.full, f.looked = full, true
 	return nil
 }
 
 // close ends the virtual servers.
-func (d *directing) close() error {
-	if d.engine == nil {
+func (f *forwarding) close() error {
+	if f.engine == nil {
 		return nil
 	}
-	if d.courier != nil {
-		d.courier.Close()
+	if f.connSync != nil {
+		f.connSync.Close()
 	}
-	err := d.engine.Close()
-	d.cancel()
+	err := f.engine.Close()
+	f.cancel()
 	return err
 }
 

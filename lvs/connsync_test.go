@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/ipv4"
 
 	"github.com/evenkeel/evenkeel/linux/xdp"
-	"github.com/evenkeel/evenkeel/lvs/letter"
+	"github.com/evenkeel/evenkeel/lvs/connsync"
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/evenkeel/evenkeel/test/netns"
 )
@@ -106,56 +106,70 @@ func neighbours(t *testing.T) (a, b *netns.NS) {
 	return a, b
 }
 
-// multicast is the line that directors have by default.
-var multicast = Line{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849}
+// multicast is the link that peers have by default.
+var multicast = SyncLink{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849}
 
-// open waits until a courier's first line is open.
-func open(t *testing.T, c *Courier) {
-	t.Helper()
-	await(t, "the first line", func() bool { c.lines[0].mu.Lock(); defer c.lines[0].mu.Unlock(); return c.lines[0].conn != nil })
+// syncIn starts connection synchronisation whose sockets are in a network namespace.
+func syncIn(ns *netns.NS, plane FlowPlane, links []SyncLink, log func(Level, string)) *ConnSync {
+	s := newConnSync(plane, links, log)
+	for _, l := range s.links {
+		open := l.open
+		l.open = func() (read readFunc, err error) {
+			ns.Do(func() { read, err = open() })
+			return read, err
+		}
+	}
+	s.start()
+	return s
 }
 
-// TestAskedAgain: who asks for everything right after another has been answered is answered, too.
+// open waits until the first link is open.
+func open(t *testing.T, c *ConnSync) {
+	t.Helper()
+	await(t, "the first link", func() bool { c.links[0].mu.Lock(); defer c.links[0].mu.Unlock(); return c.links[0].conn != nil })
+}
+
+// TestAskedAgain: a request for a full sync right after another was answered is answered, too.
 func TestAskedAgain(t *testing.T) {
 	a, b := neighbours(t)
-	one := startCourier(someFlows(1), []Line{multicast}, func(Level, string) {}, a.Do)
+	one := syncIn(a, someFlows(1), []SyncLink{multicast}, func(Level, string) {})
 	defer one.Close()
 	open(t, one)
 	for range 2 {
 		plane := newFlows()
-		two := startCourier(plane, []Line{multicast}, func(Level, string) {}, b.Do)
+		two := syncIn(b, plane, []SyncLink{multicast}, func(Level, string) {})
 		await(t, "the flow", func() bool { return plane.count() == 1 })
 		two.Close()
 	}
 }
 
-// TestAsksUntilAnswered: a director that finds nobody asks again.
+// TestAsksUntilAnswered: a node that finds no peer asks again.
 func TestAsksUntilAnswered(t *testing.T) {
 	a, b := neighbours(t)
 	plane := newFlows()
-	two := startCourier(plane, []Line{multicast}, func(Level, string) {}, b.Do)
+	two := syncIn(b, plane, []SyncLink{multicast}, func(Level, string) {})
 	defer two.Close()
 	await(t, "the first request", func() bool { return two.Stats().Sent > 0 })
-	one := startCourier(someFlows(1), []Line{multicast}, func(Level, string) {}, a.Do)
+	one := syncIn(a, someFlows(1), []SyncLink{multicast}, func(Level, string) {})
 	defer one.Close()
 	await(t, "the flow", func() bool { return plane.count() == 1 })
 }
 
-// TestCourier: flows reach the other director, a director that comes later learns them all,
-// letters from afar and of other groups are not heard.
-func TestCourier(t *testing.T) {
+// TestConnSync: flows reach the peer, a peer that starts later learns them all,
+// messages from behind a router and of other groups are ignored.
+func TestConnSync(t *testing.T) {
 	for _, tt := range []struct {
 		name string
-		line func(peer string) Line
+		link func(peer string) SyncLink
 	}{
-		{"multicast", func(string) Line {
-			return Line{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849, ID: 51}
+		{"multicast", func(string) SyncLink {
+			return SyncLink{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849, ID: 51}
 		}},
-		{"multicast over IPv6", func(string) Line {
-			return Line{Interface: "eth0", IPv6: true, Group: netip.MustParseAddr("ff02::81"), Port: 8849, ID: 51}
+		{"multicast over IPv6", func(string) SyncLink {
+			return SyncLink{Interface: "eth0", IPv6: true, Group: netip.MustParseAddr("ff02::81"), Port: 8849, ID: 51}
 		}},
-		{"unicast", func(peer string) Line {
-			return Line{Peers: []netip.Addr{netip.MustParseAddr(peer)}, Port: 8849, ID: 51}
+		{"unicast", func(peer string) SyncLink {
+			return SyncLink{Peers: []netip.Addr{netip.MustParseAddr(peer)}, Port: 8849, ID: 51}
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -172,11 +186,11 @@ func TestCourier(t *testing.T) {
 			var logged []string
 			log := func(_ Level, s string) { mu.Lock(); logged = append(logged, s); mu.Unlock() }
 			first, second := someFlows(500), newFlows()
-			one := startCourier(first, []Line{tt.line("10.9.0.2")}, log, a.Do)
+			one := syncIn(a, first, []SyncLink{tt.link("10.9.0.2")}, log)
 			defer one.Close()
 			open(t, one)
-			other := tt.line("10.9.0.1")
-			two := startCourier(second, []Line{other}, log, b.Do)
+			other := tt.link("10.9.0.1")
+			two := syncIn(b, second, []SyncLink{other}, log)
 			defer two.Close()
 			await(t, "all flows", func() bool { return second.count() == 500 && two.Stats().Learnt == 500 })
 
@@ -191,7 +205,7 @@ func TestCourier(t *testing.T) {
 			// From behind a router, and nonsense.
 			count := first.count()
 			far := aFlow(2000, "10.9.0.100:80")
-			spoof, _ := letter.Add(letter.Begin(nil, letter.Header{Kind: letter.Flows, Group: 51, Sender: 1}), (*letter.Flow)(&far))
+			spoof, _ := connsync.Add(connsync.Begin(nil, connsync.Header{Kind: connsync.Flows, Group: 51, Sender: 1}), (*connsync.Flow)(&far))
 			b.Do(func() {
 				conn, err := net.Dial("udp4", "10.9.0.1:8849")
 				if err != nil {
@@ -204,7 +218,7 @@ func TestCourier(t *testing.T) {
 				conn.Write([]byte("nonsense, but long enough"))
 			})
 			if other.IPv6 {
-				return // its line does not hear IPv4
+				return // its link does not receive IPv4
 			}
 			all := func() string { mu.Lock(); defer mu.Unlock(); return strings.Join(logged, "\n") }
 			defer func() {
@@ -214,10 +228,10 @@ func TestCourier(t *testing.T) {
 			}()
 			await(t, "refusals", func() bool { return one.Stats().Refused == 2 })
 			await(t, "their causes in the log", func() bool {
-				return strings.Contains(all(), "TTL 254") && strings.Contains(all(), "not a letter of ours")
+				return strings.Contains(all(), "TTL 254") && strings.Contains(all(), "not a connection synchronisation message")
 			})
 			if first.count() != count {
-				t.Error("a letter from afar was believed")
+				t.Error("a message from behind a router was accepted")
 			}
 		})
 	}

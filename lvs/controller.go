@@ -13,20 +13,20 @@ import (
 	"github.com/evenkeel/evenkeel/program"
 )
 
-// director is what the engine's goroutine owns.
-type director struct {
+// controller is what the engine's goroutine owns.
+type controller struct {
 	engine *Engine
-	cfg    *config.Directing
+	cfg    *config.LVS
 	global config.Global
 	// virtuals are in the order of the configuration.
-	virtuals []*virtual
-	byName   map[string]*virtual
-	checks   schedule
-	scripts  *program.Queues // notify programs, by virtual server
-	keeper   keeper
-	local    map[netip.Addr]bool // nil: everything is here
-	master   map[string]bool     // by vrrp_instance
-	daemons  map[table.Role]bool // that we have started
+	virtuals   []*virtual
+	byName     map[string]*virtual
+	checks     schedule
+	scripts    *program.Queues // notify programs, by virtual server
+	reconciler reconciler
+	local      map[netip.Addr]bool // nil: everything is here
+	master     map[string]bool     // by vrrp_instance
+	daemons    map[table.Role]bool // that we have started
 	// upkeepFailed is the last failure of the plane's upkeep, which is logged when it changes.
 	upkeepFailed string
 }
@@ -49,47 +49,47 @@ type server struct {
 	checks  []*task
 }
 
-func newDirector(e *Engine, g config.Global) *director {
-	d := &director{engine: e, global: g, byName: map[string]*virtual{}, master: map[string]bool{}, daemons: map[table.Role]bool{}}
+func newController(e *Engine, g config.Global) *controller {
+	d := &controller{engine: e, global: g, byName: map[string]*virtual{}, master: map[string]bool{}, daemons: map[table.Role]bool{}}
 	d.checks = newSchedule(e)
 	d.scripts = newScripts(e)
-	d.keeper = newKeeper(d)
+	d.reconciler = newReconciler(d)
 	return d
 }
 
 // begin brings the table from whatever it is to what the first state asks for.
-func (d *director) begin(cfg *config.Directing) error {
-	info, err := d.keeper.driver.Info()
+func (ctl *controller) begin(cfg *config.LVS) error {
+	info, err := ctl.reconciler.driver.Info()
 	if err != nil {
 		return fmt.Errorf("lvs: %w", err)
 	}
 	if cfg.Flush {
-		if err := d.keeper.driver.Apply([]table.Change{{Verb: table.Flush}}); err != nil {
+		if err := ctl.reconciler.driver.Apply([]table.Change{{Verb: table.Flush}}); err != nil {
 			return fmt.Errorf("lvs: lvs_flush: %w", err)
 		}
 	}
-	d.keeper.recall()
-	if d.engine.opts.LocalAddresses != nil {
-		d.local = <-d.engine.opts.LocalAddresses
+	ctl.reconciler.loadState()
+	if ctl.engine.opts.LocalAddresses != nil {
+		ctl.local = <-ctl.engine.opts.LocalAddresses
 	}
-	if _, err := d.apply(cfg, d.global); err != nil {
+	if _, err := ctl.apply(cfg, ctl.global); err != nil {
 		return err
 	}
-	d.logf(Info, "%d virtual servers by %s", len(cfg.Servers), info.Driver)
+	ctl.logf(Info, "%d virtual servers by %s", len(cfg.Servers), info.Driver)
 	return nil
 }
 
 // apply replaces the configuration. Virtual servers are the same by name, real servers by
 // address and port, checkers by what they say.
-func (d *director) apply(cfg *config.Directing, g config.Global) (string, error) {
-	old := d.byName
+func (ctl *controller) apply(cfg *config.LVS, g config.Global) (string, error) {
+	old := ctl.byName
 	var added, kept int
 	var virtuals []*virtual
 	byName := make(map[string]*virtual, len(cfg.Servers))
 	starts := make(map[*virtual][]pool.Event)
 	for _, vs := range cfg.Servers {
 		before := old[vs.Name]
-		v := d.build(vs, before)
+		v := ctl.build(vs, before)
 		if before != nil {
 			kept++
 		} else {
@@ -99,32 +99,32 @@ func (d *director) apply(cfg *config.Directing, g config.Global) (string, error)
 		byName[vs.Name] = v
 		starts[v] = v.pool.Start()
 	}
-	leaving := d.leaving(byName)
-	if err := d.keeper.replace(cfg, virtuals); err != nil {
+	leaving := ctl.leaving(byName)
+	if err := ctl.reconciler.replace(cfg, virtuals); err != nil {
 		return "", err
 	}
 	removed := len(old) - kept
-	d.checks.forget(d.virtuals, virtuals)
-	d.cfg, d.global, d.virtuals, d.byName = cfg, g, virtuals, byName
+	ctl.checks.forget(ctl.virtuals, virtuals)
+	ctl.cfg, ctl.global, ctl.virtuals, ctl.byName = cfg, g, virtuals, byName
 	for _, l := range leaving {
-		d.announce(l.virtual, l.events)
+		ctl.notify(l.virtual, l.events)
 	}
 	for _, v := range virtuals {
-		d.tell(v, starts[v])
+		ctl.handle(v, starts[v])
 		if cfg.InitNotifies {
-			d.introduce(v, old[v.cfg.Name])
+			ctl.initNotify(v, old[v.cfg.Name])
 		}
-		d.checks.add(v, cfg)
+		ctl.checks.add(v, cfg)
 	}
-	d.suspend()
-	if err := d.settings(); err != nil {
+	ctl.suspend()
+	if err := ctl.settings(); err != nil {
 		return "", err
 	}
 	return fmt.Sprintf("%d virtual servers added, %d removed, %d kept", added, removed, kept), nil
 }
 
 // build makes the state of a virtual server, with what an older one knew.
-func (d *director) build(vs *config.VirtualServer, before *virtual) *virtual {
+func (ctl *controller) build(vs *config.VirtualServer, before *virtual) *virtual {
 	v := &virtual{cfg: vs, title: title(vs)}
 	params := pool.Params{Quorum: vs.Quorum, Hysteresis: vs.Hysteresis, Sorry: vs.Sorry != nil, SorryInhibit: vs.SorryInhibit}
 	for i, rs := range vs.Servers {
@@ -181,8 +181,8 @@ type departure struct {
 // Keepalived does.
 // Differs from Keepalived: when the new one has its quorum, that is told afterwards; Keepalived leaves it at
 // quorum_down.
-func (d *director) leaving(next map[string]*virtual) (all []departure) {
-	for _, v := range d.virtuals {
+func (ctl *controller) leaving(next map[string]*virtual) (all []departure) {
+	for _, v := range ctl.virtuals {
 		if events, _ := v.pool.Leave(v.without(next[v.cfg.Name])); len(events) > 0 {
 			all = append(all, departure{v, events})
 		}
@@ -190,68 +190,68 @@ func (d *director) leaving(next map[string]*virtual) (all []departure) {
 	return all
 }
 
-// introduce runs notify_up for the servers that a virtual server did not have before and that count as live
+// initNotify runs notify_up for the servers that a virtual server did not have before and that count as live
 // (rs_init_notifies).
-func (d *director) introduce(v, before *virtual) {
+func (ctl *controller) initNotify(v, before *virtual) {
 	for i, s := range v.servers {
 		if v.pool.Live(i) && (before == nil || before.server(s.cfg.Addr) == nil) {
-			d.notifyServer(v, s, true)
+			ctl.notifyServer(v, s, true)
 		}
 	}
 }
 
 // settings gives the driver what is not a service: timeouts and the synchronisation daemon.
-func (d *director) settings() error {
-	driver := d.keeper.driver
-	if d.cfg.Timeouts != (table.Timeouts{}) {
-		if err := driver.SetTimeouts(d.cfg.Timeouts); err != nil {
+func (ctl *controller) settings() error {
+	driver := ctl.reconciler.driver
+	if ctl.cfg.Timeouts != (table.Timeouts{}) {
+		if err := driver.SetTimeouts(ctl.cfg.Timeouts); err != nil {
 			return fmt.Errorf("lvs: lvs_timeouts: %w", err)
 		}
 	}
-	return d.synchronise()
+	return ctl.synchronise()
 }
 
 // synchronise starts and stops the plane's synchronisation daemons.
-func (d *director) synchronise() error {
+func (ctl *controller) synchronise() error {
 	want := map[table.Role]bool{}
-	if s := d.cfg.Sync; s != nil {
+	if s := ctl.cfg.Sync; s != nil {
 		switch {
-		case d.cfg.SyncInstance == "":
+		case ctl.cfg.SyncInstance == "":
 			want[table.Master], want[table.Backup] = true, true
-		case d.master[d.cfg.SyncInstance]:
+		case ctl.master[ctl.cfg.SyncInstance]:
 			want[table.Master] = true
 		default:
 			want[table.Backup] = true
 		}
 	}
 	var failed []error
-	for role := range d.daemons {
+	for role := range ctl.daemons {
 		if !want[role] {
-			delete(d.daemons, role)
-			if err := d.keeper.driver.StopDaemon(role); err != nil && !errors.Is(err, table.ErrNotFound) {
+			delete(ctl.daemons, role)
+			if err := ctl.reconciler.driver.StopDaemon(role); err != nil && !errors.Is(err, table.ErrNotFound) {
 				failed = append(failed, err)
 			}
 		}
 	}
 	for role := range want {
-		if d.daemons[role] {
+		if ctl.daemons[role] {
 			continue
 		}
-		daemon := *d.cfg.Sync
+		daemon := *ctl.cfg.Sync
 		daemon.Role = role
-		// One that a director before us has left may be set otherwise.
-		if err := d.keeper.driver.StopDaemon(role); err != nil && !errors.Is(err, table.ErrNotFound) && !errors.Is(err, table.ErrUnsupported) {
-			d.logf(Debug, "lvs_sync_daemon: %v", err)
+		// One that a run before us has left may be configured otherwise.
+		if err := ctl.reconciler.driver.StopDaemon(role); err != nil && !errors.Is(err, table.ErrNotFound) && !errors.Is(err, table.ErrUnsupported) {
+			ctl.logf(Debug, "lvs_sync_daemon: %v", err)
 		}
-		err := d.keeper.driver.StartDaemon(daemon)
+		err := ctl.reconciler.driver.StartDaemon(daemon)
 		if errors.Is(err, table.ErrUnsupported) {
-			return nil // a plane without daemons: a Courier does what they do
+			return nil // a plane without daemons: a ConnSync does what they do
 		}
 		if err != nil {
 			failed = append(failed, err)
 			continue
 		}
-		d.daemons[role] = true
+		ctl.daemons[role] = true
 	}
 	if len(failed) > 0 {
 		return fmt.Errorf("lvs: lvs_sync_daemon: %w", errors.Join(failed...))
@@ -259,100 +259,100 @@ func (d *director) synchronise() error {
 	return nil
 }
 
-func (d *director) setRole(instance string, master bool) {
-	if was, known := d.master[instance]; known && was == master {
+func (ctl *controller) setRole(instance string, master bool) {
+	if was, known := ctl.master[instance]; known && was == master {
 		return
 	}
-	d.master[instance] = master
-	if d.cfg.Sync != nil && d.cfg.SyncInstance == instance {
-		if err := d.synchronise(); err != nil {
-			d.logf(Warning, "%v", err)
+	ctl.master[instance] = master
+	if ctl.cfg.Sync != nil && ctl.cfg.SyncInstance == instance {
+		if err := ctl.synchronise(); err != nil {
+			ctl.logf(Warning, "%v", err)
 		}
 	}
 }
 
 // run is the engine's goroutine.
-func (d *director) run() {
-	look := time.NewTimer(d.keeper.pause())
+func (ctl *controller) run() {
+	look := time.NewTimer(ctl.reconciler.interval())
 	defer look.Stop()
 	upkeep := time.NewTicker(time.Second)
 	defer upkeep.Stop()
-	for d.engine.ctx.Err() == nil {
-		d.flush()
+	for ctl.engine.ctx.Err() == nil {
+		ctl.flush()
 		select {
-		case f := <-d.engine.commands:
+		case f := <-ctl.engine.commands:
 			f()
-		case r := <-d.checks.results:
-			d.result(r)
-		case <-d.checks.timer.C:
-			d.checks.launch()
-		case d.local = <-d.engine.opts.LocalAddresses:
-			d.suspend()
+		case r := <-ctl.checks.results:
+			ctl.result(r)
+		case <-ctl.checks.timer.C:
+			ctl.checks.launch()
+		case ctl.local = <-ctl.engine.opts.LocalAddresses:
+			ctl.suspend()
 		case <-upkeep.C:
-			d.upkeep()
+			ctl.upkeep()
 		case <-look.C:
-			d.keeper.look()
-			look.Reset(d.keeper.pause())
-		case <-d.engine.ctx.Done():
+			ctl.reconciler.reconcile()
+			look.Reset(ctl.reconciler.interval())
+		case <-ctl.engine.ctx.Done():
 			return
 		}
 	}
 }
 
 // upkeep does what the plane wants done each second.
-func (d *director) upkeep() {
-	if d.engine.opts.Upkeep == nil {
+func (ctl *controller) upkeep() {
+	if ctl.engine.opts.Upkeep == nil {
 		return
 	}
-	err := d.engine.opts.Upkeep()
+	err := ctl.engine.opts.Upkeep()
 	text := ""
 	if err != nil {
 		text = err.Error()
 	}
-	if text != d.upkeepFailed && err != nil {
-		d.logf(Warning, "lvs: %v", err)
+	if text != ctl.upkeepFailed && err != nil {
+		ctl.logf(Warning, "lvs: %v", err)
 	}
-	d.upkeepFailed = text
+	ctl.upkeepFailed = text
 }
 
 // flush writes what has changed once no more news waits, so that many results at once are
 // one change of the table.
-func (d *director) flush() {
+func (ctl *controller) flush() {
 	for range mostNews {
 		select {
-		case r := <-d.checks.results:
-			d.result(r)
+		case r := <-ctl.checks.results:
+			ctl.result(r)
 			continue
 		default:
 		}
 		break
 	}
-	d.keeper.write()
+	ctl.reconciler.write()
 }
 
 // mostNews is how many results may be gathered before the table is written.
 const mostNews = 1000
 
 // suspend stops the checks of virtual servers whose addresses are elsewhere, and resumes them.
-func (d *director) suspend() {
-	for _, v := range d.virtuals {
-		suspended := v.cfg.HASuspend && d.local != nil && !d.here(v)
+func (ctl *controller) suspend() {
+	for _, v := range ctl.virtuals {
+		suspended := v.cfg.HASuspend && ctl.local != nil && !ctl.here(v)
 		if suspended == v.suspended {
 			continue
 		}
 		v.suspended = suspended
 		if suspended {
-			d.logf(Info, "Suspending checks of VS %s: its address is not here", v.title)
+			ctl.logf(Info, "Suspending checks of VS %s: its address is not here", v.title)
 			continue
 		}
-		d.logf(Info, "Activating checks of VS %s: its address is here", v.title)
-		d.checks.hurry(v)
+		ctl.logf(Info, "Activating checks of VS %s: its address is here", v.title)
+		ctl.checks.runNow(v)
 	}
 }
 
-func (d *director) here(v *virtual) bool {
+func (ctl *controller) here(v *virtual) bool {
 	for _, k := range v.cfg.Keys {
-		if k.Mark != 0 || d.local[k.Addr.Addr()] {
+		if k.Mark != 0 || ctl.local[k.Addr.Addr()] {
 			return true
 		}
 	}
@@ -377,33 +377,33 @@ func newScripts(e *Engine) *program.Queues {
 }
 
 // end is the last that happens.
-func (d *director) end() error {
-	d.checks.stop()
-	for _, v := range d.virtuals {
+func (ctl *controller) end() error {
+	ctl.checks.stop()
+	for _, v := range ctl.virtuals {
 		if !v.cfg.Omega {
 			continue
 		}
 		for i, s := range v.servers {
 			if v.pool.Live(i) {
-				d.notifyServer(v, s, false)
+				ctl.notifyServer(v, s, false)
 			}
 		}
 		if v.pool.Quorate() {
-			d.scripts.Add(v.cfg.Name, v.cfg.QuorumDown, d.global)
+			ctl.scripts.Add(v.cfg.Name, v.cfg.QuorumDown, ctl.global)
 		}
 	}
-	err := d.keeper.remove(d.cfg.FlushOnStop)
-	for role := range d.daemons {
-		if e := d.keeper.driver.StopDaemon(role); e != nil && err == nil {
+	err := ctl.reconciler.remove(ctl.cfg.FlushOnStop)
+	for role := range ctl.daemons {
+		if e := ctl.reconciler.driver.StopDaemon(role); e != nil && err == nil {
 			err = e
 		}
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), lastScripts)
 	defer cancel()
-	if e := d.scripts.Wait(ctx); e != nil {
-		d.logf(Warning, "%v", e)
+	if e := ctl.scripts.Wait(ctx); e != nil {
+		ctl.logf(Warning, "%v", e)
 	}
-	if e := d.keeper.driver.Close(); err == nil {
+	if e := ctl.reconciler.driver.Close(); err == nil {
 		err = e
 	}
 	return err

@@ -12,45 +12,48 @@ import (
 	"golang.org/x/net/ipv4"
 	"golang.org/x/net/ipv6"
 
-	"github.com/evenkeel/evenkeel/lvs/letter"
+	"github.com/evenkeel/evenkeel/lvs/connsync"
 )
 
-// line is an open [Line]. What arrives must have come over one link (TTL 255, as VRRP asks of
+// syncLink is an open [SyncLink]. What arrives must have come over one hop (TTL 255, as VRRP asks of
 // its adverts), so nobody behind a router can put flows into our table.
-type line struct {
-	Line
-	courier *Courier
+type syncLink struct {
+	SyncLink
+	sync *ConnSync
 
 	mu      sync.Mutex
 	conn    *net.UDPConn // nil while it is not open
 	targets []*net.UDPAddr
-	copy    []byte // the letter with the line's ID
+	copy    []byte // the message with the link's ID
+
+	open func() (readFunc, error) // opens the socket
 }
 
 const hopLimit = 255
 
-// run keeps the line open and reads from it until ctx ends.
-func (l *line) run(ctx context.Context) {
+// readFunc reads a datagram, and gives its sender and hop limit.
+type readFunc func([]byte) (n, hops int, from netip.Addr, err error)
+
+// run keeps the link open and reads from it until ctx ends.
+func (l *syncLink) run(ctx context.Context) {
 	for ctx.Err() == nil {
-		var read func([]byte) (int, int, netip.Addr, error)
-		var err error
-		l.courier.within(func() { read, err = l.open() })
+		read, err := l.open()
 		if err != nil {
-			l.courier.complain("open "+l.name(), fmt.Sprintf("the line on %s does not open: %v; it is tried again", l.name(), err))
+			l.sync.logOnce("open "+l.String(), fmt.Sprintf("connection synchronisation on %s cannot start: %v; retrying", l.String(), err))
 		} else {
-			l.courier.Ask()
+			l.sync.RequestFull()
 			l.read(ctx, read)
 			l.close()
 		}
 		select {
-		case <-time.After(retryLine):
+		case <-time.After(retryLink):
 		case <-ctx.Done():
 		}
 	}
 }
 
-// open makes the socket, and gives what reads a datagram with its sender and hop limit.
-func (l *line) open() (read func([]byte) (n, hops int, from netip.Addr, err error), err error) {
+// openSocket opens the socket, and gives what reads it.
+func (l *syncLink) openSocket() (read readFunc, err error) {
 	conn, err := l.listen()
 	if err != nil {
 		return nil, err
@@ -87,7 +90,7 @@ func (l *line) open() (read func([]byte) (n, hops int, from netip.Addr, err erro
 	return read, nil
 }
 
-func (l *line) prepare4(conn *net.UDPConn, link *net.Interface) (func([]byte) (int, int, netip.Addr, error), error) {
+func (l *syncLink) prepare4(conn *net.UDPConn, link *net.Interface) (readFunc, error) {
 	p := ipv4.NewPacketConn(conn)
 	if err := p.SetControlMessage(ipv4.FlagTTL, true); err != nil {
 		return nil, err
@@ -112,7 +115,7 @@ func (l *line) prepare4(conn *net.UDPConn, link *net.Interface) (func([]byte) (i
 	}, nil
 }
 
-func (l *line) prepare6(conn *net.UDPConn, link *net.Interface) (func([]byte) (int, int, netip.Addr, error), error) {
+func (l *syncLink) prepare6(conn *net.UDPConn, link *net.Interface) (readFunc, error) {
 	p := ipv6.NewPacketConn(conn)
 	if err := p.SetControlMessage(ipv6.FlagHopLimit, true); err != nil {
 		return nil, err
@@ -144,29 +147,29 @@ func addrOf(a net.Addr) netip.Addr {
 	return netip.Addr{}
 }
 
-func (l *line) read(ctx context.Context, read func([]byte) (int, int, netip.Addr, error)) {
+func (l *syncLink) read(ctx context.Context, read readFunc) {
 	b := make([]byte, 2048)
-	var flows []letter.Flow
+	var flows []connsync.Flow
 	for {
 		n, hops, from, err := read(b)
 		if ctx.Err() != nil {
 			return
 		}
 		if err != nil {
-			l.courier.complain("read "+l.name(), fmt.Sprintf("reading on %s: %v", l.name(), err))
+			l.sync.logOnce("read "+l.String(), fmt.Sprintf("reading on %s: %v", l.String(), err))
 			return
 		}
-		if hops != hopLimit || len(l.Peers) > 0 && !l.courier.peer(from) {
-			l.courier.refused.Add(1)
-			l.courier.complain("stranger "+l.name(), fmt.Sprintf("a letter on %s came from %s with TTL %d; only neighbours (TTL 255) are heard, and only peers where peers are named", l.name(), from, hops))
+		if hops != hopLimit || len(l.Peers) > 0 && !l.sync.fromPeer(from) {
+			l.sync.refused.Add(1)
+			l.sync.logOnce("stranger "+l.String(), fmt.Sprintf("a message on %s came from %s with TTL %d; only neighbours (TTL 255) are accepted, and only peers where peers are configured", l.String(), from, hops))
 			continue
 		}
-		flows = l.courier.take(l, b[:n], flows)
+		flows = l.sync.receive(l, b[:n], flows)
 	}
 }
 
-// send sends a letter; the line's ID is written into a copy.
-func (l *line) send(b []byte) {
+// send sends a message; the link's ID is written into a copy.
+func (l *syncLink) send(b []byte) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn == nil {
@@ -176,15 +179,15 @@ func (l *line) send(b []byte) {
 	l.copy[6] = l.ID
 	for _, t := range l.targets {
 		if _, err := l.conn.WriteToUDP(l.copy, t); err != nil {
-			l.courier.failed.Add(1)
-			l.courier.complain("send "+l.name(), fmt.Sprintf("sending on %s: %v", l.name(), err))
+			l.sync.failed.Add(1)
+			l.sync.logOnce("send "+l.String(), fmt.Sprintf("sending on %s: %v", l.String(), err))
 			continue
 		}
-		l.courier.sent.Add(1)
+		l.sync.sent.Add(1)
 	}
 }
 
-func (l *line) close() {
+func (l *syncLink) close() {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.conn != nil {
@@ -193,7 +196,7 @@ func (l *line) close() {
 	}
 }
 
-// reusable lets several lines share a port, each for its own interface.
+// reusable lets several links share a port, each for its own interface.
 func reusable(_, _ string, c syscall.RawConn) error {
 	var failed error
 	err := c.Control(func(fd uintptr) {

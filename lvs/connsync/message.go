@@ -1,13 +1,13 @@
-// Package letter is how directors write to each other about flows: the wire format of connection
-// state of our own forwarding plane. Pure: bytes in, flows out. It does not know who sends a letter
+// Package connsync is the wire format of connection synchronisation: how peers tell each other of the flows of
+// our own forwarding plane. Pure: bytes in, flows out. It does not know who sends a message
 // nor what becomes of it.
 //
-// A letter is one datagram:
+// A message is one datagram:
 //
 //	0  4  "EKFL"
 //	4  1  version, 1
-//	5  1  kind: 1 flows, 2 a request for all flows, 3 flows of all, as told to who asks
-//	6  1  group: letters of another are not ours (syncid)
+//	5  1  kind: 1 flows, 2 a request for all flows, 3 flows of a full sync, the answer to a request
+//	6  1  group (syncid): messages of another group are ignored
 //	7  1  number of flows
 //	8  8  the sender's identity, new at each start
 //	16 …  flows
@@ -23,7 +23,7 @@
 //
 // What is in state NONE is no flow but a binding: the client, or its network, stays with the
 // destination (persistence). The client's port is 0, its address may be: a network of everybody.
-package letter
+package connsync
 
 import (
 	"encoding/binary"
@@ -36,7 +36,7 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// Kind of a letter.
+// Kind of a message.
 type Kind uint8
 
 // Kinds.
@@ -61,17 +61,17 @@ type Header struct {
 	Sender uint64
 }
 
-// MaxSize is the size of the largest letter, so that it fits a link of 1500 bytes.
+// MaxSize is the size of the largest message, so that it fits an MTU of 1500 bytes.
 const MaxSize = 1400
 
 const (
-	magic   = "EKFL"
-	version = 1
-	head    = 16
-	size4   = 10 + 3*4
-	size6   = 10 + 3*16
-	six     = 0x80
-	most    = 255 // flows in a letter
+	magic      = "EKFL"
+	version    = 1
+	head       = 16
+	size4      = 10 + 3*4
+	size6      = 10 + 3*16
+	familyIPv6 = 0x80
+	maxFlows   = 255 // flows in a message
 )
 
 // states by their number on the wire. Never reorder.
@@ -80,32 +80,32 @@ var states = []table.State{table.None, table.Established, table.SynSent, table.S
 
 // Errors of [Parse], one for each cause, so that they can be counted by cause.
 var (
-	ErrForeign = errors.New("not a letter of ours")
-	ErrVersion = errors.New("a version this program does not know")
+	ErrForeign = errors.New("not a connection synchronisation message")
+	ErrVersion = errors.New("an unsupported version")
 	ErrShort   = errors.New("cut short")
 	ErrInvalid = errors.New("a value out of range")
 )
 
-// Begin starts a letter in b, whose content it replaces.
+// Begin starts a message in b, whose content it replaces.
 func Begin(b []byte, h Header) []byte {
 	b = append(b[:0], magic...)
 	b = append(b, version, byte(h.Kind), h.Group, 0)
 	return binary.BigEndian.AppendUint64(b, h.Sender)
 }
 
-// Add appends a flow to a letter, or tells that there is no room.
+// Add appends a flow to a message, or reports that there is no room.
 func Add(b []byte, f *Flow) ([]byte, bool) {
 	plain := f.Client.Addr().Is4() && f.Virtual.Addr().Is4() && f.Destination.Addr().Is4()
 	size := size6
 	if plain {
 		size = size4
 	}
-	if len(b)+size > MaxSize || b[7] == most {
+	if len(b)+size > MaxSize || b[7] == maxFlows {
 		return b, false
 	}
 	state := byte(max(0, slices.Index(states, f.State)))
 	if !plain {
-		state |= six
+		state |= familyIPv6
 	}
 	b[7]++
 	b = append(b, state, byte(f.Protocol))
@@ -126,8 +126,8 @@ func Add(b []byte, f *Flow) ([]byte, bool) {
 	return b, true
 }
 
-// Parse reads a letter; flows are appended to the given ones. A letter with anything wrong is
-// wrong as a whole.
+// Parse reads a message; flows are appended to the given ones. A message with anything wrong is
+// refused as a whole.
 func Parse(b []byte, flows []Flow) (Header, []Flow, error) {
 	var h Header
 	if len(b) < head {
@@ -164,13 +164,13 @@ func flow(b []byte) (f Flow, rest []byte, err error) {
 		return f, b, ErrShort
 	}
 	wide := 4
-	if b[0]&six != 0 {
+	if b[0]&familyIPv6 != 0 {
 		wide = 16
 		if len(b) < size6 {
 			return f, b, ErrShort
 		}
 	}
-	state := int(b[0] &^ six)
+	state := int(b[0] &^ familyIPv6)
 	if state >= len(states) {
 		return f, b, fmt.Errorf("%w: state %d", ErrInvalid, state)
 	}

@@ -15,39 +15,39 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// keeper keeps the plane's table as it should be. It knows which services are ours; those of
+// reconciler keeps the plane's table as desired. It knows which services are ours; those of
 // others are left alone.
-type keeper struct {
-	d      *director
+type reconciler struct {
+	ctl    *controller
 	driver table.Driver
-	// ours are the services we want, with what the plane is believed to have.
+	// ours are the desired services, with what the plane has of them as far as is known.
 	ours map[table.Key]table.ServiceState
 	// left are services of a run that died.
 	left map[table.Key]bool
 	// dirty are virtual servers whose entries may have changed.
 	dirty map[*virtual]bool
-	// failing: the last write failed, so the table is looked at soon. reported: the failure has been logged.
+	// failing: the last write failed, so the table is reconciled soon. reported: the failure has been logged.
 	failing  bool
 	reported string
-	took     time.Duration // of the last look
+	took     time.Duration // reading the table, the last time
 }
 
-func newKeeper(d *director) keeper {
-	return keeper{d: d, driver: d.engine.opts.Driver, ours: map[table.Key]table.ServiceState{},
+func newReconciler(d *controller) reconciler {
+	return reconciler{ctl: d, driver: d.engine.opts.Driver, ours: map[table.Key]table.ServiceState{},
 		left: map[table.Key]bool{}, dirty: map[*virtual]bool{}}
 }
 
-// pause is how long until the plane is asked for its table again: often enough to notice a
-// stranger's hand, never more than a hundredth of the time.
-func (k *keeper) pause() time.Duration {
-	if k.failing {
-		return max(time.Second, 10*k.took)
+// interval is the time until the plane's table is compared again: often enough to notice changes by
+// others, never more than a hundredth of the time.
+func (r *reconciler) interval() time.Duration {
+	if r.failing {
+		return max(time.Second, 10*r.took)
 	}
-	return max(5*time.Second, 100*k.took)
+	return max(5*time.Second, 100*r.took)
 }
 
-// wanted is the groups of a virtual server as they should be now.
-func (v *virtual) wanted() []table.Group {
+// desired is the groups of a virtual server as they should be now.
+func (v *virtual) desired() []table.Group {
 	var entries []table.Destination
 	at := map[netip.AddrPort]int{}
 	for i, s := range v.servers {
@@ -97,40 +97,40 @@ func ported(entries []table.Destination, key table.Key) []table.Destination {
 
 // replace makes the table that of other virtual servers. It compares with what the plane
 // really has, so nothing that is right already is touched.
-func (k *keeper) replace(_ *config.Directing, virtuals []*virtual) error {
-	state, err := k.state()
+func (r *reconciler) replace(_ *config.LVS, virtuals []*virtual) error {
+	state, err := r.state()
 	if err != nil {
 		return err
 	}
 	want, keys := groupsOf(virtuals)
-	have := k.own(state, keys)
+	have := r.owned(state, keys)
 	changes := table.Diff(have, want)
-	if err := k.driver.Apply(changes); err != nil {
+	if err := r.driver.Apply(changes); err != nil {
 		// Back to what was, so that a reload that fails changes nothing.
-		if now, failed := k.state(); failed == nil {
-			before, beforeKeys := groupsOf(k.d.virtuals)
+		if now, failed := r.state(); failed == nil {
+			before, beforeKeys := groupsOf(r.ctl.virtuals)
 			maps.Copy(beforeKeys, keys)
-			if failed := k.driver.Apply(table.Diff(k.own(now, beforeKeys), before)); failed != nil {
+			if failed := r.driver.Apply(table.Diff(r.owned(now, beforeKeys), before)); failed != nil {
 				err = errors.Join(err, fmt.Errorf("and undoing it: %w", failed))
 			}
 		}
 		return fmt.Errorf("lvs: %w", err)
 	}
-	clear(k.ours)
-	clear(k.left)
-	clear(k.dirty)
+	clear(r.ours)
+	clear(r.left)
+	clear(r.dirty)
 	for _, g := range want {
-		k.believe(g)
+		r.record(g)
 	}
-	k.failing = false
-	k.writeDown()
+	r.failing = false
+	r.saveState()
 	return nil
 }
 
 func groupsOf(virtuals []*virtual) (groups []table.Group, keys map[table.Key]bool) {
 	keys = map[table.Key]bool{}
 	for _, v := range virtuals {
-		for _, g := range v.wanted() {
+		for _, g := range v.desired() {
 			keys[g.Key] = true
 			groups = append(groups, g)
 		}
@@ -138,31 +138,31 @@ func groupsOf(virtuals []*virtual) (groups []table.Group, keys map[table.Key]boo
 	return groups, keys
 }
 
-// own leaves of a state what is ours: wanted now, wanted until now, or left by a run that died.
-func (k *keeper) own(state []table.ServiceState, keys map[table.Key]bool) []table.ServiceState {
+// owned filters what is ours from a state: desired now, desired until now, or left by a run that died.
+func (r *reconciler) owned(state []table.ServiceState, keys map[table.Key]bool) []table.ServiceState {
 	var own []table.ServiceState
 	for _, s := range state {
-		_, until := k.ours[s.Key]
-		if keys[s.Key] || until || k.left[s.Key] {
+		_, until := r.ours[s.Key]
+		if keys[s.Key] || until || r.left[s.Key] {
 			own = append(own, s)
 		}
 	}
 	return own
 }
 
-// believe notes what the plane has of a service.
-func (k *keeper) believe(g table.Group) {
+// record notes what the plane has of a service.
+func (r *reconciler) record(g table.Group) {
 	s := table.ServiceState{Service: g.Service}
 	for _, d := range g.Destinations {
 		s.Destinations = append(s.Destinations, table.DestinationState{Destination: d})
 	}
-	k.ours[g.Key] = s
+	r.ours[g.Key] = s
 }
 
-func (k *keeper) state() ([]table.ServiceState, error) {
+func (r *reconciler) state() ([]table.ServiceState, error) {
 	began := time.Now()
-	state, err := k.driver.State()
-	k.took = time.Since(began)
+	state, err := r.driver.State()
+	r.took = time.Since(began)
 	if err != nil {
 		return nil, fmt.Errorf("lvs: reading the table: %w", err)
 	}
@@ -170,97 +170,97 @@ func (k *keeper) state() ([]table.ServiceState, error) {
 }
 
 // write makes the changes of dirty virtual servers.
-func (k *keeper) write() {
-	if len(k.dirty) == 0 {
+func (r *reconciler) write() {
+	if len(r.dirty) == 0 {
 		return
 	}
 	var have []table.ServiceState
 	var want []table.Group
-	for v := range k.dirty {
-		for _, g := range v.wanted() {
-			have = append(have, k.ours[g.Key])
+	for v := range r.dirty {
+		for _, g := range v.desired() {
+			have = append(have, r.ours[g.Key])
 			want = append(want, g)
 		}
 	}
-	clear(k.dirty)
+	clear(r.dirty)
 	changes := table.Diff(have, want)
 	if len(changes) == 0 {
 		return
 	}
 	for _, g := range want {
-		k.believe(g)
+		r.record(g)
 	}
-	if err := k.driver.Apply(changes); err != nil {
-		// Somebody may have changed what we believed in: the next look puts it right.
-		k.failing = true
-		k.d.logf(Warning, "lvs: %v; the table is looked at again", err)
-		k.look()
+	if err := r.driver.Apply(changes); err != nil {
+		// Somebody may have changed the table: reconciling corrects it.
+		r.failing = true
+		r.ctl.logf(Warning, "lvs: %v; comparing the whole table", err)
+		r.reconcile()
 		return
 	}
 }
 
-// look compares the plane's table with what it should be, and puts right and tells what somebody
+// reconcile compares the plane's table with what is desired, corrects it and logs what somebody
 // else has changed.
-func (k *keeper) look() {
-	state, err := k.state()
+func (r *reconciler) reconcile() {
+	state, err := r.state()
 	if err != nil {
-		k.complain(err)
+		r.logFailure(err)
 		return
 	}
-	want, keys := groupsOf(k.d.virtuals)
-	changes := table.Diff(k.own(state, keys), want)
+	want, keys := groupsOf(r.ctl.virtuals)
+	changes := table.Diff(r.owned(state, keys), want)
 	if len(changes) == 0 {
-		k.failing, k.reported = false, ""
+		r.failing, r.reported = false, ""
 		return
 	}
-	if !k.failing {
-		k.tellChanges(changes)
+	if !r.failing {
+		r.logChanges(changes)
 	}
-	if err := k.driver.Apply(changes); err != nil {
-		k.complain(err)
+	if err := r.driver.Apply(changes); err != nil {
+		r.logFailure(err)
 		return
 	}
 	for _, g := range want {
-		k.believe(g)
+		r.record(g)
 	}
-	k.failing, k.reported = false, ""
+	r.failing, r.reported = false, ""
 }
 
-// complain logs a failure once, however often it comes back.
-func (k *keeper) complain(err error) {
-	k.failing = true
-	if err.Error() != k.reported {
-		k.reported = err.Error()
-		k.d.logf(Error, "%v; it is tried again", err)
+// logFailure logs a failure once, however often it comes back.
+func (r *reconciler) logFailure(err error) {
+	r.failing = true
+	if err.Error() != r.reported {
+		r.reported = err.Error()
+		r.ctl.logf(Error, "%v; retrying", err)
 	}
 }
 
-// mostTold is how many foreign changes are told one by one.
-const mostTold = 5
+// maxLogged is how many foreign changes are logged one by one.
+const maxLogged = 5
 
-func (k *keeper) tellChanges(changes []table.Change) {
+func (r *reconciler) logChanges(changes []table.Change) {
 	for i, c := range changes {
-		if i == mostTold {
-			k.d.logf(Warning, "and %d more", len(changes)-mostTold)
+		if i == maxLogged {
+			r.ctl.logf(Warning, "and %d more", len(changes)-maxLogged)
 			break
 		}
-		k.d.logf(Warning, "the table was changed by someone else; putting it right: %s", c)
+		r.ctl.logf(Warning, "the table was changed by someone else; putting it right: %s", c)
 	}
 }
 
 // remove takes our services away at the end.
-func (k *keeper) remove(mode config.FlushMode) error {
+func (r *reconciler) remove(mode config.FlushMode) error {
 	var changes []table.Change
 	if mode == config.FlushAll {
 		changes = []table.Change{{Verb: table.Flush}}
 	} else {
-		for _, s := range k.ours {
+		for _, s := range r.ours {
 			changes = append(changes, table.Change{Verb: table.DeleteService, Service: s.Service})
 		}
 	}
 	var err error
 	for len(changes) > 0 {
-		failed := k.driver.Apply(changes)
+		failed := r.driver.Apply(changes)
 		if failed == nil {
 			break
 		}
@@ -274,53 +274,53 @@ func (k *keeper) remove(mode config.FlushMode) error {
 		}
 		changes = changes[at.Index+1:]
 	}
-	clear(k.ours)
-	k.writeDown()
+	clear(r.ours)
+	r.saveState()
 	if err != nil {
 		return fmt.Errorf("lvs: clearing the table: %w", err)
 	}
 	return nil
 }
 
-// recall reads what a run that died has left.
-func (k *keeper) recall() {
-	path := k.d.engine.opts.StateFile
+// loadState reads which services a run that died has left.
+func (r *reconciler) loadState() {
+	path := r.ctl.engine.opts.StateFile
 	if path == "" {
 		return
 	}
 	b, err := os.ReadFile(path)
 	if err != nil {
 		if !errors.Is(err, fs.ErrNotExist) {
-			k.d.logf(Warning, "lvs: %v", err)
+			r.ctl.logf(Warning, "lvs: %v", err)
 		}
 		return
 	}
 	var keys []table.Key
 	if err := json.Unmarshal(b, &keys); err != nil {
-		k.d.logf(Warning, "lvs: %s: %v", path, err)
+		r.ctl.logf(Warning, "lvs: %s: %v", path, err)
 		return
 	}
 	for _, key := range keys {
-		k.left[key] = true
+		r.left[key] = true
 	}
 }
 
-// writeDown notes which services are ours.
-func (k *keeper) writeDown() {
-	path := k.d.engine.opts.StateFile
+// saveState records which services are ours.
+func (r *reconciler) saveState() {
+	path := r.ctl.engine.opts.StateFile
 	if path == "" {
 		return
 	}
-	if len(k.ours) == 0 {
+	if len(r.ours) == 0 {
 		os.Remove(path)
 		return
 	}
-	keys := slices.SortedFunc(maps.Keys(k.ours), func(a, b table.Key) int { return a.Addr.Compare(b.Addr) })
+	keys := slices.SortedFunc(maps.Keys(r.ours), func(a, b table.Key) int { return a.Addr.Compare(b.Addr) })
 	b, err := json.Marshal(keys)
 	if err == nil {
 		err = os.WriteFile(path, b, 0o600)
 	}
 	if err != nil {
-		k.d.logf(Warning, "lvs: %v", err)
+		r.ctl.logf(Warning, "lvs: %v", err)
 	}
 }
