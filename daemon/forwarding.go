@@ -11,7 +11,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/evenkeel/evenkeel/check"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/linux/ipvs"
@@ -19,7 +18,8 @@ import (
 	"github.com/evenkeel/evenkeel/linux/xdp"
 	"github.com/evenkeel/evenkeel/lvs"
 	"github.com/evenkeel/evenkeel/lvs/table"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/probe"
+	"github.com/evenkeel/evenkeel/script"
 )
 
 // forwarding is the LVS half of the director: the virtual servers, and the plane that forwards for
@@ -70,17 +70,17 @@ func (f *forwarding) start(site *config.Site) error {
 	opts := lvs.Options{
 		Driver: driver,
 		Log:    func(l lvs.Level, s string) { f.log.Log(failover.Level(l), s) },
-		Verify: func(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Verdict {
+		Attempt: func(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Outcome {
 			if c.Kind == config.CheckerMisc && f.vet != nil {
 				vetted, why := f.vet(c.Command, *f.global.Load())
 				if why != "" {
-					return lvs.Verdict{Reason: why}
+					return lvs.Outcome{Reason: why}
 				}
 				judged := *c
 				judged.Command = vetted
 				c = &judged
 			}
-			return verify(ctx, c, rs)
+			return attempt(ctx, c, rs)
 		},
 		Run: func(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error {
 			if f.vet != nil {
@@ -89,7 +89,7 @@ func (f *forwarding) start(site *config.Site) error {
 					return errors.New(why)
 				}
 			}
-			return program.Run(ctx, c, g.ScriptUser, limit)
+			return script.Run(ctx, c, g.ScriptUser, limit)
 		},
 		StateFile: filepath.Join(f.runtimeDir, "lvs.json"),
 	}
@@ -209,9 +209,9 @@ func syncLinksOf(site *config.Site) (links []lvs.SyncLink) {
 }
 
 // verify makes one attempt of a check.
-func verify(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Verdict {
-	v := check.Verify(ctx, c, rs)
-	return lvs.Verdict{OK: v.OK, Weight: v.Weight, HasWeight: v.HasWeight, Reason: v.Reason}
+func attempt(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Outcome {
+	v := probe.Attempt(ctx, c, rs)
+	return lvs.Outcome{OK: v.OK, Weight: v.Weight, HasWeight: v.HasWeight, Reason: v.Reason}
 }
 
 // open opens the forwarding plane that the configuration asks for: without a word of it our own one where it still

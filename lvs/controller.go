@@ -10,7 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/lvs/pool"
 	"github.com/evenkeel/evenkeel/lvs/table"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 )
 
 // controller is what the engine's goroutine owns.
@@ -22,7 +22,7 @@ type controller struct {
 	virtuals   []*virtual
 	byName     map[string]*virtual
 	checks     schedule
-	scripts    *program.Queues // notify programs, by virtual server
+	scripts    *script.Queues // notify programs, by virtual server
 	reconciler reconciler
 	local      map[netip.Addr]bool // nil: everything is here
 	master     map[string]bool     // by vrrp_instance
@@ -366,8 +366,8 @@ const (
 	lastScripts = 10 * time.Second
 )
 
-func newScripts(e *Engine) *program.Queues {
-	return program.NewQueues(
+func newScripts(e *Engine) *script.Queues {
+	return script.NewQueues(
 		func(ctx context.Context, c config.Command, g config.Global) error {
 			return e.opts.Run(ctx, c, g, scriptLimit)
 		},

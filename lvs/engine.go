@@ -24,8 +24,8 @@ const (
 	Debug
 )
 
-// Verdict is what one attempt of a check found.
-type Verdict struct {
+// Outcome is what one attempt of a check found.
+type Outcome struct {
 	OK        bool
 	Weight    int // with HasWeight: of misc_dynamic the weight itself, of FILE_CHECK what is to be added
 	HasWeight bool
@@ -37,8 +37,8 @@ type Options struct {
 	Driver table.Driver // the engine closes it
 	// Log takes a finished line and must not block.
 	Log func(Level, string)
-	// Verify makes one attempt of a check. It is called on goroutines of its own.
-	Verify func(context.Context, *config.Checker, *config.RealServer) Verdict
+	// Attempt makes one attempt of a check. It is called on goroutines of its own.
+	Attempt func(context.Context, *config.Checker, *config.RealServer) Outcome
 	// Run runs a notify program and waits for it, or ends it after the limit.
 	Run func(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error
 	// StateFile remembers which services are ours, so that the next run finds those

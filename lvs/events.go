@@ -22,22 +22,22 @@ func (ctl *controller) result(r result) {
 		ctl.checks.wake()
 		return
 	}
-	r.verdict.Reason = printable(r.verdict.Reason)
-	t.last, t.ran = r.verdict, time.Now()
-	counts, next := t.cadence.Result(r.verdict.OK)
+	r.outcome.Reason = printable(r.outcome.Reason)
+	t.last, t.ran = r.outcome, time.Now()
+	counts, next := t.cadence.Result(r.outcome.OK)
 	ctl.checks.finished(t, next)
 	s, v := t.server, t.server.virtual
 	if v.suspended {
 		return
 	}
-	ctl.logVerdict(t, counts)
+	ctl.logOutcome(t, counts)
 	if !counts {
 		return
 	}
 	was := s.cfg.Weight
-	events := v.pool.Passed(s.index, t.index, r.verdict.OK)
-	if r.verdict.HasWeight {
-		add := r.verdict.Weight
+	events := v.pool.Passed(s.index, t.index, r.outcome.OK)
+	if r.outcome.HasWeight {
+		add := r.outcome.Weight
 		if t.cfg.Kind == config.CheckerMisc {
 			add -= was
 		}
@@ -69,9 +69,9 @@ func printable(text string) string {
 	return string(out)
 }
 
-// logVerdict says what a check found: the first failure of a row that counts, each with
+// logOutcome says what a check found: the first failure of a row that counts, each with
 // log_all_failures, and the success after it.
-func (ctl *controller) logVerdict(t *task, counts bool) {
+func (ctl *controller) logOutcome(t *task, counts bool) {
 	s, v := t.server, t.server.virtual
 	switch {
 	case !t.last.OK && (counts && !t.logged || t.cfg.LogAll || ctl.cfg.LogAllFailures):

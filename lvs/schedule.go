@@ -24,7 +24,7 @@ type task struct {
 	place   int // in the heap; -1: not waiting
 	running bool
 	gone    bool // not configured any more: the result of a running check is nobody's
-	last    Verdict
+	last    Outcome
 	ran     time.Time // end of the last attempt
 	logged  bool      // its failure has been logged
 }
@@ -64,7 +64,7 @@ func alike(a, b *config.Checker) bool {
 // result is the end of an attempt.
 type result struct {
 	task    *task
-	verdict Verdict
+	outcome Outcome
 }
 
 // schedule starts checks when they are due.
@@ -146,7 +146,7 @@ func (s *schedule) launch() {
 		t.running = true
 		s.running++
 		go func() {
-			v := s.engine.opts.Verify(s.engine.ctx, t.cfg, t.server.cfg)
+			v := s.engine.opts.Attempt(s.engine.ctx, t.cfg, t.server.cfg)
 			select {
 			case s.results <- result{t, v}:
 			case <-s.engine.ctx.Done():

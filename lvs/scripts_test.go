@@ -76,7 +76,7 @@ func TestScripts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.set("10.0.0.9:80", Verdict{Reason: "no answer"})
+			r.set("10.0.0.9:80", Outcome{Reason: "no answer"})
 			before := 0
 			ran := func(want string) {
 				t.Helper()

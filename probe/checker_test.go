@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"context"
@@ -47,17 +47,17 @@ func at(t *testing.T, addr string) netip.AddrPort {
 }
 
 // judge makes one attempt against addr.
-func judge(t *testing.T, addr string, c config.Checker) Verdict {
+func judge(t *testing.T, addr string, c config.Checker) Outcome {
 	t.Helper()
 	c.Addr = at(t, addr)
 	if c.Timeout == 0 {
 		c.Timeout = patience
 	}
-	return Verify(t.Context(), &c, &config.RealServer{})
+	return Attempt(t.Context(), &c, &config.RealServer{})
 }
 
-// expectVerdict wants OK, or a failure whose reason has these words.
-func expectVerdict(t *testing.T, v Verdict, ok bool, words ...string) {
+// expectOutcome wants OK, or a failure whose reason has these words.
+func expectOutcome(t *testing.T, v Outcome, ok bool, words ...string) {
 	t.Helper()
 	if v.OK != ok {
 		t.Fatalf("ok %v: %s", v.OK, v.Reason)
@@ -72,21 +72,21 @@ func expectVerdict(t *testing.T, v Verdict, ok bool, words ...string) {
 	}
 }
 
-func TestVerifyTCP(t *testing.T) {
+func TestAttemptTCP(t *testing.T) {
 	addr, _ := serve(t, play{})
-	expectVerdict(t, judge(t, addr, config.Checker{Kind: config.CheckerTCP}), true, "TCP connection to [127.0.0.1]:tcp:", "success")
+	expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerTCP}), true, "TCP connection to [127.0.0.1]:tcp:", "success")
 	refused, _ := serve(t, nil)
-	expectVerdict(t, judge(t, refused, config.Checker{Kind: config.CheckerTCP}), false, "TCP connection to [127.0.0.1]:tcp:", "failed", "connection refused")
+	expectOutcome(t, judge(t, refused, config.Checker{Kind: config.CheckerTCP}), false, "TCP connection to [127.0.0.1]:tcp:", "failed", "connection refused")
 	busy := fullListener(t)
 	began := time.Now()
-	expectVerdict(t, judge(t, busy, config.Checker{Kind: config.CheckerTCP, Timeout: impatience}), false, "failed", "timeout")
+	expectOutcome(t, judge(t, busy, config.Checker{Kind: config.CheckerTCP, Timeout: impatience}), false, "failed", "timeout")
 	if time.Since(began) < impatience {
 		t.Error("gave up too early")
 	}
 }
 
-// TestVerifySource: bindto, bind_port, again and again from the same port.
-func TestVerifySource(t *testing.T) {
+// TestAttemptSource: bindto, bind_port, again and again from the same port.
+func TestAttemptSource(t *testing.T) {
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -110,7 +110,7 @@ func TestVerifySource(t *testing.T) {
 		}
 	}()
 	for range 3 {
-		expectVerdict(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, Source: source}), true)
+		expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, Source: source}), true)
 		if got := <-from; got != source.String() {
 			t.Errorf("came from %s, not %s", got, source)
 		}
@@ -118,8 +118,8 @@ func TestVerifySource(t *testing.T) {
 	if os.Getuid() != 0 {
 		return
 	}
-	expectVerdict(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "lo", Mark: 7}), true)
-	expectVerdict(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "none-such0"}), false, "bind_if none-such0", "no such device")
+	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "lo", Mark: 7}), true)
+	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "none-such0"}), false, "bind_if none-such0", "no such device")
 }
 
 func sum(text string) *[md5.Size]byte {
@@ -127,7 +127,7 @@ func sum(text string) *[md5.Size]byte {
 	return &s
 }
 
-func TestVerifyPages(t *testing.T) {
+func TestAttemptPages(t *testing.T) {
 	ok := http("200 OK", "Content-Length: 5\r\n", "hello")
 	long := strings.Repeat("0123456789abcdef", 20000) // more than any buffer
 	statuses := func(s ...[2]int) [][2]int { return s }
@@ -179,18 +179,18 @@ func TestVerifyPages(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, c.play)
 			c.url.Path = "/p"
-			expectVerdict(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, HTTPVersion: "1.0", URLs: []*config.CheckURL{&c.url}}), c.ok, c.words)
+			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, HTTPVersion: "1.0", URLs: []*config.CheckURL{&c.url}}), c.ok, c.words)
 		})
 	}
 	t.Run("refused", func(t *testing.T) {
 		addr, _ := serve(t, nil)
-		expectVerdict(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, URLs: []*config.CheckURL{{Path: "/"}}}), false, "Error connecting server [127.0.0.1]:tcp:")
+		expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, URLs: []*config.CheckURL{{Path: "/"}}}), false, "Error connecting server [127.0.0.1]:tcp:")
 	})
 	for name, p := range map[string]play{"no head": {read, hang}, "half a body": {read, "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nab", hang}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, p)
-			expectVerdict(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, Timeout: impatience, URLs: []*config.CheckURL{{Path: "/", Digest: sum("ab")}}}), false, "timeout")
+			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, Timeout: impatience, URLs: []*config.CheckURL{{Path: "/", Digest: sum("ab")}}}), false, "timeout")
 		})
 	}
 }
@@ -214,7 +214,7 @@ func TestDrip(t *testing.T) {
 		}
 	}()
 	began := time.Now()
-	expectVerdict(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, Timeout: impatience, URLs: []*config.CheckURL{{Path: "/", Digest: sum("")}}}), false)
+	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, Timeout: impatience, URLs: []*config.CheckURL{{Path: "/", Digest: sum("")}}}), false)
 	if took := time.Since(began); took > patience {
 		t.Errorf("held for %v", took)
 	}
@@ -239,7 +239,7 @@ func TestPageRequests(t *testing.T) {
 		addr, sent := serve(t, http("200 OK", "", ""))
 		check := &config.Checker{Kind: config.CheckerHTTP, HTTPVersion: c.version, VirtualHost: c.checker, Timeout: patience, Addr: at(t, addr),
 			URLs: []*config.CheckURL{{Path: "/x?y", VirtualHost: c.url}}}
-		expectVerdict(t, Verify(t.Context(), check, c.rs), true)
+		expectOutcome(t, Attempt(t.Context(), check, c.rs), true)
 		if got, want := sent(), strings.ReplaceAll(c.want, "ADDR", addr); got != want {
 			t.Errorf("sent %q, want %q", got, want)
 		}
@@ -282,8 +282,8 @@ func TestSeveralPages(t *testing.T) {
 		}
 		return urls
 	}
-	expectVerdict(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/201", "/202")}), true)
-	expectVerdict(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/500", "/202")}), false, "url(/500)", "[500]")
+	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/201", "/202")}), true)
+	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/500", "/202")}), false, "url(/500)", "[500]")
 	mu.Lock()
 	defer mu.Unlock()
 	if got := strings.Join(asked, " "); got != "/200 /201 /202 /200 /500" {
@@ -357,7 +357,7 @@ func serveTLS(t *testing.T, cfg *tls.Config) (addr string, heard chan tls.Connec
 	return l.Addr().String(), heard
 }
 
-func TestVerifyTLS(t *testing.T) {
+func TestAttemptTLS(t *testing.T) {
 	pair, ca, certFile, keyFile := authorityOf(t, "web.example")
 	_, otherCA, _, _ := authorityOf(t, "other.example")
 	page := func(host string) []*config.CheckURL {
@@ -383,7 +383,7 @@ func TestVerifyTLS(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			c.check.Kind = config.CheckerSSL
-			expectVerdict(t, judge(t, addr, c.check), c.ok, c.words)
+			expectOutcome(t, judge(t, addr, c.check), c.ok, c.words)
 			if c.ok {
 				if state := <-heard; state.ServerName != c.sni {
 					t.Errorf("SNI %q, want %q", state.ServerName, c.sni)
@@ -400,24 +400,24 @@ func TestVerifyTLS(t *testing.T) {
 			t.Fatal(err)
 		}
 		strict, heard := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots})
-		expectVerdict(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), false)
-		expectVerdict(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page(""), TLS: config.CheckTLS{Certificate: certFile, Key: keyFile}}), true)
+		expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), false)
+		expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page(""), TLS: config.CheckTLS{Certificate: certFile, Key: keyFile}}), true)
 		if state := <-heard; len(state.PeerCertificates) != 1 || state.PeerCertificates[0].Subject.CommonName != "web.example" {
 			t.Errorf("client: %v", state.PeerCertificates)
 		}
-		expectVerdict(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page(""), TLS: config.CheckTLS{Certificate: certFile, Key: ca}}), false, "handshake")
+		expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page(""), TLS: config.CheckTLS{Certificate: certFile, Key: ca}}), false, "handshake")
 	})
 	t.Run("no TLS", func(t *testing.T) {
 		plain, _ := serve(t, http("200 OK", "", "hello"))
-		expectVerdict(t, judge(t, plain, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), false, "SSL handshake with [127.0.0.1]:tcp:")
+		expectOutcome(t, judge(t, plain, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), false, "SSL handshake with [127.0.0.1]:tcp:")
 	})
 	t.Run("hangs", func(t *testing.T) {
 		mute, _ := serve(t, play{hang})
-		expectVerdict(t, judge(t, mute, config.Checker{Kind: config.CheckerSSL, Timeout: impatience, URLs: page("")}), false, "timeout")
+		expectOutcome(t, judge(t, mute, config.Checker{Kind: config.CheckerSSL, Timeout: impatience, URLs: page("")}), false, "timeout")
 	})
 	t.Run("old TLS", func(t *testing.T) {
 		old, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10})
-		expectVerdict(t, judge(t, old, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), true)
+		expectOutcome(t, judge(t, old, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), true)
 	})
 }
 
@@ -448,7 +448,7 @@ func TestLockedKey(t *testing.T) {
 	}
 }
 
-func TestVerifySMTP(t *testing.T) {
+func TestAttemptSMTP(t *testing.T) {
 	good := play{"220 mail.example ready\r\n", read, "250 hello\r\n", read, "221 bye\r\n"}
 	for _, c := range []struct {
 		name string
@@ -474,9 +474,9 @@ func TestVerifySMTP(t *testing.T) {
 		}
 	}
 	mute, _ := serve(t, play{hang})
-	expectVerdict(t, judge(t, mute, config.Checker{Kind: config.CheckerSMTP, Helo: "x", Timeout: impatience}), false, "timeout")
+	expectOutcome(t, judge(t, mute, config.Checker{Kind: config.CheckerSMTP, Helo: "x", Timeout: impatience}), false, "timeout")
 	refused, _ := serve(t, nil)
-	expectVerdict(t, judge(t, refused, config.Checker{Kind: config.CheckerSMTP, Helo: "x"}), false, "refused")
+	expectOutcome(t, judge(t, refused, config.Checker{Kind: config.CheckerSMTP, Helo: "x"}), false, "refused")
 }
 
 // serveUDP answers each datagram with what reply makes of it; nil: nothing.
@@ -504,7 +504,7 @@ func serveUDP(t *testing.T, reply func([]byte) [][]byte) (addr string, got chan 
 	return l.LocalAddr().String(), got
 }
 
-func TestVerifyUDP(t *testing.T) {
+func TestAttemptUDP(t *testing.T) {
 	echo := func(b []byte) [][]byte { return [][]byte{b} }
 	mute := func([]byte) [][]byte { return nil }
 	base := config.Checker{Kind: config.CheckerUDP, MaxReply: 255, Payload: []byte("\x12\x34ab")}
@@ -539,18 +539,18 @@ func TestVerifyUDP(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			addr, got := serveUDP(t, c.reply)
-			expectVerdict(t, judge(t, addr, c.check), c.ok, c.words)
+			expectOutcome(t, judge(t, addr, c.check), c.ok, c.words)
 			if sent := string(<-got); sent != "\x12\x34ab" {
 				t.Errorf("sent %q", sent)
 			}
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		expectVerdict(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false, "UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
+		expectOutcome(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false, "UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
 	})
 	t.Run("random payload", func(t *testing.T) {
 		addr, got := serveUDP(t, echo)
-		expectVerdict(t, judge(t, addr, config.Checker{Kind: config.CheckerUDP}), true)
+		expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerUDP}), true)
 		if sent := <-got; len(sent) != 64 {
 			t.Errorf("%d bytes", len(sent))
 		}
@@ -581,13 +581,13 @@ func dnsAnswer(t *testing.T, query []byte, code dnsmessage.RCode, change func([]
 	return out
 }
 
-func TestVerifyDNS(t *testing.T) {
+func TestAttemptDNS(t *testing.T) {
 	base := config.Checker{Kind: config.CheckerDNS, DNSType: "SOA", DNSName: "."}
 	for kind, number := range map[string]dnsmessage.Type{"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28} {
 		addr, got := serveUDP(t, func(q []byte) [][]byte { return [][]byte{dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)} })
 		c := base
 		c.DNSType, c.DNSName = kind, "www.example.org"
-		expectVerdict(t, judge(t, addr, c), true, "DNS_CHECK of [127.0.0.1]:udp:")
+		expectOutcome(t, judge(t, addr, c), true, "DNS_CHECK of [127.0.0.1]:udp:")
 		var m dnsmessage.Message
 		if err := m.Unpack(<-got); err != nil || len(m.Questions) != 1 || m.Questions[0].Type != number || m.Questions[0].Name.String() != "www.example.org." || !m.RecursionDesired || m.Response {
 			t.Errorf("%s: %+v, %v", kind, m, err)
@@ -595,7 +595,7 @@ func TestVerifyDNS(t *testing.T) {
 	}
 	t.Run("root", func(t *testing.T) {
 		addr, got := serveUDP(t, func(q []byte) [][]byte { return [][]byte{dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)} })
-		expectVerdict(t, judge(t, addr, base), true)
+		expectOutcome(t, judge(t, addr, base), true)
 		var m dnsmessage.Message
 		if err := m.Unpack(<-got); err != nil || m.Questions[0].Name.String() != "." {
 			t.Errorf("%+v, %v", m, err)
@@ -603,35 +603,35 @@ func TestVerifyDNS(t *testing.T) {
 	})
 	for _, code := range []dnsmessage.RCode{dnsmessage.RCodeServerFailure, dnsmessage.RCodeNameError, dnsmessage.RCodeRefused} {
 		addr, _ := serveUDP(t, func(q []byte) [][]byte { return [][]byte{dnsAnswer(t, q, code, nil)} })
-		expectVerdict(t, judge(t, addr, base), false, fmt.Sprintf("(rcode %d)", code))
+		expectOutcome(t, judge(t, addr, base), false, fmt.Sprintf("(rcode %d)", code))
 	}
 	t.Run("answers to others are not looked at", func(t *testing.T) {
 		addr, _ := serveUDP(t, func(q []byte) [][]byte {
 			return [][]byte{nil, []byte("x"), dnsAnswer(t, q, dnsmessage.RCodeServerFailure, func(b []byte) { b[0] ^= 1 }), dnsAnswer(t, q, dnsmessage.RCodeServerFailure, func(b []byte) { b[2] &^= 0x80 }),
 				dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)}
 		})
-		expectVerdict(t, judge(t, addr, base), true)
+		expectOutcome(t, judge(t, addr, base), true)
 	})
 	c := base
 	c.Timeout = impatience
 	mute, _ := serveUDP(t, func([]byte) [][]byte { return nil })
-	expectVerdict(t, judge(t, mute, c), false, "no answer in time")
-	expectVerdict(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false, "connection refused")
+	expectOutcome(t, judge(t, mute, c), false, "no answer in time")
+	expectOutcome(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false, "connection refused")
 }
 
-func TestVerifyPing(t *testing.T) {
+func TestAttemptPing(t *testing.T) {
 	for _, addr := range []string{"127.0.0.1:0", "127.0.0.77:80", "[::1]:0"} {
 		if strings.HasPrefix(addr, "[") && !hasIPv6() {
 			continue
 		}
 		for range 3 {
-			expectVerdict(t, judge(t, addr, config.Checker{Kind: config.CheckerPing}), true, "ICMP connection to [", "succeeded")
+			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerPing}), true, "ICMP connection to [", "succeeded")
 		}
 	}
-	expectVerdict(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("127.0.0.9:0")}), true)
-	expectVerdict(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("192.0.2.77:0")}), false, "bindto 192.0.2.77")
+	expectOutcome(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("127.0.0.9:0")}), true)
+	expectOutcome(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("192.0.2.77:0")}), false, "bindto 192.0.2.77")
 	if os.Getuid() == 0 {
-		expectVerdict(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, BindInterface: "none-such0"}), false, "bind_if")
+		expectOutcome(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, BindInterface: "none-such0"}), false, "bind_if")
 	}
 }
 
@@ -682,7 +682,7 @@ func TestEchoAnswers(t *testing.T) {
 	}
 }
 
-func TestVerifyProgram(t *testing.T) {
+func TestAttemptProgram(t *testing.T) {
 	for _, c := range []struct {
 		text    string
 		dynamic bool
@@ -700,20 +700,20 @@ func TestVerifyProgram(t *testing.T) {
 		{"exit 255", true, true, 253, "weight 253"},
 		{"kill -9 $$", true, false, -1, "killed"},
 	} {
-		v := Verify(t.Context(), &config.Checker{Kind: config.CheckerMisc, Dynamic: c.dynamic, RunTime: patience,
+		v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerMisc, Dynamic: c.dynamic, RunTime: patience,
 			Command: config.Command{Argv: []string{"/bin/sh", "-c", c.text}, Owner: config.Owner{User: strconv.Itoa(os.Getuid())}}}, &config.RealServer{})
-		expectVerdict(t, v, c.ok, c.words)
+		expectOutcome(t, v, c.ok, c.words)
 		if v.HasWeight != (c.weight >= 0) || v.HasWeight && v.Weight != c.weight {
 			t.Errorf("%s: %+v", c.text, v)
 		}
 	}
 	slow := &config.Checker{Kind: config.CheckerMisc, RunTime: impatience, Command: config.Command{Argv: []string{"/bin/sleep", "1000"}, Owner: config.Owner{User: strconv.Itoa(os.Getuid())}}}
-	expectVerdict(t, Verify(t.Context(), slow, &config.RealServer{}), false, "Misc check for [/bin/sleep 1000] timed out")
+	expectOutcome(t, Attempt(t.Context(), slow, &config.RealServer{}), false, "Misc check for [/bin/sleep 1000] timed out")
 	gone := &config.Checker{Kind: config.CheckerMisc, RunTime: patience, Command: config.Command{Argv: []string{"/nonexistent/check"}, Owner: slow.Command.Owner}}
-	expectVerdict(t, Verify(t.Context(), gone, &config.RealServer{}), false, "no such file")
+	expectOutcome(t, Attempt(t.Context(), gone, &config.RealServer{}), false, "no such file")
 }
 
-func TestVerifyFile(t *testing.T) {
+func TestAttemptFile(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "number")
 	for _, c := range []struct {
 		text    string
@@ -737,19 +737,19 @@ func TestVerifyFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		v := Verify(t.Context(), &config.Checker{Kind: config.CheckerFile, File: config.TrackFile{Name: "f", Path: file}, FileWeight: c.weight, Reverse: c.reverse}, &config.RealServer{})
+		v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerFile, File: config.TrackFile{Name: "f", Path: file}, FileWeight: c.weight, Reverse: c.reverse}, &config.RealServer{})
 		if v.OK != c.ok || v.Weight != c.add || v.HasWeight != (c.ok && c.weight != 0) {
 			t.Errorf("%q × %d: %+v", c.text, c.weight, v)
 		}
 	}
-	v := Verify(t.Context(), &config.Checker{Kind: config.CheckerFile, File: config.TrackFile{Path: "/nonexistent"}, FileWeight: 1}, &config.RealServer{})
+	v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerFile, File: config.TrackFile{Path: "/nonexistent"}, FileWeight: 1}, &config.RealServer{})
 	if !v.OK || v.Weight != 0 {
 		t.Errorf("a file that is not there: %+v", v)
 	}
 }
 
-// TestVerifyEndsWithContext: what is under way ends when it is no longer wanted.
-func TestVerifyEndsWithContext(t *testing.T) {
+// TestAttemptEndsWithContext: what is under way ends when it is no longer wanted.
+func TestAttemptEndsWithContext(t *testing.T) {
 	mute, _ := serve(t, play{hang})
 	muteUDP, _ := serveUDP(t, func([]byte) [][]byte { return nil })
 	for _, c := range []*config.Checker{
@@ -762,8 +762,8 @@ func TestVerifyEndsWithContext(t *testing.T) {
 	} {
 		c.Timeout = time.Hour
 		ctx, cancel := context.WithCancel(t.Context())
-		done := make(chan Verdict)
-		go func() { done <- Verify(ctx, c, &config.RealServer{}) }()
+		done := make(chan Outcome)
+		go func() { done <- Attempt(ctx, c, &config.RealServer{}) }()
 		time.Sleep(50 * time.Millisecond)
 		cancel()
 		select {
@@ -777,8 +777,8 @@ func TestVerifyEndsWithContext(t *testing.T) {
 	}
 }
 
-// TestManyVerdicts: thousands at a time, each with its own fate.
-func TestManyVerdicts(t *testing.T) {
+// TestManyOutcomes: thousands at a time, each with its own fate.
+func TestManyOutcomes(t *testing.T) {
 	const n = 2000
 	good, _ := serve(t, http("200 OK", "", "hello"))
 	bad, _ := serve(t, http("500 Oops", "", ""))
@@ -791,7 +791,7 @@ func TestManyVerdicts(t *testing.T) {
 		}
 		c := &config.Checker{Kind: config.CheckerHTTP, Addr: at(t, addr), Timeout: time.Minute, URLs: []*config.CheckURL{{Path: "/"}}}
 		wg.Go(func() {
-			if v := Verify(t.Context(), c, &config.RealServer{}); v.OK != want {
+			if v := Attempt(t.Context(), c, &config.RealServer{}); v.OK != want {
 				wrong.Add(1)
 				t.Log(v.Reason)
 			}
@@ -799,7 +799,7 @@ func TestManyVerdicts(t *testing.T) {
 	}
 	wg.Wait()
 	if wrong.Load() > 0 {
-		t.Errorf("%d of %d verdicts are wrong", wrong.Load(), n)
+		t.Errorf("%d of %d outcomes are wrong", wrong.Load(), n)
 	}
 }
 

@@ -1,7 +1,7 @@
-// Package program runs programs for engines: checks and what is told of changes. It owns who a
-// program runs as, what it finds in its environment, and how it is ended when it takes too long.
-// It never knows what a program is for, nor whether it may be run (script security).
-package program
+// Package script runs the scripts of engines: checks, trackers and notify scripts. It owns the user a
+// script runs as, its environment, and how it is ended when it takes too long. It does not know what
+// a script is for, nor whether it may be run (script security).
+package script
 
 import (
 	"context"
@@ -24,14 +24,14 @@ import (
 // killDelay is how long a process group has between SIGTERM and SIGKILL.
 const killDelay = 2 * time.Second
 
-// ErrTimeout says that a program was ended because it took too long.
+// ErrTimeout says that a script was ended because it took too long.
 var ErrTimeout = errors.New("took too long and was ended")
 
-// Run runs a command as its own process group and waits for it. Only the program itself is
+// Run runs a command as its own process group and waits for it. Only the script itself is
 // waited for: what it leaves running in the background lives on. owner is who runs it if the
 // command names nobody (script_user). After limit, or when ctx ends, the whole group gets
 // SIGTERM, and SIGKILL two seconds later; the error is then [ErrTimeout] or that of ctx. A
-// program that ends by itself other than with 0 gives an [*exec.ExitError].
+// script that ends by itself other than with 0 gives an [*exec.ExitError].
 func Run(ctx context.Context, c config.Command, owner config.Owner, limit time.Duration) error {
 	if len(c.Argv) == 0 {
 		return errors.New("no program given")
@@ -81,7 +81,7 @@ var ordinary = func() int {
 	return 20 - p // see getpriority(2), C library/kernel differences
 }()
 
-// Start starts a program with the niceness that we were started with: the director's own threads may have taken
+// Start starts a process with the niceness that we were started with: the director's own threads may have taken
 // precedence since, which nobody else shall inherit.
 func Start(cmd *exec.Cmd) error {
 	// A child has the niceness of the thread that makes it.
@@ -97,7 +97,7 @@ func Start(cmd *exec.Cmd) error {
 }
 
 // environment is our environment without what speaks to the service manager in our
-// name (sd_notify(3)): a script must not be able to call the director alive.
+// name (sd_notify(3)): a script must not be able to report the director alive.
 var environment = sync.OnceValue(func() []string {
 	return slices.DeleteFunc(os.Environ(), func(v string) bool {
 		name, _, _ := strings.Cut(v, "=")

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"context"
@@ -8,7 +8,7 @@ import (
 )
 
 // verifySMTP: it greets and takes a HELO.
-func verifySMTP(ctx context.Context, c *config.Checker) Verdict {
+func verifySMTP(ctx context.Context, c *config.Checker) Outcome {
 	at := place(c, c.Addr)
 	if why := askMail(ctx, c); why != "" {
 		return ill("SMTP_CHECK of " + at + " failed: " + why + ".")

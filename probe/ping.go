@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"bytes"
@@ -25,7 +25,7 @@ const (
 // verifyPing: an echo request is answered. The kernel's own ICMP sockets need no rights but those
 // of net.ipv4.ping_group_range; where they are not to be had, a raw socket is used. Keepalived widens that range;
 // we leave it alone.
-func verifyPing(ctx context.Context, c *config.Checker) Verdict {
+func verifyPing(ctx context.Context, c *config.Checker) Outcome {
 	at := "[" + c.Addr.Addr().String() + "]"
 	conn, raw, err := pingSocket(c)
 	if err != nil {

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"bytes"
@@ -8,7 +8,7 @@ import (
 	"github.com/evenkeel/evenkeel/health"
 )
 
-// empty is the verdict on a server that closed without a word. Steps count as in
+// empty is the result of a server that closed without a word. Steps count as in
 // HAProxy's own scripts for these protocols.
 func empty(s health.Status, step int) health.Result {
 	return health.Result{Status: s, Info: "TCPCHK got an empty response at step " + strconv.Itoa(step)}

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"bytes"
@@ -93,7 +93,7 @@ func matches(e *config.Expect, answer []byte) bool {
 	return false
 }
 
-// unlike is the verdict on an answer that is not what was expected.
+// unlike is the result of an answer that is not what was expected.
 func (p *probe) unlike(s *config.CheckStep, info string) health.Result {
 	switch e := &s.Expect; e.What {
 	case config.ExpectString:

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"cmp"
@@ -8,8 +8,8 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 )
 
-// Verdict is what one attempt of a virtual server's checker found.
-type Verdict struct {
+// Outcome is what one attempt of a virtual server's checker found.
+type Outcome struct {
 	OK bool
 	// Weight is what the check says about the server's weight, if HasWeight is set: with
 	// misc_dynamic the weight itself (0 to 253), of FILE_CHECK what is to be added to it.
@@ -19,13 +19,13 @@ type Verdict struct {
 	Took      time.Duration
 }
 
-// Verify makes one attempt of one checker of a virtual server's real server: retry, delays, warmup
+// Attempt makes one attempt of one checker of a virtual server's real server: retry, delays, warmup
 // and alpha are the caller's, and so is whether a program may be run (script security). It
-// returns when there is a verdict or the checker's time is up; if ctx ends first, the verdict
+// returns when there is an outcome or the checker's time is up; if ctx ends first, the outcome
 // means nothing. It never panics on what a server sends, and remembers nothing but TLS clients'
 // certificates. As many calls as there are descriptors may run at the same time: a TCP_CHECK
 // takes a few KiB, one with an answer 16 KiB more, one with a regex up to 1 MiB more.
-func Verify(ctx context.Context, c *config.Checker, rs *config.RealServer) Verdict {
+func Attempt(ctx context.Context, c *config.Checker, rs *config.RealServer) Outcome {
 	start := time.Now()
 	c = bounded(c)
 	limited, cancel := context.WithTimeout(ctx, limitOf(c))
@@ -60,7 +60,7 @@ func limitOf(c *config.Checker) time.Duration {
 	return 2 * c.Timeout
 }
 
-func verify(ctx context.Context, c *config.Checker, rs *config.RealServer) Verdict {
+func verify(ctx context.Context, c *config.Checker, rs *config.RealServer) Outcome {
 	switch c.Kind {
 	case config.CheckerTCP:
 		return verifyTCP(ctx, c)
@@ -79,16 +79,16 @@ func verify(ctx context.Context, c *config.Checker, rs *config.RealServer) Verdi
 	case config.CheckerFile:
 		return verifyFile(c)
 	}
-	return Verdict{Reason: "unknown kind of check"}
+	return Outcome{Reason: "unknown kind of check"}
 }
 
-// well and ill are verdicts that say no more than their reason.
-func well(reason string) Verdict { return Verdict{OK: true, Reason: reason} }
+// well and ill are outcomes that say no more than their reason.
+func well(reason string) Outcome { return Outcome{OK: true, Reason: reason} }
 
-func ill(reason string) Verdict { return Verdict{Reason: reason} }
+func ill(reason string) Outcome { return Outcome{Reason: reason} }
 
 // verifyTCP: a connection is accepted.
-func verifyTCP(ctx context.Context, c *config.Checker) Verdict {
+func verifyTCP(ctx context.Context, c *config.Checker) Outcome {
 	conn, err := dial(ctx, c, "tcp", c.Addr)
 	if err != nil {
 		return ill("TCP connection to " + place(c, c.Addr) + " failed: " + cause(err) + ".")

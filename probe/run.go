@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"context"
@@ -11,13 +11,13 @@ import (
 // goroutine and may lock.
 type Hooks struct {
 	// Checking says whether to probe now; nil: always. While it is false (maintenance,
-	// checks disabled), it is asked again after Inter, or when Hurry tells.
+	// checks disabled), it is asked again after Inter, or when Early tells.
 	Checking func() bool
 	// Report takes a result and says how long after the probe's start the next one begins.
 	Report func(health.Result) time.Duration
-	// Hurry asks for a probe sooner: its value is the time from the last probe's start;
+	// Early asks for a probe sooner: its value is the time from the last probe's start;
 	// it never puts one off. nil: never.
-	Hurry <-chan time.Duration
+	Early <-chan time.Duration
 	// Delay is before the first probe; see Spread.
 	Delay time.Duration
 }
@@ -33,7 +33,7 @@ func Run(ctx context.Context, t *Target, h Hooks) {
 		select {
 		case <-ctx.Done():
 			return
-		case after := <-h.Hurry:
+		case after := <-h.Early:
 			if at := last.Add(after); at.Before(due) {
 				due = at
 				timer.Reset(time.Until(due))
@@ -44,7 +44,7 @@ func Run(ctx context.Context, t *Target, h Hooks) {
 		last = time.Now()
 		next := max(t.Inter, 100*time.Millisecond)
 		if h.Checking == nil || h.Checking() {
-			r := Probe(ctx, t)
+			r := Once(ctx, t)
 			if ctx.Err() != nil {
 				return // not the server's fault
 			}

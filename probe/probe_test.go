@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"bufio"
@@ -39,7 +39,7 @@ func target(t *testing.T, text string) *Target {
 	return target
 }
 
-func verdict(r health.Result) string {
+func resultText(r health.Result) string {
 	text := r.Status.Code()
 	if r.Status.HasCode() {
 		text += fmt.Sprintf(" %d", r.Code)
@@ -63,8 +63,8 @@ func TestProbe(t *testing.T) {
 				lines = append(lines[:len(lines):len(lines)], "timeout check 300ms")
 			}
 			target := target(t, defaults+backend("b", lines, addr, "20s"))
-			r := Probe(context.Background(), target)
-			if got := verdict(r); got != want {
+			r := Once(context.Background(), target)
+			if got := resultText(r); got != want {
 				t.Errorf("got %s, want %s", got, want)
 			}
 			if r.Duration <= 0 || r.Duration > patience || hangs(want) && r.Duration < 290*time.Millisecond {
@@ -164,7 +164,7 @@ func TestRequests(t *testing.T) {
 		addr, sent := serve(t, play{read})
 		target := target(t, defaults+strings.TrimSuffix(backend("b", c.lines, addr, "20s"), "\n")+" "+c.server+"\n")
 		target.State = func() string { return "fine" }
-		Probe(context.Background(), target)
+		Once(context.Background(), target)
 		if got := sent(); !strings.HasPrefix(got, c.want) || got != c.want && c.server == "" {
 			t.Errorf("%v: sent %q, want %q", c.lines, got, c.want)
 		}
@@ -174,7 +174,7 @@ func TestRequests(t *testing.T) {
 		"hap pre-41": "\x0a\x00\x00\x01\x00\x80\x00\x00\x01hap\x00\x00\x01\x00\x00\x00\x01",
 	} {
 		addr, sent := serve(t, play{mysqlGreeting, read})
-		Probe(context.Background(), target(t, defaults+backend("b", []string{"option mysql-check user " + user}, addr, "20s")))
+		Once(context.Background(), target(t, defaults+backend("b", []string{"option mysql-check user " + user}, addr, "20s")))
 		if got := sent(); got != want {
 			t.Errorf("%s: sent %q, want %q", user, got, want)
 		}
@@ -184,7 +184,7 @@ func TestRequests(t *testing.T) {
 // TestSendProxy: version 1 names the addresses of the check's own connection.
 func TestSendProxy(t *testing.T) {
 	addr, sent := serve(t, play{read})
-	Probe(context.Background(), target(t, defaults+strings.TrimSuffix(backend("b", []string{httpchk}, addr, "20s"), "\n")+" check-send-proxy\n"))
+	Once(context.Background(), target(t, defaults+strings.TrimSuffix(backend("b", []string{httpchk}, addr, "20s"), "\n")+" check-send-proxy\n"))
 	_, port, _ := net.SplitHostPort(addr)
 	want := regexp.MustCompile(`^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ ` + port + "\r\n")
 	if got := sent(); !want.MatchString(got) {
@@ -232,8 +232,8 @@ func TestConnectTimeout(t *testing.T) {
 	} {
 		target := target(t, defaults+backend("b", c.lines, addr, "20s"))
 		target.Connect = 200 * time.Millisecond
-		r := Probe(context.Background(), target)
-		if got := verdict(r); got != c.want || r.Duration < 190*time.Millisecond {
+		r := Once(context.Background(), target)
+		if got := resultText(r); got != c.want || r.Duration < 190*time.Millisecond {
 			t.Errorf("got %s after %v, want %s", got, r.Duration, c.want)
 		}
 	}
@@ -270,18 +270,18 @@ func fullListener(t *testing.T) string {
 func TestTimeouts(t *testing.T) {
 	addr, _ := serve(t, play{hang})
 	target := target(t, defaults+backend("b", []string{httpchk, "timeout check 300ms"}, addr, "20s"))
-	if r := Probe(context.Background(), target); verdict(r) != "L7TOUT" || r.Duration < 290*time.Millisecond || r.Duration > patience {
-		t.Errorf("%s after %v", verdict(r), r.Duration)
+	if r := Once(context.Background(), target); resultText(r) != "L7TOUT" || r.Duration < 290*time.Millisecond || r.Duration > patience {
+		t.Errorf("%s after %v", resultText(r), r.Duration)
 	}
 	short := *target
 	short.Read, short.Inter = 0, 2*time.Second
-	if r := Probe(context.Background(), &short); verdict(r) != "L7TOUT" || r.Duration < 1990*time.Millisecond || r.Duration > patience {
-		t.Errorf("%s after %v", verdict(r), r.Duration)
+	if r := Once(context.Background(), &short); resultText(r) != "L7TOUT" || r.Duration < 1990*time.Millisecond || r.Duration > patience {
+		t.Errorf("%s after %v", resultText(r), r.Duration)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	if r := Probe(ctx, target); r.Status != health.L4TOUT {
-		t.Errorf("ended context: %s", verdict(r))
+	if r := Once(ctx, target); r.Status != health.L4TOUT {
+		t.Errorf("ended context: %s", resultText(r))
 	}
 }
 
@@ -291,12 +291,12 @@ func TestUnix(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if r := Probe(context.Background(), &Target{Path: path, Inter: patience}); verdict(r) != "L4OK" {
-		t.Error(verdict(r))
+	if r := Once(context.Background(), &Target{Path: path, Inter: patience}); resultText(r) != "L4OK" {
+		t.Error(resultText(r))
 	}
 	l.Close()
-	if r := Probe(context.Background(), &Target{Path: path, Inter: patience}); verdict(r) != `L4CON "No such file or directory"` {
-		t.Error(verdict(r))
+	if r := Once(context.Background(), &Target{Path: path, Inter: patience}); resultText(r) != `L4CON "No such file or directory"` {
+		t.Error(resultText(r))
 	}
 }
 
@@ -332,18 +332,18 @@ func TestManyServers(t *testing.T) {
 			done <- true
 		}()
 	}
-	var verdicts [n]int
+	var reported [n]int
 	for left := n; left > 0; {
 		select {
 		case r := <-results:
 			if r.status != want[r.server%2] {
 				t.Errorf("server %d: %s", r.server, r.status.Code())
 			}
-			if verdicts[r.server]++; verdicts[r.server] == 2 {
+			if reported[r.server]++; reported[r.server] == 2 {
 				left--
 			}
 		case <-time.After(patience):
-			t.Fatalf("%d servers have no second verdict", left)
+			t.Fatalf("%d servers have no second result", left)
 		}
 	}
 	cancel()
@@ -353,14 +353,14 @@ func TestManyServers(t *testing.T) {
 	t.Logf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
 
-// TestRun: the interval counts from a probe's start; no probe while not checking; hurry
+// TestRun: the interval counts from a probe's start; no probe while not checking; early
 // brings one forward.
 func TestRun(t *testing.T) {
 	addr, _ := serve(t, play{})
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
 	reports := make(chan time.Time, 1000)
-	hurry := make(chan time.Duration)
+	early := make(chan time.Duration)
 	finished := make(chan bool)
 	var off atomic.Bool
 	denied := make(chan bool)
@@ -368,7 +368,7 @@ func TestRun(t *testing.T) {
 	go func() {
 		Run(ctx, &Target{Addr: netip.MustParseAddrPort(addr), Inter: 200 * time.Millisecond}, Hooks{
 			Delay: 50 * time.Millisecond,
-			Hurry: hurry,
+			Early: early,
 			Checking: func() bool {
 				if !off.Load() {
 					return true
@@ -393,7 +393,7 @@ func TestRun(t *testing.T) {
 	if d := second.Sub(begin); d < 250*time.Millisecond {
 		t.Errorf("the second after %v", d)
 	}
-	hurry <- 0
+	early <- 0
 	if d := (<-reports).Sub(second); d > 150*time.Millisecond {
 		t.Logf("hurried, but %v later: a busy machine?", d)
 	}
@@ -487,7 +487,7 @@ func FuzzAnswers(f *testing.F) {
 			r = p.sslHello()
 		}
 		if r.Status <= health.Initial || r.Status == health.HANA {
-			t.Fatalf("%q: %s", answer, verdict(r))
+			t.Fatalf("%q: %s", answer, resultText(r))
 		}
 	})
 }

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"context"
@@ -8,22 +8,22 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 )
 
 // verifyProgram is MISC_CHECK. With misc_dynamic an exit code from 2 on is a weight.
-func verifyProgram(ctx context.Context, c *config.Checker) Verdict {
+func verifyProgram(ctx context.Context, c *config.Checker) Outcome {
 	what := "Misc check for [" + strings.Join(c.Command.Argv, " ") + "]"
-	err := program.Run(ctx, c.Command, config.Owner{}, c.RunTime)
+	err := script.Run(ctx, c.Command, config.Owner{}, c.RunTime)
 	var exit *exec.ExitError
 	switch {
 	case err == nil:
 		return well(what + " success.")
-	case errors.Is(err, program.ErrTimeout):
+	case errors.Is(err, script.ErrTimeout):
 		return ill(what + " timed out.")
 	case errors.As(err, &exit) && exit.ExitCode() >= 2 && c.Dynamic:
 		weight := exit.ExitCode() - 2
-		return Verdict{OK: true, HasWeight: true, Weight: weight, Reason: fmt.Sprintf("%s success: weight %d.", what, weight)}
+		return Outcome{OK: true, HasWeight: true, Weight: weight, Reason: fmt.Sprintf("%s success: weight %d.", what, weight)}
 	}
 	return ill(what + " failed: " + cause(err) + ".")
 }

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"fmt"
@@ -13,7 +13,7 @@ import (
 // verifyFile is FILE_CHECK: the number in the file times the weight is added to the server's
 // weight; with weight 0, or at the lowest end, a number that is not 0 means it is down. A file
 // that is not there, or has no number in it, counts as 0.
-func verifyFile(c *config.Checker) Verdict {
+func verifyFile(c *config.Checker) Outcome {
 	n := numberIn(c.File.Path)
 	what := fmt.Sprintf("FILE_CHECK %s: %d", c.File.Name, n)
 	if c.Reverse {
@@ -29,7 +29,7 @@ func verifyFile(c *config.Checker) Verdict {
 	if add == math.MinInt32 {
 		return ill(what + ".")
 	}
-	return Verdict{OK: true, HasWeight: true, Weight: int(add), Reason: fmt.Sprintf("%s, weight %+d.", what, add)}
+	return Outcome{OK: true, HasWeight: true, Weight: int(add), Reason: fmt.Sprintf("%s, weight %+d.", what, add)}
 }
 
 // numberIn reads the number a file begins with, as strtol(3) does, within 32 bits.

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"bytes"
@@ -37,9 +37,9 @@ type probe struct {
 	step   int    // of Check.Steps; -1: the start
 }
 
-// Probe asks once. It returns when there is a verdict or time is up; an ended ctx is a
+// Once probes a server once. It returns when there is a result or time is up; an ended ctx is a
 // timeout. It never panics on what a server sends.
-func Probe(ctx context.Context, t *Target) health.Result {
+func Once(ctx context.Context, t *Target) health.Result {
 	p := &probe{t: t, ctx: ctx, start: time.Now(), step: -1, buf: buffers.Get().(*[answerSize]byte)}
 	p.answer = p.buf[:0]
 	r := p.run()

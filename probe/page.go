@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"context"
@@ -25,11 +25,11 @@ const (
 
 // verifyPages is HTTP_GET and SSL_GET: every url in turn, each over a connection of its own,
 // until one is not as it should be. Keepalived lets delay_loop pass between two urls.
-func verifyPages(ctx context.Context, c *config.Checker, rs *config.RealServer) Verdict {
+func verifyPages(ctx context.Context, c *config.Checker, rs *config.RealServer) Outcome {
 	if len(c.URLs) == 0 {
 		return ill("no url to ask for")
 	}
-	var v Verdict
+	var v Outcome
 	for _, u := range c.URLs {
 		if v = verifyPage(ctx, c, u, hostOf(c, u, rs)); !v.OK {
 			return v
@@ -50,7 +50,7 @@ func hostOf(c *config.Checker, u *config.CheckURL, rs *config.RealServer) string
 }
 
 // verifyPage asks for one page.
-func verifyPage(ctx context.Context, c *config.Checker, u *config.CheckURL, host string) Verdict {
+func verifyPage(ctx context.Context, c *config.Checker, u *config.CheckURL, host string) Outcome {
 	at := place(c, c.Addr)
 	conn, err := dial(ctx, c, "tcp", c.Addr)
 	if err != nil {
@@ -114,7 +114,7 @@ func authority(a netip.AddrPort) string {
 }
 
 // judgePage reads the answer and compares it with what was asked for.
-func judgePage(p *probe, c *config.Checker, u *config.CheckURL, at string) Verdict {
+func judgePage(p *probe, c *config.Checker, u *config.CheckURL, at string) Outcome {
 	resp := response{method: h1.MethodGet}
 	resp.head.Reset(h1.Response, 101)
 	if r, ok := p.readHead(&resp); !ok {

@@ -1,4 +1,4 @@
-package check
+package probe
 
 import (
 	"context"
@@ -28,9 +28,9 @@ func TestShown(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, c.play)
-			r := Probe(context.Background(), target(t, defaults+backend("b", c.lines, addr, "20s")))
+			r := Once(context.Background(), target(t, defaults+backend("b", c.lines, addr, "20s")))
 			if r.Status.Passed() || strings.ContainsFunc(r.Info, func(b rune) bool { return b < ' ' || b >= 0x7f && b < 0xa0 || b == '\uFFFD' }) {
-				t.Errorf("%s %q", verdict(r), r.Info)
+				t.Errorf("%s %q", resultText(r), r.Info)
 			}
 			if r.Info == "" {
 				t.Errorf("%s without its words", r.Status.Code())
