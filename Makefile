@@ -6,7 +6,7 @@ export CGO_ENABLED = 0
 
 # Tests that need a real kernel, root, namespaces or the peers, one package at a time; every other package is of `make check`.
 RACED := ./daemon ./failover ./linux/gate ./linux/ipvs ./linux/netif ./linux/realserver ./linux/sock ./lvs
-KERNEL := $(RACED) ./linux/xdp ./lab ./test/failover ./test/ipvs ./test/l4 ./test/lvs ./test/netns ./test/proxy
+KERNEL := $(RACED) ./linux/xdp ./lab/launcher ./test/failover ./test/ipvs ./test/l4 ./test/lvs ./test/netns ./test/proxy
 # Packages with recorded verdicts of the reference programs, and the tests that ask those.
 PEERS := ./probe ./config/haproxy ./config/keepalived ./sample ./test/differential
 ASKING := Against|Reference|TestConfig$$

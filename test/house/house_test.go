@@ -45,8 +45,10 @@ var floors = []floor{
 	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "lvs", "lvs/table", "probe", "admin", "syslog", "health", "config", "script", "linux/"}},
 	{name: "command line of ipvsadm", packages: []string{"ipvsadm"}, ours: []string{"lvs/table"}, std: true},
 	{name: "lab figures", packages: []string{"lab/measure"}, std: true},
-	{name: "lab", packages: []string{"lab"}, ours: []string{"lab/"}},
-	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover", "proxy", "admin", "ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif", "linux/realserver"}},
+	{name: "lab site", packages: []string{"lab/site"}, ours: []string{"lab/measure"}},
+	{name: "lab board", packages: []string{"lab/board"}, ours: []string{"lab/measure", "lab/site"}, std: true},
+	{name: "lab launcher", packages: []string{"lab/launcher"}, ours: []string{"lab/measure", "lab/site", "lab/board"}},
+	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab/launcher", "lab/site", "config", "config/", "failover", "proxy", "admin", "ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif", "linux/realserver"}},
 	{name: "tests", packages: []string{"test/"}, ours: []string{"", "/"}},
 }
 
@@ -55,7 +57,7 @@ var floors = []floor{
 var kernel = []string{"golang.org/x/sys/unix", "github.com/vishvananda/netlink", "github.com/cilium/ebpf",
 	"github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/genetlink", "golang.org/x/net/bpf"}
 
-var mayUseKernel = map[string]bool{"edge": true, "lab": true, "tests": true}
+var mayUseKernel = map[string]bool{"edge": true, "lab site": true, "lab launcher": true, "tests": true}
 
 type pkg struct {
 	ImportPath   string

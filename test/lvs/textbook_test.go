@@ -11,7 +11,7 @@ import (
 // seed reads one of the textbook's files, for our interface's name.
 func seed(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile("../../lab/sites/lvs-dr/" + name)
+	b, err := os.ReadFile("../../lab/site/sites/lvs-dr/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
