@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // finishCheck fills in a checker by the words of its server and of the virtual server. An
@@ -119,7 +119,7 @@ func (b *builder) resolveFileCheck(c *checkDraft) bool {
 			names = append(names, name)
 		}
 		if !b.lost[c.file.val] {
-			b.report.Bad(c.file.tok.pos, "unknown-name", fmt.Sprintf("there is no track_file %s", q(c.file.val)), verdict.DidYouMean(verdict.Nearest(c.file.val, sorted(names))))
+			b.report.Bad(c.file.tok.pos, "unknown-name", fmt.Sprintf("there is no track_file %s", q(c.file.val)), words.DidYouMean(c.file.val, sorted(names)))
 		}
 		return false
 	}

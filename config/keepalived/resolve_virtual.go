@@ -5,7 +5,7 @@ import (
 	"net/netip"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
@@ -70,7 +70,7 @@ func (b *builder) resolveSync(d *config.LVS) {
 			if !b.lost[name] {
 				// Differs from Keepalived: lvs_sync_daemon must name a vrrp_instance there is. There,
 				// neither daemon starts, and nothing says so.
-				b.report.Refuse(s.instance.pos, "unknown-name", fmt.Sprintf("there is no vrrp_instance %s", q(name)), verdict.DidYouMean(verdict.Nearest(name, b.instanceNames())))
+				b.report.Refuse(s.instance.pos, "unknown-name", fmt.Sprintf("there is no vrrp_instance %s", q(name)), words.DidYouMean(name, b.instanceNames()))
 			}
 			return
 		}
@@ -365,5 +365,5 @@ func nearestOf(name string, names []string) string {
 	if len(names) == 1 {
 		return fmt.Sprintf("the only one is %s", q(names[0]))
 	}
-	return verdict.DidYouMean(verdict.Nearest(name, sorted(names)))
+	return words.DidYouMean(name, sorted(names))
 }

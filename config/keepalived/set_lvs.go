@@ -9,6 +9,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // The words of global_defs about virtual servers, and the lines of virtual_server_group.
@@ -41,7 +42,7 @@ func (b *builder) setTimeouts(s *statement, _ []value) {
 		name := s.args[i]
 		field := fields[name.text]
 		if field == nil {
-			b.report.Bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)), verdict.DidYouMean(verdict.Nearest(name.text, []string{"tcp", "tcpfin", "udp"})))
+			b.report.Bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)), words.DidYouMean(name.text, []string{"tcp", "tcpfin", "udp"}))
 			continue
 		}
 		n, _, ok := b.option(s, &i, 0, 2678400)
@@ -126,7 +127,7 @@ func (b *builder) syncOption(d *syncDraft, s *statement, i *int) bool {
 	case *i == 1:
 		return b.syncInstance(d, tok)
 	}
-	b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)), verdict.DidYouMean(verdict.Nearest(tok.text, syncOptions)))
+	b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)), words.DidYouMean(tok.text, syncOptions))
 	return false
 }
 

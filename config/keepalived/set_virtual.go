@@ -9,6 +9,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
@@ -245,7 +246,7 @@ func (b *builder) wrapOptions(s *statement, w *wrapDraft) bool {
 			w.Flags = map[string]table.TunnelFlags{"csum": table.Checksum, "remcsum": table.RemoteChecksum}[option.text]
 		default:
 			b.report.Bad(option.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tunnel", q(option.text)),
-				verdict.DidYouMean(verdict.Nearest(option.text, []string{"type", "port", "nocsum", "csum", "remcsum"})))
+				words.DidYouMean(option.text, []string{"type", "port", "nocsum", "csum", "remcsum"}))
 			ok = false
 		}
 	}

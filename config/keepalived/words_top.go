@@ -1,8 +1,10 @@
 package keepalived
 
+import "github.com/evenkeel/evenkeel/config/words"
+
 // vocabulary holds every word of the dialect by the place it may stand in. The parser,
 // its hints and docs/compat.md all come from it.
-var vocabulary = map[place][]keyword{
+var vocabulary = words.NewTable(map[place][]keyword{
 	topLevel:     topWords,
 	inGlobal:     globalWords,
 	inInstance:   instanceWords,
@@ -30,29 +32,17 @@ var vocabulary = map[place][]keyword{
 	inPingCheck:  withConnection(),
 	inFileCheck:  fileCheckWords,
 	inBFDCheck:   bfdCheckWords,
-}
+}, func(k keyword) string { return k.word })
 
 // places is the order of the table in the manual.
 var places = []place{topLevel, inGlobal, inInstance, inAuth, inAuthHMAC, inGroup, inScript, inTrackFile, inProcess,
 	inTrackGroup, inGARPGroup, inBFD, inVirtual, inReal, inTCPCheck, inHTTPGet, inSSLGet, inURL, inMiscCheck,
 	inSMTPCheck, inSMTPHost, inDNSCheck, inUDPCheck, inPingCheck, inFileCheck, inBFDCheck, inSSL}
 
-// index finds a word of a place in the table.
-var index = func() map[place]map[string]int {
-	all := make(map[place]map[string]int, len(vocabulary))
-	for p, words := range vocabulary {
-		all[p] = make(map[string]int, len(words))
-		for i, k := range words {
-			all[p][k.word] = i
-		}
-	}
-	return all
-}()
-
 // everyWord lists the words of all places, in their order.
 var everyWord = func() (all []string) {
 	for _, p := range places {
-		all = append(all, wordsOf(p)...)
+		all = append(all, vocabulary.Words(p)...)
 	}
 	return all
 }()

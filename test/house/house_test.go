@@ -32,11 +32,10 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync"}, ours: []string{"lvs/table"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling"}, ours: []string{"lvs/table", "spelling"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
-	{name: "dialects' ground", packages: []string{"config/verdict", "config/source"}, ours: []string{"config"}, std: true},
-	{name: "dialects' pages", packages: []string{"config/compat"}, std: true},
-	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "sample", "lvs/table"}, std: true},
+	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"}, ours: []string{"config", "spelling"}, std: true},
+	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "lvs/table"}, std: true},
 	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "script edge", packages: []string{"script"}, ours: []string{"config"}, std: true},
@@ -155,7 +154,7 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)

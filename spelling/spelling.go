@@ -1,9 +1,8 @@
-package verdict
+// Package spelling finds the word that somebody meant who wrote another. It knows no language: the
+// words are its caller's.
+package spelling
 
-import (
-	"strconv"
-	"strings"
-)
+import "strings"
 
 // Nearest gives the word of a list nearest to text, the first of them, or "" if text
 // is not likely to be a slip of the finger for any.
@@ -18,14 +17,6 @@ func Within(most int, text string, words []string) string {
 		}
 	}
 	return near
-}
-
-// DidYouMean is the hint that names a word, or empty if there is none.
-func DidYouMean(near string) string {
-	if near == "" {
-		return ""
-	}
-	return "did you mean " + strconv.Quote(near) + "?"
 }
 
 // slips counts the slips between two words (letter lost, added, wrong, or two
