@@ -13,6 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/evenkeel/evenkeel/linux/option"
 	"github.com/evenkeel/evenkeel/linux/xdp"
 	"github.com/evenkeel/evenkeel/lvs/connsync"
 )
@@ -307,7 +308,7 @@ func (l *syncLink) listen() (*net.UDPConn, error) {
 	if l.IPv6 {
 		network = "udp6"
 	}
-	lc := net.ListenConfig{Control: reusable}
+	lc := net.ListenConfig{Control: option.Control(option.Reuse)} // links share a port, each on its own interface
 	pc, err := lc.ListenPacket(context.Background(), network, fmt.Sprintf(":%d", l.Port))
 	if err != nil {
 		return nil, err

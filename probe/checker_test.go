@@ -26,9 +26,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/net/dns/dnsmessage"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/test/ports"
-	"golang.org/x/net/dns/dnsmessage"
 )
 
 // patience is for servers that answer; impatience for those that never do.

@@ -9,8 +9,9 @@ import (
 	"net"
 	"strings"
 
-	"github.com/evenkeel/evenkeel/config"
 	"golang.org/x/net/dns/dnsmessage"
+
+	"github.com/evenkeel/evenkeel/config"
 )
 
 // largestDatagram is the longest payload of UDP over IPv4.

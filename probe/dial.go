@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/option"
 )
 
 // dial connects as a checker's words say: from where, through which interface, with which mark,
@@ -52,28 +53,22 @@ func socketOptions(c *config.Checker) func(network, address string, raw syscall.
 	if c.BindInterface == "" && c.Mark == 0 && c.Source.Port() == 0 {
 		return nil
 	}
-	return func(_, _ string, raw syscall.RawConn) error {
-		var err error
-		if e := raw.Control(func(fd uintptr) { err = setSocketOptions(int(fd), c) }); e != nil {
-			return e
-		}
-		return err
-	}
+	return option.Control(func(fd int) error { return setSocketOptions(fd, c) })
 }
 
 func setSocketOptions(fd int, c *config.Checker) error {
 	if c.BindInterface != "" {
-		if err := syscall.BindToDevice(fd, c.BindInterface); err != nil {
+		if err := option.Device(fd, c.BindInterface); err != nil {
 			return named("bind_if "+c.BindInterface, err)
 		}
 	}
 	if c.Mark != 0 {
-		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_MARK, int(c.Mark)); err != nil {
+		if err := option.Mark(fd, c.Mark); err != nil {
 			return named("fwmark", err)
 		}
 	}
 	if c.Source.Port() != 0 {
-		if err := syscall.SetsockoptInt(fd, syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1); err != nil {
+		if err := option.Reuse(fd); err != nil {
 			return named("bind_port", err)
 		}
 	}

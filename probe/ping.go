@@ -5,14 +5,11 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/binary"
-	"errors"
-	"fmt"
 	"net"
-	"net/netip"
 	"os"
-	"syscall"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/option"
 )
 
 // ICMP echo messages (RFC 792, RFC 4443 §4.1).
@@ -109,18 +106,7 @@ func awaitEcho(conn net.Conn, e echo) error {
 
 // pingSocket opens a connected socket for echo messages.
 func pingSocket(c *config.Checker) (conn net.Conn, raw bool, err error) {
-	family, protocol := syscall.AF_INET, syscall.IPPROTO_ICMP
-	if c.Addr.Addr().Is6() {
-		family, protocol = syscall.AF_INET6, syscall.IPPROTO_ICMPV6
-	}
-	fd, err := syscall.Socket(family, syscall.SOCK_DGRAM|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, protocol)
-	if errors.Is(err, syscall.EACCES) || errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.EPROTONOSUPPORT) {
-		raw = true
-		fd, err = syscall.Socket(family, syscall.SOCK_RAW|syscall.SOCK_CLOEXEC|syscall.SOCK_NONBLOCK, protocol)
-		if errors.Is(err, syscall.EPERM) {
-			return nil, true, fmt.Errorf("no right to send ICMP: add CAP_NET_RAW, or our group to net.ipv4.ping_group_range: %w", err)
-		}
-	}
+	fd, raw, err := option.Echo(c.Addr.Addr())
 	if err != nil {
 		return nil, raw, err
 	}
@@ -139,32 +125,9 @@ func preparePing(fd int, c *config.Checker) error {
 		return err
 	}
 	if source := sourceFor(c, c.Addr.Addr()).Addr(); source.IsValid() && !source.IsUnspecified() {
-		at, err := sockaddr(source)
-		if err != nil {
-			return err
-		}
-		if err := syscall.Bind(fd, at); err != nil {
+		if err := option.Bind(fd, source); err != nil {
 			return named("bindto "+source.String(), err)
 		}
 	}
-	to, err := sockaddr(c.Addr.Addr())
-	if err != nil {
-		return err
-	}
-	return syscall.Connect(fd, to)
-}
-
-func sockaddr(a netip.Addr) (syscall.Sockaddr, error) {
-	if a.Is4() {
-		return &syscall.SockaddrInet4{Addr: a.As4()}, nil
-	}
-	s := &syscall.SockaddrInet6{Addr: a.As16()}
-	if a.Zone() != "" {
-		i, err := net.InterfaceByName(a.Zone())
-		if err != nil {
-			return nil, err
-		}
-		s.ZoneId = uint32(i.Index)
-	}
-	return s, nil
+	return option.Connect(fd, c.Addr.Addr())
 }

@@ -16,6 +16,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/health"
+	"github.com/evenkeel/evenkeel/linux/option"
 )
 
 // answerSize is how much of an answer is looked at, as HAProxy's buffer.
@@ -250,6 +251,7 @@ func words(err error) string {
 
 // silently makes the kernel hold back the last packet of the handshake: the reset that follows takes its place, and
 // the server's program never hears of a connection that is only a question.
-func silently(_, _ string, c syscall.RawConn) error {
-	return c.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.IPPROTO_TCP, syscall.TCP_QUICKACK, 0) })
-}
+var silently = option.Control(func(fd int) error {
+	_ = option.NoQuickAck(fd) // best effort
+	return nil
+})
