@@ -92,7 +92,7 @@ func (m *instance) renew(now Time, e []Effect) []Effect {
 // expired is the continuity rule: a lease that has run out is not renewed. The
 // others had the right to take over at that moment.
 func (m *instance) expired(now Time) bool {
-	return now >= m.gateUntil && m.router.mutant != mutantContinuity
+	return now >= m.gateUntil
 }
 
 // loseLease starts over as backup. No priority 0: another master may be at

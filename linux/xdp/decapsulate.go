@@ -49,7 +49,7 @@ func openUnwrapper(dir string) (*unwrapper, error) {
 		u.place.release()
 		return nil, fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	u.hanger = &hanger{place: u.place, links: h, withTCX: !withoutTCX}
+	u.hanger = &hanger{place: u.place, links: h, withTCX: true}
 	return u, nil
 }
 

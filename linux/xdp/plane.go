@@ -35,6 +35,8 @@ type Options struct {
 	// interface that is up and is no member of a bridge, bond or team.
 	Interfaces []string
 	Mode       Mode
+	// Clsact attaches tc programs through the clsact qdisc, as is done on kernels without TCX (before 6.6).
+	Clsact bool
 	// TableSize is how many flows can be remembered, 1024 to 1<<26; 0: 1<<20. Looked at only when
 	// there is no plane yet.
 	TableSize int
@@ -133,7 +135,7 @@ func (p *Plane) open() (err error) {
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	p.hanger = &hanger{place: p.place, links: p.netlink, withTCX: !withoutTCX}
+	p.hanger = &hanger{place: p.place, links: p.netlink, withTCX: !p.options.Clsact}
 	cookie, err := namespaceCookie()
 	if err != nil {
 		return err
@@ -345,9 +347,6 @@ func (p *Plane) StopDaemon(table.Role) error { return errDaemon }
 var errDaemon = fmt.Errorf("%w by our own forwarding plane: connections are synchronised by the director itself; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
 
 var errClosed = errors.New("xdp: the plane is closed")
-
-// withoutTCX is set by tests that want what older kernels do.
-var withoutTCX bool
 
 // xdpPrefix is that of pinned XDP links.
 const xdpPrefix = "xdp_"

@@ -142,15 +142,13 @@ func TestRefusals(t *testing.T) {
 // TestOutlivesItsMaker: after the last process closed the plane, flows and new connections go on; a plane of
 // another build replaces the programs under them.
 func TestOutlivesItsMaker(t *testing.T) {
-	for _, old := range []bool{false, true} {
-		withoutTCX = old
-		defer func() { withoutTCX = false }()
+	for _, clsact := range []bool{false, true} {
 		r := newRig(t, 2)
 		r.viaDirector()
 		for i, ns := range r.reals {
 			r.serve(ns, []string{"r0", "r1"}[i], 8080)
 		}
-		p := r.open(Options{})
+		p := r.open(Options{Clsact: clsact})
 		s := r.service(table.TCP, 80, "rr")
 		changes := []table.Change{{Verb: table.AddService, Service: s}}
 		for i := range r.reals {
@@ -178,11 +176,11 @@ func TestOutlivesItsMaker(t *testing.T) {
 		}
 		r.do(p.Close)
 		same("closed")
-		p = r.open(Options{})
+		p = r.open(Options{Clsact: clsact})
 		same("opened again")
 		p.settings.build++ // as if another version had loaded them
 		r.do(p.Close)
-		p = r.open(Options{})
+		p = r.open(Options{Clsact: clsact})
 		same("programs replaced")
 		// Its server is drained, then deleted and put back: the connection stays.
 		which := 0
