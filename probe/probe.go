@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -17,6 +16,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/option"
+	"github.com/evenkeel/evenkeel/proxyproto"
 )
 
 // answerSize is how much of an answer is looked at, as HAProxy's buffer.
@@ -146,23 +146,20 @@ func (p *probe) hangUp() {
 // proxyHeader introduces the check: version 1 with its addresses, version 2 as LOCAL.
 func proxyHeader(c net.Conn, version int) []byte {
 	if version == 2 {
-		return []byte("\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00")
+		return proxyproto.AppendLocal(nil)
 	}
-	from, fromOK := c.LocalAddr().(*net.TCPAddr)
-	to, toOK := c.RemoteAddr().(*net.TCPAddr)
-	if !fromOK || !toOK {
-		return []byte("PROXY UNKNOWN\r\n")
-	}
-	src, dst := unmap(from.AddrPort()), unmap(to.AddrPort())
-	family := "TCP4"
-	if src.Addr().Is6() {
-		family = "TCP6"
-	}
-	return []byte("PROXY " + family + " " + src.Addr().String() + " " + dst.Addr().String() + " " +
-		strconv.Itoa(int(src.Port())) + " " + strconv.Itoa(int(dst.Port())) + "\r\n")
+	return proxyproto.AppendV1(nil, endpoint(c.LocalAddr()), endpoint(c.RemoteAddr()))
 }
 
-func unmap(a netip.AddrPort) netip.AddrPort { return netip.AddrPortFrom(a.Addr().Unmap(), a.Port()) }
+// endpoint is the address of a TCP connection; invalid of any other.
+func endpoint(a net.Addr) netip.AddrPort {
+	tcp, ok := a.(*net.TCPAddr)
+	if !ok {
+		return netip.AddrPort{}
+	}
+	at := tcp.AddrPort()
+	return netip.AddrPortFrom(at.Addr().Unmap(), at.Port())
+}
 
 // send writes all of b and forgets what was answered before.
 func (p *probe) send(b []byte) (r health.Result, ok bool) {

@@ -32,14 +32,14 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling"}, ours: []string{"lvs/table", "spelling"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto"}, ours: []string{"lvs/table", "spelling"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
 	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"}, ours: []string{"config", "spelling"}, std: true},
 	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "lvs/table"}, std: true},
 	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver", "linux/option"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "script edge", packages: []string{"script"}, ours: []string{"config"}, std: true},
-	{name: "engine", packages: []string{"failover", "proxy", "probe", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "config", "script", "syslog", "linux/", "lvs/"}},
+	{name: "engine", packages: []string{"failover", "proxy", "probe", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "proxyproto", "config", "script", "syslog", "linux/", "lvs/"}},
 	{name: "admin", packages: []string{"admin"}, ours: []string{"proxy", "config"}},
 	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "lvs", "lvs/table", "probe", "admin", "syslog", "health", "config", "script", "linux/"}},
 	{name: "command line of ipvsadm", packages: []string{"ipvsadm"}, ours: []string{"lvs/table"}, std: true},
@@ -154,7 +154,7 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling", "proxyproto"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)
