@@ -178,7 +178,7 @@ type Script struct {
 // Command is a program with its arguments and who runs it.
 type Command struct {
 	Argv []string
-	// File is what is run as Argv[0], when whoever has judged it says so; empty: Argv[0] itself. A reader leaves it
+	// File is what is run as Argv[0], when the check of its permissions says so; empty: Argv[0] itself. A reader leaves it
 	// empty.
 	File  string
 	Owner Owner // empty: Global.ScriptUser

@@ -80,7 +80,7 @@ func Run(opts Options) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
-	// Whoever reads the log may die: a write must fail then, not end the process.
+	// The reader of the log may die: a write must fail then, not end the process.
 	// Not ignored, or the scripts would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
@@ -136,7 +136,7 @@ func Run(opts Options) error {
 	d.reloading.Lock() // one that has begun ends first
 	d.stopping = true
 	d.reloading.Unlock()
-	// The address goes first: whoever takes over serves while our connections end.
+	// The address is released first: the next master serves while our connections drain.
 	err = errors.Join(err, d.closeFailover(), d.forwarding.close())
 	d.workers.stop(soft)
 	return err

@@ -115,7 +115,7 @@ func (f *forwarding) start(site *config.Site) error {
 	return nil
 }
 
-// shut closes a driver that start has opened in vain: there is no plane then.
+// shut closes a driver when start fails after opening it: there is no plane then.
 func (f *forwarding) shut(driver table.Driver) {
 	driver.Close()
 	f.mu.Lock()

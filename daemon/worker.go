@@ -307,7 +307,7 @@ func (w *workerProcess) open() error {
 	checks := w.startChecks()
 	w.stop = sync.OnceFunc(func() {
 		for _, l := range sockets {
-			l.Close() // whoever asks now must reach the next worker
+			l.Close() // a client that connects now must reach the next worker
 		}
 		checks()
 	})

@@ -169,7 +169,7 @@ func (s *Server) NextCheck(random uint64) time.Duration {
 	return inter
 }
 
-// Hurry says that the next probe should come after FastInter, not when it was due.
+// Hurry reports whether the next probe should come after FastInter, not when it was due.
 func (s *Server) Hurry() bool { return s.expedite }
 
 func first(a, b time.Duration) time.Duration {

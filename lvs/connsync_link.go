@@ -38,7 +38,7 @@ func (l *syncLink) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		read, err := l.open()
 		if err != nil {
-			l.sync.logOnce("open "+l.String(), fmt.Sprintf("connection synchronisation on %s cannot start: %v; retrying", l.String(), err))
+			l.sync.logOnce("open "+l.String(), fmt.Sprintf("%s cannot be opened: %v; retrying", l, err))
 		} else {
 			l.sync.RequestFull()
 			l.read(ctx, read)
@@ -155,12 +155,13 @@ func (l *syncLink) read(ctx context.Context, read readFunc) {
 			return
 		}
 		if err != nil {
-			l.sync.logOnce("read "+l.String(), fmt.Sprintf("reading on %s: %v", l.String(), err))
+			l.sync.logOnce("read "+l.String(), fmt.Sprintf("reading on %s: %v", l, err))
 			return
 		}
 		if hops != hopLimit || len(l.Peers) > 0 && !l.sync.fromPeer(from) {
 			l.sync.refused.Add(1)
-			l.sync.logOnce("stranger "+l.String(), fmt.Sprintf("a message on %s came from %s with TTL %d; only neighbours (TTL 255) are accepted, and only peers where peers are configured", l.String(), from, hops))
+			l.sync.logOnce("foreign "+l.String(), fmt.Sprintf("a message on %s came from %s with TTL %d; only neighbours "+
+				"(TTL 255) are accepted, and only peers where peers are configured", l, from, hops))
 			continue
 		}
 		flows = l.sync.receive(l, b[:n], flows)
@@ -179,7 +180,7 @@ func (l *syncLink) send(b []byte) {
 	for _, t := range l.targets {
 		if _, err := l.conn.WriteToUDP(l.copy, t); err != nil {
 			l.sync.failed.Add(1)
-			l.sync.logOnce("send "+l.String(), fmt.Sprintf("sending on %s: %v", l.String(), err))
+			l.sync.logOnce("send "+l.String(), fmt.Sprintf("sending on %s: %v", l, err))
 			continue
 		}
 		l.sync.sent.Add(1)

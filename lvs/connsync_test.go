@@ -93,7 +93,7 @@ func await(t *testing.T, what string, f func() bool) {
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-	t.Fatal("waited in vain: " + what)
+	t.Fatal("timed out waiting for: " + what)
 }
 
 // neighbours are two hosts on one link.

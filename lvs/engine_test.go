@@ -300,7 +300,7 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 	r.wait("TCP 192.0.2.1:80")
 }
 
-// TestOthersHands: a stranger's change is put right and told; services of others stay.
+// TestOthersHands: a change by others is reverted and logged; services of others stay.
 func TestOthersHands(t *testing.T) {
 	r := newRig(t)
 	other := table.Service{Key: table.Key{Protocol: table.UDP, Addr: netip.MustParseAddrPort("192.0.2.7:53")}, Scheduler: "rr"}

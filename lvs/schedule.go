@@ -23,7 +23,7 @@ type task struct {
 	due     time.Time
 	place   int // in the heap; -1: not waiting
 	running bool
-	gone    bool // not configured any more: the result of a running check is nobody's
+	gone    bool // not configured any more: the result of a running check is dropped
 	last    Outcome
 	ran     time.Time // end of the last attempt
 	logged  bool      // its failure has been logged

@@ -252,7 +252,7 @@ func fullListener(t *testing.T) string {
 		if full(t, l.(*net.TCPListener)) {
 			return l.Addr().String()
 		}
-		// The queue may learn of a connection a moment later: then the next one is in vain.
+		// The queue may learn of a connection a moment later: then the next one fails.
 		c, err := net.DialTimeout("tcp", l.Addr().String(), time.Second)
 		if err == nil {
 			t.Cleanup(func() { c.Close() })
@@ -395,7 +395,7 @@ func TestRun(t *testing.T) {
 	}
 	early <- 0
 	if d := (<-reports).Sub(second); d > 150*time.Millisecond {
-		t.Logf("hurried, but %v later: a busy machine?", d)
+		t.Logf("early, but %v later: a busy machine?", d)
 	}
 	off.Store(true)
 	<-denied

@@ -150,7 +150,7 @@ func mysqlError(packet []byte) (r health.Result, refused bool) {
 	return r, true
 }
 
-// mysqlLogin is a login as user without password, and a goodbye.
+// mysqlLogin is a login as user without password, and a quit.
 func mysqlLogin(user string, since41 bool) []byte {
 	var b []byte
 	if since41 {

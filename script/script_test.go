@@ -62,7 +62,7 @@ func TestTimeout(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range 600 { // the orphan is reaped by whoever inherits it
+	for range 600 { // the orphan is reaped by the process that inherits it
 		state, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/stat")
 		if err != nil || strings.Contains(string(state), ") Z ") {
 			return

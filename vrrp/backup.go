@@ -89,7 +89,7 @@ func (m *instance) follows(now Time, e []Effect) []Effect {
 }
 
 // mayRelease reports whether priority 0 from addr ends the wait for a master.
-// Differs from Keepalived, which believes anyone's priority 0: only who holds
+// Differs from Keepalived, which accepts priority 0 from anyone: only who holds
 // the addresses can release them. A second master left over from a partition
 // that stops would otherwise end the wait for the first one's lease.
 func (m *instance) mayRelease(now Time, addr netip.Addr) bool {

@@ -158,7 +158,7 @@ func (m *instance) masterHears(now Time, a Heard, interval time.Duration, e []Ef
 	return e
 }
 
-// answers is how often a master answers in one interval at most: whoever floods it with adverts must not make it
+// answers is how often a master answers in one interval at most: a flood of adverts must not make it
 // flood the network. The answer is a courtesy; the next advert is on its way in any case.
 const answers = 8
 

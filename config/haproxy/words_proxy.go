@@ -249,7 +249,7 @@ var optionRefused = each(group(refused, "",
 })
 
 var optionHarmless = each(group(harmless, noMachinery,
-	[3]string{"http-pretend-keepalive", "", "let servers believe in keep-alive"},
+	[3]string{"http-pretend-keepalive", "", "announce keep-alive to servers, and close"},
 	[3]string{"http-no-delay", "", "send at once"},
 	[3]string{"idle-close-on-response", "", "close idle connections late at a soft stop"},
 	[3]string{"disable-h2-upgrade", "", "no HTTP/2 in the clear"},

@@ -132,7 +132,7 @@ func (c *scriptChecker) check(pos config.Position, word string, command config.C
 	}
 }
 
-// asRoot reports whether a command runs with root's rights, so that whoever can
+// asRoot reports whether a command runs with root's rights, so that everyone who can
 // change it has them too.
 func (c *scriptChecker) asRoot(command config.Command) bool {
 	switch name := cmp.Or(command.Owner.User, c.global.ScriptUser.User); name {

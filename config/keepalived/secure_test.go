@@ -67,7 +67,7 @@ func TestVettedFileIsRun(t *testing.T) {
 		t.Errorf("it ran: %q", got)
 	}
 	if _, why := Vet(config.Command{Argv: []string{link}}, global, Machine{}); !strings.Contains(why, "is not secure") {
-		t.Errorf("the link leads to a stranger's script: %q", why)
+		t.Errorf("the link leads to another user's script: %q", why)
 	}
 
 	sticky := filepath.Join(dir, "sticky")

@@ -42,7 +42,7 @@ var globalWords = []keyword{
 	{word: "vrrp_strict", args: []arg{alone()}, state: refused, help: "hold every instance to the letter of the RFC",
 		why: "leave it out: it forbids passwords, unicast and preempt_delay, and drops packets to the address"},
 	{word: "vrrp_skip_check_adv_addr", args: []arg{alone()}, def: "off", help: "compare advertised addresses only when the master changes", set: (*builder).setGlobalSkipCheck},
-	{word: "vrrp_check_unicast_src", args: []arg{alone()}, def: "off", help: "drop unicast adverts of strangers", set: (*builder).setGlobalCheckUnicast},
+	{word: "vrrp_check_unicast_src", args: []arg{alone()}, def: "off", help: "drop unicast adverts from addresses that are no peers", set: (*builder).setGlobalCheckUnicast},
 	{word: "v3_checksum_as_v2", args: []arg{onOff()}, def: "off", absent: newer, help: "send IPv4 checksums of VRRPv3 without pseudo-header", set: (*builder).setGlobalChecksum},
 	{word: "vrrp_lower_prio_no_advert", args: []arg{onOff()}, def: "off", help: "a master does not answer lower-priority adverts", set: (*builder).setGlobalLowerPrioNoAdvert},
 	{word: "vrrp_higher_prio_send_advert", args: []arg{onOff()}, def: "off", help: "a master sends one more advert before it yields", set: (*builder).setGlobalHigherPrioSendAdvert},

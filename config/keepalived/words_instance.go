@@ -24,7 +24,7 @@ var instanceWords = []keyword{
 	{word: "track_src_ip", args: []arg{alone()}, state: refused, help: "fault while the source address is missing"},
 	{word: "mcast_dst_ip", args: []arg{address()}, def: "vrrp_mcast_group4/6", help: "group of adverts", set: (*builder).setMulticastGroup},
 	{word: "unicast_ttl", args: []arg{integer(0, 255)}, def: "255", help: "TTL of unicast adverts", set: (*builder).setUnicastTTL},
-	{word: "check_unicast_src", args: []arg{alone()}, def: "vrrp_check_unicast_src", help: "drop unicast adverts of strangers", set: (*builder).setCheckUnicast},
+	{word: "check_unicast_src", args: []arg{alone()}, def: "vrrp_check_unicast_src", help: "drop unicast adverts from addresses that are no peers", set: (*builder).setCheckUnicast},
 	{word: "unicast_fault_no_peer", args: []arg{alone()}, state: refused, help: "fault without peers"},
 	{word: "vrf", args: []arg{word("NAME")}, state: refused, help: "VRF of an instance without interface"},
 	{word: "old_unicast_checksum", args: []arg{choice("never").opt()}, state: refused, help: "unicast checksum of old versions"},

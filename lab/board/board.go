@@ -180,7 +180,7 @@ func (b *Board) nodeByMAC(mac string) string {
 			return n.Name
 		}
 	}
-	return mac // a stranger answers for the address: show what is known of it
+	return mac // an unknown machine answers for the address: show its MAC address
 }
 
 // Take records one report of a host.

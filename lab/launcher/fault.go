@@ -254,7 +254,7 @@ func newRealServerFault(v *site.LVS, name, host string) fault {
 		leaves(0, "every second request is answered 500")
 	case "web-server-freeze":
 		f.title, f.action = "freeze a web server", site.ServerFreeze
-		leaves(v.Connect, "every second request waits in vain")
+		leaves(v.Connect, "every second request times out")
 	case "web-server-slow":
 		f.title, f.action, f.watch = "make a web server slow", site.ServerSlow, v.Loop+3*time.Second
 		f.formula = fmt.Sprintf("every second request takes %s; the checks allow %s, so it stays in; none fails", site.SlowAnswer, v.Connect)

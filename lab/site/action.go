@@ -15,7 +15,7 @@ const (
 	WebStop        Action = "web-stop"     // ends the web server; a restart works
 	WebBreak       Action = "web-break"    // ends the web server; a restart fails until web-start
 	WebStart       Action = "web-start"    // repairs and starts it
-	ProxyKill      Action = "proxy-kill"   // SIGKILL to the process that proxies; whoever minds it starts another
+	ProxyKill      Action = "proxy-kill"   // SIGKILL to the process that proxies; its supervisor starts another
 	ProxyFreeze    Action = "proxy-freeze" // SIGSTOP
 	ProxyThaw      Action = "proxy-thaw"
 	BringBack      Action = "bring-back"

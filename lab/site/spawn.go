@@ -11,7 +11,7 @@ import (
 )
 
 // supervisor starts processes and buries them. A host is PID 1 of its process namespace, so it
-// must also reap strangers: children whose parent was killed. That is why os/exec, which waits
+// must also reap orphans: children whose parent was killed. That is why os/exec, which waits
 // for its own children only, is not used inside a host.
 type supervisor struct {
 	mu       sync.Mutex // held over fork and registration, so that no exit is lost between them

@@ -337,7 +337,7 @@ func (p *Plane) setDestination(s *service, i uint32, d *table.Destination) error
 	return nil
 }
 
-// leave makes a slot nobody's, or, while flows belong to it, one that waits for them.
+// leave frees a slot, or, while flows belong to it, one that waits for them.
 func (p *Plane) leave(i uint32) {
 	at := p.slotAt(i)
 	atomic.StoreUint32(&at.flags, at.flags&^slotInUse|slotGone)

@@ -57,7 +57,7 @@ func (p *Plane) watch() error {
 		}
 		delete(at, a.Index)
 	}
-	// What is left is on nobody's list any more.
+	// What is left is not wanted any more.
 	for ifindex := range at {
 		if err := p.hanger.drop(planeHook, ifindex); err != nil {
 			return err

@@ -86,7 +86,7 @@ func (u *unwrapper) open(spec *ebpf.CollectionSpec) error {
 }
 
 // Decapsulate takes the outer header off packets for vip that come in by IPIP (either IP in either) or, with a
-// guePort, by GUE on interfaces (empty: as in [Options]): on a real server behind a director's tunnel. It limits
+// guePort, by GUE on interfaces (empty: as in [Options]): on a real server behind a load balancer's tunnel. It limits
 // the segment size the server offers to clients, so that their packets still fit
 // when they are wrapped. It goes on until [Recapsulate], without any process. Calling it again adds
 // what is missing. dir is as in [Options].

@@ -1,5 +1,5 @@
 // Package xdp is our own layer-4 forwarding plane: eBPF programs on the way in of the
-// director's interfaces (tc everywhere; native XDP in front of it where a packet has proved
+// node's interfaces (tc everywhere; native XDP in front of it where a packet has proved
 // it) and the maps they read. It owns the programs, their maps, what is pinned of them in a
 // bpffs directory, and what a destination's link address is. It is a [table.Driver].
 //

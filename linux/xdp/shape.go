@@ -111,7 +111,7 @@ func openInner(at *place, outer *ebpf.Map, prefix string, i uint32) (*ebpf.Map, 
 		if pinned, ok := info.ID(); ok && pinned == ebpf.MapID(id) {
 			return m, nil
 		}
-		m.Close() // whoever made it came no further
+		m.Close() // its maker was interrupted
 	}
 	return ebpf.NewMapFromID(ebpf.MapID(id))
 }

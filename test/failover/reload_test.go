@@ -166,7 +166,7 @@ func (n *node) refuse(t *testing.T) {
 	n.write(good)
 }
 
-// traffic asks a server on whoever holds the address, over a new connection each
+// traffic sends requests to the master, over a new connection each
 // time, until the test ends.
 func (p *pair) traffic(t *testing.T) (served, failed *atomic.Int64) {
 	served, failed = new(atomic.Int64), new(atomic.Int64)
