@@ -78,7 +78,7 @@ bench-http: peers ## CPU per request, p99 and memory beside haproxy: one configu
 	unshare --net sh -c 'ip link set lo up && sysctl -qw net.ipv4.tcp_congestion_control=$(CONGESTION) && \
 		exec $(GO) test -run "^$$" -bench HTTP -benchtime 1x -timeout 30m ./test/proxy $(BENCH)'
 
-bench-l4: peers ## packets and connections through a director, beside ip forwarding, nft's DNAT and haproxy, in turns; and beside the kernel's IPVS in an emulated machine
+bench-l4: peers ## packets and connections through a load balancer, beside ip forwarding, nft's DNAT and haproxy, in turns; and beside the kernel's IPVS in an emulated machine
 	$(GO) test -run '^$$' -bench L4 -benchtime 1x -timeout 30m ./test/l4
 	$(GO) test -run '^$$' -bench Guest -benchtime 1x -timeout 30m ./test/ipvs
 

@@ -17,7 +17,7 @@ const ProxyAccount = "haproxy"
 
 // writeAccounts gives the host a passwd and a group file of its own where the machine's will
 // not do, and names those it wrote.
-func (c *hostConfig) writeAccounts(root string) (written []string, err error) {
+func (c *HostConfig) writeAccounts(root string) (written []string, err error) {
 	for name, line := range c.accountLines() {
 		machine, err := os.ReadFile(filepath.Join(root, hostEtc, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -36,7 +36,7 @@ func (c *hostConfig) writeAccounts(root string) (written []string, err error) {
 }
 
 // accountLines are the account's lines by file.
-func (c *hostConfig) accountLines() map[string]string {
+func (c *HostConfig) accountLines() map[string]string {
 	user, group := "981", "981" // numbers a distribution leaves to its administrator
 	switch {
 	case c.Rootless && c.Director == "keepalived":

@@ -43,7 +43,7 @@ type client struct {
 }
 
 // runClient asks until the launcher hangs up.
-func runClient(l *Line, id int, c *hostConfig) error {
+func runClient(l *Line, id int, c *HostConfig) error {
 	cl := &client{target: net.JoinHostPort(c.VIP.Addr().String(), "80"), limit: time.Duration(c.Limit), pending: make(map[int64]struct{})}
 	if err := l.Send(answer(id, nil)); err != nil {
 		return nil

@@ -15,7 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/lab/measure"
 )
 
-// Held is what became of the client's long connections while a director was lost.
+// Held is what became of the client's long connections while a node was lost.
 type Held struct {
 	// Download is the long download: how much of it came, whether it was what was sent.
 	Download   string  `json:"download"` // complete, or what happened to it
@@ -33,7 +33,7 @@ const (
 	// heldPatience is how long a long connection may be silent before it counts as lost.
 	heldPatience = 30 * time.Second
 	downloadPath = "/download"
-	// ToldWithin is the time a connection must be old so that the other director surely knows it.
+	// ToldWithin is the time a connection must be old so that the peer surely knows it.
 	ToldWithin = 100 * time.Millisecond
 
 	// What the launcher asks the client to fetch: the beginning and the end of the long connections.

@@ -10,7 +10,7 @@ import (
 )
 
 // hostConfig is all a host needs to know to become what it is.
-type hostConfig struct {
+type HostConfig struct {
 	Name      string            `json:"name"`
 	Role      string            `json:"role"` // node, web, client or observer
 	Interface string            `json:"interface"`
@@ -65,7 +65,7 @@ func runHost() error {
 }
 
 // becomeHost gives the namespaces their content: a name, a file system, a network.
-func becomeHost(c *hostConfig) error {
+func becomeHost(c *HostConfig) error {
 	if err := unix.Sethostname([]byte(c.Name)); err != nil {
 		return fmt.Errorf("set host name: %w", err)
 	}
@@ -93,7 +93,7 @@ func becomeHost(c *hostConfig) error {
 }
 
 // routeOn adds what only some hosts have: a second address, a gateway, forwarding.
-func (c *hostConfig) routeOn(nic netlink.Link) error {
+func (c *HostConfig) routeOn(nic netlink.Link) error {
 	if c.Second.IsValid() {
 		addr, err := netlink.ParseAddr(c.Second.String())
 		if err == nil {

@@ -64,7 +64,7 @@ func TestProxyAccount(t *testing.T) {
 			if err := os.WriteFile(root+hostEtc+"/passwd", []byte(tt.machine), 0o644); err != nil {
 				t.Fatal(err)
 			}
-			c := hostConfig{Rootless: tt.rootless, Director: tt.director}
+			c := HostConfig{Rootless: tt.rootless, Director: tt.director}
 			if _, err := c.writeAccounts(root); err != nil {
 				t.Fatal(err)
 			}

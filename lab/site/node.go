@@ -18,7 +18,7 @@ import (
 // node is the first process of a load balancer's host: it plays the part of the machine's
 // service manager and tells the launcher what it sees.
 type node struct {
-	cfg      *hostConfig
+	cfg      *HostConfig
 	launcher *Line
 	kids     *supervisor
 	dir      director
@@ -40,7 +40,7 @@ type unit struct {
 
 // runNode starts the web server or proxy and obeys the launcher until it hangs up; the director is
 // started by the launcher's first order.
-func runNode(l *Line, id int, c *hostConfig) error {
+func runNode(l *Line, id int, c *HostConfig) error {
 	dir, err := directorByName(c.Director)
 	if err != nil {
 		return err

@@ -61,7 +61,7 @@ type observer struct {
 }
 
 // runObserver probes until the launcher hangs up.
-func runObserver(l *Line, id int, c *hostConfig) error {
+func runObserver(l *Line, id int, c *HostConfig) error {
 	o, err := newObserver(c)
 	if err == nil {
 		err = watchAdverts(l, c)
@@ -79,7 +79,7 @@ func runObserver(l *Line, id int, c *hostConfig) error {
 	return nil
 }
 
-func newObserver(c *hostConfig) (*observer, error) {
+func newObserver(c *HostConfig) (*observer, error) {
 	nic, err := net.InterfaceByName(c.Interface)
 	if err != nil {
 		return nil, err
@@ -251,7 +251,7 @@ func (o *observer) tell(l *Line) {
 }
 
 // watchAdverts starts telling the launcher of every VRRP advert on the wire.
-func watchAdverts(l *Line, c *hostConfig) error {
+func watchAdverts(l *Line, c *HostConfig) error {
 	nic, err := net.InterfaceByName(c.Interface)
 	if err != nil {
 		return err

@@ -31,7 +31,7 @@ var private = []string{"proc", "sys", "run", "tmp", "etc", "lab", "lost+found"}
 // directories bound in read-only, and /etc, /run, /tmp, /proc and /sys of its own. So nothing
 // a host does reaches the machine's files, and nothing of the host is left when its mount
 // namespace ends.
-func buildRoot(c *hostConfig) error {
+func buildRoot(c *HostConfig) error {
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("make mounts private: %w", err)
 	}
@@ -120,7 +120,7 @@ func bindReadOnly(from, to string) error {
 }
 
 // linkEtc fills the host's /etc with links to the machine's, except for what is its own.
-func linkEtc(root string, c *hostConfig) error {
+func linkEtc(root string, c *HostConfig) error {
 	entries, err := os.ReadDir(root + hostEtc)
 	if err != nil {
 		return err
@@ -185,7 +185,7 @@ func sameFile(path string, f *os.File) bool {
 
 // writeFiles writes the host's own configuration and the stand-ins for programs that would act
 // on the machine instead of the host.
-func writeFiles(root string, c *hostConfig) error {
+func writeFiles(root string, c *HostConfig) error {
 	for _, name := range slices.Sorted(maps.Keys(c.Files)) {
 		mode := os.FileMode(0o644)
 		content := c.Files[name]

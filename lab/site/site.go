@@ -36,7 +36,7 @@ type Site struct {
 	LVS   *LVS
 }
 
-// LVS is the virtual server of two directors, and the real servers behind it.
+// LVS is the virtual server of two load balancers, and the real servers behind it.
 type LVS struct {
 	Kind    string // how packets reach a real server: dr, nat or tun
 	Servers []Server
@@ -140,12 +140,12 @@ var All = []*Site{
 		Client:   netip.MustParsePrefix("192.168.229.50/24"),
 		Observer: netip.MustParsePrefix("192.168.229.60/24"),
 	},
-	lvsSite("dr", "192.168.160.", "directors pass packets to two real servers, which answer by themselves (direct routing)"),
-	lvsSite("nat", "192.168.161.", "directors rewrite the packets of two real servers, both ways (NAT)"),
-	lvsSite("tun", "192.168.160.", "directors wrap packets for two real servers, which answer by themselves (tunnel)"),
+	lvsSite("dr", "192.168.160.", "load balancers pass packets to two real servers, which answer by themselves (direct routing)"),
+	lvsSite("nat", "192.168.161.", "load balancers rewrite the packets of two real servers, both ways (NAT)"),
+	lvsSite("tun", "192.168.160.", "load balancers wrap packets for two real servers, which answer by themselves (tunnel)"),
 }
 
-// lvsSite is the textbook's pair of directors, whose files say lb_kind DR; the other kinds have files of the
+// lvsSite is the textbook's pair of load balancers, whose files say lb_kind DR; the other kinds have files of the
 // lab's own that differ in that word, and in the real servers' network with nat.
 func lvsSite(kind, network, title string) *Site {
 	s := &Site{
@@ -244,7 +244,7 @@ func (s *Site) Has(host string) bool {
 	return node || server
 }
 
-// Kind is how a pair of directors forwards; empty for other sites.
+// Kind is how a pair of load balancers forwards; empty for other sites.
 func (s *Site) Kind() string {
 	if s.LVS == nil {
 		return ""

@@ -6,7 +6,7 @@ import (
 	"time"
 )
 
-// TableState is a director's forwarding table, as it lists it.
+// TableState is a load balancer's forwarding table, as it lists it.
 type TableState struct {
 	Listing     string         `json:"listing"`     // what ipvsadm -Ln would print
 	Connections map[string]int `json:"connections"` // by state
@@ -103,7 +103,7 @@ next:
 	return append([]ServerStats(nil), *known...)
 }
 
-// becomeRealServer prepares a web server to stand behind a director.
+// becomeRealServer prepares a web server to stand behind a load balancer.
 func (n *node) becomeRealServer() error {
 	if n.cfg.LVS != "dr" && n.cfg.LVS != "tun" {
 		return nil // behind NAT it needs a gateway only

@@ -27,7 +27,7 @@ func mood() string {
 }
 
 // runWebHost is the first process of a web server behind the proxies.
-func runWebHost(l *Line, id int, c *hostConfig) error {
+func runWebHost(l *Line, id int, c *HostConfig) error {
 	n := &node{cfg: c, launcher: l, kids: newSupervisor(), web: unit{state: UnitStopped}}
 	err := n.startWeb()
 	if err == nil {

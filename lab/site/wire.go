@@ -24,7 +24,7 @@ type Message struct {
 	ID   int    `json:"id,omitempty"` // ties a done to the order it answers
 	Err  string `json:"err,omitempty"`
 
-	Configure *hostConfig `json:"configure,omitempty"`
+	Configure *HostConfig `json:"configure,omitempty"`
 	Ports     []Port      `json:"ports,omitempty"`  // build: the hosts to start and wire
 	Action    Action      `json:"action,omitempty"` // do
 	Host      string      `json:"host,omitempty"`   // port: whose cable

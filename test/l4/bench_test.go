@@ -37,7 +37,7 @@ func machine() string {
 	return fmt.Sprintf("%s, Linux %s, load %s", cpu, unix.ByteSliceToString(u.Release[:]), strings.Join(strings.Fields(string(load))[:3], " "))
 }
 
-// BenchmarkL4Packets is what a packet costs on its whole way through a director, beside the kernel's own forwarding and
+// BenchmarkL4Packets is what a packet costs on its whole way through a load balancer, beside the kernel's own forwarding and
 // its address translation, all on one core, in turns. It never fails by a figure, but it does if a packet is lost,
 // arrives other than it should, or went another way than the row says.
 func BenchmarkL4Packets(b *testing.B) {

@@ -15,7 +15,7 @@ func TestAgreement(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, c.kind)
 			// Nothing of what the directors would tell each other gets through.
-			for _, d := range []*director{s.d1, s.d2} {
+			for _, d := range []*node{s.d1, s.d2} {
 				d.ns.Run("nft", "add table inet deaf; add chain inet deaf in { type filter hook input priority 0; }; add rule inet deaf in udp dport 8849 drop")
 			}
 			words := "    lb_algo " + c.scheduler + "\n    lb_kind " + strings.ToUpper(c.kind) + "\n    protocol TCP\n"

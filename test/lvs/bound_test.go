@@ -26,7 +26,7 @@ func TestPersistenceSurvives(t *testing.T) {
 		}
 		return all
 	}
-	bound := func(d *director, n int) {
+	bound := func(d *node, n int) {
 		t.Helper()
 		eventually(t, patience, fmt.Sprintf("%s knows where %d clients are bound", d.ns.Name, n), func() bool {
 			out, err := d.run("ipvs", "-Lnc", "--persistent-conn")

@@ -158,7 +158,7 @@ virtual_server 192.168.160.100 80 {
 func TestTwoMachines(t *testing.T) {
 	s := newSite(t, "dr")
 	var webs []*web
-	for i, d := range []*director{s.d1, s.d2} {
+	for i, d := range []*node{s.d1, s.d2} {
 		w := &web{t: t, ns: d.ns, name: fmt.Sprintf("director%d", i+1), dir: t.TempDir()}
 		w.realserver("add", vip)
 		w.start()

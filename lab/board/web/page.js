@@ -132,10 +132,10 @@ function drawServer(st, w, i, place, to, by) {
   to.boxes.push(chip(x + half - 9, y - 23, w.state === 'running' ? 'c-master' : /slow|frozen/.test(w.state) ? 'c-warn' : 'c-bad', w.state));
 }
 
-// How a pair of directors forwards.
+// How a pair of load balancers forwards.
 const ways = { dr: 'direct routing', nat: 'NAT', tun: 'a tunnel' };
 
-// seenAs says how the proxies or directors see a web server: in one word if they agree.
+// seenAs says how the proxies or load balancers see a web server: in one word if they agree.
 function seenAs(st, w) {
   const seen = st.nodes.map((n) => w.seen[n.name] || 'unknown');
   if (st.kind && seen[0] === seen[1]) return seen[0] === 'UP' ? 'in both tables' : seen[0] === 'DOWN' ? 'in no table' : 'not known yet';
