@@ -87,10 +87,10 @@ func (ctl *controller) logOutcome(t *task, counts bool) {
 func serviceName(s *server) string { return endpoint(s.cfg, s.virtual.cfg) }
 
 func endpoint(rs *config.RealServer, vs *config.VirtualServer) string {
-	return place(vs.Keys[0].Protocol, rs.Addr)
+	return socketName(vs.Keys[0].Protocol, rs.Addr)
 }
 
-func place(p table.Protocol, a netip.AddrPort) string {
+func socketName(p table.Protocol, a netip.AddrPort) string {
 	name := "none"
 	if p != 0 {
 		name = strings.ToLower(p.String())
@@ -101,7 +101,7 @@ func place(p table.Protocol, a netip.AddrPort) string {
 // title is how Keepalived names a virtual server: like a real one, or as it is written.
 func title(vs *config.VirtualServer) string {
 	if k := vs.Keys[0]; len(vs.Keys) == 1 && k.Mark == 0 {
-		return place(k.Protocol, k.Addr)
+		return socketName(k.Protocol, k.Addr)
 	}
 	return vs.Name
 }

@@ -16,21 +16,21 @@ const mostChecks = 1000
 
 // task is one checker of one real server with its turn.
 type task struct {
-	server  *server
-	index   int // in its server
-	cfg     *config.Checker
-	cadence pool.Cadence
-	due     time.Time
-	place   int // in the heap; -1: not waiting
-	running bool
-	gone    bool // not configured any more: the result of a running check is dropped
-	last    Outcome
-	ran     time.Time // end of the last attempt
-	logged  bool      // its failure has been logged
+	server    *server
+	index     int // in its server
+	cfg       *config.Checker
+	cadence   pool.Cadence
+	due       time.Time
+	heapIndex int // in the heap; -1: not waiting
+	running   bool
+	gone      bool // not configured any more: the result of a running check is dropped
+	last      Outcome
+	ran       time.Time // end of the last attempt
+	logged    bool      // its failure has been logged
 }
 
 func newTask(s *server, index int, c *config.Checker) *task {
-	return &task{server: s, index: index, cfg: c, place: -1,
+	return &task{server: s, index: index, cfg: c, heapIndex: -1,
 		cadence: pool.Cadence{Interval: c.Interval, Delay: c.RetryDelay, Retry: c.Retry}}
 }
 
@@ -118,9 +118,9 @@ func (s *schedule) forget(old, _ []*virtual) {
 func (s *schedule) runNow(v *virtual) {
 	for _, server := range v.servers {
 		for _, t := range server.checks {
-			if t.place >= 0 {
+			if t.heapIndex >= 0 {
 				t.due = time.Now()
-				heap.Fix(&s.waiting, t.place)
+				heap.Fix(&s.waiting, t.heapIndex)
 			}
 		}
 	}
@@ -180,12 +180,12 @@ func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
+	q[i].heapIndex, q[j].heapIndex = i, j
 }
 
 func (q *queue) Push(x any) {
 	t := x.(*task)
-	t.place = len(*q)
+	t.heapIndex = len(*q)
 	*q = append(*q, t)
 }
 
@@ -194,6 +194,6 @@ func (q *queue) Pop() any {
 	t := old[len(old)-1]
 	old[len(old)-1] = nil
 	*q = old[:len(old)-1]
-	t.place = -1
+	t.heapIndex = -1
 	return t
 }

@@ -91,8 +91,8 @@ func ill(reason string) Outcome { return Outcome{Reason: reason} }
 func verifyTCP(ctx context.Context, c *config.Checker) Outcome {
 	conn, err := dial(ctx, c, "tcp", c.Addr)
 	if err != nil {
-		return ill("TCP connection to " + place(c, c.Addr) + " failed: " + cause(err) + ".")
+		return ill("TCP connection to " + serverName(c, c.Addr) + " failed: " + cause(err) + ".")
 	}
 	hangUp(conn)
-	return well("TCP connection to " + place(c, c.Addr) + " success.")
+	return well("TCP connection to " + serverName(c, c.Addr) + " success.")
 }

@@ -20,7 +20,7 @@ const largestDatagram = 65507
 // verifyUDP: a datagram raises no ICMP error before connect_timeout, or, with require_reply, is
 // answered as asked for.
 func verifyUDP(ctx context.Context, c *config.Checker) Outcome {
-	at := place(c, c.Addr)
+	at := serverName(c, c.Addr)
 	payload := c.Payload
 	if len(payload) == 0 {
 		payload = make([]byte, 64)
@@ -57,7 +57,7 @@ func replyTrouble(c *config.Checker, answer []byte) string {
 
 // verifyDNS: a query is answered with no error code.
 func verifyDNS(ctx context.Context, c *config.Checker) Outcome {
-	at := place(c, c.Addr)
+	at := serverName(c, c.Addr)
 	id, err := rand.Int(rand.Reader, big.NewInt(1<<16))
 	if err != nil {
 		return ill("DNS_CHECK of " + at + ": " + cause(err) + ".")

@@ -115,8 +115,8 @@ func hangUp(conn net.Conn) {
 	_ = conn.Close()
 }
 
-// place is a server as Keepalived's log names it: [192.0.2.1]:tcp:80.
-func place(c *config.Checker, addr netip.AddrPort) string {
+// serverName is a server as Keepalived's log names it: [192.0.2.1]:tcp:80.
+func serverName(c *config.Checker, addr netip.AddrPort) string {
 	protocol := "tcp"
 	if c.Kind == config.CheckerDNS || c.Kind == config.CheckerUDP {
 		protocol = "udp"

@@ -9,7 +9,7 @@ import (
 
 // verifySMTP: it greets and takes a HELO.
 func verifySMTP(ctx context.Context, c *config.Checker) Outcome {
-	at := place(c, c.Addr)
+	at := serverName(c, c.Addr)
 	if why := askMail(ctx, c); why != "" {
 		return ill("SMTP_CHECK of " + at + " failed: " + why + ".")
 	}

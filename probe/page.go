@@ -35,7 +35,7 @@ func verifyPages(ctx context.Context, c *config.Checker, rs *config.RealServer) 
 			return v
 		}
 	}
-	return well("Remote Web server " + place(c, c.Addr) + " succeed on service.")
+	return well("Remote Web server " + serverName(c, c.Addr) + " succeed on service.")
 }
 
 // hostOf is the virtual host asked for, by inheritance; empty: none was given.
@@ -51,7 +51,7 @@ func hostOf(c *config.Checker, u *config.CheckURL, rs *config.RealServer) string
 
 // verifyPage asks for one page.
 func verifyPage(ctx context.Context, c *config.Checker, u *config.CheckURL, host string) Outcome {
-	at := place(c, c.Addr)
+	at := serverName(c, c.Addr)
 	conn, err := dial(ctx, c, "tcp", c.Addr)
 	if err != nil {
 		if timedOut(err) {

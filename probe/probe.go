@@ -207,27 +207,27 @@ func (p *probe) line(from int) (line []byte, next int, r health.Result, ok bool)
 
 // connectFailed says why there is no connection.
 func (p *probe) connectFailed(err error) health.Result {
-	place := p.t.place(p.step)
+	at := p.t.stepName(p.step)
 	if timedOut(err) {
-		return health.Result{Status: health.L4TOUT, Info: place}
+		return health.Result{Status: health.L4TOUT, Info: at}
 	}
 	var errno syscall.Errno
 	if errors.As(err, &errno) && (errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS || errno == syscall.ENOMEM) {
-		return health.Result{Status: health.Unknown, Info: words(err) + place} // what we lack says nothing of the server
+		return health.Result{Status: health.Unknown, Info: words(err) + at} // what we lack says nothing of the server
 	}
-	return health.Result{Status: health.L4CON, Info: words(err) + place}
+	return health.Result{Status: health.L4CON, Info: words(err) + at}
 }
 
 // failed says why a connection is of no use any more.
 func (p *probe) failed(err error) health.Result {
 	if timedOut(err) {
-		r := health.Result{Status: health.L7TOUT, Info: p.t.place(p.step)}
+		r := health.Result{Status: health.L7TOUT, Info: p.t.stepName(p.step)}
 		if p.t.kind() == config.CheckSSLHello {
 			r.Status = health.L6TOUT
 		}
 		return r
 	}
-	return health.Result{Status: health.SockErr, Info: words(err) + p.t.place(p.step)}
+	return health.Result{Status: health.SockErr, Info: words(err) + p.t.stepName(p.step)}
 }
 
 func timedOut(err error) bool {

@@ -93,8 +93,8 @@ func (t *Target) scripted() bool {
 	return t.Check != nil && t.Check.Kind == config.CheckTCP && len(t.Check.Steps) > 0
 }
 
-// place says where in a tcp-check something failed: " at step 2 of tcp-check (send)".
-func (t *Target) place(i int) string {
+// stepName says where in a tcp-check something failed: " at step 2 of tcp-check (send)".
+func (t *Target) stepName(i int) string {
 	switch {
 	case !t.scripted():
 		return ""

@@ -14,8 +14,8 @@ import (
 
 // unwrapper is the real server's side of tunnels, open.
 type unwrapper struct {
-	base   *place // of the network namespace, where a plane may be too
-	place  *place
+	base   *pinDir // of the network namespace, where a plane may be too
+	pins   *pinDir
 	hanger *hanger
 	coll   map[string]*ebpf.Map
 }
@@ -30,26 +30,26 @@ type unwrapRecord struct {
 var unwrapTables = []string{unwrapMapUnwrapAddresses, unwrapMapUnwrapPorts}
 
 func openUnwrapper(dir string) (*unwrapper, error) {
-	base, err := placeOf(dir)
+	base, err := pinDirOf(dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := base.make(); err != nil {
 		return nil, err
 	}
-	u := &unwrapper{base: base, place: &place{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
-	if err := u.place.do(func() error { return os.MkdirAll(u.place.dir, 0o700) }); err != nil {
+	u := &unwrapper{base: base, pins: &pinDir{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
+	if err := u.pins.do(func() error { return os.MkdirAll(u.pins.dir, 0o700) }); err != nil {
 		return nil, fmt.Errorf("xdp: %w", err)
 	}
-	if err := u.place.hold(); err != nil {
+	if err := u.pins.hold(); err != nil {
 		return nil, err
 	}
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		u.place.release()
+		u.pins.release()
 		return nil, fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	u.hanger = &hanger{place: u.place, links: h, withTCX: true}
+	u.hanger = &hanger{pins: u.pins, links: h, withTCX: true}
 	return u, nil
 }
 
@@ -58,20 +58,20 @@ func (u *unwrapper) close() {
 		m.Close()
 	}
 	u.hanger.links.Close()
-	u.place.release()
+	u.pins.release()
 }
 
 // open opens the tables, or makes them.
 func (u *unwrapper) open(spec *ebpf.CollectionSpec) error {
 	for _, name := range unwrapTables {
 		var m *ebpf.Map
-		err := u.place.do(func() (err error) {
-			m, err = ebpf.LoadPinnedMap(u.place.path(name), nil)
+		err := u.pins.do(func() (err error) {
+			m, err = ebpf.LoadPinnedMap(u.pins.path(name), nil)
 			return err
 		})
 		if errors.Is(err, os.ErrNotExist) {
 			if m, err = ebpf.NewMap(spec.Maps[name]); err == nil {
-				err = u.place.do(func() error { return m.Pin(u.place.path(name)) })
+				err = u.pins.do(func() error { return m.Pin(u.pins.path(name)) })
 			}
 		}
 		if err == nil {
@@ -96,7 +96,7 @@ func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16
 		return err
 	}
 	defer u.close()
-	before, err := u.place.names()
+	before, err := u.pins.names()
 	if err != nil {
 		return err
 	}
@@ -198,11 +198,11 @@ func Recapsulate(dir string, vip netip.Addr) error {
 
 // remove takes programs and tables away.
 func (u *unwrapper) remove() error {
-	err := errors.Join(u.hanger.dropAll(unwrapHook), u.hanger.dropAll(clampHook), u.place.remove(unwrapTables))
+	err := errors.Join(u.hanger.dropAll(unwrapHook), u.hanger.dropAll(clampHook), u.pins.remove(unwrapTables))
 	if err != nil {
 		return err
 	}
-	if err := u.place.do(func() error { return os.Remove(u.place.dir) }); err != nil {
+	if err := u.pins.do(func() error { return os.Remove(u.pins.dir) }); err != nil {
 		return err
 	}
 	return u.base.removeDir()
@@ -210,7 +210,7 @@ func (u *unwrapper) remove() error {
 
 // anyDecapsulated reports whether anything of the real server's side is pinned.
 func anyDecapsulated(dir string) (bool, error) {
-	at, err := placeOf(dir)
+	at, err := pinDirOf(dir)
 	if err != nil {
 		return false, err
 	}

@@ -209,7 +209,7 @@ func TestSelfTest(t *testing.T) {
 	if len(said) != 1 || !strings.Contains(said[0], "self-test") {
 		t.Errorf("it said %q", said)
 	}
-	names, err := p.place.names()
+	names, err := p.pins.names()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -147,7 +147,7 @@ func (p *Plane) listen() error {
 
 // directory finds destinations by slot, beside the Plane's own view, which belongs to another goroutine.
 type directory struct {
-	place  *place
+	pins   *pinDir
 	outer  *ebpf.Map
 	blocks map[uint32][]byte
 }
@@ -157,7 +157,7 @@ func (p *Plane) openDirectory() (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &directory{place: p.place, outer: m, blocks: map[uint32][]byte{}}, nil
+	return &directory{pins: p.pins, outer: m, blocks: map[uint32][]byte{}}, nil
 }
 
 func (d *directory) close() {
@@ -170,7 +170,7 @@ func (d *directory) close() {
 func (d *directory) slot(i uint32) *slot {
 	mem, ok := d.blocks[i/blockSize]
 	if !ok {
-		block, err := openInner(d.place, d.outer, destsPin, i/blockSize)
+		block, err := openInner(d.pins, d.outer, destsPin, i/blockSize)
 		if err != nil {
 			return nil
 		}

@@ -32,14 +32,14 @@ var (
 
 // hanger hangs programs on interfaces.
 type hanger struct {
-	place   *place
+	pins    *pinDir
 	links   *netlink.Handle
 	withTCX bool // until the kernel refuses
 }
 
 func (h *hanger) pinned(name string) (l link.Link, err error) {
-	err = h.place.do(func() error {
-		l, err = link.LoadPinnedLink(h.place.path(name), nil)
+	err = h.pins.do(func() error {
+		l, err = link.LoadPinnedLink(h.pins.path(name), nil)
 		return err
 	})
 	return l, err
@@ -47,7 +47,7 @@ func (h *hanger) pinned(name string) (l link.Link, err error) {
 
 // indices lists the interfaces whose links are pinned under a prefix.
 func (h *hanger) indices(prefix string) ([]int, error) {
-	names, err := h.place.names()
+	names, err := h.pins.names()
 	if err != nil {
 		return nil, err
 	}
@@ -73,7 +73,7 @@ func (h *hanger) hanging(k hook) (map[int]bool, error) {
 	for _, i := range pinned {
 		if h.alive(k.prefix + strconv.Itoa(i)) {
 			out[i] = true
-		} else if err := h.place.remove([]string{k.prefix + strconv.Itoa(i)}); err != nil {
+		} else if err := h.pins.remove([]string{k.prefix + strconv.Itoa(i)}); err != nil {
 			return nil, err
 		}
 	}
@@ -131,8 +131,8 @@ func (h *hanger) hang(k hook, ifindex int, prog *ebpf.Program) error {
 }
 
 func (h *hanger) pin(l link.Link, name string) error {
-	return h.place.do(func() error {
-		path := h.place.path(name)
+	return h.pins.do(func() error {
+		path := h.pins.path(name)
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -200,7 +200,7 @@ func (h *hanger) unpin(name string) error {
 	if err := l.Detach(); err != nil && !errors.Is(err, ebpf.ErrNotSupported) && !errors.Is(err, unix.ENOLINK) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("xdp: detaching %s: %w", name, err)
 	}
-	return h.place.remove([]string{name})
+	return h.pins.remove([]string{name})
 }
 
 // dropClsact takes the queueing discipline away if nobody uses it.

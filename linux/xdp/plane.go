@@ -52,7 +52,7 @@ const defaultTableSize = 1 << 20
 type Plane struct {
 	mu       sync.Mutex // held by every method but Events, which has a view of its own
 	options  Options
-	place    *place
+	pins     *pinDir
 	netlink  *netlink.Handle
 	maps     map[string]*ebpf.Map
 	programs map[string]*ebpf.Program
@@ -97,14 +97,14 @@ func Open(o Options) (*Plane, error) {
 	if o.Log == nil {
 		o.Log = func(string) {}
 	}
-	at, err := placeOf(o.Dir)
+	at, err := pinDirOf(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := at.make(); err != nil {
 		return nil, err
 	}
-	p := &Plane{options: o, place: at}
+	p := &Plane{options: o, pins: at}
 	if err := at.hold(); err != nil {
 		return nil, err
 	}
@@ -128,21 +128,21 @@ func (p *Plane) undo() error {
 	if p.hanger == nil {
 		return nil
 	}
-	return errors.Join(p.purge(), p.place.removeDir())
+	return errors.Join(p.purge(), p.pins.removeDir())
 }
 
 func (p *Plane) open() (err error) {
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	p.hanger = &hanger{place: p.place, links: p.netlink, withTCX: !p.options.Clsact}
+	p.hanger = &hanger{pins: p.pins, links: p.netlink, withTCX: !p.options.Clsact}
 	cookie, err := namespaceCookie()
 	if err != nil {
 		return err
 	}
 	err = p.openTables(cookie)
 	if errors.Is(err, errLayout) {
-		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is made anew, its flows are forgotten", p.place.dir))
+		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is made anew, its flows are forgotten", p.pins.dir))
 		if err := p.purge(); err != nil {
 			return err
 		}
@@ -252,14 +252,14 @@ func namespaceCookie() (uint64, error) {
 func (p *Plane) Remove() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.place.hold(); err != nil {
+	if err := p.pins.hold(); err != nil {
 		return err
 	}
-	defer p.place.release()
+	defer p.pins.release()
 	if err := p.purge(); err != nil {
 		return err
 	}
-	return p.place.removeDir()
+	return p.pins.removeDir()
 }
 
 // purge detaches and unpins everything and closes what is open.
@@ -271,8 +271,8 @@ func (p *Plane) purge() error {
 	for _, i := range accelerated {
 		errs = append(errs, p.hanger.unpin(xdpPrefix+strconv.Itoa(i)))
 	}
-	names, err := p.place.names()
-	errs = append(errs, err, p.place.remove(names))
+	names, err := p.pins.names()
+	errs = append(errs, err, p.pins.remove(names))
 	p.forget()
 	return errors.Join(errs...)
 }
@@ -324,10 +324,10 @@ func (p *Plane) edit(f func() error) error {
 	if p.settings == nil {
 		return errClosed
 	}
-	if err := p.place.hold(); err != nil {
+	if err := p.pins.hold(); err != nil {
 		return err
 	}
-	defer p.place.release()
+	defer p.pins.release()
 	if err := p.refresh(); err != nil {
 		return err
 	}

@@ -105,7 +105,7 @@ func TestReloads(t *testing.T) {
 		t.Fatalf("last reload: %v\n%s", err, out)
 	}
 	time.Sleep(time.Second)
-	if double, gap := w.verdict(start, now()); double > 0 || gap > watchGrace+stalled() { // shorter: between two questions
+	if double, gap := w.totals(start, now()); double > 0 || gap > watchGrace+stalled() { // shorter: between two questions
 		t.Errorf("two masters for %v, nobody for %v", double, gap)
 	}
 	if n := failed.Load(); n > 0 {

@@ -363,6 +363,6 @@ func BenchmarkL4Connections(b *testing.B) {
 		limit float64
 	}{{dr, 2.2}, {nat, 1.7}} {
 		r := k.s.median() / haproxy.median()
-		fmt.Printf("target: %s at least %.1f times haproxy's connections: %.2f, %s\n", k.s.name, k.limit, r, verdict(r >= k.limit))
+		fmt.Printf("target: %s at least %.1f times haproxy's connections: %.2f, %s\n", k.s.name, k.limit, r, met(r >= k.limit))
 	}
 }

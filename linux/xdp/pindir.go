@@ -11,8 +11,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// place is where a plane is pinned.
-type place struct {
+// pinDir is the directory where a plane is pinned.
+type pinDir struct {
 	dir string
 	// host: paths are looked up in the first process's mount namespace. "ip netns exec" gives
 	// its command a /sys of its own, and what is mounted in there ends with the command.
@@ -20,16 +20,16 @@ type place struct {
 	lock int // descriptor of the directory while it is locked, else -1
 }
 
-// placeOf finds the place of the calling thread's network namespace; dir may be empty.
-func placeOf(dir string) (*place, error) {
+// pinDirOf finds the directory of the calling thread's network namespace; dir may be empty.
+func pinDirOf(dir string) (*pinDir, error) {
 	if dir != "" {
-		return &place{dir: filepath.Clean(dir), lock: -1}, nil
+		return &pinDir{dir: filepath.Clean(dir), lock: -1}, nil
 	}
 	var ns unix.Stat_t
 	if err := unix.Stat("/proc/thread-self/ns/net", &ns); err != nil {
 		return nil, fmt.Errorf("xdp: looking up this network namespace: %w", err)
 	}
-	p := &place{dir: fmt.Sprintf("/sys/fs/bpf/evenkeel/%d", ns.Ino), lock: -1}
+	p := &pinDir{dir: fmt.Sprintf("/sys/fs/bpf/evenkeel/%d", ns.Ino), lock: -1}
 	var own, first unix.Stat_t
 	if unix.Stat("/proc/thread-self/ns/mnt", &own) == nil && unix.Stat("/proc/1/ns/mnt", &first) == nil {
 		p.host = own.Ino != first.Ino
@@ -37,9 +37,9 @@ func placeOf(dir string) (*place, error) {
 	return p, nil
 }
 
-// do runs f where the place's paths mean what they say.
-func (p *place) do(f func() error) error {
-	if !p.host {
+// do runs f where its paths mean what they say.
+func (d *pinDir) do(f func() error) error {
+	if !d.host {
 		return f()
 	}
 	done := make(chan error)
@@ -72,12 +72,12 @@ func (p *place) do(f func() error) error {
 }
 
 // make creates the directory, on a bpffs.
-func (p *place) make() error {
-	return p.do(func() error {
+func (d *pinDir) make() error {
+	return d.do(func() error {
 		const usual = "/sys/fs/bpf"
 		mount := usual
-		if !isBelow(p.dir, usual) {
-			mount = p.dir
+		if !isBelow(d.dir, usual) {
+			mount = d.dir
 		}
 		if err := os.MkdirAll(mount, 0o700); err != nil {
 			return fmt.Errorf("xdp: %w (mount a bpffs there, or name another directory)", err)
@@ -87,7 +87,7 @@ func (p *place) make() error {
 				return fmt.Errorf("xdp: mounting a bpffs on %s: %w (it needs CAP_SYS_ADMIN and CONFIG_BPF_SYSCALL)", mount, err)
 			}
 		}
-		return os.MkdirAll(p.dir, 0o700)
+		return os.MkdirAll(d.dir, 0o700)
 	})
 }
 
@@ -102,15 +102,15 @@ func onBPFFS(dir string) bool {
 	return unix.Statfs(dir, &fs) == nil && fs.Type == unix.BPF_FS_MAGIC
 }
 
-// hold locks the place against other processes, and against other planes of this one.
-func (p *place) hold() error {
-	if p.lock >= 0 {
+// hold locks the directory against other processes, and against other planes of this one.
+func (d *pinDir) hold() error {
+	if d.lock >= 0 {
 		return errors.New("xdp: the plane is in use on another goroutine")
 	}
-	return p.do(func() error {
-		fd, err := unix.Open(p.dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
+	return d.do(func() error {
+		fd, err := unix.Open(d.dir, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_CLOEXEC, 0)
 		if err != nil {
-			return fmt.Errorf("xdp: opening %s: %w", p.dir, err)
+			return fmt.Errorf("xdp: opening %s: %w", d.dir, err)
 		}
 		for {
 			err = unix.Flock(fd, unix.LOCK_EX)
@@ -120,25 +120,25 @@ func (p *place) hold() error {
 		}
 		if err != nil {
 			unix.Close(fd)
-			return fmt.Errorf("xdp: locking %s: %w", p.dir, err)
+			return fmt.Errorf("xdp: locking %s: %w", d.dir, err)
 		}
-		p.lock = fd
+		d.lock = fd
 		return nil
 	})
 }
 
-func (p *place) release() {
-	unix.Close(p.lock)
-	p.lock = -1
+func (d *pinDir) release() {
+	unix.Close(d.lock)
+	d.lock = -1
 }
 
-func (p *place) path(name string) string { return filepath.Join(p.dir, name) }
+func (d *pinDir) path(name string) string { return filepath.Join(d.dir, name) }
 
 // names lists what is pinned.
-func (p *place) names() ([]string, error) {
+func (d *pinDir) names() ([]string, error) {
 	var names []string
-	err := p.do(func() error {
-		entries, err := os.ReadDir(p.dir)
+	err := d.do(func() error {
+		entries, err := os.ReadDir(d.dir)
 		for _, e := range entries {
 			// The kernel's own entries have a dot in their names; pinned ones cannot.
 			if !e.IsDir() && !strings.Contains(e.Name(), ".") {
@@ -154,11 +154,11 @@ func (p *place) names() ([]string, error) {
 }
 
 // remove unpins names and, when it is empty then, the directory.
-func (p *place) remove(names []string) error {
-	return p.do(func() error {
+func (d *pinDir) remove(names []string) error {
+	return d.do(func() error {
 		var errs []error
 		for _, n := range names {
-			if err := os.Remove(p.path(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			if err := os.Remove(d.path(n)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				errs = append(errs, err)
 			}
 		}
@@ -166,10 +166,10 @@ func (p *place) remove(names []string) error {
 	})
 }
 
-// removeDir removes the place's directory, if nothing else is in it.
-func (p *place) removeDir() error {
-	return p.do(func() error {
-		err := os.Remove(p.dir)
+// removeDir removes the directory, if nothing else is in it.
+func (d *pinDir) removeDir() error {
+	return d.do(func() error {
+		err := os.Remove(d.dir)
 		if errors.Is(err, os.ErrNotExist) || errors.Is(err, unix.EBUSY) || errors.Is(err, unix.ENOTEMPTY) {
 			return nil
 		}
