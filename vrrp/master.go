@@ -159,7 +159,7 @@ func (m *instance) masterHears(now Time, a Heard, interval time.Duration, e []Ef
 }
 
 // answers is how often a master answers in one interval at most: a flood of adverts must not make it
-// flood the network. The answer is a courtesy; the next advert is on its way in any case.
+// flood the network. No answer is owed; the next advert is on its way in any case.
 const answers = 8
 
 // mayAnswer reports whether an advert that a master need not follow is answered.

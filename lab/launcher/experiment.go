@@ -186,7 +186,7 @@ func (l *lab) settle(ctx context.Context) error {
 		return missing == "" || site.Now() > limit
 	})
 	if err == nil && missing != "" {
-		err = fmt.Errorf("lab: %w within 45 s: %s%s", errNotSettled, missing, l.board.LastWords())
+		err = fmt.Errorf("lab: %w within 45 s: %s%s", errNotSettled, missing, l.board.LastLines())
 	}
 	return err
 }

@@ -51,7 +51,7 @@ func runClient(l *Line, id int, c *HostConfig) error {
 	go cl.tell(l)
 	go cl.ask(time.Duration(c.Every))
 	h := &holder{target: cl.target}
-	obey(l, func(a Action) error { return errors.New("a client cannot " + string(a)) }, func(order string) Message {
+	serveOrders(l, func(a Action) error { return errors.New("a client cannot " + string(a)) }, func(order string) Message {
 		if order == HoldBegin {
 			return answer(0, h.begin())
 		}

@@ -33,7 +33,7 @@ type HostConfig struct {
 }
 
 // runHost is the first process of a host. It waits to be told what it is, becomes it, and
-// obeys until the launcher hangs up.
+// serves orders until the launcher closes the line.
 func runHost() error {
 	l, err := NewLine(os.NewFile(firstLine, "control"))
 	if err != nil {
@@ -114,9 +114,9 @@ func (c *HostConfig) routeOn(nic netlink.Link) error {
 	return nil
 }
 
-// obey receives the launcher's orders and answers each with what do returned, or fetch if the
+// serveOrders receives the launcher's orders and answers each with what do returned, or fetch if the
 // host has pages to fetch. It comes back when the launcher has hung up.
-func obey(l *Line, do func(Action) error, fetch func(path string) Message) {
+func serveOrders(l *Line, do func(Action) error, fetch func(path string) Message) {
 	for {
 		m, err := l.Receive()
 		if err != nil {

@@ -38,7 +38,7 @@ type unit struct {
 	ended chan struct{} // closed when the running process has ended
 }
 
-// runNode starts the web server or proxy and obeys the launcher until it hangs up; the director is
+// runNode starts the web server or proxy and serves the launcher's orders until it closes the line; the director is
 // started by the launcher's first order.
 func runNode(l *Line, id int, c *HostConfig) error {
 	dir, err := directorByName(c.Director)
@@ -71,7 +71,7 @@ func runNode(l *Line, id int, c *HostConfig) error {
 	if err := l.Send(answer(id, nil)); err != nil {
 		return nil
 	}
-	obey(l, n.do, n.fetch)
+	serveOrders(l, n.do, n.fetch)
 	return nil
 }
 

@@ -75,7 +75,7 @@ func runObserver(l *Line, id int, c *HostConfig) error {
 			_ = l.Send(Message{Kind: "failed", Err: "observer: " + err.Error()})
 		}
 	}()
-	obey(l, func(a Action) error { return errors.New("an observer cannot " + string(a)) }, nil)
+	serveOrders(l, func(a Action) error { return errors.New("an observer cannot " + string(a)) }, nil)
 	return nil
 }
 

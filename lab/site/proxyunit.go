@@ -16,7 +16,7 @@ import (
 )
 
 // A node of a proxied site runs its proxy in one of two ways: as a worker process of our own
-// director, which minds it, or as Debian's haproxy beside Debian's keepalived, minded by the
+// director, which supervises it, or as Debian's haproxy beside Debian's keepalived, watched by the
 // node as by a service manager. Either way it is the node's web unit.
 
 const (
@@ -151,7 +151,7 @@ func (n *node) setWeb(state string) {
 	}
 }
 
-// watchWorker follows our worker's process: the director starts and buries it without a word
+// watchWorker follows our worker's process: the director starts and reaps it without a word
 // to the node.
 func (n *node) watchWorker() {
 	last := 0

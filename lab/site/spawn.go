@@ -10,7 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// supervisor starts processes and buries them. A host is PID 1 of its process namespace, so it
+// supervisor starts processes and reaps them. A host is PID 1 of its process namespace, so it
 // must also reap orphans: children whose parent was killed. That is why os/exec, which waits
 // for its own children only, is not used inside a host.
 type supervisor struct {

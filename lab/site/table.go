@@ -85,7 +85,7 @@ func readTable(listing, connections, totals string) (TableState, []ServerStats) 
 	return t, servers
 }
 
-// merge notes which real servers are in the table, and keeps in mind those that have left it.
+// merge notes which real servers are in the table, and remembers those that have left it.
 func merge(known *[]ServerStats, listed []ServerStats) []ServerStats {
 	for i := range *known {
 		(*known)[i].Status = "DOWN"

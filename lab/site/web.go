@@ -38,7 +38,7 @@ func runWeb(args []string) error {
 	mux := http.NewServeMux()
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
 		n := served.Add(1)
-		how := mood()
+		how := webFault()
 		if how == "slow" {
 			time.Sleep(SlowAnswer)
 		}

@@ -15,11 +15,11 @@ import (
 const SlowAnswer = 2 * time.Second
 
 // moodFile tells a running web server how to behave: empty or absent, slow, or fail.
-const moodFile = "/run/lab-web-mood"
+const webFaultFile = "/run/lab-web-mood"
 
-// mood is what the web server's moodFile says now.
-func mood() string {
-	b, err := os.ReadFile(moodFile)
+// webFault is what the web server's moodFile says now.
+func webFault() string {
+	b, err := os.ReadFile(webFaultFile)
 	if err != nil {
 		return ""
 	}
@@ -40,7 +40,7 @@ func runWebHost(l *Line, id int, c *HostConfig) error {
 	if err := l.Send(answer(id, nil)); err != nil {
 		return nil
 	}
-	obey(l, n.doServer, nil)
+	serveOrders(l, n.doServer, nil)
 	return nil
 }
 
@@ -52,22 +52,22 @@ func (n *node) doServer(a Action) error {
 	case ServerFreeze:
 		return n.signalWeb(unix.SIGSTOP, unitFrozen)
 	case ServerSlow:
-		return n.setMood("slow", unitSlow)
+		return n.setWebFault("slow", unitSlow)
 	case ServerFail:
-		return n.setMood("fail", unitFailing)
+		return n.setWebFault("fail", unitFailing)
 	case ServerMend:
 		return n.mendServer()
 	}
 	return fmt.Errorf("a web server cannot %q", a)
 }
 
-func (n *node) setMood(mood, becomes string) error {
+func (n *node) setWebFault(mood, becomes string) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	if n.web.state == UnitStopped || n.web.state == unitFrozen {
 		return errors.New("the web server is " + n.web.state)
 	}
-	if err := os.WriteFile(moodFile, []byte(mood), 0o644); err != nil {
+	if err := os.WriteFile(webFaultFile, []byte(mood), 0o644); err != nil {
 		return err
 	}
 	n.web.state = becomes
@@ -101,5 +101,5 @@ func (n *node) mendServer() error {
 	case unitFrozen:
 		return n.signalWeb(unix.SIGCONT, UnitRunning)
 	}
-	return n.setMood("", UnitRunning)
+	return n.setWebFault("", UnitRunning)
 }

@@ -14,10 +14,10 @@ import (
 
 // unwrapper is the real server's side of tunnels, open.
 type unwrapper struct {
-	base   *pinDir // of the network namespace, where a plane may be too
-	pins   *pinDir
-	hanger *hanger
-	coll   map[string]*ebpf.Map
+	base     *pinDir // of the network namespace, where a plane may be too
+	pins     *pinDir
+	attacher *attacher
+	coll     map[string]*ebpf.Map
 }
 
 type unwrapRecord struct {
@@ -49,7 +49,7 @@ func openUnwrapper(dir string) (*unwrapper, error) {
 		u.pins.release()
 		return nil, fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	u.hanger = &hanger{pins: u.pins, links: h, withTCX: true}
+	u.attacher = &attacher{pins: u.pins, links: h, withTCX: true}
 	return u, nil
 }
 
@@ -57,7 +57,7 @@ func (u *unwrapper) close() {
 	for _, m := range u.coll {
 		m.Close()
 	}
-	u.hanger.links.Close()
+	u.attacher.links.Close()
 	u.pins.release()
 }
 
@@ -115,7 +115,7 @@ func (u *unwrapper) decapsulate(interfaces []string, vip netip.Addr, guePort uin
 	if err := u.open(spec); err != nil {
 		return err
 	}
-	links, err := candidates(u.hanger.links, interfaces)
+	links, err := candidates(u.attacher.links, interfaces)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (u *unwrapper) decapsulate(interfaces []string, vip netip.Addr, guePort uin
 	return u.attach(spec, links)
 }
 
-// attach loads the programs and hangs them on interfaces, in the place of those of an earlier call.
+// attach loads the programs and attaches them to interfaces, in place of those of an earlier call.
 func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) error {
 	coll, err := loadPrograms(spec, u.coll)
 	if err != nil {
@@ -148,10 +148,10 @@ func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) erro
 		hook
 		program string
 	}{{unwrapHook, unwrapProgUnwrapIngress}, {clampHook, unwrapProgUnwrapEgress}} {
-		if err := u.hanger.renew(k.hook, coll.Programs[k.program]); err != nil {
+		if err := u.attacher.renew(k.hook, coll.Programs[k.program]); err != nil {
 			return err
 		}
-		at, err := u.hanger.hanging(k.hook)
+		at, err := u.attacher.attached(k.hook)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) erro
 			if at[l.Attrs().Index] {
 				continue
 			}
-			if err := u.hanger.hang(k.hook, l.Attrs().Index, coll.Programs[k.program]); err != nil {
+			if err := u.attacher.attach(k.hook, l.Attrs().Index, coll.Programs[k.program]); err != nil {
 				return fmt.Errorf("xdp: attaching to %s: %w", l.Attrs().Name, err)
 			}
 		}
@@ -198,7 +198,7 @@ func Recapsulate(dir string, vip netip.Addr) error {
 
 // remove takes programs and tables away.
 func (u *unwrapper) remove() error {
-	err := errors.Join(u.hanger.dropAll(unwrapHook), u.hanger.dropAll(clampHook), u.pins.remove(unwrapTables))
+	err := errors.Join(u.attacher.dropAll(unwrapHook), u.attacher.dropAll(clampHook), u.pins.remove(unwrapTables))
 	if err != nil {
 		return err
 	}

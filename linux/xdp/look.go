@@ -145,6 +145,6 @@ func Remove(dir string) error {
 		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
 	defer p.Close()
-	p.hanger = &hanger{pins: p.pins, links: p.netlink}
+	p.attacher = &attacher{pins: p.pins, links: p.netlink}
 	return p.Remove()
 }

@@ -56,7 +56,7 @@ type Plane struct {
 	netlink  *netlink.Handle
 	maps     map[string]*ebpf.Map
 	programs map[string]*ebpf.Program
-	hanger   *hanger
+	attacher *attacher
 
 	memory   [][]byte // mapped, to be unmapped
 	settings *settings
@@ -125,7 +125,7 @@ func Open(o Options) (*Plane, error) {
 
 // undo takes away what was made of a plane that does not start.
 func (p *Plane) undo() error {
-	if p.hanger == nil {
+	if p.attacher == nil {
 		return nil
 	}
 	return errors.Join(p.purge(), p.pins.removeDir())
@@ -135,7 +135,7 @@ func (p *Plane) open() (err error) {
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	p.hanger = &hanger{pins: p.pins, links: p.netlink, withTCX: !p.options.Clsact}
+	p.attacher = &attacher{pins: p.pins, links: p.netlink, withTCX: !p.options.Clsact}
 	cookie, err := namespaceCookie()
 	if err != nil {
 		return err
@@ -265,11 +265,11 @@ func (p *Plane) Remove() error {
 // purge detaches and unpins everything and closes what is open.
 func (p *Plane) purge() error {
 	// Links first: nothing may run on half a plane.
-	errs := []error{p.hanger.dropAll(planeHook)}
-	accelerated, err := p.hanger.indices(xdpPrefix)
+	errs := []error{p.attacher.dropAll(planeHook)}
+	accelerated, err := p.attacher.indices(xdpPrefix)
 	errs = append(errs, err)
 	for _, i := range accelerated {
-		errs = append(errs, p.hanger.unpin(xdpPrefix+strconv.Itoa(i)))
+		errs = append(errs, p.attacher.unpin(xdpPrefix+strconv.Itoa(i)))
 	}
 	names, err := p.pins.names()
 	errs = append(errs, err, p.pins.remove(names))

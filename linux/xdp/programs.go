@@ -126,7 +126,7 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 			return fmt.Errorf("xdp: pinning program %s: %w", name, err)
 		}
 	}
-	if err := p.hanger.renew(planeHook, p.programs[programProgPlaneIngress]); err != nil {
+	if err := p.attacher.renew(planeHook, p.programs[programProgPlaneIngress]); err != nil {
 		return err
 	}
 	if err := p.renewXDP(); err != nil {

@@ -36,7 +36,7 @@ type way struct {
 	again         int     // bursts that were sent again
 }
 
-// nothing hangs a program that lets everything pass on an interface: a veth takes what XDP sends into it only if it
+// nothing attaches a program that lets everything pass to an interface: a veth takes what XDP sends into it only if it
 // has one itself.
 func nothing(t testing.TB, ns *netns.NS, name string) {
 	course.XDP.Attach(t, ns, name, course.XDP.Load(t, asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}))

@@ -7,12 +7,12 @@ import (
 	"unicode"
 )
 
-// lastLines is how many lines of a director its last words are.
+// lastLines is how many lines of a director's journal are shown.
 const lastLines = 10
 
-// LastWords are the last lines of each node's director, each once if it says the same again, and what became of it,
+// LastLines are the last lines of each node's director, each once if it says the same again, and what became of it,
 // each on a line of its own below the node's name: what explains most sites that do not settle.
-func (b *Board) LastWords() string {
+func (b *Board) LastLines() string {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	var all strings.Builder

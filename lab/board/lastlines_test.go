@@ -8,9 +8,9 @@ import (
 	"github.com/evenkeel/evenkeel/lab/site"
 )
 
-// TestLastWords: a site that does not settle shows what its directors said last, and nothing that a terminal would
+// TestLastLines: a site that does not settle shows what its directors said last, and nothing that a terminal would
 // obey.
-func TestLastWords(t *testing.T) {
+func TestLastLines(t *testing.T) {
 	b := New(mustSite("lvs-dr"), "evenkeel", 100*second)
 	say := func(unit, text string) {
 		b.Take("lvs1", site.Message{Kind: "journal", Line: &site.JournalLine{At: b.began + second, Unit: unit, Text: text}})
@@ -30,7 +30,7 @@ func TestLastWords(t *testing.T) {
 		"\n        1.0 s  evenkeel: xdp: the kernel refuses program plane_visit \\x1b[31m" +
 		"\n        1.0 s  director ended: exit status 1" +
 		"\nlvs4's director ("
-	got := b.LastWords()
+	got := b.LastLines()
 	if !strings.HasPrefix(got, want) || !strings.HasSuffix(got, ") said last: nothing") {
 		t.Errorf("got %q, want %q…", got, want)
 	}
