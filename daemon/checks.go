@@ -59,7 +59,7 @@ func (w *workerProcess) checkServer(ctx context.Context, t proxy.CheckTarget, de
 						next, _ := t.Next(rand.Uint64())
 						return next
 					},
-					Early: t.Hurry(), Delay: delay})
+					Sooner: t.Hurry(), Delay: delay})
 			}()
 		}
 		select {

@@ -367,8 +367,8 @@ func TestRun(t *testing.T) {
 	begin := time.Now()
 	go func() {
 		Run(ctx, &Target{Addr: netip.MustParseAddrPort(addr), Inter: 200 * time.Millisecond}, Hooks{
-			Delay: 50 * time.Millisecond,
-			Early: early,
+			Delay:  50 * time.Millisecond,
+			Sooner: early,
 			Checking: func() bool {
 				if !off.Load() {
 					return true

@@ -11,13 +11,13 @@ import (
 // goroutine and may lock.
 type Hooks struct {
 	// Checking says whether to probe now; nil: always. While it is false (maintenance,
-	// checks disabled), it is asked again after Inter, or when Early tells.
+	// checks disabled), it is asked again after Inter, or when Sooner tells.
 	Checking func() bool
 	// Report takes a result and says how long after the probe's start the next one begins.
 	Report func(health.Result) time.Duration
-	// Early asks for a probe sooner: its value is the time from the last probe's start;
+	// Sooner asks for a probe before its time: its value is the time from the last probe's start;
 	// it never puts one off. nil: never.
-	Early <-chan time.Duration
+	Sooner <-chan time.Duration
 	// Delay is before the first probe; see Spread.
 	Delay time.Duration
 }
@@ -33,7 +33,7 @@ func Run(ctx context.Context, t *Target, h Hooks) {
 		select {
 		case <-ctx.Done():
 			return
-		case after := <-h.Early:
+		case after := <-h.Sooner:
 			if at := last.Add(after); at.Before(due) {
 				due = at
 				timer.Reset(time.Until(due))

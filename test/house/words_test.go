@@ -10,8 +10,8 @@ import (
 	"testing"
 )
 
-// unfinished are directories whose words are not looked at yet.
-var unfinished = []string{"proxy", "sample", "h1", "balance", "admin", "linux/loop", "linux/sock"}
+// unfinished are directories whose words are not looked at yet: the proxy and what is being taken out of it.
+var unfinished = []string{"proxy", "backend", "counter", "sample", "h1", "balance", "admin", "linux/loop", "linux/sock"}
 
 // exempt are files that may use replaced words, with the reason.
 var exempt = map[string]string{
