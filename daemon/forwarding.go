@@ -225,7 +225,7 @@ func (f *forwarding) open(cfg *config.LVS) (table.Driver, error) {
 	switch {
 	case cfg.Driver == config.DriverIPVS, cfg.Driver == config.DriverAuto && !serving && ipvs.Available():
 		if serving {
-			f.log.logf(failover.LevelWarning, "our own forwarding plane still has services here and stands before the kernel's IPVS: evenkeel purge --plane takes it away")
+			f.log.logf(failover.LevelWarning, "our own forwarding plane still has services here and takes precedence over the kernel's IPVS: evenkeel purge --plane removes it")
 		}
 		driver, err := ipvs.Open()
 		if err != nil {
@@ -425,7 +425,7 @@ func (f *forwarding) warnTableFull() error {
 	full := counters[at].Packets
 	if now := time.Now(); f.looked && full > f.full && now.Sub(f.fullTold) > time.Minute {
 		f.fullTold = now
-		f.log.logf(failover.LevelWarning, "the table of flows is full: those beyond it may be forgotten, and the peer does not learn them; a larger lvs_table_size holds when the plane is made anew (evenkeel purge --plane)")
+		f.log.logf(failover.LevelWarning, "the table of flows is full: further ones may be forgotten, and are not sent to the peer; a larger lvs_table_size takes effect when the plane is recreated (evenkeel purge --plane)")
 	}
 	f.full, f.looked = full, true
 	return nil

@@ -168,7 +168,7 @@ func (r *router) cover(l netif.Link) {
 	}
 }
 
-// gateRetry is after what time a gate that could not be put back is tried again.
+// gateRetry is after what time a gate that could not be put back is retried.
 const gateRetry = time.Second
 
 // verifyGate puts the lease gate back where somebody has taken it away: without it the kernel would answer for us

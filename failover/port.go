@@ -206,7 +206,7 @@ func (r *router) notForUs(p *port, now vrrp.Time) uint64 {
 	p.foreign += n
 	switch over := now >= p.window.Add(floodWindow); {
 	case !p.selected && p.foreign > floodLimit:
-		r.logf(LevelWarning, "more than %d adverts a second on %s are for no virtual router of ours: one in %d is looked at from here on", floodLimit, r.links[p.key.ifindex].Name, sock.SampledOneIn)
+		r.logf(LevelWarning, "more than %d adverts a second on %s are for unknown virtual routers: from now on one in %d is examined", floodLimit, r.links[p.key.ifindex].Name, sock.SampledOneIn)
 		p.selected = true
 		r.choose(p)
 	case p.selected && over && p.foreign*uint64(floodWindow) < floodLimit/2*uint64(now.Sub(p.window)):

@@ -93,7 +93,7 @@ func printLVS(w io.Writer, s *lvs.Status) error {
 				case !c.Passing:
 					text = c.Kind + " fails: " + c.Reason
 				case c.Reason != "":
-					text = c.Kind + " is tried again: " + c.Reason
+					text = c.Kind + " is retried: " + c.Reason
 				}
 				checks = append(checks, text)
 			}

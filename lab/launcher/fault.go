@@ -207,7 +207,7 @@ func newServerFault(s *site.Site, name, host string) fault {
 	switch name {
 	case "web-server-stop":
 		f.title, f.action, f.watch = "stop a web server", site.ServerStop, detect+2*time.Second
-		f.formula = fmt.Sprintf("a refused connection is tried again, up to %d times, or passed to the other server; "+
+		f.formula = fmt.Sprintf("a refused connection is retried up to %d times, or passed to the other server; "+
 			"checks take it out after %d x %s; no request fails", p.Retries, p.Fall, p.Inter)
 	case "web-server-freeze":
 		f.title, f.action, f.watch, f.partial = "freeze a web server", site.ServerFreeze, s.AnswerLimit()+s.CheckLimit/6, true

@@ -31,7 +31,7 @@ var fates = [...]Counter{
 	{Name: "ttl-over", Help: "answered or dropped: its time to live is over"},
 	{Name: "no-route", Help: "dropped: there is no route to the server or the client"},
 	{Name: TableFull, Help: "forwarded, but its flow stays among the half-open ones because the table is full"},
-	{Name: "event-lost", Help: "events of flows that nobody read in time"},
+	{Name: "event-lost", Help: "events of flows that were not read in time"},
 	{Name: "learnt", Help: "flows that a peer told of"},
 	{Name: "failed", Help: "dropped: the kernel would not change the packet"},
 	{Name: "fast", Help: "of those forwarded, the ones that went by XDP"},

@@ -79,7 +79,7 @@ func (p *Plane) openPinned() (theirs bool, err error) {
 		}
 		m, err := p.pinnedMap(name, ms)
 		if err != nil {
-			return false, fmt.Errorf("xdp: table %s of the plane in %s: %w; evenkeel purge --plane takes it away", name, p.pins.dir, explain(err))
+			return false, fmt.Errorf("xdp: table %s of the plane in %s: %w; evenkeel purge --plane removes it", name, p.pins.dir, explain(err))
 		}
 		p.maps[name] = m
 	}
@@ -94,7 +94,7 @@ func (p *Plane) openPinned() (theirs bool, err error) {
 	case p.settings.netns != cookie:
 		return true, nil
 	case p.settings.version != layoutVersion:
-		return false, fmt.Errorf("xdp: the plane in %s: %w; evenkeel purge --plane takes it away", p.pins.dir, errLayout)
+		return false, fmt.Errorf("xdp: the plane in %s: %w; evenkeel purge --plane removes it", p.pins.dir, errLayout)
 	}
 	p.tick = time.Duration(p.settings.tick)
 	p.programs = map[string]*ebpf.Program{}

@@ -142,7 +142,7 @@ func (p *Plane) open() (err error) {
 	}
 	err = p.openTables(cookie)
 	if errors.Is(err, errLayout) {
-		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is made anew, its flows are forgotten", p.pins.dir))
+		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is recreated, its flows are lost", p.pins.dir))
 		if err := p.purge(); err != nil {
 			return err
 		}
