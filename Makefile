@@ -6,9 +6,9 @@ export CGO_ENABLED = 0
 
 # Tests that need a real kernel, root, namespaces or the peers, one package at a time; every other package is of `make check`.
 RACED := ./daemon ./failover ./linux/gate ./linux/ipvs ./linux/netif ./linux/realserver ./linux/sock ./lvs
-KERNEL := $(RACED) ./linux/xdp ./lab ./test/failover ./test/ipvs ./test/l4 ./test/lvs ./test/netns ./test/proxy
+KERNEL := $(RACED) ./linux/xdp ./lab/launcher ./test/failover ./test/ipvs ./test/l4 ./test/lvs ./test/netns ./test/proxy
 # Packages with recorded verdicts of the reference programs, and the tests that ask those.
-PEERS := ./check ./config/haproxy ./config/keepalived ./sample ./test/differential
+PEERS := ./probe ./config/haproxy ./config/keepalived ./sample ./test/differential
 ASKING := Against|Reference|TestConfig$$
 
 PURE = $(filter-out $(subst ./,github.com/evenkeel/evenkeel/,$(KERNEL)),$(shell $(GO) list ./...))
@@ -80,7 +80,7 @@ bench-http: peers ## CPU per request, p99 and memory beside haproxy: one configu
 	unshare --net sh -c 'ip link set lo up && sysctl -qw net.ipv4.tcp_congestion_control=$(CONGESTION) && \
 		exec $(GO) test -run "^$$" -bench HTTP -benchtime 1x -timeout 30m ./test/proxy $(BENCH)'
 
-bench-l4: peers ## packets and connections through a director, beside ip forwarding, nft's DNAT and haproxy, in turns; and beside the kernel's IPVS in an emulated machine
+bench-l4: peers ## packets and connections through a load balancer, beside ip forwarding, nft's DNAT and haproxy, in turns; and beside the kernel's IPVS in an emulated machine
 	$(GO) test -run '^$$' -bench L4 -benchtime 1x -timeout 30m ./test/l4
 	$(GO) test -run '^$$' -bench Guest -benchtime 1x -timeout 30m ./test/ipvs
 

@@ -15,8 +15,8 @@ type Site struct {
 	Scripts   []*Script
 	// Proxying is nil where no haproxy.cfg was given.
 	Proxying *Proxying
-	// Directing is nil where no virtual_server is configured.
-	Directing *Directing
+	// LVS is nil where no virtual_server is configured.
+	LVS *LVS
 }
 
 // Global holds the settings of a node as a whole (keepalived's global_defs).
@@ -178,7 +178,7 @@ type Script struct {
 // Command is a program with its arguments and who runs it.
 type Command struct {
 	Argv []string
-	// File is what is run as Argv[0], when whoever has judged it says so; empty: Argv[0] itself. A reader leaves it
+	// File is what is run as Argv[0], when the check of its permissions says so; empty: Argv[0] itself. A reader leaves it
 	// empty.
 	File  string
 	Owner Owner // empty: Global.ScriptUser

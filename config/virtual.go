@@ -9,10 +9,10 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// Directing is the LVS half of a Site: what a director forwards, and how it finds out which real
+// LVS is the LVS half of a Site: what is forwarded, and how it finds out which real
 // servers are well. Like a Site it is complete: a virtual_server that names a group stands
 // here once, with every address of the group in Keys; a server's defaults are filled in.
-type Directing struct {
+type LVS struct {
 	Driver   LVSDriver
 	Servers  []*VirtualServer // in file order
 	Timeouts table.Timeouts   // lvs_timeouts; 0: the driver's

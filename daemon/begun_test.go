@@ -46,7 +46,7 @@ func TestEngineBegunByReloadIsWatched(t *testing.T) {
 	d := newDirector(Options{Log: io.Discard, Load: func(bool) (*config.Site, *Inputs, []config.Diagnostic) { return site, nil, nil }})
 	d.workers = &workers{log: d.log, health: d.proxyHealth}
 	d.site = &config.Site{Proxying: &config.Proxying{}}
-	d.directing.log = d.log
+	d.forwarding.log = d.log
 	ended := make(chan error)
 	go func() {
 		_, err := d.wait(nil)

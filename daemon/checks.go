@@ -7,9 +7,9 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/backend"
-	"github.com/evenkeel/evenkeel/check"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/health"
+	"github.com/evenkeel/evenkeel/probe"
 )
 
 // startChecks probes every server that has a check, until stop is called.
@@ -27,7 +27,7 @@ func (w *workerProcess) startChecks() (stop func()) {
 		shortest = min(shortest, most)
 	}
 	for i, t := range targets {
-		running.Go(func() { w.checkServer(ctx, t, check.Spread(i, len(targets), shortest)) })
+		running.Go(func() { w.checkServer(ctx, t, probe.Spread(i, len(targets), shortest)) })
 	}
 	return func() {
 		cancel()
@@ -40,14 +40,14 @@ func (w *workerProcess) checkServer(ctx context.Context, t backend.CheckTarget, 
 	for ctx.Err() == nil {
 		server := *t.Server
 		server.Addr = t.Addr()
-		target, err := check.For(t.Proxy, &server)
+		target, err := probe.For(t.Proxy, &server)
 		here, leave := context.WithCancel(ctx)
 		if err != nil {
 			w.log.logf(failover.LevelWarning, "%s/%s is not checked: %v", t.Proxy.Name, t.Server.Name, err)
 		} else {
 			target.State = t.State
 			go func() {
-				check.Run(here, target, check.Hooks{
+				probe.Run(here, target, probe.Hooks{
 					Checking: func() bool { _, wanted := t.Next(0); return wanted },
 					Report: func(r health.Result) time.Duration {
 						if r.Status == health.Unknown {
@@ -59,7 +59,7 @@ func (w *workerProcess) checkServer(ctx context.Context, t backend.CheckTarget, 
 						next, _ := t.Next(rand.Uint64())
 						return next
 					},
-					Hurry: t.Sooner(), Delay: delay})
+					Sooner: t.Sooner(), Delay: delay})
 			}()
 		}
 		select {

@@ -64,7 +64,7 @@ const (
 )
 
 // Ask sends one request to the director of a runtime directory. One that belongs to neither root nor us is not asked:
-// whoever made the directory first would answer.
+// the user who made the directory first would answer.
 func Ask(dir string, req Request) (Reply, error) {
 	var reply Reply
 	conn, err := net.DialTimeout("unix", filepath.Join(dir, socketName), 5*time.Second)
@@ -224,7 +224,7 @@ func (d *director) answer(conn net.Conn) {
 			break
 		}
 		reply.OK, reply.Status, reply.Worker = true, &s, d.workers.pid()
-		reply.LVS = d.directing.status()
+		reply.LVS = d.forwarding.status()
 	case "reload":
 		reply = d.reload(req.AllowEmpty || d.opts.AllowEmpty)
 	default:

@@ -17,8 +17,8 @@ import (
 
 // Users of these tests; they need not exist.
 const (
-	stranger = 5
-	victim   = 65534
+	otherUser = 5
+	victim    = 65534
 )
 
 // TestRuntimeDirectoryOfOthers: a directory that somebody else made, may write in, or can exchange is refused before
@@ -46,7 +46,7 @@ func TestRuntimeDirectoryOfOthers(t *testing.T) {
 	if err := os.Symlink(dir("target", 0o755, 0), link); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Lchown(link, stranger, stranger); err != nil {
+	if err := os.Lchown(link, otherUser, otherUser); err != nil {
 		t.Fatal(err)
 	}
 	dir("open", 0o777, 0)
@@ -57,7 +57,7 @@ func TestRuntimeDirectoryOfOthers(t *testing.T) {
 	for _, c := range []struct{ dir, want string }{
 		{dir("new/one", 0o755, 0), ""},
 		{dir("ours", 0o700, 0), ""},
-		{dir("theirs", 0o755, stranger), "belongs to user 5"},
+		{dir("theirs", 0o755, otherUser), "belongs to user 5"},
 		{dir("everyones", 0o777, 0), "others may write there"},
 		{dir("everyones-sticky", 0o777|os.ModeSticky, 0), "others may write there"},
 		{dir("groups", 0o775, 0), "others may write there"},
@@ -81,8 +81,8 @@ func TestRuntimeDirectoryOfOthers(t *testing.T) {
 	}
 }
 
-// TestStrangerAnswersNobody: a socket of another user's in the place of the director's is not asked.
-func TestStrangerAnswersNobody(t *testing.T) {
+// TestForeignSocketIsNotAsked: a socket of another user in place of the director's is not asked.
+func TestForeignSocketIsNotAsked(t *testing.T) {
 	const mark = "EVENKEEL_TEST_ROLE"
 	role, dir, _ := strings.Cut(os.Getenv(mark), " ")
 	switch role {
@@ -113,12 +113,12 @@ func TestStrangerAnswersNobody(t *testing.T) {
 		os.Chmod(d, 0o777)
 	}
 	as := func(uid uint32, role string) *exec.Cmd {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v") // its own path is nobody's to walk
+		cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v") // its own path is not readable for other users
 		cmd.Env = append(os.Environ(), mark+"="+role+" "+dir)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 		return cmd
 	}
-	fake := as(stranger, "answer")
+	fake := as(otherUser, "answer")
 	out, err := fake.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -132,7 +132,7 @@ func TestStrangerAnswersNobody(t *testing.T) {
 	if out, err := as(victim, "ask").CombinedOutput(); err != nil || !strings.Contains(string(out), "asked: user 5 listens in runtime directory") {
 		t.Errorf("%v\n%s", err, out)
 	}
-	if out, err := as(stranger, "ask").CombinedOutput(); err != nil || !strings.Contains(string(out), "asked: <nil>") {
+	if out, err := as(otherUser, "ask").CombinedOutput(); err != nil || !strings.Contains(string(out), "asked: <nil>") {
 		t.Errorf("one's own director: %v\n%s", err, out)
 	}
 }

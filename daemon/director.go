@@ -49,7 +49,7 @@ type director struct {
 	log  *logger
 	site *config.Site // in force
 	// directing runs the virtual servers, if there are any.
-	directing directing
+	forwarding forwarding
 	// workers run the proxy, if there is one.
 	workers *workers
 	// reloading makes reloads wait for each other, and guards stopping.
@@ -80,7 +80,7 @@ func Run(opts Options) error {
 	signals := make(chan os.Signal, 16)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1)
 	defer signal.Stop(signals)
-	// Whoever reads the log may die: a write must fail then, not end the process.
+	// The reader of the log may die: a write must fail then, not end the process.
 	// Not ignored, or the scripts would inherit that.
 	signal.Notify(make(chan os.Signal, 1), syscall.SIGPIPE)
 
@@ -110,22 +110,22 @@ func Run(opts Options) error {
 		defer d.pidFile(site.Proxying.Global.PIDFile)()
 	}
 	d.site = site
-	d.directing.log, d.directing.vet, d.directing.runtimeDir = d.log, opts.Vet, opts.RuntimeDir
-	if err := d.directing.start(site); err != nil {
+	d.forwarding.log, d.forwarding.vet, d.forwarding.runtimeDir = d.log, opts.Vet, opts.RuntimeDir
+	if err := d.forwarding.start(site); err != nil {
 		d.workers.stop(false)
 		return err
 	}
 	if err := d.startFailover(site, nil); err != nil {
 		d.workers.stop(false)
-		d.directing.close()
+		d.forwarding.close()
 		return err
 	}
-	d.directing.unlease(site)
+	d.forwarding.unlease(site)
 	control, err := listen(opts.RuntimeDir)
 	if err != nil {
 		d.workers.stop(false)
 		d.closeFailover()
-		d.directing.close()
+		d.forwarding.close()
 		return fmt.Errorf("control socket: %w", err)
 	}
 	go d.serve(control)
@@ -136,8 +136,8 @@ func Run(opts Options) error {
 	d.reloading.Lock() // one that has begun ends first
 	d.stopping = true
 	d.reloading.Unlock()
-	// The address goes first: whoever takes over serves while our connections end.
-	err = errors.Join(err, d.closeFailover(), d.directing.close())
+	// The address is released first: the next master serves while our connections drain.
+	err = errors.Join(err, d.closeFailover(), d.forwarding.close())
 	d.workers.stop(soft)
 	return err
 }
@@ -164,8 +164,8 @@ func describe(site *config.Site) string {
 	if n := len(site.Instances); n > 0 {
 		parts = append(parts, fmt.Sprintf("%d instances", n))
 	}
-	if site.Directing != nil {
-		parts = append(parts, fmt.Sprintf("%d virtual servers", len(site.Directing.Servers)))
+	if site.LVS != nil {
+		parts = append(parts, fmt.Sprintf("%d virtual servers", len(site.LVS.Servers)))
 	}
 	if site.Proxying != nil {
 		parts = append(parts, fmt.Sprintf("%d proxies", len(site.Proxying.Proxies)))
@@ -182,7 +182,7 @@ func (d *director) startFailover(site *config.Site, fresh map[string]int) error 
 	if len(site.Instances) == 0 {
 		return nil
 	}
-	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Vet: d.opts.Vet, Mirror: d.directing.mirror(),
+	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Vet: d.opts.Vet, Mirror: d.forwarding.mirror(),
 		Changed: func() {
 			select {
 			case d.changed <- struct{}{}:
@@ -316,11 +316,11 @@ func (d *director) wait(signals <-chan os.Signal) (soft bool, err error) {
 
 // roles tells the virtual servers what the instances have become.
 func (d *director) roles() {
-	if !d.directing.running() {
+	if !d.forwarding.running() {
 		return
 	}
 	if s, err := d.status(); err == nil {
-		d.directing.roles(s)
+		d.forwarding.roles(s)
 	}
 }
 

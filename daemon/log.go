@@ -10,7 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/failover"
 )
 
-// logger writes lines on a goroutine of its own. Whoever logs never waits for a
+// logger writes lines on a goroutine of its own. A caller never waits for a
 // disk or a pipe: when the buffer is full lines are counted instead.
 type logger struct {
 	lines   chan line
@@ -97,7 +97,7 @@ func (l *logger) print(w io.Writer, n line) {
 	fmt.Fprintf(w, "%s %s%s\n", n.at.Format("2006-01-02T15:04:05.000Z07:00"), word, n.text)
 }
 
-// logPatience is how long the end of the process waits for whoever reads the log.
+// logPatience is how long the end of the process waits for the reader of the log.
 const logPatience = 2 * time.Second
 
 // close writes what is buffered, if somebody reads it. Lines logged later are lost.

@@ -8,7 +8,7 @@ import (
 )
 
 // Printable is a writer to a terminal, a journal or a file that people read: bytes that could steer a terminal are
-// written as JSON would write them (\u001b), whoever they come from: a peer, a server, a client, a file, or
+// written as JSON would write them (\u001b), wherever they come from: a peer, a server, a client, a file, or
 // somebody who answers in the director's place. Only ends of line and tabs stay.
 type Printable struct {
 	W    io.Writer

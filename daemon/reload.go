@@ -51,7 +51,7 @@ var errEmpties = errors.New("the new configuration has no vrrp_instance, no virt
 
 // empty reports whether a site does nothing.
 func empty(site *config.Site) bool {
-	return len(site.Instances) == 0 && (site.Directing == nil || len(site.Directing.Servers) == 0) &&
+	return len(site.Instances) == 0 && (site.LVS == nil || len(site.LVS.Servers) == 0) &&
 		(site.Proxying == nil || len(site.Proxying.Proxies) == 0)
 }
 
@@ -63,13 +63,13 @@ func (d *director) follow(site *config.Site, inputs *Inputs) (summary string, er
 	if err != nil {
 		return "", err
 	}
-	had := d.directing.plane != nil
-	directed, err := d.directing.apply(site)
+	had := d.forwarding.plane != nil
+	directed, err := d.forwarding.apply(site)
 	if err == nil {
 		summary, err = d.elect(site, usable, !had)
 	}
 	if err != nil {
-		_, undone := d.directing.apply(d.site)
+		_, undone := d.forwarding.apply(d.site)
 		undo()
 		return "", errors.Join(err, undone)
 	}
@@ -78,7 +78,7 @@ func (d *director) follow(site *config.Site, inputs *Inputs) (summary string, er
 	}
 	commit()
 	d.site = site
-	d.directing.unlease(site)
+	d.forwarding.unlease(site)
 	d.roles()
 	if directed != "" && d.election() != nil {
 		summary += "; " + directed
@@ -104,7 +104,7 @@ func (d *director) elect(site *config.Site, usable map[string]int, mirror bool) 
 	if err := engine.Alive(ctx); err != nil {
 		return "", fmt.Errorf("the router thread does not answer: %w", err)
 	}
-	if find := d.directing.mirror(); find != nil && mirror {
+	if find := d.forwarding.mirror(); find != nil && mirror {
 		if err := engine.SetMirror(find); err != nil {
 			return "", err
 		}

@@ -220,7 +220,7 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 	}()
 	var drained <-chan struct{}
 	var limit, orphaned <-chan time.Time
-	go w.pulse()
+	go w.heartbeat()
 	drain := func(patience time.Duration) {
 		if drained != nil {
 			return
@@ -270,9 +270,9 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 // pulseEvery is how often the worker says that it is alive.
 const pulseEvery = time.Second
 
-// pulse tells the director again and again that every thread turns; if one hangs, it is silent. Each may take the
+// heartbeat reports to the director again and again that every thread runs; if one hangs, it is silent. Each may take the
 // time it needs: whether it hangs or has no processor is the director's to judge.
-func (w *workerProcess) pulse() {
+func (w *workerProcess) heartbeat() {
 	for {
 		w.engine.Turn()
 		w.tell(news{Alive: true})
@@ -307,7 +307,7 @@ func (w *workerProcess) open() error {
 	checks := w.startChecks()
 	w.stop = sync.OnceFunc(func() {
 		for _, l := range sockets {
-			l.Close() // whoever asks now must reach the next worker
+			l.Close() // a client that connects now must reach the next worker
 		}
 		checks()
 	})

@@ -16,7 +16,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/linux/sock"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 )
 
 // WorkerEntry is the hidden command a worker process is started with.
@@ -182,7 +182,7 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
 		}
 	}
-	err = program.Start(cmd)
+	err = script.Start(cmd)
 	closeAll(files)
 	if err != nil {
 		control.Close()

@@ -14,7 +14,7 @@ import (
 // TestAdvertPathDoesNotAllocate: timer, decision, advert on the wire, gate
 // extended; and the other way, an advert received by a backup. Garbage made there
 // would be collected beside the thread, in time that adverts wait for. The backup has
-// patience for a second, lest a busy machine make it master while it is watched.
+// patience for a second, so that a busy machine does not make it master while it is watched.
 func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")

@@ -12,7 +12,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -49,11 +49,11 @@ type Engine struct {
 	opts     Options
 	poller   *loop.Poller
 	commands chan func(now vrrp.Time)
-	done     chan struct{}   // the thread has ended
-	settled  chan struct{}   // every instance has left INIT once
-	notify   *program.Queues // of notify scripts
-	scripts  sync.WaitGroup  // check scripts that run
-	router   *router         // touched on its thread only
+	done     chan struct{}  // the thread has ended
+	settled  chan struct{}  // every instance has left INIT once
+	notify   *script.Queues // of notify scripts
+	scripts  sync.WaitGroup // check scripts that run
+	router   *router        // touched on its thread only
 	stopping sync.Once
 }
 

@@ -83,7 +83,7 @@ func (r *router) linkEvents() {
 }
 
 // serve tells the gates which addresses this machine has on its loopback interface: those
-// it serves as a real server, for whoever holds them.
+// it serves as a real server for the master.
 func (r *router) serve() {
 	var addrs []netip.Addr
 	for _, l := range r.links {
@@ -168,7 +168,7 @@ func (r *router) cover(l netif.Link) {
 	}
 }
 
-// gateRetry is after what time a gate that could not be put back is tried again.
+// gateRetry is after what time a gate that could not be put back is retried.
 const gateRetry = time.Second
 
 // verifyGate puts the lease gate back where somebody has taken it away: without it the kernel would answer for us
@@ -292,7 +292,7 @@ func (r *router) refresh(m *instance) {
 			fault(vrrp.FaultInterface, "interface %s is down", m.cfg.Interface)
 		}
 		source := r.sourceOf(m, link)
-		// Without one, the last stays: the others know us by it, and a resignation from any other is nobody's.
+		// Without one, the last stays: the others know us by it, and a resignation from any other address is ignored.
 		if source.IsValid() && source != m.source {
 			m.source = source
 			r.reconfigure(m)

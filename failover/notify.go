@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -15,8 +15,8 @@ import (
 const notifyTimeout = 60 * time.Second
 
 // newNotifier makes the queues of notify scripts: one for each instance and group.
-func newNotifier(e *Engine) *program.Queues {
-	return program.NewQueues(
+func newNotifier(e *Engine) *script.Queues {
+	return script.NewQueues(
 		func(ctx context.Context, c config.Command, g config.Global) error {
 			return e.runProgram(ctx, c, g, notifyTimeout)
 		},

@@ -20,12 +20,12 @@ type portKey struct {
 
 // port is a raw VRRP socket and who listens on it.
 type port struct {
-	key       portKey
-	socket    *sock.VRRP
-	byVRID    map[uint8]*instance
-	strangers map[stranger]bool // unknown virtual routers already reported
-	malformed uint64            // too short for a header; about, while selected
-	unknown   uint64            // of another virtual router; about, while selected
+	key            portKey
+	socket         *sock.VRRP
+	byVRID         map[uint8]*instance
+	unknownRouters map[unknownRouter]bool // unknown virtual routers already reported
+	malformed      uint64                 // too short for a header; about, while selected
+	unknown        uint64                 // of another virtual router; about, while selected
 
 	read   vrrp.Time // when it was last read
 	paused bool      // not watched, until read + readPause
@@ -35,13 +35,13 @@ type port struct {
 	foreign  uint64    // not for us since then
 }
 
-type stranger struct {
+type unknownRouter struct {
 	vrid uint8
 	from netip.Addr
 }
 
-// maxStrangers bounds what one port remembers of virtual routers not ours.
-const maxStrangers = 256
+// maxUnknownRouters bounds what one port remembers of virtual routers not ours.
+const maxUnknownRouters = 256
 
 // portOf names the socket that an instance needs on its interface.
 func portOf(m *instance, link netif.Link) portKey {
@@ -69,7 +69,7 @@ func (r *router) listen(m *instance, link netif.Link) error {
 		if err != nil {
 			return err
 		}
-		p = &port{key: key, socket: s, byVRID: map[uint8]*instance{}, strangers: map[stranger]bool{}}
+		p = &port{key: key, socket: s, byVRID: map[uint8]*instance{}, unknownRouters: map[unknownRouter]bool{}}
 		if err := r.watch(s.Fd(), func() { r.receive(p) }); err != nil {
 			s.Close()
 			return err
@@ -148,7 +148,7 @@ func (r *router) resume(now vrrp.Time, all bool) {
 }
 
 // drain reads what waits on a port. The clock is read after the adverts, so that none counts as older than it is:
-// whoever sent it has begun its lease before.
+// its sender has begun its lease before.
 func (r *router) drain(p *port) {
 	defer func() { p.read = vrrp.Time(loop.Now()) }()
 	for more, n := true, 0; more && n < readBudget; n += sock.BatchSize {
@@ -183,7 +183,7 @@ func (r *router) hear(p *port, d *sock.Datagram, now vrrp.Time) []vrrp.Effect {
 	m := p.byVRID[d.Payload[1]]
 	if m == nil {
 		p.unknown += r.notForUs(p, now)
-		r.reportStranger(p, stranger{d.Payload[1], d.Src})
+		r.reportUnknown(p, unknownRouter{d.Payload[1], d.Src})
 		return nil
 	}
 	in := vrrp.Datagram{Payload: d.Payload, Src: d.Src, Dst: d.Dst, TTL: d.TTL}
@@ -197,7 +197,7 @@ const (
 	floodWindow = time.Second
 )
 
-// notForUs counts an advert that is nobody's here, and gives for how many it stands.
+// notForUs counts an advert that no instance here wants, and returns how many it stands for.
 func (r *router) notForUs(p *port, now vrrp.Time) uint64 {
 	n := uint64(1)
 	if p.selected {
@@ -206,7 +206,7 @@ func (r *router) notForUs(p *port, now vrrp.Time) uint64 {
 	p.foreign += n
 	switch over := now >= p.window.Add(floodWindow); {
 	case !p.selected && p.foreign > floodLimit:
-		r.logf(LevelWarning, "more than %d adverts a second on %s are for no virtual router of ours: one in %d is looked at from here on", floodLimit, r.links[p.key.ifindex].Name, sock.SampledOneIn)
+		r.logf(LevelWarning, "more than %d adverts a second on %s are for unknown virtual routers: from now on one in %d is examined", floodLimit, r.links[p.key.ifindex].Name, sock.SampledOneIn)
 		p.selected = true
 		r.choose(p)
 	case p.selected && over && p.foreign*uint64(floodWindow) < floodLimit/2*uint64(now.Sub(p.window)):
@@ -233,10 +233,10 @@ func (r *router) choose(p *port) {
 	}
 }
 
-func (r *router) reportStranger(p *port, s stranger) {
-	if !r.site.Global.LogUnknownVRIDs || p.strangers[s] || len(p.strangers) >= maxStrangers {
+func (r *router) reportUnknown(p *port, s unknownRouter) {
+	if !r.site.Global.LogUnknownVRIDs || p.unknownRouters[s] || len(p.unknownRouters) >= maxUnknownRouters {
 		return
 	}
-	p.strangers[s] = true
+	p.unknownRouters[s] = true
 	r.logf(LevelInfo, "%v runs virtual router %d on %s, which is not configured here", s.from, s.vrid, r.links[p.key.ifindex].Name)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 )
 
 // runProgram runs a command, unless it must not be.
@@ -17,5 +17,5 @@ func (e *Engine) runProgram(ctx context.Context, c config.Command, global config
 			return errors.New(why)
 		}
 	}
-	return program.Run(ctx, c, global.ScriptUser, timeout)
+	return script.Run(ctx, c, global.ScriptUser, timeout)
 }

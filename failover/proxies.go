@@ -7,8 +7,8 @@ import (
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
-// proxies is what the proxy's worker last reported (track_proxy). Whoever runs the
-// worker tells; this package never knows how.
+// proxies is what the proxy's worker last reported (track_proxy). What runs the
+// worker reports it; this package does not know how.
 type proxies struct {
 	told    bool
 	alive   bool

@@ -124,7 +124,7 @@ func (r *router) apply(site *config.Site) (done Applied) {
 	return done
 }
 
-// join starts the instances that are not kept, and groups all anew. Whoever is new knows its faults before its
+// join starts the instances that are not kept, and groups all anew. A new instance knows its faults before its
 // group does, so that a group that was in fault does not leave it for a moment.
 func (r *router) join(site *config.Site, keep map[string]bool) {
 	r.listVirtual()

@@ -301,7 +301,7 @@ func reloadNode(t *testing.T, label string) *netns.NS {
 
 // TestReloadEqualsStart applies random sequences of edits to a running engine: instances are added, removed,
 // renamed, started anew and regrouped in whatever state they are, addresses and ids change hands. After each edit
-// everything is as in a fresh start with that site, and whoever the edit does not touch has not noticed.
+// everything is as in a fresh start with that site, and instances the edit does not touch have not noticed.
 func TestReloadEqualsStart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("a minute of reloads and starts")

@@ -27,7 +27,7 @@ type router struct {
 	instances  []*instance // in the order of the configuration
 	byID       map[vrrp.ID]*instance
 	groups     []*group
-	scripts    map[string]*script
+	scripts    map[string]*vrrpScript
 	proxies    proxies
 	ports      map[portKey]*port
 	paused     []*port // not watched for now
@@ -60,7 +60,7 @@ const realTimePriority = 1
 
 func newRouter(e *Engine, site *config.Site) (*router, error) {
 	r := &router{engine: e, machine: vrrp.NewRouter(),
-		byID: map[vrrp.ID]*instance{}, scripts: map[string]*script{}, ports: map[portKey]*port{},
+		byID: map[vrrp.ID]*instance{}, scripts: map[string]*vrrpScript{}, ports: map[portKey]*port{},
 		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, ungated: map[int]bool{},
 		linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
 		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),

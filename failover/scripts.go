@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -22,9 +22,9 @@ const (
 
 func (s scriptState) String() string { return [...]string{"unknown", "up", "down"}[s] }
 
-// script is a running vrrp_script. The router thread owns the fields; a goroutine
+// vrrpScript is a running vrrp_script. The router thread owns the fields; a goroutine
 // runs the program and posts each result.
-type script struct {
+type vrrpScript struct {
 	cfg    *config.Script
 	global config.Global // who runs it, and how carefully
 	stop   context.CancelFunc
@@ -35,7 +35,7 @@ type script struct {
 	runs   uint64
 }
 
-func (s *script) why() string {
+func (s *vrrpScript) why() string {
 	if s.last == "" {
 		return "fails"
 	}
@@ -43,9 +43,9 @@ func (s *script) why() string {
 }
 
 // startScript begins to run a script again and again.
-func (r *router) startScript(cfg *config.Script, global config.Global) *script {
+func (r *router) startScript(cfg *config.Script, global config.Global) *vrrpScript {
 	ctx, cancel := context.WithCancel(context.Background())
-	s := &script{cfg: cfg, global: global, stop: cancel}
+	s := &vrrpScript{cfg: cfg, global: global, stop: cancel}
 	if cfg.InitFail {
 		s.state, s.last = scriptDown, "has not succeeded yet (init_fail)"
 	}
@@ -74,7 +74,7 @@ func (r *router) startScript(cfg *config.Script, global config.Global) *script {
 }
 
 // scriptResult counts a result towards rise or fall; the very first counts alone.
-func (r *router) scriptResult(s *script, err error, skipped int) {
+func (r *router) scriptResult(s *vrrpScript, err error, skipped int) {
 	if r.scripts[s.cfg.Name] != s {
 		return // replaced by a reload
 	}
@@ -87,7 +87,7 @@ func (r *router) scriptResult(s *script, err error, skipped int) {
 		}
 	}
 	s.told = s.last
-	if skipped > 0 && !errors.Is(err, program.ErrTimeout) {
+	if skipped > 0 && !errors.Is(err, script.ErrTimeout) {
 		r.logf(LevelInfo, "Script `%s` ran for more than its interval of %v: %d runs left out", s.cfg.Name, s.cfg.Interval, skipped)
 	}
 	to, need := scriptUp, s.cfg.Rise
@@ -113,8 +113,8 @@ func (r *router) scriptResult(s *script, err error, skipped int) {
 func failure(err error) string {
 	var exit interface{ ExitCode() int }
 	switch {
-	case errors.Is(err, program.ErrTimeout):
-		return program.ErrTimeout.Error()
+	case errors.Is(err, script.ErrTimeout):
+		return script.ErrTimeout.Error()
 	case errors.As(err, &exit) && exit.ExitCode() >= 0:
 		return fmt.Sprintf("now returning %d", exit.ExitCode())
 	case errors.As(err, &exit):

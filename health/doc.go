@@ -13,5 +13,5 @@
 // which servers must be arranged anew. How many servers and sessions there are, the
 // lines' tails, is told when a line is written (Effect.Append).
 //
-// The package knows no sockets and no protocol: what a probe does is package check.
+// The package knows no sockets and no protocol: what a probe does is package probe.
 package health

@@ -132,7 +132,7 @@ func (s *Server) Observed(now Time, o Outcome, effects []Effect) []Effect {
 	s.TrafficFail++
 	switch s.p.OnError {
 	case FastInter:
-		s.hurry = s.p.FastInter > 0
+		s.expedite = s.p.FastInter > 0
 		return effects
 	case SuddenDeath:
 		if s.health > s.p.Rise {
@@ -141,7 +141,7 @@ func (s *Server) Observed(now Time, o Outcome, effects []Effect) []Effect {
 	case MarkDown:
 		s.health = min(s.health, s.p.Rise)
 	}
-	s.hurry = s.p.FastInter > 0
+	s.expedite = s.p.FastInter > 0
 	return s.judge(now, r, effects)
 }
 

@@ -78,15 +78,15 @@ type Server struct {
 	via       string // admin comes from the server it tracks, "backend/server"
 	followed  bool   // it tracks another one
 
-	health  int // 0 to Rise-1: down; Rise to Rise+Fall-1: up
-	paused  bool
-	last    Result
-	errors  int  // of traffic, in a row
-	hurry   bool // the next check is due sooner
-	since   Time
-	warmAt  Time // slow start began; 0: none going on
-	warm    int  // sixteenths
-	downFor time.Duration
+	health   int // 0 to Rise-1: down; Rise to Rise+Fall-1: up
+	paused   bool
+	last     Result
+	errors   int  // of traffic, in a row
+	expedite bool // the next check is due sooner
+	since    Time
+	warmAt   Time // slow start began; 0: none going on
+	warm     int  // sixteenths
+	downFor  time.Duration
 
 	// Counters, as statistics have them; the owner may reset them.
 	Failed      uint64 // checks failed while up (chkfail)
@@ -157,20 +157,20 @@ func (s *Server) move(now Time) {
 func (s *Server) NextCheck(random uint64) time.Duration {
 	inter := s.p.Inter
 	switch {
-	case s.hurry, s.health > 0 && s.health < s.certain():
+	case s.expedite, s.health > 0 && s.health < s.certain():
 		inter = first(s.p.FastInter, inter)
 	case s.health == 0:
 		inter = first(s.p.DownInter, inter)
 	}
-	s.hurry = false
+	s.expedite = false
 	if span := uint64(inter) * uint64(s.p.Spread) / 50; span > 0 {
 		inter += time.Duration(random%span) - time.Duration(span/2)
 	}
 	return inter
 }
 
-// Hurry says that the next probe should come after FastInter, not when it was due.
-func (s *Server) Hurry() bool { return s.hurry }
+// Hurry reports whether the next probe should come after FastInter, not when it was due.
+func (s *Server) Hurry() bool { return s.expedite }
 
 func first(a, b time.Duration) time.Duration {
 	if a > 0 {

@@ -24,8 +24,8 @@ const (
 	Debug
 )
 
-// Verdict is what one attempt of a check found.
-type Verdict struct {
+// Outcome is what one attempt of a check found.
+type Outcome struct {
 	OK        bool
 	Weight    int // with HasWeight: of misc_dynamic the weight itself, of FILE_CHECK what is to be added
 	HasWeight bool
@@ -37,8 +37,8 @@ type Options struct {
 	Driver table.Driver // the engine closes it
 	// Log takes a finished line and must not block.
 	Log func(Level, string)
-	// Verify makes one attempt of a check. It is called on goroutines of its own.
-	Verify func(context.Context, *config.Checker, *config.RealServer) Verdict
+	// Attempt makes one attempt of a check. It is called on goroutines of its own.
+	Attempt func(context.Context, *config.Checker, *config.RealServer) Outcome
 	// Run runs a notify program and waits for it, or ends it after the limit.
 	Run func(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error
 	// StateFile remembers which services are ours, so that the next run finds those
@@ -51,12 +51,12 @@ type Options struct {
 	Upkeep func() error
 }
 
-// Engine is a running director.
+// Engine runs virtual servers.
 type Engine struct {
 	opts     Options
 	commands chan func()
 	done     chan struct{}
-	dir      *director // touched on its goroutine only
+	ctl      *controller // touched on its goroutine only
 	ctx      context.Context
 	cancel   context.CancelFunc
 	closing  sync.Once
@@ -68,17 +68,17 @@ var ErrStopped = errors.New("lvs: stopped")
 
 // Start takes charge of the virtual servers. It returns when the table is what it should be
 // before any check has run, or with the reason why it cannot be.
-func Start(d *config.Directing, g config.Global, opts Options) (*Engine, error) {
+func Start(d *config.LVS, g config.Global, opts Options) (*Engine, error) {
 	e := &Engine{opts: opts, commands: make(chan func(), 16), done: make(chan struct{})}
 	e.ctx, e.cancel = context.WithCancel(context.Background())
-	e.dir = newDirector(e, g)
-	if err := e.dir.begin(d); err != nil {
+	e.ctl = newController(e, g)
+	if err := e.ctl.begin(d); err != nil {
 		e.cancel()
 		return nil, err
 	}
 	go func() {
 		defer close(e.done)
-		e.dir.run()
+		e.ctl.run()
 	}()
 	return e, nil
 }
@@ -106,11 +106,11 @@ func (e *Engine) call(f func()) error {
 
 // Apply changes to another configuration; nil takes every virtual server away. What stays the
 // same goes on: states of servers, checks on their way, connections.
-func (e *Engine) Apply(d *config.Directing, g config.Global) (summary string, err error) {
+func (e *Engine) Apply(d *config.LVS, g config.Global) (summary string, err error) {
 	if d == nil {
-		d = &config.Directing{}
+		d = &config.LVS{}
 	}
-	if failed := e.call(func() { summary, err = e.dir.apply(d, g) }); failed != nil {
+	if failed := e.call(func() { summary, err = e.ctl.apply(d, g) }); failed != nil {
 		return "", failed
 	}
 	return summary, err
@@ -120,17 +120,17 @@ func (e *Engine) Apply(d *config.Directing, g config.Global) (summary string, er
 // follows it. It does not wait.
 func (e *Engine) SetRole(instance string, master bool) {
 	select {
-	case e.commands <- func() { e.dir.setRole(instance, master) }:
+	case e.commands <- func() { e.ctl.setRole(instance, master) }:
 	case <-e.done:
 	}
 }
 
 // Close ends the checks, runs the scripts of `omega` and takes our services out of the table, as
 // Keepalived does; connections that are established stay known to the plane, and go on
-// when a new director adds their service again.
+// when the next run adds their service again.
 func (e *Engine) Close() error {
 	e.closing.Do(func() {
-		if err := e.call(func() { e.closed = e.dir.end(); e.cancel() }); err != nil {
+		if err := e.call(func() { e.closed = e.ctl.end(); e.cancel() }); err != nil {
 			e.closed = err
 			e.cancel()
 		}
@@ -139,6 +139,6 @@ func (e *Engine) Close() error {
 	return e.closed
 }
 
-func (d *director) logf(l Level, format string, args ...any) {
-	d.engine.opts.Log(l, fmt.Sprintf(format, args...))
+func (ctl *controller) logf(l Level, format string, args ...any) {
+	ctl.engine.opts.Log(l, fmt.Sprintf(format, args...))
 }

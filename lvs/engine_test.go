@@ -21,7 +21,7 @@ type rig struct {
 	plane   *plane
 	engine  *Engine
 	mu      sync.Mutex
-	well    map[string]Verdict // by address of the real server; absent: well
+	well    map[string]Outcome // by address of the real server; absent: well
 	log     []string
 	ran     []string
 	checked map[string]int // attempts, by address
@@ -30,10 +30,10 @@ type rig struct {
 }
 
 func newRig(t *testing.T) *rig {
-	return &rig{t: t, plane: &plane{daemons: map[table.Role]table.Daemon{}}, well: map[string]Verdict{}}
+	return &rig{t: t, plane: &plane{daemons: map[table.Role]table.Daemon{}}, well: map[string]Outcome{}}
 }
 
-func (r *rig) start(d *config.Directing) {
+func (r *rig) start(d *config.LVS) {
 	r.t.Helper()
 	opts := Options{
 		Driver: r.plane,
@@ -42,7 +42,7 @@ func (r *rig) start(d *config.Directing) {
 			r.log = append(r.log, s)
 			r.mu.Unlock()
 		},
-		Verify: func(_ context.Context, _ *config.Checker, rs *config.RealServer) Verdict {
+		Attempt: func(_ context.Context, _ *config.Checker, rs *config.RealServer) Outcome {
 			r.mu.Lock()
 			defer r.mu.Unlock()
 			if r.checked == nil {
@@ -52,7 +52,7 @@ func (r *rig) start(d *config.Directing) {
 			if v, ok := r.well[rs.Addr.String()]; ok {
 				return v
 			}
-			return Verdict{OK: true}
+			return Outcome{OK: true}
 		},
 		Run: func(_ context.Context, c config.Command, _ config.Global, _ time.Duration) error {
 			r.mu.Lock()
@@ -72,7 +72,7 @@ func (r *rig) start(d *config.Directing) {
 	r.t.Cleanup(func() { r.engine.Close() })
 }
 
-func (r *rig) set(server string, v Verdict) {
+func (r *rig) set(server string, v Outcome) {
 	r.mu.Lock()
 	r.well[server] = v
 	r.mu.Unlock()
@@ -125,7 +125,7 @@ func (r *rig) rounds(n int) {
 	if err := r.engine.call(func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		for _, v := range r.engine.dir.virtuals {
+		for _, v := range r.engine.ctl.virtuals {
 			for _, s := range v.servers {
 				if len(s.checks) > 0 {
 					want[s.cfg.Addr.String()] = r.checked[s.cfg.Addr.String()] + n
@@ -151,7 +151,7 @@ func (r *rig) rounds(n int) {
 func command(name string) config.Command { return config.Command{Argv: []string{name}} }
 
 // site is one service with servers that are checked every few milliseconds.
-func site(change func(*config.VirtualServer), servers ...string) *config.Directing {
+func site(change func(*config.VirtualServer), servers ...string) *config.LVS {
 	vs := &config.VirtualServer{Name: "[192.0.2.1]:tcp:80", Quorum: 1,
 		Keys:     []table.Key{{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}},
 		Template: table.Service{Scheduler: "rr"}, QuorumUp: command("quorum-up"), QuorumDown: command("quorum-down")}
@@ -166,7 +166,7 @@ func site(change func(*config.VirtualServer), servers ...string) *config.Directi
 	if change != nil {
 		change(vs)
 	}
-	return &config.Directing{Servers: []*config.VirtualServer{vs}}
+	return &config.LVS{Servers: []*config.VirtualServer{vs}}
 }
 
 const web1, web2 = "10.0.0.1:80", "10.0.0.2:80"
@@ -177,14 +177,14 @@ func TestServersComeAndGo(t *testing.T) {
 	if got := r.plane.text(); got != "TCP 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:80=1" {
 		t.Fatal(got)
 	}
-	r.set(web1, Verdict{Reason: "no answer"})
+	r.set(web1, Outcome{Reason: "no answer"})
 	r.wait("TCP 192.0.2.1:80 10.0.0.2:80=1")
 	r.logged("Removing service [10.0.0.1]:tcp:80 from VS [192.0.2.1]:tcp:80")
 	r.logged("no answer")
-	r.set(web2, Verdict{Reason: "no answer"})
+	r.set(web2, Outcome{Reason: "no answer"})
 	r.wait("TCP 192.0.2.1:80")
 	r.logged("Lost quorum 1-0=1 > 0 for VS [192.0.2.1]:tcp:80")
-	r.set(web1, Verdict{OK: true})
+	r.set(web1, Outcome{OK: true})
 	r.wait("TCP 192.0.2.1:80 10.0.0.1:80=1")
 	r.until("programs", "quorum-up;down 10.0.0.1:80;down 10.0.0.2:80;quorum-down;up 10.0.0.1:80;quorum-up", r.scripts)
 	if err := r.engine.Close(); err != nil || r.plane.text() != "" || !r.plane.closed {
@@ -197,7 +197,7 @@ func TestServersComeAndGo(t *testing.T) {
 func TestAnswersAreHarmless(t *testing.T) {
 	r := newRig(t)
 	r.start(site(nil, web1))
-	r.set(web1, Verdict{Reason: "status 500 \x1b[2J\r\n\u009b31m\x9bÜber"})
+	r.set(web1, Outcome{Reason: "status 500 \x1b[2J\r\n\u009b31m\x9bÜber"})
 	const want = `status 500 \x1b[2J\x0d\x0a\x9b31m\x9bÜber`
 	r.logged("failed: " + want)
 	status, err := r.engine.Status()
@@ -232,13 +232,13 @@ func TestSorryInhibitAndWeight(t *testing.T) {
 		vs.Servers[0].Checkers[0].Kind = config.CheckerMisc
 		vs.Omega = true
 	}, web1, web2))
-	r.set(web1, Verdict{OK: true, HasWeight: true, Weight: 7})
+	r.set(web1, Outcome{OK: true, HasWeight: true, Weight: 7})
 	r.wait("TCP 192.0.2.1:80 10.0.0.1:80=7 10.0.0.2:80=1")
-	r.set(web2, Verdict{})
+	r.set(web2, Outcome{})
 	r.wait("TCP 192.0.2.1:80 10.0.0.1:80=7 10.0.0.2:80=0")
-	r.set(web1, Verdict{})
+	r.set(web1, Outcome{})
 	r.wait("TCP 192.0.2.1:80 10.0.0.2:80=0 10.0.0.9:80=1")
-	r.set(web2, Verdict{OK: true})
+	r.set(web2, Outcome{OK: true})
 	r.wait("TCP 192.0.2.1:80 10.0.0.2:80=1")
 	r.until("programs", "quorum-up;down 10.0.0.2:80;down 10.0.0.1:80;quorum-down;up 10.0.0.2:80;quorum-up", r.scripts)
 	r.engine.Close()
@@ -251,7 +251,7 @@ func TestSorryInhibitAndWeight(t *testing.T) {
 func TestReloadTouchesNothing(t *testing.T) {
 	r := newRig(t)
 	r.start(site(nil, web1, web2))
-	r.set(web1, Verdict{})
+	r.set(web1, Outcome{})
 	r.wait("TCP 192.0.2.1:80 10.0.0.2:80=1")
 	r.plane.taken()
 	if _, err := r.engine.Apply(site(nil, web1, web2), config.Global{}); err != nil {
@@ -271,7 +271,7 @@ func TestReloadTouchesNothing(t *testing.T) {
 	if got := r.plane.taken(); !reflect.DeepEqual(got, want) {
 		t.Errorf("the reload wrote %q", got)
 	}
-	r.set(web1, Verdict{OK: true})
+	r.set(web1, Outcome{OK: true})
 	r.wait("TCP 192.0.2.1:80 10.0.0.2:80=5 10.0.0.3:80=1 10.0.0.1:80=1")
 	if _, err := r.engine.Apply(nil, config.Global{}); err != nil || r.plane.text() != "" {
 		t.Errorf("without a configuration: %v, %q", err, r.plane.text())
@@ -296,11 +296,11 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 	if got := r.plane.text(); got != before {
 		t.Errorf("the table is %q, was %q", got, before)
 	}
-	r.set(web1, Verdict{})
+	r.set(web1, Outcome{})
 	r.wait("TCP 192.0.2.1:80")
 }
 
-// TestOthersHands: a stranger's change is put right and told; services of others stay.
+// TestOthersHands: a change by others is reverted and logged; services of others stay.
 func TestOthersHands(t *testing.T) {
 	r := newRig(t)
 	other := table.Service{Key: table.Key{Protocol: table.UDP, Addr: netip.MustParseAddrPort("192.0.2.7:53")}, Scheduler: "rr"}
@@ -309,7 +309,7 @@ func TestOthersHands(t *testing.T) {
 	ours := site(nil, web1).Servers[0].Template
 	ours.Key = table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}
 	r.plane.Apply([]table.Change{{Verb: table.DeleteDestination, Service: ours, Destination: table.Destination{Addr: netip.MustParseAddrPort(web1)}}})
-	if err := r.engine.call(r.engine.dir.keeper.look); err != nil {
+	if err := r.engine.call(r.engine.ctl.reconciler.reconcile); err != nil {
 		t.Fatal(err)
 	}
 	r.wait("UDP 192.0.2.7:53\nTCP 192.0.2.1:80 10.0.0.2:80=1 10.0.0.1:80=1")
@@ -320,7 +320,7 @@ func TestOthersHands(t *testing.T) {
 	}
 }
 
-// TestNextRunFindsWhatADeadOneLeft: a director that died left services; those still wanted are
+// TestNextRunFindsWhatADeadOneLeft: a run that died left services; those still wanted are
 // adopted untouched, the others go.
 func TestNextRunFindsWhatADeadOneLeft(t *testing.T) {
 	r := newRig(t)
@@ -345,7 +345,7 @@ func TestSuspend(t *testing.T) {
 	r := newRig(t)
 	r.local = make(chan map[netip.Addr]bool, 1)
 	r.local <- map[netip.Addr]bool{}
-	r.set(web1, Verdict{})
+	r.set(web1, Outcome{})
 	r.start(site(func(vs *config.VirtualServer) { vs.HASuspend = true }, web1))
 	r.logged("Suspending checks")
 	time.Sleep(60 * time.Millisecond)

@@ -14,36 +14,36 @@ import (
 )
 
 // result takes the end of an attempt.
-func (d *director) result(r result) {
-	d.checks.running--
+func (ctl *controller) result(r result) {
+	ctl.checks.running--
 	t := r.task
 	t.running = false
 	if t.gone {
-		d.checks.wake()
+		ctl.checks.wake()
 		return
 	}
-	r.verdict.Reason = printable(r.verdict.Reason)
-	t.last, t.ran = r.verdict, time.Now()
-	counts, next := t.cadence.Result(r.verdict.OK)
-	d.checks.finished(t, next)
+	r.outcome.Reason = printable(r.outcome.Reason)
+	t.last, t.ran = r.outcome, time.Now()
+	counts, next := t.cadence.Result(r.outcome.OK)
+	ctl.checks.finished(t, next)
 	s, v := t.server, t.server.virtual
 	if v.suspended {
 		return
 	}
-	d.logVerdict(t, counts)
+	ctl.logOutcome(t, counts)
 	if !counts {
 		return
 	}
 	was := s.cfg.Weight
-	events := v.pool.Passed(s.index, t.index, r.verdict.OK)
-	if r.verdict.HasWeight {
-		add := r.verdict.Weight
+	events := v.pool.Passed(s.index, t.index, r.outcome.OK)
+	if r.outcome.HasWeight {
+		add := r.outcome.Weight
 		if t.cfg.Kind == config.CheckerMisc {
 			add -= was
 		}
 		events = append(events, v.pool.Adjust(s.index, t.index, add)...)
 	}
-	d.tell(v, events)
+	ctl.handle(v, events)
 }
 
 // printable is a text with the control characters, and what is no UTF-8, written out: what a server answered goes
@@ -69,17 +69,17 @@ func printable(text string) string {
 	return string(out)
 }
 
-// logVerdict says what a check found: the first failure of a row that counts, each with
+// logOutcome says what a check found: the first failure of a row that counts, each with
 // log_all_failures, and the success after it.
-func (d *director) logVerdict(t *task, counts bool) {
+func (ctl *controller) logOutcome(t *task, counts bool) {
 	s, v := t.server, t.server.virtual
 	switch {
-	case !t.last.OK && (counts && !t.logged || t.cfg.LogAll || d.cfg.LogAllFailures):
+	case !t.last.OK && (counts && !t.logged || t.cfg.LogAll || ctl.cfg.LogAllFailures):
 		t.logged = counts || t.logged
-		d.logf(Info, "%s on %s of VS %s failed: %s", t.cfg.Kind, serviceName(s), v.title, t.last.Reason)
+		ctl.logf(Info, "%s on %s of VS %s failed: %s", t.cfg.Kind, serviceName(s), v.title, t.last.Reason)
 	case t.last.OK && t.logged:
 		t.logged = false
-		d.logf(Info, "%s on %s of VS %s succeeded", t.cfg.Kind, serviceName(s), v.title)
+		ctl.logf(Info, "%s on %s of VS %s succeeded", t.cfg.Kind, serviceName(s), v.title)
 	}
 }
 
@@ -87,10 +87,10 @@ func (d *director) logVerdict(t *task, counts bool) {
 func serviceName(s *server) string { return endpoint(s.cfg, s.virtual.cfg) }
 
 func endpoint(rs *config.RealServer, vs *config.VirtualServer) string {
-	return place(vs.Keys[0].Protocol, rs.Addr)
+	return socketName(vs.Keys[0].Protocol, rs.Addr)
 }
 
-func place(p table.Protocol, a netip.AddrPort) string {
+func socketName(p table.Protocol, a netip.AddrPort) string {
 	name := "none"
 	if p != 0 {
 		name = strings.ToLower(p.String())
@@ -101,66 +101,66 @@ func place(p table.Protocol, a netip.AddrPort) string {
 // title is how Keepalived names a virtual server: like a real one, or as it is written.
 func title(vs *config.VirtualServer) string {
 	if k := vs.Keys[0]; len(vs.Keys) == 1 && k.Mark == 0 {
-		return place(k.Protocol, k.Addr)
+		return socketName(k.Protocol, k.Addr)
 	}
 	return vs.Name
 }
 
 // tell logs events, runs their programs and has the table written.
-func (d *director) tell(v *virtual, events []pool.Event) {
+func (ctl *controller) handle(v *virtual, events []pool.Event) {
 	if len(events) == 0 {
 		return
 	}
-	d.keeper.dirty[v] = true
-	d.announce(v, events)
+	ctl.reconciler.dirty[v] = true
+	ctl.notify(v, events)
 }
 
 // announce logs events and runs their programs.
-func (d *director) announce(v *virtual, events []pool.Event) {
+func (ctl *controller) notify(v *virtual, events []pool.Event) {
 	for _, e := range events {
 		switch e.Kind {
 		case pool.ServerUp, pool.ServerDown:
-			d.tellServer(v, v.servers[e.Server], e.Kind == pool.ServerUp)
+			ctl.tellServer(v, v.servers[e.Server], e.Kind == pool.ServerUp)
 		case pool.ServerStays:
-			d.notifyServer(v, v.servers[e.Server], false)
+			ctl.notifyServer(v, v.servers[e.Server], false)
 		case pool.Weight:
 			weight, _ := v.pool.Entry(e.Server)
-			d.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.title, weight)
+			ctl.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.title, weight)
 		case pool.QuorumUp:
-			d.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+			ctl.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
 			if v.cfg.Sorry != nil && !e.First {
-				d.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
+				ctl.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
-			d.scripts.Add(v.cfg.Name, v.cfg.QuorumUp, d.global)
+			ctl.scripts.Add(v.cfg.Name, v.cfg.QuorumUp, ctl.global)
 		case pool.QuorumDown, pool.QuorumMissing:
 			if e.Kind == pool.QuorumDown {
-				d.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+				ctl.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
 			} else {
-				d.logf(Notice, "Starting with quorum down %d+%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+				ctl.logf(Notice, "Starting with quorum down %d+%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
 			}
 			if v.cfg.Sorry != nil {
-				d.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
+				ctl.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
-			d.scripts.Add(v.cfg.Name, v.cfg.QuorumDown, d.global)
+			ctl.scripts.Add(v.cfg.Name, v.cfg.QuorumDown, ctl.global)
 		}
 	}
 }
 
-func (d *director) tellServer(v *virtual, s *server, up bool) {
+func (ctl *controller) tellServer(v *virtual, s *server, up bool) {
 	inhibit := s.cfg.InhibitOnFailure
 	verb := map[[2]bool]string{{true, false}: "Adding", {true, true}: "Enabling", {false, false}: "Removing", {false, true}: "Disabling"}[[2]bool{up, inhibit}]
 	to := "from"
 	if up {
 		to = "to"
 	}
-	d.logf(Notice, "%s service %s %s VS %s", verb, serviceName(s), to, v.title)
-	d.notifyServer(v, s, up)
+	ctl.logf(Notice, "%s service %s %s VS %s", verb, serviceName(s), to, v.title)
+	ctl.notifyServer(v, s, up)
 }
 
-func (d *director) notifyServer(v *virtual, s *server, up bool) {
+func (ctl *controller) notifyServer(v *virtual, s *server, up bool) {
 	c := s.cfg.NotifyDn
 	if up {
 		c = s.cfg.NotifyUp
 	}
-	d.scripts.Add(v.cfg.Name, c, d.global)
+	ctl.scripts.Add(v.cfg.Name, c, ctl.global)
 }

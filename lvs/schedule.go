@@ -11,26 +11,26 @@ import (
 )
 
 // mostChecks is how many checks may be on their way at once. More wait their turn: each holds a
-// socket, and a thousand answers at once are as much as a director should hear.
+// socket, and a thousand answers at once are as much as a node should have to handle.
 const mostChecks = 1000
 
 // task is one checker of one real server with its turn.
 type task struct {
-	server  *server
-	index   int // in its server
-	cfg     *config.Checker
-	cadence pool.Cadence
-	due     time.Time
-	place   int // in the heap; -1: not waiting
-	running bool
-	gone    bool // not configured any more: the result of a running check is nobody's
-	last    Verdict
-	ran     time.Time // end of the last attempt
-	logged  bool      // its failure has been logged
+	server    *server
+	index     int // in its server
+	cfg       *config.Checker
+	cadence   pool.Cadence
+	due       time.Time
+	heapIndex int // in the heap; -1: not waiting
+	running   bool
+	gone      bool // not configured any more: the result of a running check is dropped
+	last      Outcome
+	ran       time.Time // end of the last attempt
+	logged    bool      // its failure has been logged
 }
 
 func newTask(s *server, index int, c *config.Checker) *task {
-	return &task{server: s, index: index, cfg: c, place: -1,
+	return &task{server: s, index: index, cfg: c, heapIndex: -1,
 		cadence: pool.Cadence{Interval: c.Interval, Delay: c.RetryDelay, Retry: c.Retry}}
 }
 
@@ -64,7 +64,7 @@ func alike(a, b *config.Checker) bool {
 // result is the end of an attempt.
 type result struct {
 	task    *task
-	verdict Verdict
+	outcome Outcome
 }
 
 // schedule starts checks when they are due.
@@ -83,7 +83,7 @@ func newSchedule(e *Engine) schedule {
 
 // add plans the checks of a virtual server. Those that were planned before keep their turn; new
 // ones wait a random part of their warmup, so that they do not all begin at once.
-func (s *schedule) add(v *virtual, _ *config.Directing) {
+func (s *schedule) add(v *virtual, _ *config.LVS) {
 	for _, server := range v.servers {
 		for _, t := range server.checks {
 			if t.due.IsZero() {
@@ -114,13 +114,13 @@ func (s *schedule) forget(old, _ []*virtual) {
 	s.waiting = s.waiting[:0]
 }
 
-// hurry makes the checks of a virtual server due now.
-func (s *schedule) hurry(v *virtual) {
+// runNow makes the checks of a virtual server due now.
+func (s *schedule) runNow(v *virtual) {
 	for _, server := range v.servers {
 		for _, t := range server.checks {
-			if t.place >= 0 {
+			if t.heapIndex >= 0 {
 				t.due = time.Now()
-				heap.Fix(&s.waiting, t.place)
+				heap.Fix(&s.waiting, t.heapIndex)
 			}
 		}
 	}
@@ -146,7 +146,7 @@ func (s *schedule) launch() {
 		t.running = true
 		s.running++
 		go func() {
-			v := s.engine.opts.Verify(s.engine.ctx, t.cfg, t.server.cfg)
+			v := s.engine.opts.Attempt(s.engine.ctx, t.cfg, t.server.cfg)
 			select {
 			case s.results <- result{t, v}:
 			case <-s.engine.ctx.Done():
@@ -180,12 +180,12 @@ func (q queue) Len() int           { return len(q) }
 func (q queue) Less(i, j int) bool { return q[i].due.Before(q[j].due) }
 func (q queue) Swap(i, j int) {
 	q[i], q[j] = q[j], q[i]
-	q[i].place, q[j].place = i, j
+	q[i].heapIndex, q[j].heapIndex = i, j
 }
 
 func (q *queue) Push(x any) {
 	t := x.(*task)
-	t.place = len(*q)
+	t.heapIndex = len(*q)
 	*q = append(*q, t)
 }
 
@@ -194,6 +194,6 @@ func (q *queue) Pop() any {
 	t := old[len(old)-1]
 	old[len(old)-1] = nil
 	*q = old[:len(old)-1]
-	t.place = -1
+	t.heapIndex = -1
 	return t
 }

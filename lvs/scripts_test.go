@@ -76,7 +76,7 @@ func TestScripts(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			r.set("10.0.0.9:80", Verdict{Reason: "no answer"})
+			r.set("10.0.0.9:80", Outcome{Reason: "no answer"})
 			before := 0
 			ran := func(want string) {
 				t.Helper()
@@ -95,7 +95,7 @@ func TestScripts(t *testing.T) {
 				r.mu.Unlock()
 			}
 			for i, step := range c.steps {
-				cfg := &config.Directing{}
+				cfg := &config.LVS{}
 				for _, s := range step {
 					cfg.Servers = append(cfg.Servers, s.server())
 					cfg.InitNotifies = cfg.InitNotifies || s.initialise

@@ -8,8 +8,8 @@ import (
 type Status struct {
 	Driver  string          `json:"driver"`
 	Virtual []VirtualStatus `json:"virtual_servers"`
-	// Letters counts what directors tell each other of flows; absent where our plane does not forward.
-	Letters *CourierStats `json:"letters,omitempty"`
+	// Letters counts connection synchronisation; absent where our plane does not forward.
+	ConnSync *ConnSyncStats `json:"letters,omitempty"`
 	// Packets counts what became of packets since our plane was made; absent where it does not forward.
 	Packets []Fate `json:"packets,omitempty"`
 }
@@ -52,14 +52,14 @@ type CheckStatus struct {
 
 // Status looks at everything at once.
 func (e *Engine) Status() (s Status, err error) {
-	err = e.call(func() { s = e.dir.status() })
+	err = e.call(func() { s = e.ctl.status() })
 	return s, err
 }
 
-func (d *director) status() Status {
-	info, _ := d.keeper.driver.Info()
+func (ctl *controller) status() Status {
+	info, _ := ctl.reconciler.driver.Info()
 	s := Status{Driver: info.Driver, Virtual: []VirtualStatus{}}
-	for _, v := range d.virtuals {
+	for _, v := range ctl.virtuals {
 		vs := VirtualStatus{Name: v.cfg.Name, Quorate: v.pool.Quorate(), Live: v.pool.LiveWeight(), Quorum: v.cfg.Quorum, Suspended: v.suspended}
 		for _, k := range v.cfg.Keys {
 			vs.Keys = append(vs.Keys, k.String())

@@ -334,7 +334,7 @@ func (o *origin) answer(id, method string, early bool) {
 		return
 	}
 	second := []byte(strings.Replace(string(text), "X-Echo: ", "X-Echo: second-", 1))
-	if fault == 11 { // it answers twice, in one piece
+	if fault == 11 && !closes { // it answers twice, in one piece
 		to := o.end.peer
 		text = append(text, second...)
 		to.later(func() {

@@ -9,8 +9,8 @@ import (
 // Batch collects the lines of one turn of a loop and sends them at its end. It belongs to one
 // goroutine.
 type Batch struct {
-	log    *Log
-	places []*place
+	log       *Log
+	receivers []*receiver
 }
 
 // Route is where the lines of one proxy go, for one Batch.
@@ -20,7 +20,7 @@ type Route struct {
 
 // An outlet is one target of a route.
 type outlet struct {
-	place    *place
+	receiver *receiver
 	frame    frame
 	longest  int
 	max, min int
@@ -38,32 +38,32 @@ func (b *Batch) Route(targets []config.LogTarget, tag string) *Route {
 	r := &Route{outlets: make([]outlet, 0, len(targets))}
 	for i := range targets {
 		t := &targets[i]
-		o := outlet{place: b.place(t), longest: t.Len, max: t.Max, min: t.Min}
+		o := outlet{receiver: b.receiverOf(t), longest: t.Len, max: t.Max, min: t.Min}
 		if o.longest <= 0 {
 			o.longest = 1024
 		}
-		o.place.hold(o.longest)
+		o.receiver.hold(o.longest)
 		o.frame = frame{how: t.Format, facility: t.Facility, host: b.log.id.Host, tag: tag, pid: b.log.id.PID}
 		r.outlets = append(r.outlets, o)
 	}
 	return r
 }
 
-// place gives the one of a target; targets at one address share it.
-func (b *Batch) place(t *config.LogTarget) *place {
-	for _, p := range b.places {
+// receiverOf gives the one of a target; targets at one address share it.
+func (b *Batch) receiverOf(t *config.LogTarget) *receiver {
+	for _, p := range b.receivers {
 		if p.addr == t.Addr && p.path == t.Path && p.fd == t.FD {
 			return p
 		}
 	}
-	p := &place{addr: t.Addr, path: t.Path, fd: t.FD, dropped: &b.log.dropped,
+	p := &receiver{addr: t.Addr, path: t.Path, fd: t.FD, dropped: &b.log.dropped,
 		buffer: make([]byte, 0, bufferSize), packets: make([][]byte, 0, maxPackets)}
 	if t.FD > 0 {
 		p.file = b.log.file(t.FD)
 	} else {
 		p.connect(time.Now())
 	}
-	b.places = append(b.places, p)
+	b.receivers = append(b.receivers, p)
 	return p
 }
 
@@ -75,13 +75,13 @@ func (b *Batch) Add(r *Route, severity int, now time.Time, line []byte) {
 		if severity > o.max {
 			continue
 		}
-		o.place.add(&o.frame, max(severity, o.min), now, line, o.longest)
+		o.receiver.add(&o.frame, max(severity, o.min), now, line, o.longest)
 	}
 }
 
 // Flush sends what has been added. What a receiver has no room for is kept for the next Flush, as far as it fits.
 func (b *Batch) Flush(now time.Time) {
-	for _, p := range b.places {
+	for _, p := range b.receivers {
 		if len(p.packets) > 0 || len(p.buffer) > 0 {
 			p.flush(now)
 		}
@@ -90,9 +90,9 @@ func (b *Batch) Flush(now time.Time) {
 
 // Close sends what can be sent and gives up the sockets.
 func (b *Batch) Close() {
-	for _, p := range b.places {
+	for _, p := range b.receivers {
 		p.flush(time.Now())
 		p.disconnect()
 	}
-	b.places = nil
+	b.receivers = nil
 }

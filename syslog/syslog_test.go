@@ -22,8 +22,8 @@ var instant = time.Date(2026, 11, 21, 6, 56, 49, 769_638_000, time.UTC)
 // enough is for what must come.
 const enough = 30 * time.Second
 
-// receiver is a syslog server over UDP.
-func receiver(t testing.TB) (*net.UDPConn, config.LogTarget) {
+// listenUDP opens a syslog server over UDP.
+func listenUDP(t testing.TB) (*net.UDPConn, config.LogTarget) {
 	t.Helper()
 	return receiverAt(t, net.IPv4(127, 0, 0, 1))
 }
@@ -62,7 +62,7 @@ func silent(t testing.TB, c net.PacketConn) {
 
 // The frames are those HAProxy 2.6.12 sends.
 func TestFrames(t *testing.T) {
-	c, target := receiver(t)
+	c, target := listenUDP(t)
 	for _, test := range []struct {
 		id     Identity
 		how    config.LogHeader
@@ -106,7 +106,7 @@ func TestFrames(t *testing.T) {
 }
 
 func TestSecondsChange(t *testing.T) {
-	c, target := receiver(t)
+	c, target := listenUDP(t)
 	target.Format = config.LogISO
 	b := New(Identity{Tag: "x"}).Batch()
 	defer b.Close()
@@ -122,7 +122,7 @@ func TestSecondsChange(t *testing.T) {
 }
 
 func TestSeverities(t *testing.T) {
-	c, target := receiver(t)
+	c, target := listenUDP(t)
 	target.Format = config.LogShort
 	b := New(Identity{}).Batch()
 	defer b.Close()
@@ -145,8 +145,8 @@ func TestSeverities(t *testing.T) {
 
 // Several targets, one of them twice, and the tag of a proxy.
 func TestRoutes(t *testing.T) {
-	c1, one := receiver(t)
-	c2, two := receiver(t)
+	c1, one := listenUDP(t)
+	c2, two := listenUDP(t)
 	b := New(Identity{Tag: "common", PID: 7}).Batch()
 	defer b.Close()
 	r := b.Route([]config.LogTarget{one, two, one}, "own")
@@ -163,14 +163,14 @@ func TestRoutes(t *testing.T) {
 			t.Errorf("got %q, want %q…", got, want)
 		}
 	}
-	if len(b.places) != 2 {
-		t.Errorf("%d sockets", len(b.places))
+	if len(b.receivers) != 2 {
+		t.Errorf("%d sockets", len(b.receivers))
 	}
 }
 
 // More than one call's worth, in order.
 func TestManyLines(t *testing.T) {
-	c, target := receiver(t)
+	c, target := listenUDP(t)
 	target.Format = config.LogRaw
 	l := New(Identity{})
 	b := l.Batch()
@@ -197,7 +197,7 @@ func TestManyLines(t *testing.T) {
 
 // The longest line a configuration allows is sent whole.
 func TestLongestLine(t *testing.T) {
-	c, target := receiver(t)
+	c, target := listenUDP(t)
 	target.Format, target.Len = config.LogRaw, 65000
 	b := New(Identity{}).Batch()
 	defer b.Close()
@@ -456,7 +456,7 @@ func TestBadDescriptor(t *testing.T) {
 }
 
 func TestLogger(t *testing.T) {
-	c, target := receiver(t)
+	c, target := listenUDP(t)
 	target.Format = config.LogShort
 	g := New(Identity{}).Logger()
 	defer g.Close()
@@ -482,7 +482,7 @@ func TestLogger(t *testing.T) {
 }
 
 func TestNoAllocations(t *testing.T) {
-	_, target := receiver(t)
+	_, target := listenUDP(t)
 	target.Format = config.LogLocal
 	r, fd := pipe(t)
 	go func() { _, _ = io.Copy(io.Discard, r) }()
@@ -509,7 +509,7 @@ func TestNoAllocations(t *testing.T) {
 func BenchmarkUDP(b *testing.B) {
 	for _, each := range []int{1, 8, 64} {
 		b.Run(fmt.Sprintf("%d lines a turn", each), func(b *testing.B) {
-			_, target := receiver(b)
+			_, target := listenUDP(b)
 			target.Format = config.LogLocal
 			batch := New(Identity{Tag: "haproxy", PID: 1}).Batch()
 			defer batch.Close()
@@ -530,7 +530,7 @@ func BenchmarkAdd(b *testing.B) {
 	batch := New(Identity{Tag: "haproxy", PID: 1}).Batch()
 	r := batch.Route([]config.LogTarget{{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Len: 1024, Max: 7, Format: config.LogLocal}}, "")
 	line := bytes.Repeat([]byte("x"), 150)
-	p := batch.places[0]
+	p := batch.receivers[0]
 	b.ReportAllocs()
 	for b.Loop() {
 		batch.Add(r, 6, instant, line)

@@ -89,7 +89,7 @@ func (m *instance) follows(now Time, e []Effect) []Effect {
 }
 
 // mayRelease reports whether priority 0 from addr ends the wait for a master.
-// Differs from Keepalived, which believes anyone's priority 0: only who holds
+// Differs from Keepalived, which accepts priority 0 from anyone: only who holds
 // the addresses can release them. A second master left over from a partition
 // that stops would otherwise end the wait for the first one's lease.
 func (m *instance) mayRelease(now Time, addr netip.Addr) bool {
@@ -177,9 +177,6 @@ func (m *instance) claim(now Time, cause Cause, late time.Duration, e []Effect) 
 		again && m.probing
 	m.timer = Never // until it has been sent
 	m.watch = m.p.quiet()
-	if m.router.mutant == mutantNoProbe || m.router.mutant == mutantNoSettle {
-		m.probing = false
-	}
 	e = append(e, Effect{ID: m.id, Kind: PermitAdverts, Until: now.Add(m.p.Interval)})
 	return m.advertise(m.effective(), 0, e)
 }
@@ -191,14 +188,11 @@ func (m *instance) heardBy(now Time) {
 	if now.Sub(m.claimedAt) > m.p.Interval { // paused for so long that another may have begun
 		m.probing, m.probeLimit = true, now.Add(m.masterDown())
 	}
-	switch {
-	case m.router.mutant == mutantNoSettle:
-		m.timer = now
-	case m.probing:
-		m.timer = now.Add(m.watch)
-	default:
-		m.timer = now.Add(m.p.settle())
+	wait := m.p.settle()
+	if m.probing {
+		wait = m.watch
 	}
+	m.timer = now.Add(wait)
 }
 
 // claimantHears: someone else is master, or claims to be.
@@ -212,9 +206,6 @@ func (m *instance) claimantHears(now Time, a Heard, interval time.Duration, e []
 	}
 	m.rivalAt, m.rival = now, a
 	m.probeLimit = max(m.probeLimit, now.Add(m.masterDown()))
-	if m.router.mutant == mutantNoProbe || m.router.mutant == mutantNoSettle {
-		return e
-	}
 	if !m.probing { // it has not heard us yet: repeat the claim, then watch it let go
 		m.probing, m.timer = true, Never
 		e = m.advertise(m.effective(), 0, e)

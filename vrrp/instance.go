@@ -196,10 +196,6 @@ func (m *instance) letGo(resign bool, e []Effect) []Effect {
 	if !master && m.state != Claiming {
 		return e
 	}
-	if m.router.mutant == mutantOrder && resign {
-		e = m.advertise(0, 0, e)
-		resign = false
-	}
 	e = append(e, Effect{ID: m.id, Kind: CloseGate})
 	if m.holding {
 		e = append(e, Effect{ID: m.id, Kind: RemoveAddresses})

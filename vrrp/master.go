@@ -92,7 +92,7 @@ func (m *instance) renew(now Time, e []Effect) []Effect {
 // expired is the continuity rule: a lease that has run out is not renewed. The
 // others had the right to take over at that moment.
 func (m *instance) expired(now Time) bool {
-	return now >= m.gateUntil && m.router.mutant != mutantContinuity
+	return now >= m.gateUntil
 }
 
 // loseLease starts over as backup. No priority 0: another master may be at
@@ -158,8 +158,8 @@ func (m *instance) masterHears(now Time, a Heard, interval time.Duration, e []Ef
 	return e
 }
 
-// answers is how often a master answers in one interval at most: whoever floods it with adverts must not make it
-// flood the network. The answer is a courtesy; the next advert is on its way in any case.
+// answers is how often a master answers in one interval at most: a flood of adverts must not make it
+// flood the network. No answer is owed; the next advert is on its way in any case.
 const answers = 8
 
 // mayAnswer reports whether an advert that a master need not follow is answered.

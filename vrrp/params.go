@@ -78,7 +78,7 @@ func (p *Params) Hold() time.Duration { return time.Duration(p.DownAdverts) * p.
 func (p *Params) settle() time.Duration { return p.Interval / 512 }
 
 // quiet is how long a rival must not answer for the address before a claimant
-// that takes it from a living master believes it has let go: many times an
+// that takes it from a living master assumes that it has released it: many times an
 // answer's way across a LAN, because a busy kernel answers late.
 func (p *Params) quiet() time.Duration {
 	return min(max(p.Interval/50, time.Millisecond), 2*time.Millisecond)

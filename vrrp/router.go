@@ -10,27 +10,13 @@ type Router struct {
 	instances []*instance // in order of Add
 	byID      map[ID]*instance
 	next      ID
-	mutant    mutant // rules of the gate left out by a test; always zero otherwise
 }
-
-// mutant names a rule of the lease gate that a test leaves out, to show that the
-// rule is needed.
-type mutant uint8
-
-const (
-	mutantNone       mutant = iota
-	mutantContinuity        // renew a lease that has already run out
-	mutantNoSettle          // open the gate before the claim was heard
-	mutantNoProbe           // take from a living master without looking whether it let go
-	mutantLateClock         // (simulation) count the lease from after the send
-	mutantOrder             // resign before the gate is closed
-)
 
 // NewRouter returns a Router without instances.
 func NewRouter() *Router { return &Router{byID: map[ID]*instance{}} }
 
 // Add starts an instance. Until Tick or another input has been handled it is in
-// INIT; faults known at the start are passed by SetFaults in the same breath.
+// INIT; faults known at the start are passed by SetFaults before anything else.
 func (r *Router) Add(now Time, p Params, effects []Effect) (ID, []Effect) {
 	m := &instance{router: r, id: r.next, p: p, state: Init, announceAt: Never, refreshAt: Never, lastAdvert: -1, rivalAt: -1, complainedTo: now.Add(-complainAgain)}
 	m.masterInterval = p.Interval

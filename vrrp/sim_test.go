@@ -72,11 +72,13 @@ func (q *simQueue) Pop() any {
 	return x
 }
 
-// simRules are the kernel's half of the lease gate; a mutant drops one.
+// simRules are the half of the lease gate that is not this package's: the kernel's and the engine's. A test drops one.
 type simRules struct {
 	deadline   bool // packets for the address are dropped after the deadline
 	bornClosed bool // a restarted node's gate starts closed, its leftovers are removed
 	egress     bool // our adverts are dropped while the gate is closed
+	expires    bool // a lease that has run out cannot be extended
+	early      bool // the lease counts from before the send
 }
 
 type sim struct {
@@ -86,7 +88,6 @@ type sim struct {
 	events simQueue
 	nodes  []*simNode
 	rules  simRules
-	mutant mutant
 
 	delay time.Duration // of a message, at most
 	loss  float64
@@ -101,8 +102,8 @@ type sim struct {
 	trace   bool
 }
 
-func newSim(seed uint64, mut mutant) *sim {
-	s := &sim{rng: rand.New(rand.NewPCG(seed, 0x65766e)), rules: simRules{true, true, true}, mutant: mut,
+func newSim(seed uint64) *sim {
+	s := &sim{rng: rand.New(rand.NewPCG(seed, 0x65766e)), rules: simRules{deadline: true, bornClosed: true, egress: true, expires: true, early: true},
 		cut: map[[2]int]bool{}, double: map[[2]int]bool{}}
 	return s
 }
@@ -143,7 +144,6 @@ func (s *sim) start(n *simNode) {
 	}
 	n.kernel.queue = nil
 	n.r = NewRouter()
-	n.r.mutant = s.mutant
 	n.id, _ = n.r.Add(s.now, n.p, nil)
 	n.stepAt = Never
 	s.wake(n, s.now)
@@ -277,10 +277,10 @@ func (s *sim) apply(n *simNode, e Effect) {
 	case simSent:
 		n.r.Sent(s.now, n.id)
 	case simExtend:
-		if s.mutant == mutantLateClock { // the lease as a program would count it that reads the clock too late
+		if !s.rules.early { // the lease as a program would count it that reads the clock too late
 			e.Until = s.now.Add(n.p.Hold())
 		}
-		if s.now < k.openUntil || s.mutant == mutantContinuity {
+		if s.now < k.openUntil || !s.rules.expires {
 			k.openUntil = max(k.openUntil, e.Until)
 			k.advertUntil = k.openUntil
 		} else {

@@ -12,7 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/evenkeel/evenkeel/daemon"
-	"github.com/evenkeel/evenkeel/lab"
+	"github.com/evenkeel/evenkeel/lab/site"
 )
 
 // version is set by the linker for releases.
@@ -24,8 +24,8 @@ type exitError int
 func (e exitError) Error() string { return fmt.Sprintf("exit status %d", int(e)) }
 
 func main() {
-	if len(os.Args) > 1 && os.Args[1] == lab.EntryPoint {
-		os.Exit(lab.Main(os.Args[2:]))
+	if len(os.Args) > 1 && os.Args[1] == site.EntryPoint {
+		os.Exit(site.Main(os.Args[2:]))
 	}
 	if len(os.Args) > 1 && os.Args[1] == daemon.WorkerEntry {
 		if err := daemon.RunWorker(replay); err != nil {

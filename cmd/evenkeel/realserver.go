@@ -17,10 +17,10 @@ func realserverCommand() *cobra.Command {
 	var dir string
 	c := &cobra.Command{
 		Use:   "realserver",
-		Short: "Prepare this machine to stand behind a director (DR or TUN)",
+		Short: "Prepare this machine to stand behind a load balancer (DR or TUN)",
 		Long: `A real server has the virtual address on lo and must not answer questions about it. This is what the
 textbook does by hand with ifconfig lo:0, arp_ignore and arp_announce; with --tun it also unwraps what a
-director sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is kept over a reboot.`,
+load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is kept over a reboot.`,
 	}
 	host := func() realserver.Host { return realserver.Host{StateDir: dir} }
 	var a realserver.Address

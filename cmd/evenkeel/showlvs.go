@@ -52,10 +52,10 @@ func printLVS(w io.Writer, s *lvs.Status) error {
 		return nil
 	}
 	fmt.Fprintf(w, "forwarding plane %s\n", s.Driver)
-	if l := s.Letters; l != nil {
-		fmt.Fprintf(w, "flows told to other directors %d, learnt from them %d", l.FlowsSent+l.Dumped, l.Learnt)
+	if l := s.ConnSync; l != nil {
+		fmt.Fprintf(w, "flows sent to peers %d, learnt from them %d", l.FlowsSent+l.Dumped, l.Learnt)
 		if l.Unknown+l.Refused+l.Failed > 0 {
-			fmt.Fprintf(w, " (%d unknown here, %d letters refused, %d not sent)", l.Unknown, l.Refused, l.Failed)
+			fmt.Fprintf(w, " (%d unknown here, %d messages refused, %d not sent)", l.Unknown, l.Refused, l.Failed)
 		}
 		fmt.Fprintln(w)
 	}
@@ -93,7 +93,7 @@ func printLVS(w io.Writer, s *lvs.Status) error {
 				case !c.Passing:
 					text = c.Kind + " fails: " + c.Reason
 				case c.Reason != "":
-					text = c.Kind + " is tried again: " + c.Reason
+					text = c.Kind + " is retried: " + c.Reason
 				}
 				checks = append(checks, text)
 			}

@@ -11,7 +11,9 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // args walks the words that follow a keyword. The first problem of a line is reported;
@@ -148,8 +150,8 @@ func (a *args) unsupported(w word, why string) {
 
 // oneOf reports a word that is none of the list, naming the nearest.
 func (a *args) oneOf(w word, list ...string) {
-	if near := verdict.Nearest(w.text, list); near != "" {
-		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: unknown word %s", a.name, q(w.text)), verdict.DidYouMean(near))
+	if near := spelling.Nearest(w.text, list); near != "" {
+		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: unknown word %s", a.name, q(w.text)), words.Suggest(near))
 		return
 	}
 	a.bad(w, "must be one of "+strings.Join(list, ", "))

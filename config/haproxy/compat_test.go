@@ -4,7 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/evenkeel/evenkeel/config/compat"
+	"github.com/evenkeel/evenkeel/config/words"
+	"github.com/evenkeel/evenkeel/test/compat"
 )
 
 // TestCompat fails when docs/compat-haproxy.md is not what the table says.
@@ -18,7 +19,7 @@ func TestCompat(t *testing.T) {
 			"`evenkeel check --strict` gives its verdict instead of ours; words that only we refuse are warnings then."}
 	for _, p := range places {
 		place := compat.Place{Name: string(p)}
-		for _, k := range table[p] {
+		for _, k := range table.Rows(p) {
 			place.Words = append(place.Words, row(k))
 		}
 		page.Places = append(page.Places, place)
@@ -58,7 +59,7 @@ const language = `
 `
 
 // states are the words of the manual.
-var states = map[state]compat.State{done: compat.Done, harmless: compat.NoEffect, refused: compat.Refused}
+var states = map[words.State]compat.State{done: compat.Done, harmless: compat.NoEffect, refused: compat.Refused}
 
 // row is a word as the manual has it.
 func row(k keyword) compat.Word {
@@ -97,12 +98,12 @@ func remarks(k keyword) string {
 
 // TestTable checks the table against itself.
 func TestTable(t *testing.T) {
-	if len(places) != len(table) {
-		t.Errorf("%d places in the manual, %d in the table", len(places), len(table))
+	if len(places) != table.Len() {
+		t.Errorf("%d places in the manual, %d in the table", len(places), table.Len())
 	}
 	for _, p := range places {
 		seen := make(map[string]bool)
-		for _, k := range table[p] {
+		for _, k := range table.Rows(p) {
 			if seen[k.word] {
 				t.Errorf("%s is twice in %s", k.word, p)
 			}
@@ -121,8 +122,8 @@ func TestTable(t *testing.T) {
 			}
 		}
 	}
-	for _, k := range table[topLevel] {
-		if _, ok := table[place(k.word)]; k.state == refused && !ok {
+	for _, k := range table.Rows(topLevel) {
+		if k.state == refused && table.Rows(place(k.word)) == nil {
 			t.Errorf("section %s has no words", k.word)
 		}
 	}

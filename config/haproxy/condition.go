@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // branch is one open .if: whether its lines count now, whether any branch has counted, and whether .else was seen.
@@ -23,8 +25,8 @@ func (r *reader) active() bool {
 }
 
 // directive carries out a line that begins with a dot.
-func (r *reader) directive(words []word) {
-	head, rest := words[0], words[1:]
+func (r *reader) directive(line []word) {
+	head, rest := line[0], line[1:]
 	switch head.text {
 	case ".if":
 		b := branch{line: head, parentActive: r.active()}
@@ -43,8 +45,8 @@ func (r *reader) directive(words []word) {
 	case ".notice", ".warning", ".alert", ".diag":
 		r.say(head, rest)
 	default:
-		near := verdict.Nearest(head.text, []string{".if", ".elif", ".else", ".endif", ".notice", ".warning", ".alert", ".diag"})
-		r.report.Bad(head.pos, "unknown-word", "unknown directive "+q(head.text), verdict.DidYouMean(near))
+		known := []string{".if", ".elif", ".else", ".endif", ".notice", ".warning", ".alert", ".diag"}
+		r.report.Bad(head.pos, "unknown-word", "unknown directive "+q(head.text), words.DidYouMean(head.text, known))
 	}
 }
 
@@ -216,7 +218,7 @@ func (p *predicate) call(name string) bool {
 		"openssl_version_atleast", "openssl_version_before", "ssllib_name_startswith", "awslc_api_atleast", "awslc_api_before"}
 	if !slices.Contains(known, name) {
 		problem := "unknown condition " + q(name)
-		if near := verdict.Nearest(name, known); near != "" {
+		if near := spelling.Nearest(name, known); near != "" {
 			problem += ", did you mean " + q(near) + "?"
 		}
 		p.fail(problem, false)

@@ -29,7 +29,7 @@ func FuzzParse(f *testing.F) {
 	}
 	const frame = "defaults\n mode http\nfrontend f\n bind :80\nbackend b\n "
 	for _, p := range places {
-		for _, k := range table[p] {
+		for _, k := range table.Rows(p) {
 			f.Add([]byte(frame + string(p) + " " + k.word + " 1 2 if TRUE\n"))
 			f.Add([]byte(frame + k.word + " x 1.2.3.4:80\n"))
 		}

@@ -14,10 +14,11 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/test/peers"
-	"github.com/google/go-cmp/cmp"
 )
 
 var update = peers.Update // golden files and docs/compat-haproxy.md

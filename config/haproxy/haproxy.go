@@ -93,7 +93,7 @@ func Recognise(data []byte) bool {
 		if len(fields) == 0 {
 			continue
 		}
-		k, ok := lookup(topLevel, fields[0])
+		k, ok := table.Lookup(topLevel, fields[0])
 		if !ok || k.absent != "" {
 			continue
 		}

@@ -132,7 +132,7 @@ func (r *reader) statement(words []word) {
 		}
 	}
 	head := words[0]
-	if k, ok := lookup(topLevel, head.text); ok && !not && !reset {
+	if k, ok := table.Lookup(topLevel, head.text); ok && !not && !reset {
 		r.begin(k, head, words[1:])
 		return
 	}
@@ -162,7 +162,7 @@ func (r *reader) untilEmpty(words []word) []word {
 
 // word looks a word up in p and carries it out with its arguments. before is what stands before it.
 func (r *reader) word(p place, before string, a *args) {
-	k, ok := lookup(p, a.head.text)
+	k, ok := table.Lookup(p, a.head.text)
 	if !ok {
 		r.unknown(p, before, a)
 		return
@@ -288,7 +288,7 @@ func (a *args) sub(p place) {
 	if a.failed {
 		return
 	}
-	if _, known := lookup(p, w.text); !known {
+	if _, known := table.Lookup(p, w.text); !known {
 		w.text, _, _ = strings.Cut(w.text, "(") // set-var(NAME)
 	}
 	b := *a

@@ -69,7 +69,7 @@ func TestWordsAgainstHAProxy(t *testing.T) {
 		if _, ok := around[p]; !ok {
 			continue
 		}
-		for _, k := range table[p] {
+		for _, k := range table.Rows(p) {
 			questions <- question{p, k}
 		}
 	}
@@ -148,7 +148,7 @@ func TestKeywordsOfHAProxy(t *testing.T) {
 	known := make(map[place]map[string]bool)
 	for _, p := range places {
 		known[p] = make(map[string]bool)
-		for _, k := range table[p] {
+		for _, k := range table.Rows(p) {
 			known[p][k.word] = true
 		}
 	}
@@ -195,7 +195,7 @@ func TestSectionsOfWords(t *testing.T) {
 		{"frontend", capF, base + "frontend f\n bind :80\n %s\n"},
 		{"backend", capB, base + "backend b\n %s\n"},
 	} {
-		for _, k := range table[inProxy] {
+		for _, k := range table.Rows(inProxy) {
 			verdict := verdicts.Answer(section.name+": "+k.word, func() string {
 				file := filepath.Join(dir, "haproxy.cfg")
 				if err := os.WriteFile(file, fmt.Appendf(nil, section.text, k.word), 0o600); err != nil {

@@ -8,6 +8,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // backend finds a proxy that has servers by its name.
@@ -25,7 +26,7 @@ func (r *reader) target(d *draft, w word, what string) *config.Proxy {
 				names = append(names, other.name.text)
 			}
 		}
-		r.report.Bad(w.pos, "unknown-name", fmt.Sprintf("%s %s: there is no backend %s", p.Kind, p.Name, q(w.text)), verdict.DidYouMean(verdict.Nearest(w.text, names)))
+		r.report.Bad(w.pos, "unknown-name", fmt.Sprintf("%s %s: there is no backend %s", p.Kind, p.Name, q(w.text)), words.DidYouMean(w.text, names))
 		return nil
 	case b == d:
 		r.report.Bad(w.pos, "circle", fmt.Sprintf("%s %s: %s names the section itself", p.Kind, p.Name, what), "")

@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // setGlobalSection opens the global section; several of them are one.
@@ -79,7 +80,7 @@ func (a *args) from(what string) (*draft, bool) {
 		found = d
 	}
 	if found == nil {
-		a.fail(name.pos, "unknown-name", fmt.Sprintf("%s: there is no defaults section %s", what, q(name.text)), verdict.DidYouMean(verdict.Nearest(name.text, names)))
+		a.fail(name.pos, "unknown-name", fmt.Sprintf("%s: there is no defaults section %s", what, q(name.text)), words.DidYouMean(name.text, names))
 	}
 	return found, true
 }
@@ -175,7 +176,7 @@ func (a *args) addressOnSection(d *draft) {
 	// or so.
 	a.report.Tolerate(w.pos, "dead-word", fmt.Sprintf("the address on the %s line is a form that haproxy has given up", a.head.text), "write bind "+verdict.Bare(w.text)+" on a line of its own")
 	b := &args{reader: a.reader, head: a.head, list: a.list[a.at:], name: "bind"}
-	b.k, _ = lookup(inProxy, "bind")
+	b.k, _ = table.Lookup(inProxy, "bind")
 	d.bindSeen = true
 	setBind(b)
 }

@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -18,13 +18,13 @@ func setBalance(a *args) {
 	}
 	w := a.next()
 	name, argument, brackets := cutParentheses(w.text)
-	k, ok := lookup(inBalance, name)
+	k, ok := table.Lookup(inBalance, name)
 	if !ok || brackets && !strings.Contains(k.args, "(") {
 		near := name
 		if !ok {
-			near = verdict.Nearest(name, wordsOf(inBalance))
+			near = table.Nearest(inBalance, name)
 		}
-		a.fail(w.pos, "unknown-word", fmt.Sprintf("unknown algorithm %s after \"balance\"", q(w.text)), verdict.DidYouMean(near))
+		a.fail(w.pos, "unknown-word", fmt.Sprintf("unknown algorithm %s after \"balance\"", q(w.text)), words.Suggest(near))
 		return
 	}
 	b := &args{reader: a.reader, k: k, name: "balance " + k.word, head: word{text: argument, pos: w.pos}, list: a.rest()}

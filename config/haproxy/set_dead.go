@@ -125,7 +125,7 @@ func (a *args) deadRule(response bool, rule config.Rule) {
 // deadTimeout takes contimeout, clitimeout and srvtimeout.
 func deadTimeout(a *args) { setOneTimeout(a) }
 
-// deadMonitorNet answers 200 to whoever comes from a network.
+// deadMonitorNet answers 200 to clients of a network.
 func deadMonitorNet(a *args) {
 	w := a.need("a network")
 	if a.failed {

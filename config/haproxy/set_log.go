@@ -6,7 +6,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // logLine is one log line; the same one is not added twice by log global.
@@ -93,7 +93,7 @@ func (a *args) oneOfLevels(what string, list []string) int {
 	w := a.need(what)
 	i := slices.Index(list, w.text)
 	if i < 0 && !a.failed {
-		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: %s is not %s", a.name, q(w.text), what), verdict.DidYouMean(verdict.Nearest(w.text, list)))
+		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: %s is not %s", a.name, q(w.text), what), words.DidYouMean(w.text, list))
 	}
 	return max(i, 0)
 }

@@ -230,7 +230,7 @@ func setRetryOn(a *args) {
 	}
 	for _, w := range words {
 		if w.text != "conn-failure" {
-			a.unsupported(w, "requests are tried again after conn-failure")
+			a.unsupported(w, "requests are retried after conn-failure only")
 			return
 		}
 	}

@@ -97,8 +97,8 @@ func statsAdmin(a *args) {
 func statsHTTPRequest(a *args) {
 	if w := a.peek(); w != "" {
 		name, _, _ := strings.Cut(w, "(")
-		_, known := lookup(inHTTPRequest, name)
-		if _, here := lookup(inStatsRule, name); known && !here {
+		_, known := table.Lookup(inHTTPRequest, name)
+		if _, here := table.Lookup(inStatsRule, name); known && !here {
 			a.unsupported(a.next(), "allow, deny and auth are")
 			return
 		}

@@ -5,11 +5,11 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // place is a set of words: those of a section, or those that may follow a word.
-type place string
+type place = words.Place
 
 // Places.
 const (
@@ -78,16 +78,12 @@ const (
 	lb   = capL | capB
 )
 
-// state says what we do with a word.
-type state uint8
-
+// What we do with a word. A harmless one is accepted with why in its row saying why that is safe; a refused one that
+// is switched off with "no" passes.
 const (
-	// done: it does what the manual says.
-	done state = iota
-	// harmless: it is accepted and does nothing; why says why that is safe.
-	harmless
-	// refused: known, not supported yet. Switched off with "no" it asks for nothing and passes.
-	refused
+	done     = words.Done
+	harmless = words.Harmless
+	refused  = words.Refused
 )
 
 // keyword is a row of the table: everything there is to know about one word.
@@ -101,7 +97,7 @@ type keyword struct {
 	named bool
 	// min is how many words must follow.
 	min   int
-	state state
+	state words.State
 	// quiet: harmless without a word about it.
 	quiet bool
 	// loose: HAProxy does not look at words that are left over.
@@ -124,32 +120,14 @@ const (
 	notBuilt = "is not built into Debian's haproxy"
 )
 
-// lookup finds a word of a place.
-func lookup(p place, text string) (keyword, bool) {
-	i, ok := index[p][text]
-	if !ok {
-		return keyword{}, false
-	}
-	return table[p][i], true
-}
-
-// wordsOf lists the words of a place.
-func wordsOf(p place) []string {
-	list := make([]string, 0, len(table[p]))
-	for _, k := range table[p] {
-		list = append(list, k.word)
-	}
-	return list
-}
-
 // hint gives the advice for a word unknown in p: the nearest one there, else where it is known.
 func hint(p place, text string) string {
-	if near := verdict.Nearest(text, wordsOf(p)); near != "" {
-		return verdict.DidYouMean(near)
+	if near := table.Nearest(p, text); near != "" {
+		return words.Suggest(near)
 	}
 	var homes []string
 	for _, other := range places {
-		if k, ok := lookup(other, text); ok && k.state != refused && len(homes) < 5 {
+		if k, ok := table.Lookup(other, text); ok && k.state != refused && len(homes) < 5 {
 			homes = append(homes, string(other))
 		}
 	}
@@ -159,15 +137,12 @@ func hint(p place, text string) string {
 	return ""
 }
 
-// table holds every word of the dialect by its place, index where in it. They are filled when
-// the program starts, for the rows name functions that look words up.
-var (
-	table map[place][]keyword
-	index map[place]map[string]int
-)
+// table holds every word of the dialect by its place. It is filled when the program starts, for the rows name
+// functions that look words up.
+var table *words.Table[keyword]
 
 func init() {
-	table = map[place][]keyword{
+	table = words.NewTable(map[place][]keyword{
 		topLevel: sectionWords, inGlobal: slices.Concat(globalWords, globalTLSWords, tuningWords), inGlobalStats: globalStatsWords,
 		inProxy: slices.Concat(proxyWords, deadProxyWords), inOption: optionWords, inTimeout: timeoutWords,
 		inBind: slices.Concat(bindWords, bindTLSWords), inServer: slices.Concat(serverWords, serverTLSWords, serverOffWords), inBalance: balanceWords,
@@ -177,12 +152,5 @@ func init() {
 		inPeers: peersWords, inUserlist: userlistWords, inResolvers: resolversWords, inCache: cacheWords, inHTTPErrors: httpErrorsWords,
 		inMailers: mailersWords, inRing: ringWords, inLogForward: logForwardWords, inLogProfile: logProfileWords, inProgram: programWords,
 		inFCGIApp: fcgiWords, inCrtStore: crtStoreWords, inACME: acmeWords, inTraces: tracesWords, inHealthcheck: healthcheckWords,
-	}
-	index = make(map[place]map[string]int)
-	for p, words := range table {
-		index[p] = make(map[string]int, len(words))
-		for i, k := range words {
-			index[p][k.word] = i
-		}
-	}
+	}, func(k keyword) string { return k.word })
 }

@@ -1,5 +1,7 @@
 package haproxy
 
+import "github.com/evenkeel/evenkeel/config/words"
+
 const (
 	noTLS       = "TLS is not there yet"
 	noMachinery = "it tunes machinery that is built in another way here"
@@ -12,7 +14,7 @@ const (
 )
 
 // group makes rows of words that share their state and reason: word, values and help of each.
-func group(s state, why string, rows ...[3]string) []keyword {
+func group(s words.State, why string, rows ...[3]string) []keyword {
 	var list []keyword
 	for _, r := range rows {
 		k := keyword{word: r[0], args: r[1], help: r[2], state: s, why: why, loose: true}

@@ -38,7 +38,7 @@ var proxyWords = append([]keyword{
 	{word: "hash-type", args: "map-based|consistent [sdbm|djb2|wt6|crc32] [avalanche]", in: dlb, def: "map-based sdbm", help: "how hashes become servers", set: setHashType},
 	{word: "cookie", args: "NAME [rewrite|insert|prefix] [WORD …]", in: dlb, help: "clients stay with a server by a cookie", set: setCookie, min: 1},
 	{word: "retries", args: "NUMBER", in: dlb, def: "3", help: "attempts to reach a server after the first", set: setRetries, min: 1},
-	{word: "retry-on", args: "WORD …", in: dlb, def: "conn-failure", help: "what is tried again; conn-failure is", set: setRetryOn, min: 1},
+	{word: "retry-on", args: "WORD …", in: dlb, def: "conn-failure", help: "failures after which a request is retried; conn-failure is supported", set: setRetryOn, min: 1},
 	{word: "fullconn", args: "NUMBER", in: dlb, def: "derived", help: "load at which servers reach maxconn", set: setFullConn, min: 1},
 	{word: "source", args: "ADDRESS[:PORT] [interface NAME]", in: dlb, help: "where server connections come from", set: setSource, min: 1},
 	{word: "use-server", args: "SERVER if|unless CONDITION", in: lb, strictIn: true, help: "a server for requests that fulfil a condition", set: setUseServer, min: 1},
@@ -249,7 +249,7 @@ var optionRefused = each(group(refused, "",
 })
 
 var optionHarmless = each(group(harmless, noMachinery,
-	[3]string{"http-pretend-keepalive", "", "let servers believe in keep-alive"},
+	[3]string{"http-pretend-keepalive", "", "announce keep-alive to servers, and close"},
 	[3]string{"http-no-delay", "", "send at once"},
 	[3]string{"idle-close-on-response", "", "close idle connections late at a soft stop"},
 	[3]string{"disable-h2-upgrade", "", "no HTTP/2 in the clear"},

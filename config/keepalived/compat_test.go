@@ -4,7 +4,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/evenkeel/evenkeel/config/compat"
+	"github.com/evenkeel/evenkeel/config/words"
+	"github.com/evenkeel/evenkeel/test/compat"
 )
 
 // TestCompat fails when docs/compat.md is not what the table says.
@@ -18,7 +19,7 @@ func TestCompat(t *testing.T) {
 			"`evenkeel check --strict` gives its verdict instead of ours."}
 	for _, p := range places {
 		place := compat.Place{Name: string(p)}
-		for _, k := range vocabulary[p] {
+		for _, k := range vocabulary.Rows(p) {
 			place.Words = append(place.Words, row(k))
 		}
 		page.Places = append(page.Places, place)
@@ -56,7 +57,7 @@ const linesAndFiles = `
 `
 
 // states are the words of the manual.
-var states = map[state]compat.State{done: compat.Done, harmless: compat.NoEffect, refused: compat.Refused}
+var states = map[words.State]compat.State{done: compat.Done, harmless: compat.NoEffect, refused: compat.Refused}
 
 // row is a word as the manual has it.
 func row(k keyword) compat.Word {
@@ -93,13 +94,13 @@ func remarks(k keyword) string {
 
 // TestTable checks the table against itself.
 func TestTable(t *testing.T) {
-	if len(places) != len(vocabulary) {
-		t.Errorf("%d places in the manual, %d in the table", len(places), len(vocabulary))
+	if len(places) != vocabulary.Len() {
+		t.Errorf("%d places in the manual, %d in the table", len(places), vocabulary.Len())
 	}
 	opened := map[place]bool{topLevel: true}
 	for _, p := range places {
 		seen := make(map[string]bool)
-		for _, k := range vocabulary[p] {
+		for _, k := range vocabulary.Rows(p) {
 			if seen[k.word] {
 				t.Errorf("%s is twice in %s", k.word, p)
 			}

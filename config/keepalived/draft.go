@@ -34,7 +34,7 @@ type builder struct {
 	current
 
 	global    globalDraft
-	directing directingDraft
+	lvs       lvsDraft
 	instances []*instanceDraft
 	groups    []*groupDraft
 	scripts   []*scriptDraft
@@ -52,8 +52,8 @@ type names struct {
 
 func newBuilder(r *verdict.Report) *builder {
 	return &builder{report: r, lost: make(map[string]bool),
-		directing: directingDraft{groups: make(map[string]*addressGroup), trackFiles: make(map[string]*trackFileDraft)},
-		byName:    names{make(map[string]*instanceDraft), make(map[string]*groupDraft), make(map[string]*scriptDraft)}}
+		lvs:    lvsDraft{groups: make(map[string]*addressGroup), trackFiles: make(map[string]*trackFileDraft)},
+		byName: names{make(map[string]*instanceDraft), make(map[string]*groupDraft), make(map[string]*scriptDraft)}}
 }
 
 // current is the definition being read; at most one is set, but for those in another.

@@ -8,8 +8,8 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// directingDraft is what the file says about virtual servers.
-type directingDraft struct {
+// lvsDraft is what the file says about virtual servers.
+type lvsDraft struct {
 	virtuals   []*virtualDraft
 	groups     map[string]*addressGroup
 	trackFiles map[string]*trackFileDraft

@@ -132,16 +132,16 @@ func checkSite(t *testing.T, s *config.Site) {
 			t.Errorf("group: %+v", g)
 		}
 	}
-	if s.Directing != nil {
-		checkDirecting(t, s.Directing)
+	if s.LVS != nil {
+		checkLVS(t, s.LVS)
 	}
 }
 
-// checkDirecting holds virtual servers to what the model promises.
-func checkDirecting(t *testing.T, d *config.Directing) {
+// checkLVS holds virtual servers to what the model promises.
+func checkLVS(t *testing.T, d *config.LVS) {
 	names, taken := make(map[string]bool), make(map[table.Key]bool)
 	if len(d.Servers) == 0 || d.TableSize != 0 && (d.TableSize < 1024 || d.TableSize > 16<<20) {
-		t.Errorf("directing: %+v", d)
+		t.Errorf("lvs: %+v", d)
 	}
 	for _, v := range d.Servers {
 		total := 0

@@ -97,7 +97,7 @@ func Recognise(data []byte) bool {
 func recognise(data []byte) bool {
 	for _, tokens := range lex("", data, &verdict.Report{}) {
 		word := tokens[0].text
-		if k, ok := lookup(topLevel, word); ok && (k.block != "" || k.entries) {
+		if k, ok := vocabulary.Lookup(topLevel, word); ok && (k.block != "" || k.entries) {
 			return true
 		}
 		if isInclude(word) {

@@ -6,8 +6,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
 // TestLex shows each token as col:text, quoted ones in < >.

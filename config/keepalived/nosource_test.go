@@ -2,7 +2,7 @@ package keepalived
 
 import "testing"
 
-// TestAddressesThatAreNoSource: a director's checks must not come from a virtual server's address of IPv6.
+// TestAddressesThatAreNoSource: our checks must not come from a virtual server's address of IPv6.
 func TestAddressesThatAreNoSource(t *testing.T) {
 	site, diags := Parse("test.conf", []byte(`vrrp_instance VI_1 {
     interface eth0

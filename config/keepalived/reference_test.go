@@ -126,7 +126,7 @@ func TestWordsAgainstKeepalived(t *testing.T) {
 		if !ok {
 			frame = "virtual_server 10.9.0.5 80 {\nreal_server 10.9.0.6 80 {\n" + string(p) + " {\n%s\n}\n}\n}\n"
 		}
-		for _, k := range vocabulary[p] {
+		for _, k := range vocabulary.Rows(p) {
 			text := k.word + " 1"
 			if k.block != "" || k.entries {
 				text = k.word + " x {\n}"

@@ -32,7 +32,7 @@ func (b *builder) site() *config.Site {
 			s.Groups = append(s.Groups, &d.SyncGroup)
 		}
 	}
-	s.Directing = b.directingSite()
+	s.LVS = b.lvsSite()
 	keepFromTalking(s)
 	b.checkVRIDs()
 	b.checkSharedAddresses()

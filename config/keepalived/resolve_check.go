@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // finishCheck fills in a checker by the words of its server and of the virtual server. An
@@ -18,7 +18,7 @@ func (b *builder) finishCheck(v *virtualDraft, r *realDraft, c *checkDraft, entr
 	b.resolveTimes(v, r, c)
 	switch c.Kind {
 	case config.CheckerSSL:
-		c.TLS = b.directing.tls.val
+		c.TLS = b.lvs.tls.val
 	case config.CheckerMisc:
 		c.Command = c.command.val
 		if c.owner.User != "" {
@@ -69,7 +69,7 @@ func (b *builder) resolveTimes(v *virtualDraft, r *realDraft, c *checkDraft) {
 		// Keepalived is told of each change; a look costs next to nothing.
 		c.Interval = min(c.Interval, time.Second)
 		retry = 0
-		c.LogAll = b.directing.logAll
+		c.LogAll = b.lvs.logAll
 		c.RetryDelay = delay
 		return
 	}
@@ -77,7 +77,7 @@ func (b *builder) resolveTimes(v *virtualDraft, r *realDraft, c *checkDraft) {
 	c.RetryDelay = c.retryDelay.or(r.retryDelay.or(v.retryDelay.or(delay)))
 	c.Warmup = c.warmup.or(r.warmup.or(v.warmup.or(c.Interval)))
 	c.Alpha = c.alpha.or(r.alpha.or(v.alpha.val))
-	c.LogAll = c.logAll.or(b.directing.logAll)
+	c.LogAll = c.logAll.or(b.lvs.logAll)
 }
 
 // resolveLink settles where a check goes to and from.
@@ -112,14 +112,14 @@ func (b *builder) resolveFileCheck(c *checkDraft) bool {
 	if !c.file.set {
 		return false // reported when it was read
 	}
-	f := b.directing.trackFiles[c.file.val]
+	f := b.lvs.trackFiles[c.file.val]
 	if f == nil {
 		var names []string
-		for name := range b.directing.trackFiles {
+		for name := range b.lvs.trackFiles {
 			names = append(names, name)
 		}
 		if !b.lost[c.file.val] {
-			b.report.Bad(c.file.tok.pos, "unknown-name", fmt.Sprintf("there is no track_file %s", q(c.file.val)), verdict.DidYouMean(verdict.Nearest(c.file.val, sorted(names))))
+			b.report.Bad(c.file.tok.pos, "unknown-name", fmt.Sprintf("there is no track_file %s", q(c.file.val)), words.DidYouMean(c.file.val, sorted(names)))
 		}
 		return false
 	}

@@ -5,7 +5,7 @@ import (
 	"slices"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // finishGroup finds the members of a group and settles its trackers and theirs.
@@ -29,7 +29,7 @@ func (b *builder) addGroupMember(d *groupDraft, name token) {
 	switch {
 	case member == nil && b.lost[name.text]:
 	case member == nil:
-		b.report.Bad(name.pos, "unknown-name", fmt.Sprintf("vrrp_sync_group %s: there is no vrrp_instance %s", q(d.Name), q(name.text)), verdict.DidYouMean(verdict.Nearest(name.text, b.instanceNames())))
+		b.report.Bad(name.pos, "unknown-name", fmt.Sprintf("vrrp_sync_group %s: there is no vrrp_instance %s", q(d.Name), q(name.text)), words.DidYouMean(name.text, b.instanceNames()))
 	case member.memberOf != nil:
 		b.report.Bad(name.pos, "two-groups", fmt.Sprintf("vrrp_instance %s is in vrrp_sync_group %s already", q(name.text), q(member.memberOf.Name)), "")
 	default:
@@ -105,7 +105,7 @@ func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.Tra
 			// Differs from Keepalived: a track_script that does not exist is an error. There
 			// the check is dropped and the instance goes on unchecked.
 			if !b.lost[r.name.text] {
-				b.report.Bad(r.name.pos, "unknown-name", fmt.Sprintf("there is no vrrp_script %s", q(r.name.text)), verdict.DidYouMean(verdict.Nearest(r.name.text, b.scriptNames())))
+				b.report.Bad(r.name.pos, "unknown-name", fmt.Sprintf("there is no vrrp_script %s", q(r.name.text)), words.DidYouMean(r.name.text, b.scriptNames()))
 			}
 			continue
 		}

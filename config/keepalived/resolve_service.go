@@ -159,7 +159,7 @@ func (v *virtualDraft) keyOf(e groupEntry, addr netip.Addr) table.Key {
 // fitsDriver refuses, with lvs_driver xdp, what our own plane cannot do. With auto or ipvs, the
 // kernel may.
 func (b *builder) fitsDriver(v *virtualDraft) {
-	if b.directing.driver.val != config.DriverXDP {
+	if b.lvs.driver.val != config.DriverXDP {
 		return
 	}
 	cannot := func(tok *token, what string) {
@@ -176,7 +176,7 @@ func (b *builder) fitsDriver(v *virtualDraft) {
 	}
 	if v.mark.set {
 		cannot(v.mark.tok, "fwmark")
-	} else if g := b.directing.groups[v.group.val]; v.group.set && g != nil {
+	} else if g := b.lvs.groups[v.group.val]; v.group.set && g != nil {
 		for _, e := range g.entries {
 			if e.mark != 0 {
 				cannot(&e.tok, "fwmark")

@@ -5,17 +5,17 @@ import (
 	"net/netip"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// directingSite turns the drafts of virtual servers into the model; nil if there is none.
-func (b *builder) directingSite() *config.Directing {
-	g := &b.directing
+// lvsSite turns the drafts of virtual servers into the model; nil if there is none.
+func (b *builder) lvsSite() *config.LVS {
+	g := &b.lvs
 	if len(g.virtuals) == 0 {
 		return nil
 	}
-	d := &config.Directing{Driver: g.driver.val, Timeouts: g.timeouts, Flush: g.flush, FlushOnStop: g.flushOnStop,
+	d := &config.LVS{Driver: g.driver.val, Timeouts: g.timeouts, Flush: g.flush, FlushOnStop: g.flushOnStop,
 		TableSize: g.tableSize, LogAllFailures: g.logAll, InitNotifies: g.initNotify}
 	b.resolveSync(d)
 	taken := make(map[table.Key]config.Position)
@@ -31,17 +31,17 @@ func (b *builder) directingSite() *config.Directing {
 	return d
 }
 
-// keepFromTalking makes IPv6 addresses of virtual servers no sources of what a director itself says.
+// keepFromTalking makes IPv6 addresses of virtual servers no sources of what this node itself sends.
 //
 // Differs from Keepalived: an IPv6 address of a virtual server is no source of what the director itself says,
 // whatever its prefix length. There only a /128 is none: from any other the checks are made, which a real server
 // that has the address too (DR, TUN) answers to itself.
 func keepFromTalking(s *config.Site) {
-	if s.Directing == nil {
+	if s.LVS == nil {
 		return
 	}
 	virtual := map[netip.Addr]bool{}
-	for _, v := range s.Directing.Servers {
+	for _, v := range s.LVS.Servers {
 		for _, k := range v.Keys {
 			virtual[k.Addr.Addr()] = true
 		}
@@ -58,8 +58,8 @@ func keepFromTalking(s *config.Site) {
 }
 
 // resolveSync settles whose state lvs_sync_daemon follows, and its number.
-func (b *builder) resolveSync(d *config.Directing) {
-	s := b.directing.sync
+func (b *builder) resolveSync(d *config.LVS) {
+	s := b.lvs.sync
 	if s == nil {
 		return
 	}
@@ -70,7 +70,7 @@ func (b *builder) resolveSync(d *config.Directing) {
 			if !b.lost[name] {
 				// Differs from Keepalived: lvs_sync_daemon must name a vrrp_instance there is. There,
 				// neither daemon starts, and nothing says so.
-				b.report.Refuse(s.instance.pos, "unknown-name", fmt.Sprintf("there is no vrrp_instance %s", q(name)), verdict.DidYouMean(verdict.Nearest(name, b.instanceNames())))
+				b.report.Refuse(s.instance.pos, "unknown-name", fmt.Sprintf("there is no vrrp_instance %s", q(name)), words.DidYouMean(name, b.instanceNames()))
 			}
 			return
 		}
@@ -116,10 +116,10 @@ func (b *builder) entriesOf(v *virtualDraft) ([]groupEntry, bool) {
 	case !v.group.set:
 		return []groupEntry{{tok: v.head, first: v.at.addr, last: v.at.addr, port: v.at.port}}, true
 	}
-	g := b.directing.groups[v.group.val]
+	g := b.lvs.groups[v.group.val]
 	if g == nil {
 		var names []string
-		for name := range b.directing.groups {
+		for name := range b.lvs.groups {
 			names = append(names, name)
 		}
 		// Differs from Keepalived: a virtual_server of a group that is not there is an error. There
@@ -365,5 +365,5 @@ func nearestOf(name string, names []string) string {
 	if len(names) == 1 {
 		return fmt.Sprintf("the only one is %s", q(names[0]))
 	}
-	return verdict.DidYouMean(verdict.Nearest(name, sorted(names)))
+	return words.DidYouMean(name, sorted(names))
 }

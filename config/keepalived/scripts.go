@@ -76,17 +76,17 @@ func CheckScripts(site *config.Site, m Machine) []config.Diagnostic {
 	for _, g := range site.Groups {
 		c.notify(g.Notify)
 	}
-	if site.Directing != nil {
-		for _, v := range site.Directing.Servers {
-			c.directing(v)
+	if site.LVS != nil {
+		for _, v := range site.LVS.Servers {
+			c.virtualServer(v)
 		}
 	}
 	config.SortDiagnostics(c.found)
 	return c.found
 }
 
-// directing looks for the programs of a virtual server.
-func (c *scriptChecker) directing(v *config.VirtualServer) {
+// virtualServer looks for the programs of a virtual server.
+func (c *scriptChecker) virtualServer(v *config.VirtualServer) {
 	told := func(word string, command config.Command) {
 		if command.Defined() {
 			c.check(command.Pos, word, command)
@@ -132,7 +132,7 @@ func (c *scriptChecker) check(pos config.Position, word string, command config.C
 	}
 }
 
-// asRoot reports whether a command runs with root's rights, so that whoever can
+// asRoot reports whether a command runs with root's rights, so that everyone who can
 // change it has them too.
 func (c *scriptChecker) asRoot(command config.Command) bool {
 	switch name := cmp.Or(command.Owner.User, c.global.ScriptUser.User); name {

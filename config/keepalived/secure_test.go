@@ -8,7 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/program"
+	"github.com/evenkeel/evenkeel/script"
 )
 
 // TestVettedFileIsRun exchanges, between the look at a script and its run, what its link leads to, and a directory
@@ -60,14 +60,14 @@ func TestVettedFileIsRun(t *testing.T) {
 	if why != "" || c.File != safe || c.Argv[0] != link {
 		t.Fatalf("%+v, %s", c, why)
 	}
-	if err := program.Run(t.Context(), c, global.ScriptUser, time.Minute); err != nil {
+	if err := script.Run(t.Context(), c, global.ScriptUser, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	if got, _ := os.ReadFile(ran); string(got) != "safe\n" {
 		t.Errorf("it ran: %q", got)
 	}
 	if _, why := Vet(config.Command{Argv: []string{link}}, global, Machine{}); !strings.Contains(why, "is not secure") {
-		t.Errorf("the link leads to a stranger's script: %q", why)
+		t.Errorf("the link leads to another user's script: %q", why)
 	}
 
 	sticky := filepath.Join(dir, "sticky")
@@ -94,7 +94,7 @@ func TestVetFindsWhatRuns(t *testing.T) {
 	if why != "" || !filepath.IsAbs(c.File) {
 		t.Fatalf("%+v, %s", c, why)
 	}
-	if err := program.Run(t.Context(), c, config.Owner{}, time.Minute); err != nil {
+	if err := script.Run(t.Context(), c, config.Owner{}, time.Minute); err != nil {
 		t.Error(err)
 	}
 }

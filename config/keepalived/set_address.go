@@ -7,7 +7,8 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 func (b *builder) addVirtual(s *statement) {
@@ -129,8 +130,8 @@ func (b *builder) unknownAddressOption(word token) {
 		b.report.Bad(word.pos, "unknown-option", message, "one address on each line")
 		return
 	}
-	near := verdict.Within(2, word.text, []string{"dev", "label", "scope", "brd", "no_track"})
-	b.report.Bad(word.pos, "unknown-option", message, verdict.DidYouMean(near))
+	near := spelling.Within(2, word.text, []string{"dev", "label", "scope", "brd", "no_track"})
+	b.report.Bad(word.pos, "unknown-option", message, words.Suggest(near))
 }
 
 // addressOption applies one option.

@@ -9,39 +9,40 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // The words of global_defs about virtual servers, and the lines of virtual_server_group.
 
-func (b *builder) setInitNotifies(_ *statement, v []value) { b.directing.initNotify = isOn(v[0]) }
+func (b *builder) setInitNotifies(_ *statement, v []value) { b.lvs.initNotify = isOn(v[0]) }
 
-func (b *builder) setAllFailures(_ *statement, v []value) { b.directing.logAll = isOn(v[0]) }
+func (b *builder) setAllFailures(_ *statement, v []value) { b.lvs.logAll = isOn(v[0]) }
 
-func (b *builder) setFlush(_ *statement, v []value) { b.directing.flush = isOn(v[0]) }
+func (b *builder) setFlush(_ *statement, v []value) { b.lvs.flush = isOn(v[0]) }
 
 func (b *builder) setFlushOnStop(_ *statement, v []value) {
-	b.directing.flushOnStop = config.FlushAll
+	b.lvs.flushOnStop = config.FlushAll
 	if v[0].given {
-		b.directing.flushOnStop = config.FlushOwn
+		b.lvs.flushOnStop = config.FlushOwn
 	}
 }
 
 func (b *builder) setDriver(_ *statement, v []value) {
 	drivers := map[string]config.LVSDriver{"auto": config.DriverAuto, "ipvs": config.DriverIPVS, "xdp": config.DriverXDP}
-	b.directing.driver = given(drivers[v[0].tok.text], v[0].tok)
+	b.lvs.driver = given(drivers[v[0].tok.text], v[0].tok)
 }
 
-func (b *builder) setTableSize(_ *statement, v []value) { b.directing.tableSize = v[0].n }
+func (b *builder) setTableSize(_ *statement, v []value) { b.lvs.tableSize = v[0].n }
 
 // setTimeouts reads [tcp SECONDS] [tcpfin SECONDS] [udp SECONDS]; 0 leaves a timeout as it is.
 func (b *builder) setTimeouts(s *statement, _ []value) {
-	t := &b.directing.timeouts
+	t := &b.lvs.timeouts
 	fields := map[string]*time.Duration{"tcp": &t.TCP, "tcpfin": &t.TCPFin, "udp": &t.UDP}
 	for i := 0; i < len(s.args); i++ {
 		name := s.args[i]
 		field := fields[name.text]
 		if field == nil {
-			b.report.Bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)), verdict.DidYouMean(verdict.Nearest(name.text, []string{"tcp", "tcpfin", "udp"})))
+			b.report.Bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)), words.DidYouMean(name.text, []string{"tcp", "tcpfin", "udp"}))
 			continue
 		}
 		n, _, ok := b.option(s, &i, 0, 2678400)
@@ -70,7 +71,7 @@ func (b *builder) option(s *statement, i *int, lo, hi int) (int, token, bool) {
 
 // setSyncDaemon reads INTERFACE [[inst] INSTANCE] and options.
 func (b *builder) setSyncDaemon(s *statement, _ []value) {
-	if first := b.directing.sync; first != nil {
+	if first := b.lvs.sync; first != nil {
 		b.report.Tolerate(s.word.pos, "repeated", "lvs_sync_daemon is given again; the first one counts", "it is on line "+fmt.Sprint(first.at.pos.Line))
 		return
 	}
@@ -84,7 +85,7 @@ func (b *builder) setSyncDaemon(s *statement, _ []value) {
 		ok = b.syncOption(d, s, &i) && ok
 	}
 	if ok {
-		b.directing.sync = d
+		b.lvs.sync = d
 	}
 }
 
@@ -126,7 +127,7 @@ func (b *builder) syncOption(d *syncDraft, s *statement, i *int) bool {
 	case *i == 1:
 		return b.syncInstance(d, tok)
 	}
-	b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)), verdict.DidYouMean(verdict.Nearest(tok.text, syncOptions)))
+	b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)), words.DidYouMean(tok.text, syncOptions))
 	return false
 }
 

@@ -11,6 +11,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 func (b *builder) openURL(s *statement, _ []value) { b.url = &urlDraft{tok: s.word} }
@@ -164,7 +165,7 @@ func (b *builder) compile(u *urlDraft) {
 				names = append(names, name)
 			}
 			slices.Sort(names)
-			b.report.Refuse(o.pos, "unknown-option", fmt.Sprintf("unknown regex option %s", q(o.text)), verdict.DidYouMean(verdict.Nearest(o.text, names)))
+			b.report.Refuse(o.pos, "unknown-option", fmt.Sprintf("unknown regex option %s", q(o.text)), words.DidYouMean(o.text, names))
 		}
 	}
 	tree, err := syntax.Parse(u.pattern.val, flags)

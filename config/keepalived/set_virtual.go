@@ -9,6 +9,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
@@ -44,7 +45,7 @@ func (b *builder) openVirtual(s *statement, _ []value) {
 		words = append(words, a.text)
 	}
 	d.Name = strings.Join(words, " ")
-	b.directing.virtuals = append(b.directing.virtuals, d)
+	b.lvs.virtuals = append(b.lvs.virtuals, d)
 }
 
 // markOf reads fwmark NUMBER.
@@ -245,7 +246,7 @@ func (b *builder) wrapOptions(s *statement, w *wrapDraft) bool {
 			w.Flags = map[string]table.TunnelFlags{"csum": table.Checksum, "remcsum": table.RemoteChecksum}[option.text]
 		default:
 			b.report.Bad(option.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tunnel", q(option.text)),
-				verdict.DidYouMean(verdict.Nearest(option.text, []string{"type", "port", "nocsum", "csum", "remcsum"})))
+				words.DidYouMean(option.text, []string{"type", "port", "nocsum", "csum", "remcsum"}))
 			ok = false
 		}
 	}
@@ -369,11 +370,11 @@ func (b *builder) setServerScript(s *statement, _ []value) {
 func (b *builder) openGroupOfAddresses(_ *statement, v []value) {
 	g := &addressGroup{name: v[0].tok}
 	b.addresses = g
-	if first := b.directing.groups[g.name.text]; first != nil {
+	if first := b.lvs.groups[g.name.text]; first != nil {
 		b.report.Refuse(g.name.pos, "duplicate-name", fmt.Sprintf("virtual_server_group %s is defined twice", q(g.name.text)), "first at "+first.name.pos.String())
 		return
 	}
-	b.directing.groups[g.name.text] = g
+	b.lvs.groups[g.name.text] = g
 }
 
 func (b *builder) closeGroupOfAddresses(*statement) {
@@ -387,11 +388,11 @@ func (b *builder) closeGroupOfAddresses(*statement) {
 
 func (b *builder) openTrackFile(_ *statement, v []value) {
 	b.trackFile = &trackFileDraft{TrackFile: config.TrackFile{Name: v[0].tok.text}, weight: 1}
-	if b.directing.trackFiles[v[0].tok.text] != nil {
+	if b.lvs.trackFiles[v[0].tok.text] != nil {
 		b.report.Refuse(v[0].tok.pos, "duplicate-name", fmt.Sprintf("track_file %s is defined twice", q(v[0].tok.text)), "")
 		return
 	}
-	b.directing.trackFiles[v[0].tok.text] = b.trackFile
+	b.lvs.trackFiles[v[0].tok.text] = b.trackFile
 }
 
 func (b *builder) closeTrackFile(s *statement) {
@@ -408,11 +409,11 @@ func (b *builder) setTrackedWeight(_ *statement, v []value) {
 }
 
 func (b *builder) openTLS(s *statement, _ []value) {
-	b.directing.tls = given(config.CheckTLS{}, s.word)
+	b.lvs.tls = given(config.CheckTLS{}, s.word)
 }
 
 func (b *builder) setTLSWord(s *statement, v []value) {
-	tls := &b.directing.tls.val
+	tls := &b.lvs.tls.val
 	switch s.word.text {
 	case "password":
 		tls.Password = v[0].tok.text
@@ -426,7 +427,7 @@ func (b *builder) setTLSWord(s *statement, v []value) {
 }
 
 func (b *builder) closeTLS(s *statement) {
-	tls := b.directing.tls.val
+	tls := b.lvs.tls.val
 	if tls.Key != "" && tls.Certificate == "" {
 		b.report.Warn(s.word.pos, "no-effect", "a key without certificate is not used", "")
 	}

@@ -3,10 +3,12 @@ package keepalived
 import (
 	"net/netip"
 	"time"
+
+	"github.com/evenkeel/evenkeel/config/words"
 )
 
 // place is where a word may stand: the name of the block around it.
-type place string
+type place = words.Place
 
 // Places. Blocks that hold entries instead of words (virtual_ipaddress) are no places.
 const (
@@ -39,17 +41,12 @@ const (
 	inBFDCheck   place = "BFD_CHECK"
 )
 
-// state says what we do with a word.
-type state uint8
-
+// What we do with a word. A harmless one is accepted with a warning, and why in its row says why that is safe; a
+// refused flag that is switched off passes.
 const (
-	// done: it does what the manual says.
-	done state = iota
-	// harmless: it is accepted with a warning and does nothing; why says why that is safe.
-	harmless
-	// refused: known, not supported yet. A flag that is switched off asks for nothing
-	// and passes.
-	refused
+	done     = words.Done
+	harmless = words.Harmless
+	refused  = words.Refused
 )
 
 // keyword is a row of the table: everything there is to know about one word.
@@ -59,7 +56,7 @@ type keyword struct {
 	// block is the place its block opens; entries marks a block of free entries.
 	block   place
 	entries bool
-	state   state
+	state   words.State
 	// def is the default as written in the manual, for people.
 	def  string
 	help string // one line, what it does
@@ -157,21 +154,3 @@ func (a arg) opt() arg { a.optional = true; return a }
 func (a arg) inAnyCase() arg { a.anyCase = true; return a }
 
 func (a arg) clamped() arg { a.loose = true; return a }
-
-// lookup finds a word of a place.
-func lookup(p place, word string) (keyword, bool) {
-	i, ok := index[p][word]
-	if !ok {
-		return keyword{}, false
-	}
-	return vocabulary[p][i], true
-}
-
-// wordsOf lists the words of a place.
-func wordsOf(p place) []string {
-	list := make([]string, 0, len(vocabulary[p]))
-	for _, k := range vocabulary[p] {
-		list = append(list, k.word)
-	}
-	return list
-}

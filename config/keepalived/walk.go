@@ -6,6 +6,8 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // walker goes through the statements of a file with the table in hand: it names
@@ -23,7 +25,7 @@ func (w *walker) block(p place, body []*statement) {
 		if s.word.kind != wordToken {
 			continue // a nameless block, reported when it was nested
 		}
-		k, ok := lookup(p, s.word.text)
+		k, ok := vocabulary.Lookup(p, s.word.text)
 		if !ok {
 			w.unknown(p, s)
 			continue
@@ -91,8 +93,8 @@ func (w *walker) runaway(p place, e *statement) bool {
 	if !e.block {
 		return false
 	}
-	_, here := lookup(p, e.word.text)
-	_, top := lookup(topLevel, e.word.text)
+	_, here := vocabulary.Lookup(p, e.word.text)
+	_, top := vocabulary.Lookup(topLevel, e.word.text)
 	return here || top
 }
 
@@ -178,7 +180,7 @@ func (w *walker) unknown(p place, s *statement) {
 		w.report.Bad(s.word.pos, "unknown-word", message, "it "+why)
 		return
 	}
-	if k, ok := lookup(topLevel, text); ok && p != topLevel && (k.block != "" || k.entries) && s.block {
+	if k, ok := vocabulary.Lookup(topLevel, text); ok && p != topLevel && (k.block != "" || k.entries) && s.block {
 		// Most likely a "}" was lost above. Reading on at the top level finds what else
 		// is wrong without a landslide of unknown words.
 		w.report.Bad(s.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(text), p),
@@ -220,8 +222,8 @@ func (w *walker) recover(k keyword, s *statement) {
 // hint gives the nearest word that is known, if it is one of this place, and the
 // advice to use it, or one of another place.
 func hint(p place, text string) (near, advice string) {
-	if near = verdict.Nearest(text, wordsOf(p)); near != "" {
-		return near, verdict.DidYouMean(near)
+	if near = vocabulary.Nearest(p, text); near != "" {
+		return near, words.Suggest(near)
 	}
 	if today := todaysWord(p, text); today != "" {
 		return today, fmt.Sprintf("write %s", q(today))
@@ -229,8 +231,8 @@ func hint(p place, text string) (near, advice string) {
 	if homes := homesOf(text); len(homes) > 0 {
 		return "", fmt.Sprintf("%s belongs in %s", q(text), strings.Join(homes, " or "))
 	}
-	if near = verdict.Nearest(text, everyWord); near != "" {
-		return "", fmt.Sprintf("%s it belongs in %s", verdict.DidYouMean(near), homesOf(near)[0])
+	if near = spelling.Nearest(text, everyWord); near != "" {
+		return "", fmt.Sprintf("%s it belongs in %s", words.Suggest(near), homesOf(near)[0])
 	}
 	return "", ""
 }
@@ -238,8 +240,8 @@ func hint(p place, text string) (near, advice string) {
 // todaysWord is the word of p that has taken the place of an old one of other places.
 func todaysWord(p place, old string) string {
 	for _, other := range places {
-		if k, ok := lookup(other, old); ok && k.instead != "" {
-			if _, here := lookup(p, k.instead); here {
+		if k, ok := vocabulary.Lookup(other, old); ok && k.instead != "" {
+			if _, here := vocabulary.Lookup(p, k.instead); here {
 				return k.instead
 			}
 		}
@@ -251,7 +253,7 @@ func todaysWord(p place, old string) string {
 func homesOf(text string) []string {
 	var homes []string
 	for _, p := range places {
-		if _, ok := lookup(p, text); ok && len(homes) < 3 {
+		if _, ok := vocabulary.Lookup(p, text); ok && len(homes) < 3 {
 			homes = append(homes, string(p))
 		}
 	}

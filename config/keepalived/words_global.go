@@ -42,7 +42,7 @@ var globalWords = []keyword{
 	{word: "vrrp_strict", args: []arg{alone()}, state: refused, help: "hold every instance to the letter of the RFC",
 		why: "leave it out: it forbids passwords, unicast and preempt_delay, and drops packets to the address"},
 	{word: "vrrp_skip_check_adv_addr", args: []arg{alone()}, def: "off", help: "compare advertised addresses only when the master changes", set: (*builder).setGlobalSkipCheck},
-	{word: "vrrp_check_unicast_src", args: []arg{alone()}, def: "off", help: "drop unicast adverts of strangers", set: (*builder).setGlobalCheckUnicast},
+	{word: "vrrp_check_unicast_src", args: []arg{alone()}, def: "off", help: "drop unicast adverts from addresses that are no peers", set: (*builder).setGlobalCheckUnicast},
 	{word: "v3_checksum_as_v2", args: []arg{onOff()}, def: "off", absent: newer, help: "send IPv4 checksums of VRRPv3 without pseudo-header", set: (*builder).setGlobalChecksum},
 	{word: "vrrp_lower_prio_no_advert", args: []arg{onOff()}, def: "off", help: "a master does not answer lower-priority adverts", set: (*builder).setGlobalLowerPrioNoAdvert},
 	{word: "vrrp_higher_prio_send_advert", args: []arg{onOff()}, def: "off", help: "a master sends one more advert before it yields", set: (*builder).setGlobalHigherPrioSendAdvert},
@@ -82,7 +82,7 @@ var globalWords = []keyword{
 	{word: "checker_log_all_failures", args: []arg{onOff()}, def: "off", help: "log each failed check", set: (*builder).setAllFailures},
 
 	// Virtual servers.
-	{word: "lvs_sync_daemon", args: []arg{rest("INTERFACE [inst] INSTANCE, id, maxlen, port, ttl NUMBER, group ADDRESS")}, help: "tell the other director of connections; with INSTANCE, by its state", set: (*builder).setSyncDaemon},
+	{word: "lvs_sync_daemon", args: []arg{rest("INTERFACE [inst] INSTANCE, id, maxlen, port, ttl NUMBER, group ADDRESS")}, help: "tell the peer of connections; with INSTANCE, by its state", set: (*builder).setSyncDaemon},
 	{word: "lvs_timeouts", args: []arg{rest("tcp, tcpfin, udp SECONDS")}, def: "900, 120, 300", help: "how long silent connections are remembered", set: (*builder).setTimeouts},
 	{word: "lvs_flush", args: []arg{alone()}, def: "off", help: "empty the table at the start", set: (*builder).setFlush},
 	{word: "lvs_flush_on_stop", args: []arg{choice("VS").opt()}, def: "off", help: "empty the table at the end; VS: of what is ours", set: (*builder).setFlushOnStop},

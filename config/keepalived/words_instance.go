@@ -24,7 +24,7 @@ var instanceWords = []keyword{
 	{word: "track_src_ip", args: []arg{alone()}, state: refused, help: "fault while the source address is missing"},
 	{word: "mcast_dst_ip", args: []arg{address()}, def: "vrrp_mcast_group4/6", help: "group of adverts", set: (*builder).setMulticastGroup},
 	{word: "unicast_ttl", args: []arg{integer(0, 255)}, def: "255", help: "TTL of unicast adverts", set: (*builder).setUnicastTTL},
-	{word: "check_unicast_src", args: []arg{alone()}, def: "vrrp_check_unicast_src", help: "drop unicast adverts of strangers", set: (*builder).setCheckUnicast},
+	{word: "check_unicast_src", args: []arg{alone()}, def: "vrrp_check_unicast_src", help: "drop unicast adverts from addresses that are no peers", set: (*builder).setCheckUnicast},
 	{word: "unicast_fault_no_peer", args: []arg{alone()}, state: refused, help: "fault without peers"},
 	{word: "vrf", args: []arg{word("NAME")}, state: refused, help: "VRF of an instance without interface"},
 	{word: "old_unicast_checksum", args: []arg{choice("never").opt()}, state: refused, help: "unicast checksum of old versions"},
@@ -87,7 +87,7 @@ var instanceWords = []keyword{
 	{word: "kernel_rx_buf_size", args: []arg{integer(0, 4294967295)}, state: harmless, help: "receive buffer", why: buffers},
 	{word: "debug", args: []arg{integer(0, 4)}, state: harmless, help: "nothing, since long", why: "it does nothing in keepalived either"},
 	{word: "native_ipv6", state: harmless, help: "nothing, since long", why: "the first virtual address says the family"},
-	{word: "lvs_sync_daemon_interface", args: []arg{word("INTERFACE")}, state: harmless, instead: "lvs_sync_daemon in global_defs", help: "share connections with the other director", why: "nothing is shared because of it"},
+	{word: "lvs_sync_daemon_interface", args: []arg{word("INTERFACE")}, state: harmless, instead: "lvs_sync_daemon in global_defs", help: "share connections with the peer", why: "nothing is shared because of it"},
 
 	{word: "lease_gate", args: []arg{choice("auto", "ebpf", "nft", "lifetime", "off").opt()}, own: true, def: "vrrp_lease_gate",
 		help: "what keeps this node from answering for the address once its mastership has run out", set: (*builder).setGate},

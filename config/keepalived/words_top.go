@@ -1,8 +1,10 @@
 package keepalived
 
+import "github.com/evenkeel/evenkeel/config/words"
+
 // vocabulary holds every word of the dialect by the place it may stand in. The parser,
 // its hints and docs/compat.md all come from it.
-var vocabulary = map[place][]keyword{
+var vocabulary = words.NewTable(map[place][]keyword{
 	topLevel:     topWords,
 	inGlobal:     globalWords,
 	inInstance:   instanceWords,
@@ -30,29 +32,17 @@ var vocabulary = map[place][]keyword{
 	inPingCheck:  withConnection(),
 	inFileCheck:  fileCheckWords,
 	inBFDCheck:   bfdCheckWords,
-}
+}, func(k keyword) string { return k.word })
 
 // places is the order of the table in the manual.
 var places = []place{topLevel, inGlobal, inInstance, inAuth, inAuthHMAC, inGroup, inScript, inTrackFile, inProcess,
 	inTrackGroup, inGARPGroup, inBFD, inVirtual, inReal, inTCPCheck, inHTTPGet, inSSLGet, inURL, inMiscCheck,
 	inSMTPCheck, inSMTPHost, inDNSCheck, inUDPCheck, inPingCheck, inFileCheck, inBFDCheck, inSSL}
 
-// index finds a word of a place in the table.
-var index = func() map[place]map[string]int {
-	all := make(map[place]map[string]int, len(vocabulary))
-	for p, words := range vocabulary {
-		all[p] = make(map[string]int, len(words))
-		for i, k := range words {
-			all[p][k.word] = i
-		}
-	}
-	return all
-}()
-
 // everyWord lists the words of all places, in their order.
 var everyWord = func() (all []string) {
 	for _, p := range places {
-		all = append(all, wordsOf(p)...)
+		all = append(all, vocabulary.Words(p)...)
 	}
 	return all
 }()
@@ -82,9 +72,9 @@ var topWords = []keyword{
 	{word: "virtual_server_group", args: []arg{word("NAME")}, entries: true, multi: true, help: "addresses that share one virtual_server",
 		set: (*builder).openGroupOfAddresses, entry: (*builder).addGroupEntry, end: (*builder).closeGroupOfAddresses},
 	{word: "SSL", block: inSSL, help: "client certificate of SSL_GET, and the authority of servers", set: (*builder).openTLS, end: (*builder).closeTLS},
-	{word: "static_ipaddress", entries: true, multi: true, state: refused, help: "addresses that stay whoever is master"},
-	{word: "static_routes", entries: true, multi: true, state: refused, help: "routes that stay whoever is master"},
-	{word: "static_rules", entries: true, multi: true, state: refused, help: "routing rules that stay whoever is master"},
+	{word: "static_ipaddress", entries: true, multi: true, state: refused, help: "addresses that stay in every state"},
+	{word: "static_routes", entries: true, multi: true, state: refused, help: "routes that stay in every state"},
+	{word: "static_rules", entries: true, multi: true, state: refused, help: "routing rules that stay in every state"},
 	{word: "track_group", args: []arg{word("NAME")}, block: inTrackGroup, multi: true, state: refused, help: "instances that fail with a static address or route"},
 	{word: "garp_group", block: inGARPGroup, multi: true, state: refused, help: "a rate limit for announcements on several interfaces"},
 	{word: "interface_up_down_delays", entries: true, multi: true, state: refused, help: "how long an interface must be up or down to count"},

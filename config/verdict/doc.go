@@ -2,6 +2,6 @@
 //
 // It owns the report: each finding with its place and two verdicts, ours and the
 // reference program's, bounded in number and free of bytes that could steer a
-// terminal; and the nearest known word, for a hint. It must never know a dialect:
+// terminal. It must never know a dialect:
 // which words there are, and which program is the reference, is the reader's.
 package verdict

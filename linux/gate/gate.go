@@ -165,7 +165,7 @@ func place(a netip.Addr) (bare netip.Addr, ifindex uint32) {
 	return a.WithZone(""), uint32(n)
 }
 
-// nowhere: a link-local address without an interface is nobody's.
+// nowhere: a link-local address without an interface matches nothing.
 func nowhere(a netip.Addr) bool { return a.Is6() && a.IsLinkLocalUnicast() && a.Zone() == "" }
 
 // SetAddresses replaces the addresses the gate stands before, each as [At] gives it; link-local ones whose interface is

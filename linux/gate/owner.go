@@ -111,7 +111,7 @@ func lockOwner(name string) (f *os.File, holder int, err error) {
 }
 
 // disown lets others own the network namespace. The file goes before its lock: a copy that a script still holds is
-// nobody's then.
+// without an owner then.
 func (s *Set) disown() {
 	if s.owner != nil {
 		os.Remove(s.owner.Name())

@@ -11,7 +11,7 @@ import (
 )
 
 // TestLinkLocalAddressPerInterface: fe80::1 on two interfaces is two addresses, each behind a gate of its own, and a
-// third interface with one that is nobody's virtual address is left alone.
+// third interface with one that is no virtual address is left alone.
 func TestLinkLocalAddressPerInterface(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode config.GateMode) {
 		router := netip.MustParseAddr("fe80::1")

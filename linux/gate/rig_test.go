@@ -177,7 +177,7 @@ func (r *rig) hears(d time.Duration, match func(frame []byte) bool) bool {
 	}
 }
 
-// Waits: a dropped answer is waited for in vain, so shorter; an expected one may be late on a
+// Waits: a dropped answer never comes, so shorter; an expected one may be late on a
 // busy machine, so longer.
 const (
 	vain    = 60 * time.Millisecond
@@ -200,7 +200,7 @@ func (r *rig) answered(question []byte, want bool, match func([]byte) bool) bool
 		if !r.hears(200*time.Millisecond, match) {
 			continue
 		}
-		for range sent - 1 { // late answers, lest the next question be thought answered
+		for range sent - 1 { // late answers, which would be taken for those to the next request
 			r.hears(time.Second, match)
 		}
 		return true

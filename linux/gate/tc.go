@@ -29,7 +29,7 @@ var hooks = [2]struct {
 	{"egress", netlink.HANDLE_MIN_EGRESS},
 }
 
-// tc hangs the programs on interfaces as cls_bpf filters in direct-action mode on the clsact
+// tc attaches the programs to interfaces as cls_bpf filters in direct-action mode on the clsact
 // queueing discipline. docs/adr/0002-lease-gate-attach.md says why this way.
 type tc struct {
 	progs  *programPrograms

@@ -95,7 +95,7 @@ func (c *cable) passes(out bool, frame []byte) bool {
 		case bytes.HasPrefix(buf[:n], marker):
 			return passed
 		case same(buf[:n], frame):
-			passed = true // and on to the marker, lest the next frame's be thought to have come
+			passed = true // and on to the marker, which would be taken for that of the next frame
 		}
 	}
 	c.t.Fatal("not even the marker arrived")

@@ -1,8 +1,8 @@
-// Package realserver prepares this machine to stand behind a director that forwards by direct
+// Package realserver prepares this machine to stand behind a load balancer that forwards by direct
 // routing or a tunnel, and undoes it: the virtual address on the loopback interface, a kernel
 // that does not answer questions about it (arp_ignore, arp_announce), and, for tunnels, programs
-// that unwrap what the director sends. It owns a state directory that remembers how things
-// were; it knows no director and no service.
+// that unwrap what the load balancer sends. It owns a state directory that remembers how things
+// were; it knows no load balancer and no service.
 package realserver
 
 import (

@@ -56,7 +56,7 @@ func (p *Plane) accelerate() error {
 }
 
 func (p *Plane) slowDown() error {
-	at, err := p.hanger.indices(xdpPrefix)
+	at, err := p.attacher.indices(xdpPrefix)
 	if err != nil {
 		return err
 	}
@@ -74,13 +74,13 @@ func (p *Plane) unproven(ifindex int) error {
 	if err := p.maps[programMapPlaneProven].Put(uint32(ifindex%provenLinks), uint32(0)); err != nil {
 		return err
 	}
-	return p.hanger.unpin(xdpPrefix + strconv.Itoa(ifindex))
+	return p.attacher.unpin(xdpPrefix + strconv.Itoa(ifindex))
 }
 
 func (p *Plane) accelerateLink(l netlink.Link) error {
 	a := l.Attrs()
 	name := xdpPrefix + strconv.Itoa(a.Index)
-	alive := p.hanger.alive(name)
+	alive := p.attacher.alive(name)
 	if alive && p.isProven(a.Index) || time.Since(p.failed[a.Index]) < rest {
 		return nil
 	}
@@ -139,17 +139,17 @@ func (p *Plane) attachXDP(ifindex int, name string) error {
 		return fmt.Errorf("attaching: %w", err)
 	}
 	defer l.Close()
-	return p.hanger.pin(l, name)
+	return p.attacher.pin(l, name)
 }
 
 // renewXDP replaces the program of each link that has one.
 func (p *Plane) renewXDP() error {
-	at, err := p.hanger.indices(xdpPrefix)
+	at, err := p.attacher.indices(xdpPrefix)
 	if err != nil {
 		return err
 	}
 	for _, i := range at {
-		l, err := p.hanger.pinned(xdpPrefix + strconv.Itoa(i))
+		l, err := p.attacher.pinned(xdpPrefix + strconv.Itoa(i))
 		if err == nil {
 			err = l.Update(p.programs[programProgPlaneXdp])
 			l.Close()

@@ -137,7 +137,7 @@ func (p *Plane) addService(key serviceKey, want *table.Service) error {
 	return nil
 }
 
-// seed makes services choose differently, and alike on both directors.
+// seed makes services choose differently, and alike on both nodes.
 func seed(k serviceKey) uint32 {
 	h := uint32(2166136261)
 	for _, b := range bytesOf(&k) {
@@ -337,7 +337,7 @@ func (p *Plane) setDestination(s *service, i uint32, d *table.Destination) error
 	return nil
 }
 
-// leave makes a slot nobody's, or, while flows belong to it, one that waits for them.
+// leave frees a slot, or, while flows belong to it, one that waits for them.
 func (p *Plane) leave(i uint32) {
 	at := p.slotAt(i)
 	atomic.StoreUint32(&at.flags, at.flags&^slotInUse|slotGone)

@@ -16,7 +16,7 @@ func isMissing(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }
 // program can be using the old ones any more, some ten milliseconds; each arrangement is an open file until then.
 const replacements = 256
 
-// arrange puts the arrangements of services in place, new ones for old. A service that is nobody's any more
+// arrange puts the arrangements of services in place, new ones for old. A service that was deleted
 // gets an empty one.
 func (p *Plane) arrange(services []*service) error {
 	for batch := range slices.Chunk(services, replacements) {
@@ -107,7 +107,7 @@ func (p *Plane) arrangement(s *service) (members []uint32, table []uint16) {
 		}
 		table = balance.Round(weights)
 	case "sh", "mh":
-		// Both directors must see the same: what counts is who the destinations are.
+		// Both nodes must see the same: what counts is who the destinations are.
 		places := make([]balance.Place, len(members))
 		for i, m := range members {
 			at := p.slotAt(m)

@@ -34,7 +34,7 @@ func candidates(h *netlink.Handle, names []string) ([]netlink.Link, error) {
 	return out, nil
 }
 
-// watch hangs the programs on the interfaces that want them, and takes them off others.
+// watch attaches the programs to the interfaces that want them, and detaches them from others.
 func (p *Plane) watch() error {
 	links, err := candidates(p.netlink, p.options.Interfaces)
 	if err != nil {
@@ -44,22 +44,22 @@ func (p *Plane) watch() error {
 	if len(p.options.Interfaces) == 0 {
 		p.settings.everywhere = 1
 	}
-	at, err := p.hanger.hanging(planeHook)
+	at, err := p.attacher.attached(planeHook)
 	if err != nil {
 		return err
 	}
 	for _, l := range links {
 		a := l.Attrs()
 		if !at[a.Index] {
-			if err := p.hanger.hang(planeHook, a.Index, p.programs[programProgPlaneIngress]); err != nil {
+			if err := p.attacher.attach(planeHook, a.Index, p.programs[programProgPlaneIngress]); err != nil {
 				return fmt.Errorf("xdp: attaching to %s: %w", a.Name, err)
 			}
 		}
 		delete(at, a.Index)
 	}
-	// What is left is on nobody's list any more.
+	// What is left is not wanted any more.
 	for ifindex := range at {
-		if err := p.hanger.drop(planeHook, ifindex); err != nil {
+		if err := p.attacher.drop(planeHook, ifindex); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// TestBindings: where clients are bound is told to who listens, and a director that learns it sends them there.
+// TestBindings: where clients are bound is told to who listens, and a peer that learns it sends them there.
 func TestBindings(t *testing.T) {
 	for _, c := range []struct {
 		name     string

@@ -14,10 +14,10 @@ import (
 
 // unwrapper is the real server's side of tunnels, open.
 type unwrapper struct {
-	base   *place // of the network namespace, where a plane may be too
-	place  *place
-	hanger *hanger
-	coll   map[string]*ebpf.Map
+	base     *pinDir // of the network namespace, where a plane may be too
+	pins     *pinDir
+	attacher *attacher
+	coll     map[string]*ebpf.Map
 }
 
 type unwrapRecord struct {
@@ -30,26 +30,26 @@ type unwrapRecord struct {
 var unwrapTables = []string{unwrapMapUnwrapAddresses, unwrapMapUnwrapPorts}
 
 func openUnwrapper(dir string) (*unwrapper, error) {
-	base, err := placeOf(dir)
+	base, err := pinDirOf(dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := base.make(); err != nil {
 		return nil, err
 	}
-	u := &unwrapper{base: base, place: &place{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
-	if err := u.place.do(func() error { return os.MkdirAll(u.place.dir, 0o700) }); err != nil {
+	u := &unwrapper{base: base, pins: &pinDir{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
+	if err := u.pins.do(func() error { return os.MkdirAll(u.pins.dir, 0o700) }); err != nil {
 		return nil, fmt.Errorf("xdp: %w", err)
 	}
-	if err := u.place.hold(); err != nil {
+	if err := u.pins.hold(); err != nil {
 		return nil, err
 	}
 	h, err := netlink.NewHandle(unix.NETLINK_ROUTE)
 	if err != nil {
-		u.place.release()
+		u.pins.release()
 		return nil, fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	u.hanger = &hanger{place: u.place, links: h, withTCX: !withoutTCX}
+	u.attacher = &attacher{pins: u.pins, links: h, withTCX: true}
 	return u, nil
 }
 
@@ -57,21 +57,21 @@ func (u *unwrapper) close() {
 	for _, m := range u.coll {
 		m.Close()
 	}
-	u.hanger.links.Close()
-	u.place.release()
+	u.attacher.links.Close()
+	u.pins.release()
 }
 
 // open opens the tables, or makes them.
 func (u *unwrapper) open(spec *ebpf.CollectionSpec) error {
 	for _, name := range unwrapTables {
 		var m *ebpf.Map
-		err := u.place.do(func() (err error) {
-			m, err = ebpf.LoadPinnedMap(u.place.path(name), nil)
+		err := u.pins.do(func() (err error) {
+			m, err = ebpf.LoadPinnedMap(u.pins.path(name), nil)
 			return err
 		})
 		if errors.Is(err, os.ErrNotExist) {
 			if m, err = ebpf.NewMap(spec.Maps[name]); err == nil {
-				err = u.place.do(func() error { return m.Pin(u.place.path(name)) })
+				err = u.pins.do(func() error { return m.Pin(u.pins.path(name)) })
 			}
 		}
 		if err == nil {
@@ -86,7 +86,7 @@ func (u *unwrapper) open(spec *ebpf.CollectionSpec) error {
 }
 
 // Decapsulate takes the outer header off packets for vip that come in by IPIP (either IP in either) or, with a
-// guePort, by GUE on interfaces (empty: as in [Options]): on a real server behind a director's tunnel. It limits
+// guePort, by GUE on interfaces (empty: as in [Options]): on a real server behind a load balancer's tunnel. It limits
 // the segment size the server offers to clients, so that their packets still fit
 // when they are wrapped. It goes on until [Recapsulate], without any process. Calling it again adds
 // what is missing. dir is as in [Options].
@@ -96,7 +96,7 @@ func Decapsulate(dir string, interfaces []string, vip netip.Addr, guePort uint16
 		return err
 	}
 	defer u.close()
-	before, err := u.place.names()
+	before, err := u.pins.names()
 	if err != nil {
 		return err
 	}
@@ -115,7 +115,7 @@ func (u *unwrapper) decapsulate(interfaces []string, vip netip.Addr, guePort uin
 	if err := u.open(spec); err != nil {
 		return err
 	}
-	links, err := candidates(u.hanger.links, interfaces)
+	links, err := candidates(u.attacher.links, interfaces)
 	if err != nil {
 		return err
 	}
@@ -137,7 +137,7 @@ func (u *unwrapper) decapsulate(interfaces []string, vip netip.Addr, guePort uin
 	return u.attach(spec, links)
 }
 
-// attach loads the programs and hangs them on interfaces, in the place of those of an earlier call.
+// attach loads the programs and attaches them to interfaces, in place of those of an earlier call.
 func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) error {
 	coll, err := loadPrograms(spec, u.coll)
 	if err != nil {
@@ -148,10 +148,10 @@ func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) erro
 		hook
 		program string
 	}{{unwrapHook, unwrapProgUnwrapIngress}, {clampHook, unwrapProgUnwrapEgress}} {
-		if err := u.hanger.renew(k.hook, coll.Programs[k.program]); err != nil {
+		if err := u.attacher.renew(k.hook, coll.Programs[k.program]); err != nil {
 			return err
 		}
-		at, err := u.hanger.hanging(k.hook)
+		at, err := u.attacher.attached(k.hook)
 		if err != nil {
 			return err
 		}
@@ -159,7 +159,7 @@ func (u *unwrapper) attach(spec *ebpf.CollectionSpec, links []netlink.Link) erro
 			if at[l.Attrs().Index] {
 				continue
 			}
-			if err := u.hanger.hang(k.hook, l.Attrs().Index, coll.Programs[k.program]); err != nil {
+			if err := u.attacher.attach(k.hook, l.Attrs().Index, coll.Programs[k.program]); err != nil {
 				return fmt.Errorf("xdp: attaching to %s: %w", l.Attrs().Name, err)
 			}
 		}
@@ -198,11 +198,11 @@ func Recapsulate(dir string, vip netip.Addr) error {
 
 // remove takes programs and tables away.
 func (u *unwrapper) remove() error {
-	err := errors.Join(u.hanger.dropAll(unwrapHook), u.hanger.dropAll(clampHook), u.place.remove(unwrapTables))
+	err := errors.Join(u.attacher.dropAll(unwrapHook), u.attacher.dropAll(clampHook), u.pins.remove(unwrapTables))
 	if err != nil {
 		return err
 	}
-	if err := u.place.do(func() error { return os.Remove(u.place.dir) }); err != nil {
+	if err := u.pins.do(func() error { return os.Remove(u.pins.dir) }); err != nil {
 		return err
 	}
 	return u.base.removeDir()
@@ -210,7 +210,7 @@ func (u *unwrapper) remove() error {
 
 // anyDecapsulated reports whether anything of the real server's side is pinned.
 func anyDecapsulated(dir string) (bool, error) {
-	at, err := placeOf(dir)
+	at, err := pinDirOf(dir)
 	if err != nil {
 		return false, err
 	}

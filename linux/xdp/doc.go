@@ -1,5 +1,5 @@
 // Package xdp is our own layer-4 forwarding plane: eBPF programs on the way in of the
-// director's interfaces (tc everywhere; native XDP in front of it where a packet has proved
+// node's interfaces (tc everywhere; native XDP in front of it where a packet has proved
 // it) and the maps they read. It owns the programs, their maps, what is pinned of them in a
 // bpffs directory, and what a destination's link address is. It is a [table.Driver].
 //
@@ -10,5 +10,5 @@
 // asked where they are missing).
 //
 // It must never know what a health check, a quorum or a configuration file is, nor how flows
-// travel to the other director.
+// travel to the peer.
 package xdp

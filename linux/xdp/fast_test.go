@@ -60,14 +60,14 @@ func wholeSums(t testing.TB, ns *netns.NS, name string) {
 	})
 }
 
-// newStar is a rig whose director is a router: it has no virtual address, whose client and servers each have a
-// cable to the director, with all a veth needs for XDP.
+// newStar is a rig whose load balancer is a router: it has no virtual address, whose client and servers each have a
+// cable to the load balancer, with all a veth needs for XDP.
 func newStar(t testing.TB, reals int, whole bool) *rig {
 	t.Helper()
-	r := &rig{t: t, client: netns.New(t, "c"), director: netns.New(t, "d"), dir: netns.BPFFS(t)}
-	r.director.Sysctl("net/ipv4/ip_forward", "1")
-	r.director.Sysctl("net/ipv6/conf/all/forwarding", "1")
-	r.director.Sysctl("net/ipv4/conf/all/rp_filter", "0")
+	r := &rig{t: t, client: netns.New(t, "c"), balancer: netns.New(t, "d"), dir: netns.BPFFS(t)}
+	r.balancer.Sysctl("net/ipv4/ip_forward", "1")
+	r.balancer.Sysctl("net/ipv6/conf/all/forwarding", "1")
+	r.balancer.Sysctl("net/ipv4/conf/all/rp_filter", "0")
 	leaves := []*netns.NS{r.client}
 	for i := range reals {
 		ns := netns.New(t, fmt.Sprint("r", i))
@@ -77,9 +77,9 @@ func newStar(t testing.TB, reals int, whole bool) *rig {
 	for i, ns := range leaves {
 		i++ // 0 is the virtual addresses' network
 		name := fmt.Sprint("d", i)
-		netns.Veth(t, r.director, name, ns, "eth0")
-		r.director.Address(name, fmt.Sprintf("10.9.%d.1/24", i))
-		r.director.Address(name, fmt.Sprintf("2001:db8:9:%d::1/64", i))
+		netns.Veth(t, r.balancer, name, ns, "eth0")
+		r.balancer.Address(name, fmt.Sprintf("10.9.%d.1/24", i))
+		r.balancer.Address(name, fmt.Sprintf("2001:db8:9:%d::1/64", i))
 		ns.Address("eth0", fmt.Sprintf("10.9.%d.2/24", i))
 		ns.Address("eth0", fmt.Sprintf("2001:db8:9:%d::2/64", i))
 		ns.Sysctl("net/ipv4/conf/all/rp_filter", "0")
@@ -209,7 +209,7 @@ func TestSelfTest(t *testing.T) {
 	if len(said) != 1 || !strings.Contains(said[0], "self-test") {
 		t.Errorf("it said %q", said)
 	}
-	names, err := p.place.names()
+	names, err := p.pins.names()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -221,7 +221,7 @@ func TestSelfTest(t *testing.T) {
 	// Asked for by name, it is an error.
 	p.failed = nil
 	p.options.Mode = XDPNative
-	r.director.Do(func() { err = p.Neighbours() })
+	r.balancer.Do(func() { err = p.Neighbours() })
 	if err == nil || !strings.Contains(err.Error(), "self-test") {
 		t.Errorf("native XDP on such a link: %v", err)
 	}
@@ -234,7 +234,7 @@ func TestRun(t *testing.T) {
 	ctx, cancel := context.WithTimeout(context.Background(), 50*time.Millisecond)
 	defer cancel()
 	var err error
-	r.director.Do(func() { err = p.Run(ctx) })
+	r.balancer.Do(func() { err = p.Run(ctx) })
 	if !errors.Is(err, context.DeadlineExceeded) {
 		t.Fatal(err)
 	}

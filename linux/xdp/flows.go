@@ -15,7 +15,7 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// Flow is a flow as directors tell each other of it. In state NONE, with a client's port of 0, it is a binding: the
+// Flow is a flow as peers tell each other of it. In state NONE, with a client's port of 0, it is a binding: the
 // client stays with the destination (persistence). Its Virtual is the service's address.
 type Flow struct {
 	Protocol                     table.Protocol
@@ -147,7 +147,7 @@ func (p *Plane) listen() error {
 
 // directory finds destinations by slot, beside the Plane's own view, which belongs to another goroutine.
 type directory struct {
-	place  *place
+	pins   *pinDir
 	outer  *ebpf.Map
 	blocks map[uint32][]byte
 }
@@ -157,7 +157,7 @@ func (p *Plane) openDirectory() (*directory, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &directory{place: p.place, outer: m, blocks: map[uint32][]byte{}}, nil
+	return &directory{pins: p.pins, outer: m, blocks: map[uint32][]byte{}}, nil
 }
 
 func (d *directory) close() {
@@ -170,7 +170,7 @@ func (d *directory) close() {
 func (d *directory) slot(i uint32) *slot {
 	mem, ok := d.blocks[i/blockSize]
 	if !ok {
-		block, err := openInner(d.place, d.outer, destsPin, i/blockSize)
+		block, err := openInner(d.pins, d.outer, destsPin, i/blockSize)
 		if err != nil {
 			return nil
 		}
@@ -239,7 +239,7 @@ func (p *Plane) gather() (flows []Flow, err error) {
 	return flows, err
 }
 
-// Learn puts flows into the table that another director told of. One that is here already becomes younger, and if
+// Learn puts flows into the table that a peer told of. One that is here already becomes younger, and if
 // it too was learnt, takes the state told. Of two bindings of a client the younger stays. unknown counts those
 // whose service or destination is not here, or for which there was no room; and bindings to services that are not
 // persistent here.

@@ -20,7 +20,7 @@ func TestForward(t *testing.T) {
 					if m == table.Direct {
 						r.lo()
 					} else {
-						r.viaDirector()
+						r.viaBalancer()
 						port = 9090
 					}
 					for i, ns := range r.reals {

@@ -238,7 +238,7 @@ func TestShares(t *testing.T) {
 	}
 }
 
-// TestAgreement: two directors choose alike, whatever the order in which they were told of servers; and a
+// TestAgreement: two nodes choose alike, whatever the order in which they were told of servers; and a
 // connection that neither has seen begin goes where it went.
 func TestAgreement(t *testing.T) {
 	for _, scheduler := range []string{"mh", "sh"} {

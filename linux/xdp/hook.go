@@ -30,24 +30,24 @@ var (
 	clampHook  = hook{"out_", ebpf.AttachTCXEgress, netlink.HANDLE_MIN_EGRESS, 0x45564e, "evenkeel_clamp"}
 )
 
-// hanger hangs programs on interfaces.
-type hanger struct {
-	place   *place
+// attacher attaches programs to interfaces.
+type attacher struct {
+	pins    *pinDir
 	links   *netlink.Handle
 	withTCX bool // until the kernel refuses
 }
 
-func (h *hanger) pinned(name string) (l link.Link, err error) {
-	err = h.place.do(func() error {
-		l, err = link.LoadPinnedLink(h.place.path(name), nil)
+func (a *attacher) pinned(name string) (l link.Link, err error) {
+	err = a.pins.do(func() error {
+		l, err = link.LoadPinnedLink(a.pins.path(name), nil)
 		return err
 	})
 	return l, err
 }
 
 // indices lists the interfaces whose links are pinned under a prefix.
-func (h *hanger) indices(prefix string) ([]int, error) {
-	names, err := h.place.names()
+func (a *attacher) indices(prefix string) ([]int, error) {
+	names, err := a.pins.names()
 	if err != nil {
 		return nil, err
 	}
@@ -64,25 +64,25 @@ func (h *hanger) indices(prefix string) ([]int, error) {
 
 // hanging lists the interfaces a hook's program hangs on. Links whose interface is gone are
 // taken away.
-func (h *hanger) hanging(k hook) (map[int]bool, error) {
+func (a *attacher) attached(k hook) (map[int]bool, error) {
 	out := map[int]bool{}
-	pinned, err := h.indices(k.prefix)
+	pinned, err := a.indices(k.prefix)
 	if err != nil {
 		return nil, err
 	}
 	for _, i := range pinned {
-		if h.alive(k.prefix + strconv.Itoa(i)) {
+		if a.alive(k.prefix + strconv.Itoa(i)) {
 			out[i] = true
-		} else if err := h.place.remove([]string{k.prefix + strconv.Itoa(i)}); err != nil {
+		} else if err := a.pins.remove([]string{k.prefix + strconv.Itoa(i)}); err != nil {
 			return nil, err
 		}
 	}
-	links, err := h.links.LinkList()
+	links, err := a.links.LinkList()
 	if err != nil {
 		return nil, fmt.Errorf("xdp: listing interfaces: %w", err)
 	}
 	for _, l := range links {
-		f, err := h.filter(k, l.Attrs().Index)
+		f, err := a.filter(k, l.Attrs().Index)
 		if err != nil {
 			return nil, err
 		}
@@ -94,8 +94,8 @@ func (h *hanger) hanging(k hook) (map[int]bool, error) {
 }
 
 // alive: is a pinned link still on its interface?
-func (h *hanger) alive(name string) bool {
-	l, err := h.pinned(name)
+func (a *attacher) alive(name string) bool {
+	l, err := a.pinned(name)
 	if err != nil {
 		return false
 	}
@@ -113,26 +113,26 @@ func (h *hanger) alive(name string) bool {
 	return false
 }
 
-// hang puts a program on an interface.
-func (h *hanger) hang(k hook, ifindex int, prog *ebpf.Program) error {
-	if !h.withTCX {
-		return h.addFilter(k, ifindex, prog)
+// attach puts a program on an interface.
+func (a *attacher) attach(k hook, ifindex int, prog *ebpf.Program) error {
+	if !a.withTCX {
+		return a.addFilter(k, ifindex, prog)
 	}
 	t, err := link.AttachTCX(link.TCXOptions{Interface: ifindex, Program: prog, Attach: k.attach, Anchor: link.Head()})
 	if errors.Is(err, ebpf.ErrNotSupported) || errors.Is(err, unix.EINVAL) {
-		h.withTCX = false
-		return h.addFilter(k, ifindex, prog)
+		a.withTCX = false
+		return a.addFilter(k, ifindex, prog)
 	}
 	if err != nil {
 		return err
 	}
 	defer t.Close()
-	return h.pin(t, k.prefix+strconv.Itoa(ifindex))
+	return a.pin(t, k.prefix+strconv.Itoa(ifindex))
 }
 
-func (h *hanger) pin(l link.Link, name string) error {
-	return h.place.do(func() error {
-		path := h.place.path(name)
+func (a *attacher) pin(l link.Link, name string) error {
+	return a.pins.do(func() error {
+		path := a.pins.path(name)
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
@@ -141,26 +141,26 @@ func (h *hanger) pin(l link.Link, name string) error {
 }
 
 // renew replaces a hook's program wherever it hangs; the kernel swaps them under its readers.
-func (h *hanger) renew(k hook, prog *ebpf.Program) error {
-	at, err := h.hanging(k)
+func (a *attacher) renew(k hook, prog *ebpf.Program) error {
+	at, err := a.attached(k)
 	if err != nil {
 		return err
 	}
 	for ifindex := range at {
-		if err := h.replace(k, ifindex, prog); err != nil && !errors.Is(err, unix.ENOLINK) && !errors.Is(err, unix.ENODEV) {
+		if err := a.replace(k, ifindex, prog); err != nil && !errors.Is(err, unix.ENOLINK) && !errors.Is(err, unix.ENODEV) {
 			return fmt.Errorf("xdp: replacing the program of interface %d: %w", ifindex, err)
 		}
 	}
 	return nil
 }
 
-func (h *hanger) replace(k hook, ifindex int, prog *ebpf.Program) error {
-	if f, err := h.filter(k, ifindex); err != nil {
+func (a *attacher) replace(k hook, ifindex int, prog *ebpf.Program) error {
+	if f, err := a.filter(k, ifindex); err != nil {
 		return err
 	} else if f != nil {
-		return h.links.FilterReplace(k.filter(ifindex, f.Priority, prog))
+		return a.links.FilterReplace(k.filter(ifindex, f.Priority, prog))
 	}
-	l, err := h.pinned(k.prefix + strconv.Itoa(ifindex))
+	l, err := a.pinned(k.prefix + strconv.Itoa(ifindex))
 	if err != nil {
 		return err
 	}
@@ -169,27 +169,27 @@ func (h *hanger) replace(k hook, ifindex int, prog *ebpf.Program) error {
 }
 
 // drop takes a hook's program off an interface.
-func (h *hanger) drop(k hook, ifindex int) error {
-	if err := h.unpin(k.prefix + strconv.Itoa(ifindex)); err != nil {
+func (a *attacher) drop(k hook, ifindex int) error {
+	if err := a.unpin(k.prefix + strconv.Itoa(ifindex)); err != nil {
 		return err
 	}
-	f, err := h.filter(k, ifindex)
+	f, err := a.filter(k, ifindex)
 	if err != nil || f == nil {
 		return err
 	}
-	err = h.links.FilterDel(&netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
+	err = a.links.FilterDel(&netlink.BpfFilter{FilterAttrs: netlink.FilterAttrs{
 		LinkIndex: ifindex, Parent: k.parent, Handle: k.handle, Protocol: unix.ETH_P_ALL, Priority: f.Priority,
 	}})
 	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) {
 		return fmt.Errorf("xdp: detaching from interface %d: %w", ifindex, err)
 	}
-	return h.dropClsact(ifindex)
+	return a.dropClsact(ifindex)
 }
 
 // unpin takes a pinned link off its interface. Not pinned is no error. To remove the name alone would do, but only
 // some time later.
-func (h *hanger) unpin(name string) error {
-	l, err := h.pinned(name)
+func (a *attacher) unpin(name string) error {
+	l, err := a.pinned(name)
 	if errors.Is(err, os.ErrNotExist) {
 		return nil
 	}
@@ -200,18 +200,18 @@ func (h *hanger) unpin(name string) error {
 	if err := l.Detach(); err != nil && !errors.Is(err, ebpf.ErrNotSupported) && !errors.Is(err, unix.ENOLINK) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("xdp: detaching %s: %w", name, err)
 	}
-	return h.place.remove([]string{name})
+	return a.pins.remove([]string{name})
 }
 
 // dropClsact takes the queueing discipline away if nobody uses it.
-func (h *hanger) dropClsact(ifindex int) error {
+func (a *attacher) dropClsact(ifindex int) error {
 	for _, parent := range []uint32{netlink.HANDLE_MIN_INGRESS, netlink.HANDLE_MIN_EGRESS} {
-		fs, err := h.links.FilterList(pseudo(ifindex), parent)
+		fs, err := a.links.FilterList(pseudo(ifindex), parent)
 		if err != nil || len(fs) > 0 {
 			return nil
 		}
 	}
-	err := h.links.QdiscDel(clsact(ifindex))
+	err := a.links.QdiscDel(clsact(ifindex))
 	if err != nil && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("xdp: removing the clsact queueing discipline of interface %d: %w", ifindex, err)
 	}
@@ -219,11 +219,11 @@ func (h *hanger) dropClsact(ifindex int) error {
 }
 
 // dropAll takes a hook's program off everything.
-func (h *hanger) dropAll(k hook) error {
-	at, err := h.hanging(k)
+func (a *attacher) dropAll(k hook) error {
+	at, err := a.attached(k)
 	errs := []error{err}
 	for ifindex := range at {
-		errs = append(errs, h.drop(k, ifindex))
+		errs = append(errs, a.drop(k, ifindex))
 	}
 	return errors.Join(errs...)
 }
@@ -240,8 +240,8 @@ func clsact(ifindex int) *netlink.GenericQdisc {
 	}
 }
 
-func (h *hanger) filter(k hook, ifindex int) (*netlink.BpfFilter, error) {
-	fs, err := h.links.FilterList(pseudo(ifindex), k.parent)
+func (a *attacher) filter(k hook, ifindex int) (*netlink.BpfFilter, error) {
+	fs, err := a.links.FilterList(pseudo(ifindex), k.parent)
 	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENODEV) {
 		return nil, nil // no clsact, or the interface went
 	}
@@ -265,14 +265,14 @@ func (k hook) filter(ifindex int, priority uint16, prog *ebpf.Program) *netlink.
 	}
 }
 
-func (h *hanger) addFilter(k hook, ifindex int, prog *ebpf.Program) error {
-	err := h.links.QdiscAdd(clsact(ifindex))
+func (a *attacher) addFilter(k hook, ifindex int, prog *ebpf.Program) error {
+	err := a.links.QdiscAdd(clsact(ifindex))
 	if err != nil && !errors.Is(err, unix.EEXIST) {
 		return fmt.Errorf("adding a clsact queueing discipline (CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF): %w", err)
 	}
 	// The priorities before may be taken by filters of another kind or protocol.
 	for priority := uint16(1); priority <= 16; priority++ {
-		err = h.links.FilterReplace(k.filter(ifindex, priority, prog))
+		err = a.links.FilterReplace(k.filter(ifindex, priority, prog))
 		if err == nil || !errors.Is(err, unix.EINVAL) && !errors.Is(err, unix.EEXIST) && !errors.Is(err, unix.ENOENT) {
 			return err
 		}

@@ -9,7 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// icmpFrame is an ICMP error about quoted (a frame), from somebody to whoever sent it.
+// icmpFrame is an ICMP error about quoted (a frame), sent back to its sender.
 func icmpFrame(from netip.Addr, kind, code byte, quoted []byte) []byte {
 	q := quoted[14:]
 	if from.Is4() {
@@ -109,7 +109,7 @@ func TestErrors(t *testing.T) {
 	}
 }
 
-// TestFragments: later fragments follow the first one; without it they are nobody's.
+// TestFragments: later fragments follow the first one; without it they belong to no flow.
 func TestFragments(t *testing.T) {
 	b := newBench(t, 1<<14)
 	s := b.service(table.UDP, false, 53, "rr", 0, table.NAT, 1, 1, 1)
@@ -145,7 +145,7 @@ func TestFragments(t *testing.T) {
 	}
 }
 
-// TestTooBig: a sender is told what fits, by an error he can believe.
+// TestTooBig: a sender is told what fits, by an error that it accepts.
 func TestTooBig(t *testing.T) {
 	for _, v6 := range []bool{false, true} {
 		b := newBench(t, 1<<14)

@@ -52,7 +52,7 @@ func (p *Plane) Lease(addr netip.Addr) (deadline *atomic.Int64, err error) {
 	return deadline, err
 }
 
-// freeLease finds a slot no address has. Slot 0 is nobody's: always open.
+// freeLease finds a slot no address has. Slot 0 belongs to no address: always open.
 func (p *Plane) freeLease() (uint32, error) {
 	used := map[uint32]bool{0: true}
 	var a address

@@ -42,7 +42,7 @@ func Serving(dir string) (bool, error) {
 
 // look gives no plane where there is none.
 func look(dir string) (*Plane, error) {
-	at, err := placeOf(dir)
+	at, err := pinDirOf(dir)
 	if err != nil {
 		return nil, err
 	}
@@ -54,7 +54,7 @@ func look(dir string) (*Plane, error) {
 		return nil, err
 	}
 	defer at.release()
-	p := &Plane{options: Options{Log: func(string) {}}, place: at}
+	p := &Plane{options: Options{Log: func(string) {}}, pins: at}
 	theirs, err := p.openPinned()
 	if err != nil || theirs {
 		p.Close()
@@ -79,7 +79,7 @@ func (p *Plane) openPinned() (theirs bool, err error) {
 		}
 		m, err := p.pinnedMap(name, ms)
 		if err != nil {
-			return false, fmt.Errorf("xdp: table %s of the plane in %s: %w; evenkeel purge --plane takes it away", name, p.place.dir, explain(err))
+			return false, fmt.Errorf("xdp: table %s of the plane in %s: %w; evenkeel purge --plane removes it", name, p.pins.dir, explain(err))
 		}
 		p.maps[name] = m
 	}
@@ -94,12 +94,12 @@ func (p *Plane) openPinned() (theirs bool, err error) {
 	case p.settings.netns != cookie:
 		return true, nil
 	case p.settings.version != layoutVersion:
-		return false, fmt.Errorf("xdp: the plane in %s: %w; evenkeel purge --plane takes it away", p.place.dir, errLayout)
+		return false, fmt.Errorf("xdp: the plane in %s: %w; evenkeel purge --plane removes it", p.pins.dir, errLayout)
 	}
 	p.tick = time.Duration(p.settings.tick)
 	p.programs = map[string]*ebpf.Program{}
 	if err := p.openProgram(programProgPlaneNow); err != nil {
-		return false, fmt.Errorf("xdp: program %s of the plane in %s: %w", programProgPlaneNow, p.place.dir, explain(err))
+		return false, fmt.Errorf("xdp: program %s of the plane in %s: %w", programProgPlaneNow, p.pins.dir, explain(err))
 	}
 	return false, nil
 }
@@ -129,7 +129,7 @@ func (absent) Close() error                     { return nil }
 // Remove takes the network namespace's plane away as [Plane.Remove] does, without loading anything. Where there is
 // none, that is no error. dir is as in [Options].
 func Remove(dir string) error {
-	at, err := placeOf(dir)
+	at, err := pinDirOf(dir)
 	if err != nil {
 		return err
 	}
@@ -140,11 +140,11 @@ func Remove(dir string) error {
 	if err != nil {
 		return fmt.Errorf("xdp: %w", err)
 	}
-	p := &Plane{options: Options{Log: func(string) {}}, place: at}
+	p := &Plane{options: Options{Log: func(string) {}}, pins: at}
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
 	defer p.Close()
-	p.hanger = &hanger{place: p.place, links: p.netlink}
+	p.attacher = &attacher{pins: p.pins, links: p.netlink}
 	return p.Remove()
 }

@@ -115,7 +115,7 @@ func TestDoesNotStart(t *testing.T) {
 // TestLook: a plane that runs can be looked at and taken away by who could not start it.
 func TestLook(t *testing.T) {
 	b := newBench(t, 1024)
-	dir := b.p.place.dir
+	dir := b.p.pins.dir
 	look := func(f func(table.Driver)) {
 		t.Helper()
 		if err := without(t, b.ns, loading, func() error {
@@ -230,7 +230,7 @@ func TestFormerPins(t *testing.T) {
 	s := b.service(table.TCP, false, 80, "rr", 0, table.Direct, 1, 1)
 	b.send(tcpFrame(client(1, false), s.Addr, syn))
 	b.send(tcpFrame(client(1, false), s.Addr, ack))
-	dir := b.p.place.dir
+	dir := b.p.pins.dir
 	for _, name := range formerPins {
 		former, err := b.p.programs[programProgPlaneNow].Clone()
 		if err == nil {

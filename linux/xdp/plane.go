@@ -35,6 +35,8 @@ type Options struct {
 	// interface that is up and is no member of a bridge, bond or team.
 	Interfaces []string
 	Mode       Mode
+	// Clsact attaches tc programs through the clsact qdisc, as is done on kernels without TCX (before 6.6).
+	Clsact bool
 	// TableSize is how many flows can be remembered, 1024 to 1<<26; 0: 1<<20. Looked at only when
 	// there is no plane yet.
 	TableSize int
@@ -50,11 +52,11 @@ const defaultTableSize = 1 << 20
 type Plane struct {
 	mu       sync.Mutex // held by every method but Events, which has a view of its own
 	options  Options
-	place    *place
+	pins     *pinDir
 	netlink  *netlink.Handle
 	maps     map[string]*ebpf.Map
 	programs map[string]*ebpf.Program
-	hanger   *hanger
+	attacher *attacher
 
 	memory   [][]byte // mapped, to be unmapped
 	settings *settings
@@ -95,14 +97,14 @@ func Open(o Options) (*Plane, error) {
 	if o.Log == nil {
 		o.Log = func(string) {}
 	}
-	at, err := placeOf(o.Dir)
+	at, err := pinDirOf(o.Dir)
 	if err != nil {
 		return nil, err
 	}
 	if err := at.make(); err != nil {
 		return nil, err
 	}
-	p := &Plane{options: o, place: at}
+	p := &Plane{options: o, pins: at}
 	if err := at.hold(); err != nil {
 		return nil, err
 	}
@@ -123,24 +125,24 @@ func Open(o Options) (*Plane, error) {
 
 // undo takes away what was made of a plane that does not start.
 func (p *Plane) undo() error {
-	if p.hanger == nil {
+	if p.attacher == nil {
 		return nil
 	}
-	return errors.Join(p.purge(), p.place.removeDir())
+	return errors.Join(p.purge(), p.pins.removeDir())
 }
 
 func (p *Plane) open() (err error) {
 	if p.netlink, err = netlink.NewHandle(unix.NETLINK_ROUTE); err != nil {
 		return fmt.Errorf("xdp: opening an rtnetlink socket: %w", err)
 	}
-	p.hanger = &hanger{place: p.place, links: p.netlink, withTCX: !withoutTCX}
+	p.attacher = &attacher{pins: p.pins, links: p.netlink, withTCX: !p.options.Clsact}
 	cookie, err := namespaceCookie()
 	if err != nil {
 		return err
 	}
 	err = p.openTables(cookie)
 	if errors.Is(err, errLayout) {
-		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is made anew, its flows are forgotten", p.place.dir))
+		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is recreated, its flows are lost", p.pins.dir))
 		if err := p.purge(); err != nil {
 			return err
 		}
@@ -250,27 +252,27 @@ func namespaceCookie() (uint64, error) {
 func (p *Plane) Remove() error {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if err := p.place.hold(); err != nil {
+	if err := p.pins.hold(); err != nil {
 		return err
 	}
-	defer p.place.release()
+	defer p.pins.release()
 	if err := p.purge(); err != nil {
 		return err
 	}
-	return p.place.removeDir()
+	return p.pins.removeDir()
 }
 
 // purge detaches and unpins everything and closes what is open.
 func (p *Plane) purge() error {
 	// Links first: nothing may run on half a plane.
-	errs := []error{p.hanger.dropAll(planeHook)}
-	accelerated, err := p.hanger.indices(xdpPrefix)
+	errs := []error{p.attacher.dropAll(planeHook)}
+	accelerated, err := p.attacher.indices(xdpPrefix)
 	errs = append(errs, err)
 	for _, i := range accelerated {
-		errs = append(errs, p.hanger.unpin(xdpPrefix+strconv.Itoa(i)))
+		errs = append(errs, p.attacher.unpin(xdpPrefix+strconv.Itoa(i)))
 	}
-	names, err := p.place.names()
-	errs = append(errs, err, p.place.remove(names))
+	names, err := p.pins.names()
+	errs = append(errs, err, p.pins.remove(names))
 	p.forget()
 	return errors.Join(errs...)
 }
@@ -322,10 +324,10 @@ func (p *Plane) edit(f func() error) error {
 	if p.settings == nil {
 		return errClosed
 	}
-	if err := p.place.hold(); err != nil {
+	if err := p.pins.hold(); err != nil {
 		return err
 	}
-	defer p.place.release()
+	defer p.pins.release()
 	if err := p.refresh(); err != nil {
 		return err
 	}
@@ -342,12 +344,9 @@ func (p *Plane) StartDaemon(table.Daemon) error { return errDaemon }
 // StopDaemon is part of [table.Driver]; it is refused.
 func (p *Plane) StopDaemon(table.Role) error { return errDaemon }
 
-var errDaemon = fmt.Errorf("%w by our own forwarding plane: the directors tell each other of flows themselves; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
+var errDaemon = fmt.Errorf("%w by our own forwarding plane: connections are synchronised by the director itself; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
 
 var errClosed = errors.New("xdp: the plane is closed")
-
-// withoutTCX is set by tests that want what older kernels do.
-var withoutTCX bool
 
 // xdpPrefix is that of pinned XDP links.
 const xdpPrefix = "xdp_"

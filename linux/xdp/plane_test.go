@@ -126,14 +126,14 @@ func TestRefusals(t *testing.T) {
 		{"weight", dest(func(d *table.Destination) { d.Weight = 65536 }), nil, "65535"},
 	} {
 		var err error
-		r.director.Do(func() { err = p.Apply([]table.Change{c.change}) })
+		r.balancer.Do(func() { err = p.Apply([]table.Change{c.change}) })
 		var ce *table.ChangeError
 		if !errors.As(err, &ce) || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.words) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
 	var err error
-	r.director.Do(func() { err = p.StartDaemon(table.Daemon{}) })
+	r.balancer.Do(func() { err = p.StartDaemon(table.Daemon{}) })
 	if !errors.Is(err, table.ErrUnsupported) {
 		t.Error(err)
 	}
@@ -142,15 +142,13 @@ func TestRefusals(t *testing.T) {
 // TestOutlivesItsMaker: after the last process closed the plane, flows and new connections go on; a plane of
 // another build replaces the programs under them.
 func TestOutlivesItsMaker(t *testing.T) {
-	for _, old := range []bool{false, true} {
-		withoutTCX = old
-		defer func() { withoutTCX = false }()
+	for _, clsact := range []bool{false, true} {
 		r := newRig(t, 2)
-		r.viaDirector()
+		r.viaBalancer()
 		for i, ns := range r.reals {
 			r.serve(ns, []string{"r0", "r1"}[i], 8080)
 		}
-		p := r.open(Options{})
+		p := r.open(Options{Clsact: clsact})
 		s := r.service(table.TCP, 80, "rr")
 		changes := []table.Change{{Verb: table.AddService, Service: s}}
 		for i := range r.reals {
@@ -178,11 +176,11 @@ func TestOutlivesItsMaker(t *testing.T) {
 		}
 		r.do(p.Close)
 		same("closed")
-		p = r.open(Options{})
+		p = r.open(Options{Clsact: clsact})
 		same("opened again")
 		p.settings.build++ // as if another version had loaded them
 		r.do(p.Close)
-		p = r.open(Options{})
+		p = r.open(Options{Clsact: clsact})
 		same("programs replaced")
 		// Its server is drained, then deleted and put back: the connection stays.
 		which := 0
@@ -211,7 +209,7 @@ func TestOutlivesItsMaker(t *testing.T) {
 		if _, err := r.askOnce("tcp", to); err == nil {
 			t.Fatal("it still forwards")
 		}
-		if out := r.director.Run("tc", "qdisc", "show", "dev", "eth0"); strings.Contains(out, "clsact") {
+		if out := r.balancer.Run("tc", "qdisc", "show", "dev", "eth0"); strings.Contains(out, "clsact") {
 			t.Errorf("left over: %s", out)
 		}
 	}
@@ -228,7 +226,7 @@ func TestLease(t *testing.T) {
 	r := newRig(t, 1)
 	r.lo()
 	r.serve(r.reals[0], "real", 8080)
-	r.serve(r.director, "director", 8080)
+	r.serve(r.balancer, "director", 8080)
 	p := r.open(Options{})
 	s := r.service(table.UDP, 8080, "rr")
 	r.do(func() error {

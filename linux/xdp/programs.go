@@ -69,8 +69,8 @@ func (p *Plane) kernelMaps(spec *ebpf.CollectionSpec) error {
 
 // pinnedMap opens a pinned map, which must be as spec wants it but for its size, which spec takes over.
 func (p *Plane) pinnedMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err error) {
-	err = p.place.do(func() error {
-		m, err = ebpf.LoadPinnedMap(p.place.path(name), nil)
+	err = p.pins.do(func() error {
+		m, err = ebpf.LoadPinnedMap(p.pins.path(name), nil)
 		return err
 	})
 	if err != nil {
@@ -91,7 +91,7 @@ func (p *Plane) kernelMap(name string, spec *ebpf.MapSpec) (m *ebpf.Map, err err
 	if m, err = ebpf.NewMap(spec); err != nil {
 		return nil, err
 	}
-	if err := p.place.do(func() error { return m.Pin(p.place.path(name)) }); err != nil {
+	if err := p.pins.do(func() error { return m.Pin(p.pins.path(name)) }); err != nil {
 		m.Close()
 		return nil, err
 	}
@@ -116,17 +116,17 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 	for _, name := range pinnedPrograms {
 		prog := coll.DetachProgram(name)
 		p.programs[name] = prog
-		err := p.place.do(func() error {
-			if err := os.Remove(p.place.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		err := p.pins.do(func() error {
+			if err := os.Remove(p.pins.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 				return err
 			}
-			return prog.Pin(p.place.path(name))
+			return prog.Pin(p.pins.path(name))
 		})
 		if err != nil {
 			return fmt.Errorf("xdp: pinning program %s: %w", name, err)
 		}
 	}
-	if err := p.hanger.renew(planeHook, p.programs[programProgPlaneIngress]); err != nil {
+	if err := p.attacher.renew(planeHook, p.programs[programProgPlaneIngress]); err != nil {
 		return err
 	}
 	if err := p.renewXDP(); err != nil {
@@ -134,7 +134,7 @@ func (p *Plane) kernelPrograms(spec *ebpf.CollectionSpec) error {
 	}
 	p.settings.build = build()
 	// An update of this program from one whose sweepers were tracing programs leaves those behind.
-	return p.place.remove(formerPins)
+	return p.pins.remove(formerPins)
 }
 
 // formerPins were pinned by versions before, under the same layout.
@@ -150,8 +150,8 @@ func (p *Plane) openPrograms() error {
 }
 
 func (p *Plane) openProgram(name string) error {
-	return p.place.do(func() error {
-		prog, err := ebpf.LoadPinnedProgram(p.place.path(name), nil)
+	return p.pins.do(func() error {
+		prog, err := ebpf.LoadPinnedProgram(p.pins.path(name), nil)
 		if err == nil {
 			p.programs[name] = prog
 		}

@@ -25,10 +25,10 @@ var (
 // soon is how long is waited for what happens soon, on a machine that may be busy.
 const soon = 30 * time.Second
 
-// rig is a client, a director and real servers on a switch. For NAT the servers' way back is the director.
+// rig is a client, a load balancer and real servers on a switch. For NAT the servers' way back is the load balancer.
 type rig struct {
 	t                testing.TB
-	client, director *netns.NS
+	client, balancer *netns.NS
 	reals            []*netns.NS
 	dir              string
 	v6               bool
@@ -36,8 +36,8 @@ type rig struct {
 
 func newRig(t testing.TB, reals int) *rig {
 	t.Helper()
-	r := &rig{t: t, client: netns.New(t, "c"), director: netns.New(t, "d")}
-	all := []*netns.NS{r.client, r.director}
+	r := &rig{t: t, client: netns.New(t, "c"), balancer: netns.New(t, "d")}
+	all := []*netns.NS{r.client, r.balancer}
 	for i := range reals {
 		ns := netns.New(t, fmt.Sprintf("r%d", i))
 		r.reals = append(r.reals, ns)
@@ -48,8 +48,8 @@ func newRig(t testing.TB, reals int) *rig {
 		ns.Address("eth0", fmt.Sprintf("10.9.0.%d/24", i+1))
 		ns.Address("eth0", fmt.Sprintf("2001:db8:9::%x/64", i+1))
 	}
-	r.director.Address("eth0", vip4.String()+"/32")
-	r.director.Address("eth0", vip6.String()+"/128")
+	r.balancer.Address("eth0", vip4.String()+"/32")
+	r.balancer.Address("eth0", vip6.String()+"/128")
 	r.dir = netns.BPFFS(t)
 	return r
 }
@@ -68,7 +68,7 @@ func (r *rig) vip() netip.Addr {
 	return vip4
 }
 
-// open opens the director's plane; it is removed with the test.
+// open opens the load balancer's plane; it is removed with the test.
 func (r *rig) open(o Options) *Plane {
 	r.t.Helper()
 	if o.Dir == "" {
@@ -79,14 +79,14 @@ func (r *rig) open(o Options) *Plane {
 	}
 	o.Log = func(m string) { r.t.Log(m) }
 	var p *Plane
-	r.director.Do(func() {
+	r.balancer.Do(func() {
 		var err error
 		if p, err = Open(o); err != nil {
 			r.t.Fatal(err)
 		}
 	})
 	r.t.Cleanup(func() {
-		r.director.Do(func() {
+		r.balancer.Do(func() {
 			if p.settings != nil {
 				p.Remove()
 			}
@@ -106,12 +106,12 @@ func (r *rig) lo() {
 	}
 }
 
-// viaDirector makes the director the real servers' only way to the client, as NAT wants it.
-func (r *rig) viaDirector() {
-	r.director.Sysctl("net/ipv4/ip_forward", "1")
-	r.director.Sysctl("net/ipv6/conf/all/forwarding", "1")
-	r.director.Sysctl("net/ipv4/conf/all/send_redirects", "0")
-	r.director.Sysctl("net/ipv4/conf/eth0/send_redirects", "0")
+// viaBalancer makes the load balancer the real servers' only way to the client, as NAT wants it.
+func (r *rig) viaBalancer() {
+	r.balancer.Sysctl("net/ipv4/ip_forward", "1")
+	r.balancer.Sysctl("net/ipv6/conf/all/forwarding", "1")
+	r.balancer.Sysctl("net/ipv4/conf/all/send_redirects", "0")
+	r.balancer.Sysctl("net/ipv4/conf/eth0/send_redirects", "0")
 	for _, ns := range r.reals {
 		ns.Run("ip", "route", "add", "10.9.0.1/32", "via", "10.9.0.2")
 		ns.Run("ip", "-6", "route", "add", "2001:db8:9::1/128", "via", "2001:db8:9::2")
@@ -248,7 +248,7 @@ func (r *rig) meet(p *Plane, to netip.AddrPort) {
 // where a plane would leave the link alone.
 func (r *rig) look(p *Plane) {
 	r.t.Helper()
-	r.director.Do(func() {
+	r.balancer.Do(func() {
 		for limit := time.Now().Add(soon); ; {
 			err := p.Neighbours()
 			if err == nil {
@@ -262,10 +262,10 @@ func (r *rig) look(p *Plane) {
 	})
 }
 
-// do runs f in the director.
+// do runs f in the load balancer.
 func (r *rig) do(f func() error) {
 	r.t.Helper()
-	r.director.Do(func() {
+	r.balancer.Do(func() {
 		r.t.Helper()
 		if err := f(); err != nil {
 			r.t.Fatal(err)

@@ -65,14 +65,14 @@ func (p *Plane) refresh() error {
 // openBlocks maps the blocks of destinations that are not yet mapped.
 func (p *Plane) openBlocks() error {
 	for i := uint32(len(p.blocks)); i < maxBlocks; i++ {
-		block, err := openInner(p.place, p.maps[programMapPlaneDests], destsPin, i)
+		block, err := openInner(p.pins, p.maps[programMapPlaneDests], destsPin, i)
 		if errors.Is(err, ebpf.ErrKeyNotExist) {
 			return nil
 		}
 		if err != nil {
 			return fmt.Errorf("xdp: opening a block of destinations: %w", err)
 		}
-		counts, err := openInner(p.place, p.maps[programMapPlaneCounts], countsPin, i)
+		counts, err := openInner(p.pins, p.maps[programMapPlaneCounts], countsPin, i)
 		if err != nil {
 			block.Close()
 			return fmt.Errorf("xdp: opening a block of counters: %w", err)
@@ -92,7 +92,7 @@ const (
 )
 
 // openInner opens inner table i of a table of tables: by its pin, or, where an earlier version made it, by its number.
-func openInner(at *place, outer *ebpf.Map, prefix string, i uint32) (*ebpf.Map, error) {
+func openInner(at *pinDir, outer *ebpf.Map, prefix string, i uint32) (*ebpf.Map, error) {
 	var id uint32
 	if err := outer.Lookup(i, &id); err != nil {
 		return nil, err
@@ -111,13 +111,13 @@ func openInner(at *place, outer *ebpf.Map, prefix string, i uint32) (*ebpf.Map, 
 		if pinned, ok := info.ID(); ok && pinned == ebpf.MapID(id) {
 			return m, nil
 		}
-		m.Close() // whoever made it came no further
+		m.Close() // its maker was interrupted
 	}
 	return ebpf.NewMapFromID(ebpf.MapID(id))
 }
 
 // pinInner pins an inner table, in the place of one whose maker came no further.
-func pinInner(at *place, m *ebpf.Map, prefix string, i uint32) error {
+func pinInner(at *pinDir, m *ebpf.Map, prefix string, i uint32) error {
 	return at.do(func() error {
 		path := at.path(prefix + strconv.Itoa(int(i)))
 		if err := os.Remove(path); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -193,7 +193,7 @@ func (p *Plane) addBlocks(spec *ebpf.CollectionSpec, n int) (err error) {
 			return explain(err)
 		}
 		counts = append(counts, count)
-		if err := errors.Join(pinInner(p.place, block, destsPin, first+i), pinInner(p.place, count, countsPin, first+i)); err != nil {
+		if err := errors.Join(pinInner(p.pins, block, destsPin, first+i), pinInner(p.pins, count, countsPin, first+i)); err != nil {
 			return fmt.Errorf("xdp: pinning a block of destinations: %w", err)
 		}
 		places, dests, counters = append(places, first+i), append(dests, uint32(block.FD())), append(counters, uint32(count.FD()))

@@ -68,7 +68,7 @@ func TestSweepInParts(t *testing.T) {
 		}
 		break
 	}
-	// A third of them closes, as the other director tells, and is over.
+	// A third of them closes, as the peer tells, and is over.
 	b.p.settings.timeout[6] = 0
 	b.learnMany(s, n/3, table.Close, 0)
 	awaitTick(t, b.p)

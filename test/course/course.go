@@ -1,9 +1,9 @@
-// Package course lays courses for packets, on which benchmarks send them through a director: a generator, a director
-// and a sink in a row, each a network namespace.
+// Package course lays courses for packets, on which benchmarks send them through a load balancer: a generator,
+// a load balancer and a sink in a row, each a network namespace.
 //
 // It owns the cables, addresses and routes of a course, the layout of its frames, what of them must arrive, and the
-// program that counts what does; and our own forwarding plane, where it is the director's way. Who generates, what else
-// may carry packets across, and what is measured is its users' business. Users run on the host (test/l4) and in an
+// program that counts what does; and our own forwarding plane, where it is the load balancer's way. Who generates, what
+// else may carry packets across, and what is measured is its users' business. Users run on the host (test/l4) and in an
 // emulated machine (test/ipvs) that has an older kernel and few programs, so it asks for no more than ip.
 package course
 
@@ -49,48 +49,48 @@ var (
 	Methods = []Method{DR, NAT, TUN}
 )
 
-// A Course is a generator (with g0), a director (lb0, lb1) and a sink (s0) in a row.
+// A Course is a generator (with g0), a load balancer (lb0, lb1) and a sink (s0) in a row.
 type Course struct {
 	T                   testing.TB // with which all of it goes away
 	Name                string
-	Gen, Director, Sink *netns.NS
-	Plane               *xdp.Plane // the director's, after Open
+	Gen, Balancer, Sink *netns.NS
+	Plane               *xdp.Plane // the load balancer's, after Open
 	Dir                 string     // where Plane's programs are pinned
 
 	seen *ebpf.Map // by the program of End: expected, others
 }
 
-// New lays cables; nothing takes packets from one to the other yet but the director's kernel.
+// New lays cables; nothing takes packets from one to the other yet but the load balancer's kernel.
 func New(t testing.TB, name string) *Course {
 	t.Helper()
-	c := &Course{T: t, Name: name, Gen: netns.New(t, "g"), Director: netns.New(t, "l"), Sink: netns.New(t, "s")}
-	netns.Veth(t, c.Gen, "g0", c.Director, "lb0")
-	netns.Veth(t, c.Director, "lb1", c.Sink, "s0")
+	c := &Course{T: t, Name: name, Gen: netns.New(t, "g"), Balancer: netns.New(t, "l"), Sink: netns.New(t, "s")}
+	netns.Veth(t, c.Gen, "g0", c.Balancer, "lb0")
+	netns.Veth(t, c.Balancer, "lb1", c.Sink, "s0")
 	c.Gen.Address("g0", "10.7.0.1/24")
-	c.Director.Address("lb0", "10.7.0.2/24")
-	c.Director.Address("lb1", "10.8.0.1/16")
+	c.Balancer.Address("lb0", "10.7.0.2/24")
+	c.Balancer.Address("lb1", "10.8.0.1/16")
 	for i := range Servers {
 		c.Sink.Address("s0", server(i).String()+"/16")
 	}
 	for _, k := range []string{"all", "default", "lb0", "lb1"} {
-		c.Director.Sysctl("net/ipv4/conf/"+k+"/rp_filter", "0")
+		c.Balancer.Sysctl("net/ipv4/conf/"+k+"/rp_filter", "0")
 	}
-	c.Director.Sysctl("net/ipv4/ip_forward", "1")
-	c.Director.Run("ip", "route", "add", "20.0.0.0/6", "via", "10.7.0.1") // where the flows come from
+	c.Balancer.Sysctl("net/ipv4/ip_forward", "1")
+	c.Balancer.Run("ip", "route", "add", "20.0.0.0/6", "via", "10.7.0.1") // where the flows come from
 	c.meet()
 	return c
 }
 
 func server(i int) netip.Addr { return netip.AddrFrom4([4]byte{10, 8, 0, byte(10 + i)}) }
 
-// meet lets the director find out its neighbours' link addresses.
+// meet lets the load balancer find out its neighbours' link addresses.
 func (c *Course) meet() {
 	c.T.Helper()
 	ask := []netip.Addr{netip.MustParseAddr("10.7.0.1")}
 	for i := range Servers {
 		ask = append(ask, server(i))
 	}
-	c.Director.Do(func() {
+	c.Balancer.Do(func() {
 		for _, a := range ask {
 			u, err := net.Dial("udp", netip.AddrPortFrom(a, 9).String())
 			if err != nil {
@@ -102,7 +102,7 @@ func (c *Course) meet() {
 	})
 	const known = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE
 	for limit := time.Now().Add(30 * time.Second); ; time.Sleep(10 * time.Millisecond) {
-		all, err := c.Director.Links().NeighList(0, netlink.FAMILY_V4)
+		all, err := c.Balancer.Links().NeighList(0, netlink.FAMILY_V4)
 		if err != nil {
 			c.T.Fatal(err)
 		}
@@ -121,12 +121,12 @@ func (c *Course) meet() {
 	}
 }
 
-// Serve gives the service's address to the director.
-func (c *Course) Serve() { c.Director.Address("lo", Virtual.String()+"/32") }
+// Serve gives the service's address to the load balancer.
+func (c *Course) Serve() { c.Balancer.Address("lo", Virtual.String()+"/32") }
 
-// Forward makes the service's address lie behind the director.
+// Forward makes the service's address lie behind the load balancer.
 func (c *Course) Forward() {
-	c.Director.Run("ip", "route", "add", Virtual.String(), "via", server(0).String())
+	c.Balancer.Run("ip", "route", "add", Virtual.String(), "via", server(0).String())
 }
 
 // Table is what makes the service with all servers out of nothing.
@@ -143,13 +143,13 @@ func (c *Course) Open(mode xdp.Mode, m Method) {
 	c.T.Helper()
 	c.Serve()
 	c.Dir = netns.BPFFS(c.T)
-	c.Director.Do(func() {
+	c.Balancer.Do(func() {
 		var err error
 		c.Plane, err = xdp.Open(xdp.Options{Dir: c.Dir, Mode: mode, Interfaces: []string{"lb0", "lb1"}, TableSize: 1 << 20, Log: func(s string) { c.T.Log(s) }})
 		if err != nil {
 			c.T.Fatal(err)
 		}
-		c.T.Cleanup(func() { c.Director.Do(func() { c.Plane.Remove(); c.Plane.Close() }) })
+		c.T.Cleanup(func() { c.Balancer.Do(func() { c.Plane.Remove(); c.Plane.Close() }) })
 		if err := c.Plane.Apply(Table(m)); err != nil {
 			c.T.Fatal(err)
 		}
@@ -162,7 +162,7 @@ func (c *Course) Neighbours() {
 	if c.Plane == nil {
 		return
 	}
-	c.Director.Do(func() {
+	c.Balancer.Do(func() {
 		if err := errors.Join(c.Plane.Neighbours(), c.Plane.Neighbours()); err != nil {
 			c.T.Fatal(err)
 		}

@@ -61,7 +61,7 @@ func (h Hook) Window(context asm.Register) asm.Instructions {
 	return asm.Instructions{asm.LoadMem(asm.R7, context, h.data, asm.Word), asm.LoadMem(asm.R8, context, h.end, asm.Word)}
 }
 
-// Attach hangs a program on an interface until the test ends.
+// Attach attaches a program to an interface until the test ends.
 func (h Hook) Attach(t testing.TB, ns *netns.NS, name string, p *ebpf.Program) {
 	t.Helper()
 	index := ns.Index(name)

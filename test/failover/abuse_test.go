@@ -82,7 +82,7 @@ func (p *pair) calm(t *testing.T, n *node) func() {
 }
 
 // TestControlSocketAbuse: whatever clients of the control socket do, adverts keep
-// their beat and honest clients are answered.
+// their interval and well-behaved clients are answered.
 func TestControlSocketAbuse(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, dialects[2], ours, ours, 150, 100)

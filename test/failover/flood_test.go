@@ -30,7 +30,7 @@ func victimParams() vrrp.Params {
 		Addrs: []netip.Addr{netip.MustParseAddr("10.9.0.100")}}
 }
 
-func stranger(i int) netip.Addr {
+func outsider(i int) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 9, byte(1 + i%200), byte(i >> 8)})
 }
 
@@ -41,38 +41,38 @@ var floods = []flood{
 	{"another virtual router", true, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		p.VRID = uint8(60 + i%100)
-		return stranger(i), p.AppendAdvert(nil, 250, stranger(i), group4)
+		return outsider(i), p.AppendAdvert(nil, 250, outsider(i), group4)
 	}},
-	{"too short", true, func(i int) (netip.Addr, []byte) { return stranger(i), []byte{0x21, 51, 250, 1, 1} }},
+	{"too short", true, func(i int) (netip.Addr, []byte) { return outsider(i), []byte{0x21, 51, 250, 1, 1} }},
 	{"wrong length", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
-		b := p.AppendAdvert(nil, 250, stranger(i), group4)
+		b := p.AppendAdvert(nil, 250, outsider(i), group4)
 		b[3] = 200
-		return stranger(i), b
+		return outsider(i), b
 	}},
 	{"wrong checksum", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
-		b := p.AppendAdvert(nil, 250, stranger(i), group4)
+		b := p.AppendAdvert(nil, 250, outsider(i), group4)
 		b[6] ^= 0xff
-		return stranger(i), b
+		return outsider(i), b
 	}},
 	{"wrong password", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		p.AuthPass = fmt.Sprint(i % 1000)
-		return stranger(i), p.AppendAdvert(nil, 250, stranger(i), group4)
+		return outsider(i), p.AppendAdvert(nil, 250, outsider(i), group4)
 	}},
 	{"wrong version", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
 		p.Version, p.AuthPass = 3, ""
-		return stranger(i), p.AppendAdvert(nil, 250, stranger(i), group4)
+		return outsider(i), p.AppendAdvert(nil, 250, outsider(i), group4)
 	}},
 	{"lower priority, all right", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
-		return stranger(i), p.AppendAdvert(nil, 50, stranger(i), group4)
+		return outsider(i), p.AppendAdvert(nil, 50, outsider(i), group4)
 	}},
 	{"resignation, all right", false, func(i int) (netip.Addr, []byte) {
 		p := victimParams()
-		return stranger(i), p.AppendAdvert(nil, 0, stranger(i), group4)
+		return outsider(i), p.AppendAdvert(nil, 0, outsider(i), group4)
 	}},
 }
 

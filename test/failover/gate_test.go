@@ -102,7 +102,7 @@ func TestGateAgainstKeepalived(t *testing.T) {
 						from := now()
 						f.trial(t, p)
 						p.master(t, p.a, 3*d.down(150)+slack)
-						double, gap := w.verdict(from, now())
+						double, gap := w.totals(from, now())
 						mu.Lock()
 						table[i].n++
 						table[i].double = append(table[i].double, double)

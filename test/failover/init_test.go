@@ -144,7 +144,7 @@ func TestInitForcedEnd(t *testing.T) {
 	p.a.kill()
 	eventually(t, d.down(100)+slack, "takeover", func() bool { return p.b.has(d.vip()) })
 	time.Sleep(200 * time.Millisecond)
-	if double, _ := w.verdict(from, now()); double > 0 {
+	if double, _ := w.totals(from, now()); double > 0 {
 		t.Errorf("two masters for %v", double)
 	}
 	p.a.start()

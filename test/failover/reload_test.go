@@ -105,7 +105,7 @@ func TestReloads(t *testing.T) {
 		t.Fatalf("last reload: %v\n%s", err, out)
 	}
 	time.Sleep(time.Second)
-	if double, gap := w.verdict(start, now()); double > 0 || gap > watchGrace+stalled() { // shorter: between two questions
+	if double, gap := w.totals(start, now()); double > 0 || gap > watchGrace+stalled() { // shorter: between two questions
 		t.Errorf("two masters for %v, nobody for %v", double, gap)
 	}
 	if n := failed.Load(); n > 0 {
@@ -166,7 +166,7 @@ func (n *node) refuse(t *testing.T) {
 	n.write(good)
 }
 
-// traffic asks a server on whoever holds the address, over a new connection each
+// traffic sends requests to the master, over a new connection each
 // time, until the test ends.
 func (p *pair) traffic(t *testing.T) (served, failed *atomic.Int64) {
 	served, failed = new(atomic.Int64), new(atomic.Int64)

@@ -66,7 +66,7 @@ func TestSourceThatComesLater(t *testing.T) {
 				p.a.move("10.9.0.1/24", true)
 				p.a.becomes("BACKUP", "fault cleared")
 				eventually(t, slack, "a follows b", func() bool { return p.a.status().Instances[0].Master == "10.9.0.2" })
-				if double, _ := w.verdict(start, now()); double > 0 || p.a.has("10.9.0.100") || !p.a.has("10.9.0.1") {
+				if double, _ := w.totals(start, now()); double > 0 || p.a.has("10.9.0.100") || !p.a.has("10.9.0.1") {
 					t.Errorf("two masters for %v; a has the address: %v, and its own: %v", double, p.a.has("10.9.0.100"), p.a.has("10.9.0.1"))
 				}
 			})

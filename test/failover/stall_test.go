@@ -22,7 +22,7 @@ func stalls(t testing.TB, realTime bool) func() time.Duration {
 const hung = time.Second
 
 // paused reports whether a node was silent for as long as the other one waits for a
-// living master: then that one may take over, whoever is to blame.
+// living master: then that one may take over, whatever the cause.
 func (p *pair) paused(n *node, since time.Time, down time.Duration) bool {
 	last := since
 	for _, f := range p.tap.since(since) {

@@ -147,7 +147,7 @@ func TestWatchdog(t *testing.T) {
 	t.Parallel()
 	p := newPair(t, dialects[2], ours, ours, 150, 100)
 	m := newManager(t, p.a)
-	p.a.env = append(p.a.env, "WATCHDOG_USEC=300000") // without WATCHDOG_PID it is meant for whoever reads it
+	p.a.env = append(p.a.env, "WATCHDOG_USEC=300000") // without WATCHDOG_PID it is meant for any process that reads it
 	p.a.start()
 	// A busy machine delays a sign now and then, and this reader too; a pace that is too slow never keeps the time.
 	eventually(t, slack, "signs of life within 300 ms of each other, as the manager expects them", func() bool {

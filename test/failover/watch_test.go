@@ -114,9 +114,9 @@ func now() int64 {
 	return ts.Nano()
 }
 
-// verdict returns for how long two machines answered, and for how long nobody
+// totals returns for how long two machines answered, and for how long nobody
 // did, between two instants.
-func (w *watch) verdict(from, to int64) (double, gap time.Duration) {
+func (w *watch) totals(from, to int64) (double, gap time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := append(append([]measure.Tenure(nil), w.tenures...), w.judge.Open()...)

@@ -32,23 +32,24 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/letter"}, ours: []string{"lvs/table"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto"}, ours: []string{"lvs/table", "spelling"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
-	{name: "dialects' ground", packages: []string{"config/verdict", "config/source"}, ours: []string{"config"}, std: true},
-	{name: "dialects' pages", packages: []string{"config/compat"}, std: true},
-	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "sample", "lvs/table"}, std: true},
-	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
+	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"}, ours: []string{"config", "spelling"}, std: true},
+	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "lvs/table"}, std: true},
+	{name: "edge", packages: []string{"linux/loop", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver", "linux/option"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
-	{name: "program edge", packages: []string{"program"}, ours: []string{"config"}, std: true},
+	{name: "script edge", packages: []string{"script"}, ours: []string{"config"}, std: true},
 	{name: "engines' ground", packages: []string{"counter"}, ours: []string{"config"}, std: true},
 	{name: "backends", packages: []string{"backend"}, ours: []string{"balance", "health", "counter", "config", "linux/sock"}, std: true},
-	{name: "engine", packages: []string{"failover", "proxy", "check", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "counter", "backend", "config", "program", "syslog", "linux/", "lvs/"}},
+	{name: "engine", packages: []string{"failover", "proxy", "probe", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "proxyproto", "counter", "backend", "config", "script", "syslog", "linux/", "lvs/"}},
 	{name: "admin", packages: []string{"admin"}, ours: []string{"proxy", "config"}},
-	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "backend", "lvs", "lvs/table", "check", "admin", "syslog", "health", "config", "program", "linux/"}},
+	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "backend", "lvs", "lvs/table", "probe", "admin", "syslog", "health", "config", "script", "linux/"}},
 	{name: "command line of ipvsadm", packages: []string{"ipvsadm"}, ours: []string{"lvs/table"}, std: true},
 	{name: "lab figures", packages: []string{"lab/measure"}, std: true},
-	{name: "lab", packages: []string{"lab"}, ours: []string{"lab/"}},
-	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab", "config", "config/", "failover", "proxy", "admin", "ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif", "linux/realserver"}},
+	{name: "lab site", packages: []string{"lab/site"}, ours: []string{"lab/measure"}},
+	{name: "lab board", packages: []string{"lab/board"}, ours: []string{"lab/measure", "lab/site"}, std: true},
+	{name: "lab launcher", packages: []string{"lab/launcher"}, ours: []string{"lab/measure", "lab/site", "lab/board"}},
+	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab/launcher", "lab/site", "config", "config/", "failover", "proxy", "admin", "ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif", "linux/realserver"}},
 	{name: "tests", packages: []string{"test/"}, ours: []string{"", "/"}},
 }
 
@@ -57,7 +58,7 @@ var floors = []floor{
 var kernel = []string{"golang.org/x/sys/unix", "github.com/vishvananda/netlink", "github.com/cilium/ebpf",
 	"github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/genetlink", "golang.org/x/net/bpf"}
 
-var mayUseKernel = map[string]bool{"edge": true, "lab": true, "tests": true}
+var mayUseKernel = map[string]bool{"edge": true, "lab site": true, "lab launcher": true, "tests": true}
 
 type pkg struct {
 	ImportPath   string
@@ -155,7 +156,7 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/letter", "lab/measure"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling", "proxyproto"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)

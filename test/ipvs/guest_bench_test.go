@@ -152,10 +152,10 @@ func BenchmarkGuest(b *testing.B) {
 		say("%-12s %8.0f %8.0f %14.2f %10s", w.Name, w.best, added(w), added(w)/added(forward), of)
 	}
 	for _, m := range course.Methods {
-		r, verdict := added(ours[m.Name])/added(kernels[m.Name]), "met"
+		r, result := added(ours[m.Name])/added(kernels[m.Name]), "met"
 		if r > 1 {
-			verdict = "MISSED"
+			result = "MISSED"
 		}
-		say("target: our %s not dearer per packet than IPVS's: %.2f, %s", m.Name, r, verdict)
+		say("target: our %s not dearer per packet than IPVS's: %.2f, %s", m.Name, r, result)
 	}
 }

@@ -14,8 +14,8 @@ import (
 
 var rounds = flag.Int("rounds", 25, "rounds of bursts of packets; the best of each way counts")
 
-func verdict(met bool) string {
-	if met {
+func met(ok bool) string {
+	if ok {
 		return "met"
 	}
 	return "MISSED"
@@ -37,7 +37,7 @@ func machine() string {
 	return fmt.Sprintf("%s, Linux %s, load %s", cpu, unix.ByteSliceToString(u.Release[:]), strings.Join(strings.Fields(string(load))[:3], " "))
 }
 
-// BenchmarkL4Packets is what a packet costs on its whole way through a director, beside the kernel's own forwarding and
+// BenchmarkL4Packets is what a packet costs on its whole way through a load balancer, beside the kernel's own forwarding and
 // its address translation, all on one core, in turns. It never fails by a figure, but it does if a packet is lost,
 // arrives other than it should, or went another way than the row says.
 func BenchmarkL4Packets(b *testing.B) {
@@ -90,9 +90,9 @@ func BenchmarkL4Packets(b *testing.B) {
 		limit float64
 	}{{"XDP DR", 0.36}, {"XDP NAT", 0.38}} {
 		r := added(ours[k.name]) / added(forward)
-		fmt.Printf("target: %s at most %.2f of ip_forward: %.2f, %s\n", k.name, k.limit, r, verdict(r <= k.limit))
+		fmt.Printf("target: %s at most %.2f of ip_forward: %.2f, %s\n", k.name, k.limit, r, met(r <= k.limit))
 		r = added(jhash) / added(ours[k.name])
-		fmt.Printf("target: %s at least 5 times cheaper than nft DNAT: %.1f, %s\n", k.name, r, verdict(r >= 5))
+		fmt.Printf("target: %s at least 5 times cheaper than nft DNAT: %.1f, %s\n", k.name, r, met(r >= 5))
 	}
 	for _, name := range []string{"XDP DR", "XDP NAT"} {
 		fmt.Printf("a new flow by nft DNAT takes %.1f times what %s takes\n", addedNew(jhash)/addedNew(ours[name]), name)

@@ -31,11 +31,11 @@ var (
 	offload = flag.Bool("offload", false, "leave checksum and segmentation offload on, on all links of all ways")
 )
 
-// site is a client, a director and two web servers on a switch, and one way from the client to the servers.
+// site is a client, a load balancer and two web servers on a switch, and one way from the client to the servers.
 type site struct {
 	name             string
 	t                testing.TB
-	client, director *netns.NS
+	client, balancer *netns.NS
 	reals            []*netns.NS
 	plane            *xdp.Plane
 	urls             []string // each of wrk's threads has one
@@ -74,8 +74,8 @@ end
 
 func newSite(t testing.TB, name string) *site {
 	t.Helper()
-	s := &site{name: name, t: t, client: netns.New(t, "c"), director: netns.New(t, "d"), reals: []*netns.NS{netns.New(t, "r0"), netns.New(t, "r1")}}
-	all := append([]*netns.NS{s.client, s.director}, s.reals...)
+	s := &site{name: name, t: t, client: netns.New(t, "c"), balancer: netns.New(t, "d"), reals: []*netns.NS{netns.New(t, "r0"), netns.New(t, "r1")}}
+	all := append([]*netns.NS{s.client, s.balancer}, s.reals...)
 	sw := netns.Bridge(t, all...)
 	for i, ns := range all {
 		ns.Address("eth0", fmt.Sprintf("10.9.0.%d/24", i+1))
@@ -87,7 +87,7 @@ func newSite(t testing.TB, name string) *site {
 		}
 	}
 	for _, k := range []string{"all", "eth0"} {
-		s.director.Sysctl("net/ipv4/conf/"+k+"/send_redirects", "0")
+		s.balancer.Sysctl("net/ipv4/conf/"+k+"/send_redirects", "0")
 		for _, ns := range all {
 			ns.Sysctl("net/ipv4/conf/"+k+"/rp_filter", "0")
 		}
@@ -144,7 +144,7 @@ func (s *site) start(ns *netns.NS, name string, args ...string) {
 	})
 }
 
-// started waits until the servers take connections, and the director too if it is one.
+// started waits until the servers take connections, and the load balancer too if it is one.
 func (s *site) started() {
 	s.t.Helper()
 	wait := func(ns *netns.NS, addr string) {
@@ -160,16 +160,16 @@ func (s *site) started() {
 		s.t.Fatalf("%s: %v", s.name, err)
 	}
 	for _, addr := range []string{"10.9.0.3", "10.9.0.4"} {
-		wait(s.director, addr)
+		wait(s.balancer, addr)
 	}
 	for _, addr := range s.urls {
 		wait(s.client, addr)
 	}
 }
 
-// backThrough makes the director the servers' way to the client.
+// backThrough makes the load balancer the servers' way to the client.
 func (s *site) backThrough() {
-	s.director.Sysctl("net/ipv4/ip_forward", "1")
+	s.balancer.Sysctl("net/ipv4/ip_forward", "1")
 	for _, ns := range s.reals {
 		ns.Run("ip", "route", "add", "10.9.0.1/32", "via", "10.9.0.2")
 	}
@@ -194,24 +194,24 @@ func forwardSite(t testing.TB) *site {
 func nftSite(t testing.TB) *site {
 	s := newSite(t, "nft DNAT numgen")
 	s.backThrough()
-	s.director.Address("eth0", "10.9.0.100/32")
-	s.director.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; "+
+	s.balancer.Address("eth0", "10.9.0.100/32")
+	s.balancer.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; "+
 		"add rule ip nat pre ip daddr 10.9.0.100 tcp dport 80 dnat to numgen inc mod 2 map { 0 : 10.9.0.3, 1 : 10.9.0.4 }")
 	return s
 }
 
 func haproxySite(t testing.TB) *site {
 	s := newSite(t, "haproxy, mode tcp, 2 threads")
-	s.director.Address("eth0", "10.9.0.100/32")
+	s.balancer.Address("eth0", "10.9.0.100/32")
 	conf := filepath.Join(t.TempDir(), "haproxy.cfg")
 	os.WriteFile(conf, []byte(haproxyConf), 0o644)
-	s.start(s.director, "haproxy", "-db", "-f", conf)
+	s.start(s.balancer, "haproxy", "-db", "-f", conf)
 	return s
 }
 
 func planeSite(t testing.TB, m course.Method) *site {
 	s := newSite(t, "tc "+m.Name)
-	s.director.Address("eth0", "10.9.0.100/32")
+	s.balancer.Address("eth0", "10.9.0.100/32")
 	if m.Method == table.NAT {
 		s.backThrough()
 	} else {
@@ -237,12 +237,12 @@ func planeSite(t testing.TB, m course.Method) *site {
 		g.Destinations = append(g.Destinations, table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(3 + i)}), 80), Method: m.Method, Weight: 1})
 	}
 	dir := netns.BPFFS(t)
-	s.director.Do(func() {
+	s.balancer.Do(func() {
 		var err error
 		if s.plane, err = xdp.Open(xdp.Options{Dir: dir, Mode: xdp.TC, TableSize: 1 << 18}); err != nil {
 			t.Fatal(err)
 		}
-		t.Cleanup(func() { s.director.Do(func() { s.plane.Remove(); s.plane.Close() }) })
+		t.Cleanup(func() { s.balancer.Do(func() { s.plane.Remove(); s.plane.Close() }) })
 		if err := s.plane.Apply(table.Diff(nil, []table.Group{g})); err != nil {
 			t.Fatal(err)
 		}
@@ -265,7 +265,7 @@ func (s *site) wrk(d time.Duration) float64 {
 	defer cancel()
 	var before uint64
 	if s.plane != nil {
-		s.director.Do(func() {
+		s.balancer.Do(func() {
 			if err := s.plane.Neighbours(); err != nil {
 				s.t.Fatal(err)
 			}
@@ -302,7 +302,7 @@ func (s *site) wrk(d time.Duration) float64 {
 
 func (s *site) packets() (n uint64) {
 	s.t.Helper()
-	s.director.Do(func() {
+	s.balancer.Do(func() {
 		state, err := s.plane.State()
 		if err != nil {
 			s.t.Fatal(err)
@@ -325,8 +325,8 @@ func (s *site) median() float64 {
 	return v[len(v)/2]
 }
 
-// BenchmarkL4Connections is how many TCP connections a second go through a director, wrk, servers and director
-// together on the same cores: it shows what the director takes from the rest. In turns, medians. A socket error or
+// BenchmarkL4Connections is how many TCP connections a second go through a load balancer, wrk, servers and load balancer
+// together on the same cores: it shows what the load balancer takes from the rest. In turns, medians. A socket error or
 // a connection that went past the plane is a failure.
 func BenchmarkL4Connections(b *testing.B) {
 	for _, p := range []string{"haproxy", "nginx", "wrk", "nft"} {
@@ -363,6 +363,6 @@ func BenchmarkL4Connections(b *testing.B) {
 		limit float64
 	}{{dr, 2.2}, {nat, 1.7}} {
 		r := k.s.median() / haproxy.median()
-		fmt.Printf("target: %s at least %.1f times haproxy's connections: %.2f, %s\n", k.s.name, k.limit, r, verdict(r >= k.limit))
+		fmt.Printf("target: %s at least %.1f times haproxy's connections: %.2f, %s\n", k.s.name, k.limit, r, met(r >= k.limit))
 	}
 }

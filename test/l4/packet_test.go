@@ -36,7 +36,7 @@ type way struct {
 	again         int     // bursts that were sent again
 }
 
-// nothing hangs a program that lets everything pass on an interface: a veth takes what XDP sends into it only if it
+// nothing attaches a program that lets everything pass to an interface: a veth takes what XDP sends into it only if it
 // has one itself.
 func nothing(t testing.TB, ns *netns.NS, name string) {
 	course.XDP.Attach(t, ns, name, course.XDP.Load(t, asm.Instructions{asm.Mov.Imm(asm.R0, 2), asm.Return()}))
@@ -55,29 +55,29 @@ func generate(t testing.TB, name string) *way {
 	t.Helper()
 	w := &way{Course: course.New(t, name)}
 	nothing(t, w.Gen, "g0")
-	to, from := w.Director.Link("lb0").Attrs().HardwareAddr, w.Gen.Link("g0").Attrs().HardwareAddr
+	to, from := w.Balancer.Link("lb0").Attrs().HardwareAddr, w.Gen.Link("g0").Attrs().HardwareAddr
 	w.generator, w.sent = generator(t, flows{20 << 24, course.Flows, to, from}, w.Gen.Index("g0"))
 	w.new, w.sentNew = generator(t, flows{22 << 24, 1 << 24, to, from}, w.Gen.Index("g0"))
 	return w
 }
 
-// dropWay is what everything else is compared with: packets end at the director.
+// dropWay is what everything else is compared with: packets end at the load balancer.
 func dropWay(t testing.TB) *way {
 	w := generate(t, "drop")
-	w.End(w.Director, "lb0", course.XDP, course.AsSent)
+	w.End(w.Balancer, "lb0", course.XDP, course.AsSent)
 	return w
 }
 
 func forwardWay(t testing.TB) *way {
 	w := newWay(t, "ip_forward, no conntrack", course.AsSent)
-	nothing(t, w.Director, "lb0")
+	nothing(t, w.Balancer, "lb0")
 	w.Forward()
 	return w
 }
 
 func nftWay(t testing.TB, how string) *way {
 	w := newWay(t, "nft DNAT "+how, course.Translated)
-	nothing(t, w.Director, "lb0")
+	nothing(t, w.Balancer, "lb0")
 	w.Serve()
 	hash := "jhash ip saddr . udp sport mod 16"
 	if how == "numgen" {
@@ -87,7 +87,7 @@ func nftWay(t testing.TB, how string) *way {
 	for i := range course.Servers {
 		to += fmt.Sprintf("%d : 10.8.0.%d, ", i, 10+i)
 	}
-	w.Director.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; "+
+	w.Balancer.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; "+
 		"add rule ip nat pre ip daddr 10.9.0.100 udp dport 5000 dnat to "+hash+" map { "+to+"}")
 	return w
 }
@@ -99,7 +99,7 @@ func planeWay(t testing.TB, hook string, m course.Method) *way {
 	mode := xdp.XDPNative
 	if !w.fast {
 		mode = xdp.TC
-		nothing(t, w.Director, "lb0")
+		nothing(t, w.Balancer, "lb0")
 	}
 	w.Open(mode, m)
 	return w
@@ -234,7 +234,7 @@ func (w *way) measureNew() {
 	}
 }
 
-// program measures by test run, in the director, what the plane's program takes for a packet of an established flow
+// program measures by test run, in the load balancer, what the plane's program takes for a packet of an established flow
 // beyond a program that does nothing: the best of five. What tc wraps cannot be unwrapped so that it could be
 // wrapped again, so there it is one run a call, with colder caches.
 func (w *way) program() float64 {
@@ -253,7 +253,7 @@ func (w *way) program() float64 {
 		return p
 	}
 	run := func(p *ebpf.Program, n int, want uint32) (best float64) {
-		w.Director.Do(func() {
+		w.Balancer.Do(func() {
 			pinned(w.T, func() {
 				for range 5 {
 					ns := w.testRuns(p, f.header(), n, want)

@@ -7,7 +7,7 @@ import (
 	"testing"
 )
 
-// TestAgreement: with mh or sh, connections go on through the other director though it was told of none: both have
+// TestAgreement: with mh or sh, connections go on through the peer though it was told of none: both have
 // the same table of places, in whatever order their files name the real servers.
 func TestAgreement(t *testing.T) {
 	for _, c := range []struct{ scheduler, kind string }{{"mh\n    mh-port", "dr"}, {"mh\n    mh-port", "nat"}, {"mh\n    mh-port", "tun"}, {"sh\n    sh-port", "dr"}} {
@@ -15,7 +15,7 @@ func TestAgreement(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, c.kind)
 			// Nothing of what the directors would tell each other gets through.
-			for _, d := range []*director{s.d1, s.d2} {
+			for _, d := range []*node{s.d1, s.d2} {
 				d.ns.Run("nft", "add table inet deaf; add chain inet deaf in { type filter hook input priority 0; }; add rule inet deaf in udp dport 8849 drop")
 			}
 			words := "    lb_algo " + c.scheduler + "\n    lb_kind " + strings.ToUpper(c.kind) + "\n    protocol TCP\n"
@@ -35,25 +35,25 @@ func TestAgreement(t *testing.T) {
 				t.Fatalf("%d connections were spread as %v", len(conns), got)
 			}
 			if flows := s.d2.must("ipvs", "-Lnc"); strings.Contains(flows, "192.168.160.50:") {
-				t.Fatalf("the other director knows flows:\n%s", flows)
+				t.Fatalf("the peer knows flows:\n%s", flows)
 			}
 			s.d1.kill()
 			s.d2.master()
 			for i, conn := range conns {
 				if again := askOn(conn); again != who[i] {
-					t.Errorf("connection %d was with %s, and through the other director with %q", i, who[i], again)
+					t.Errorf("connection %d was with %s, and through the peer with %q", i, who[i], again)
 				}
 			}
 			var status struct {
-				Letters struct {
+				ConnSync struct {
 					Received uint64 `json:"received"`
 				} `json:"letters"`
 			}
 			if err := json.Unmarshal([]byte(s.d2.must("show", "lvs", "--json", "--runtime-dir", s.d2.dir)), &status); err != nil {
 				t.Fatal(err)
 			}
-			if status.Letters.Received != 0 {
-				t.Errorf("the other director has got %d letters", status.Letters.Received)
+			if status.ConnSync.Received != 0 {
+				t.Errorf("the peer has got %d messages", status.ConnSync.Received)
 			}
 		})
 	}

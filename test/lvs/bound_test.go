@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-// TestPersistenceSurvives: clients stay with their servers through the other director, without a connection that
+// TestPersistenceSurvives: clients stay with their servers through the peer, without a connection that
 // would tell it of them: by what it was told as they came, and after a loss of everything by what it asks for.
 func TestPersistenceSurvives(t *testing.T) {
 	s := newSite(t, "dr")
@@ -26,7 +26,7 @@ func TestPersistenceSurvives(t *testing.T) {
 		}
 		return all
 	}
-	bound := func(d *director, n int) {
+	bound := func(d *node, n int) {
 		t.Helper()
 		eventually(t, patience, fmt.Sprintf("%s knows where %d clients are bound", d.ns.Name, n), func() bool {
 			out, err := d.run("ipvs", "-Lnc", "--persistent-conn")
@@ -57,7 +57,7 @@ func TestPersistenceSurvives(t *testing.T) {
 	bound(s.d2, all)
 	s.d1.kill()
 	s.d2.master()
-	stay("the other director")
+	stay("the peer")
 	s.d1.must("purge", "--plane")
 	s.d1.start(s.election(150) + s.service(port, words, ""))
 	bound(s.d1, all)

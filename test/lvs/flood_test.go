@@ -84,18 +84,18 @@ func TestFlood(t *testing.T) {
 }
 
 // begun is how many connections of the only service have begun so far.
-func (d *director) begun() int {
-	d.t.Helper()
-	for line := range strings.Lines(d.must("ipvs", "-Ln", "--stats", "--exact")) {
+func (n *node) begun() int {
+	n.t.Helper()
+	for line := range strings.Lines(n.must("ipvs", "-Ln", "--stats", "--exact")) {
 		if f := strings.Fields(line); len(f) > 2 && f[0] == "TCP" {
-			n, err := strconv.Atoi(f[2])
+			count, err := strconv.Atoi(f[2])
 			if err != nil {
-				d.t.Fatal(err)
+				n.t.Fatal(err)
 			}
-			return n
+			return count
 		}
 	}
-	d.t.Fatal("no service in the table")
+	n.t.Fatal("no service in the table")
 	return 0
 }
 

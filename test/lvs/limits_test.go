@@ -67,7 +67,7 @@ func TestLimits(t *testing.T) {
 			conn.Close()
 		}
 	}()
-	d := newDirector(t, a)
+	d := newNode(t, a)
 	started := time.Now()
 	d.start(manyConf(1))
 	eventually(t, 2*time.Minute, "the director runs", func() bool { return strings.Contains(d.log.String(), "evenkeel is running") })

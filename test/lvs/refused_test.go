@@ -17,36 +17,36 @@ import (
 )
 
 // refuses runs a director that must end by itself with a failure, and gives what it said.
-func (d *director) refuses(conf string, wrapper ...string) string {
-	d.t.Helper()
-	d.write(conf)
-	args := append(wrapper, programFile, "run", "-f", filepath.Join(d.dir, "keepalived.conf"), "--runtime-dir", d.dir)
+func (n *node) refuses(conf string, wrapper ...string) string {
+	n.t.Helper()
+	n.write(conf)
+	args := append(wrapper, programFile, "run", "-f", filepath.Join(n.dir, "keepalived.conf"), "--runtime-dir", n.dir)
 	cmd := exec.Command(args[0], args[1:]...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
-	d.ns.Start(cmd)
+	n.ns.Start(cmd)
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	select {
 	case err := <-ended:
 		var exit *exec.ExitError
 		if !errors.As(err, &exit) || exit.ExitCode() < 1 {
-			d.t.Errorf("it ended with %v:\n%s", err, &out)
+			n.t.Errorf("it ended with %v:\n%s", err, &out)
 		}
 	case <-time.After(patience):
 		cmd.Process.Kill()
 		<-ended
-		d.t.Fatalf("it runs:\n%s", &out)
+		n.t.Fatalf("it runs:\n%s", &out)
 	}
 	return out.String()
 }
 
-func lonely(t *testing.T, label string) *director {
+func lonely(t *testing.T, label string) *node {
 	netns.Root(t)
 	ns, other := netns.New(t, label), netns.New(t, "other")
 	netns.Veth(t, ns, "eth0", other, "eth0")
 	ns.Address("eth0", "192.168.160.131/24")
-	return newDirector(t, ns)
+	return newNode(t, ns)
 }
 
 func says(t *testing.T, out string, want ...string) {
@@ -118,17 +118,17 @@ func TestWithoutPrivileges(t *testing.T) {
 }
 
 // leftNothing fails if something of our plane is pinned for the host.
-func (d *director) leftNothing(by string) {
-	d.t.Helper()
+func (n *node) leftNothing(by string) {
+	n.t.Helper()
 	var ns unix.Stat_t
-	d.ns.Do(func() {
+	n.ns.Do(func() {
 		if err := unix.Stat("/proc/thread-self/ns/net", &ns); err != nil {
-			d.t.Fatal(err)
+			n.t.Fatal(err)
 		}
 	})
 	pins, err := filepath.Glob(fmt.Sprintf("/sys/fs/bpf/evenkeel/%d/*", ns.Ino))
 	if err != nil || len(pins) > 0 {
-		d.t.Errorf("left behind by %s: %v, %v", by, pins, err)
+		n.t.Errorf("left behind by %s: %v, %v", by, pins, err)
 	}
 }
 
@@ -179,7 +179,7 @@ func TestCrossed(t *testing.T) {
 	one, two := conf(150, 100), conf(100, 150)
 	s.d1.start(one)
 	s.d2.start(two)
-	holds := func(d *director, addr string) bool {
+	holds := func(d *node, addr string) bool {
 		return strings.Contains(d.ns.Run("ip", "-o", "addr", "show", "eth0"), addr+"/")
 	}
 	settled := func() bool {
@@ -222,5 +222,5 @@ func TestCrossed(t *testing.T) {
 	eventually(t, patience, "the first has both", func() bool { return holds(s.d1, vip) && holds(s.d1, other) })
 	first.goesOn(t, "as before, alone")
 	next.goesOn(t, "through the first")
-	bothServe("with the other director")
+	bothServe("with the peer")
 }

@@ -34,14 +34,14 @@ func TestReturn(t *testing.T) {
 			var who [6]string
 			for i, conn := range conns {
 				if who[i] = askOn(conn); who[i] == "" {
-					t.Fatal("no answer through the other director")
+					t.Fatal("no answer through the peer")
 				}
 			}
 			time.Sleep(time.Second) // so that the second time they are told of is over, too
 			c.heal(s)
 			s.d1.knows(conns...)
 			s.d1.master()
-			eventually(t, patience, "the other director gives way", func() bool {
+			eventually(t, patience, "the peer gives way", func() bool {
 				return !strings.Contains(s.d2.ns.Run("ip", "-o", "addr", "show", "eth0"), vip+"/")
 			})
 			eventually(t, patience, "the site serves through the first director", func() bool { return s.ask() != "" })

@@ -50,7 +50,7 @@ func TestUnitRights(t *testing.T) {
 	s.d1.knows(k.conn)
 	later := s.ticking()
 	s.d2.knows(later.conn)
-	for _, d := range []*director{s.d1, s.d2} {
+	for _, d := range []*node{s.d1, s.d2} {
 		for line := range strings.Lines(d.log.String()) {
 			// The gate may not look at what an earlier run left, and says what it does instead.
 			if strings.Contains(line, "not permitted") && !strings.Contains(line, " gate: ") {

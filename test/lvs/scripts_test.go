@@ -80,12 +80,12 @@ func TestScriptsBesideKeepalived(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
-			theirs := newScribe(t, func(conf, dir string) *exec.Cmd {
+			theirs := newRecorder(t, func(conf, dir string) *exec.Cmd {
 				cmd := exec.Command(keepalived, "--check", "--dont-fork", "--log-console", "--no-syslog", "--use-file="+conf, "--pid="+dir+"/pid", "--checkers_pid="+dir+"/checkers")
 				cmd.Env = append(os.Environ(), "LD_PRELOAD="+shim)
 				return cmd
 			})
-			ours := newScribe(t, func(conf, dir string) *exec.Cmd {
+			ours := newRecorder(t, func(conf, dir string) *exec.Cmd {
 				return exec.Command(programFile, "run", "-f", conf, "--runtime-dir", dir+"/run")
 			})
 			for i := range len(c.steps) + 1 {
@@ -120,8 +120,8 @@ func missing(t *testing.T, what string) {
 	t.Skip("needs " + what)
 }
 
-// scribe is a host with a director whose programs write down that they ran.
-type scribe struct {
+// recorder is a host with a director whose scripts record that they ran.
+type recorder struct {
 	t      *testing.T
 	ns     *netns.NS
 	dir    string
@@ -131,9 +131,9 @@ type scribe struct {
 	told   int // lines that were looked at
 }
 
-func newScribe(t *testing.T, launch func(conf, dir string) *exec.Cmd) *scribe {
+func newRecorder(t *testing.T, launch func(conf, dir string) *exec.Cmd) *recorder {
 	t.Helper()
-	s := &scribe{t: t, ns: netns.New(t, "s"), dir: t.TempDir(), launch: launch}
+	s := &recorder{t: t, ns: netns.New(t, "s"), dir: t.TempDir(), launch: launch}
 	peer := netns.New(t, "peer")
 	netns.Veth(t, s.ns, "eth0", peer, "eth0")
 	s.ns.Address("eth0", "10.9.0.1/24")
@@ -170,7 +170,7 @@ func newScribe(t *testing.T, launch func(conf, dir string) *exec.Cmd) *scribe {
 }
 
 // step starts the director with a configuration, or has it reloaded.
-func (s *scribe) step(all []scripted, reload func()) {
+func (s *recorder) step(all []scripted, reload func()) {
 	s.t.Helper()
 	text := scripts
 	for _, one := range all {
@@ -189,14 +189,14 @@ func (s *scribe) step(all []scripted, reload func()) {
 	s.ns.Start(s.cmd)
 }
 
-func (s *scribe) stop() {
+func (s *recorder) stop() {
 	s.t.Helper()
 	s.cmd.Process.Signal(syscall.SIGTERM)
 	s.cmd.Wait()
 }
 
 // notes are what ran since the last step, in alphabetical order.
-func (s *scribe) notes() (fresh []string, all int) {
+func (s *recorder) notes() (fresh []string, all int) {
 	text, _ := os.ReadFile(s.dir + "/notes")
 	lines := strings.Fields(string(text))
 	fresh = slices.Sorted(slices.Values(lines[s.told:]))
@@ -205,7 +205,7 @@ func (s *scribe) notes() (fresh []string, all int) {
 
 // agree waits until both have run the same, with what we run in addition, and nothing has run for two seconds: two
 // checks' time.
-func agree(t *testing.T, what string, theirs, ours *scribe, more string) {
+func agree(t *testing.T, what string, theirs, ours *recorder, more string) {
 	t.Helper()
 	deadline, quiet, before := time.Now().Add(patience), time.Now(), -1
 	for {

@@ -56,7 +56,7 @@ const patience = 30 * time.Second
 // vip6 is the address of a site of IPv6.
 const vip6 = "fd00:160::100"
 
-// site is the textbook's: two directors, two real servers, a client on one switch.
+// site is the textbook's: two nodes, two real servers, a client on one switch.
 type site struct {
 	t      *testing.T
 	vip    string
@@ -65,12 +65,12 @@ type site struct {
 	inner  string // that of the real servers
 	wires  *netns.Switch
 	client *netns.NS
-	d1, d2 *director
+	d1, d2 *node
 	webs   []*web
 }
 
-// director is a host with our program on it.
-type director struct {
+// node is a host with our program on it.
+type node struct {
 	t   *testing.T
 	vip string // whose it may be
 	ns  *netns.NS
@@ -135,7 +135,7 @@ func wire(t *testing.T, kind string, six bool) *site {
 			ns.Sysctl("net/ipv6/conf/all/forwarding", "1")
 		}
 	}
-	s.d1, s.d2 = newDirector(t, d1), newDirector(t, d2)
+	s.d1, s.d2 = newNode(t, d1), newNode(t, d2)
 	s.d1.vip, s.d2.vip = s.vip, s.vip
 	for i, ns := range []*netns.NS{r1, r2} {
 		w := &web{t: t, ns: ns, name: fmt.Sprintf("web%d", i+1), addr: s.inner + strconv.Itoa(135+i), dir: t.TempDir()}
@@ -204,8 +204,8 @@ func (s *site) service(port int, words, each string) string {
 	return b.String() + "}\n"
 }
 
-func newDirector(t *testing.T, ns *netns.NS) *director {
-	d := &director{t: t, vip: vip, ns: ns, dir: t.TempDir()}
+func newNode(t *testing.T, ns *netns.NS) *node {
+	d := &node{t: t, vip: vip, ns: ns, dir: t.TempDir()}
 	t.Cleanup(func() {
 		d.signal(syscall.SIGCONT)
 		d.kill()
@@ -218,104 +218,104 @@ func newDirector(t *testing.T, ns *netns.NS) *director {
 }
 
 // run runs one of our commands on the host.
-func (d *director) run(args ...string) (string, error) {
+func (n *node) run(args ...string) (string, error) {
 	cmd := exec.Command(programFile, args...)
 	var out []byte
 	var err error
-	d.ns.Do(func() { out, err = cmd.CombinedOutput() })
+	n.ns.Do(func() { out, err = cmd.CombinedOutput() })
 	return string(out), err
 }
 
 // must is run, which has to succeed.
-func (d *director) must(args ...string) string {
-	d.t.Helper()
-	out, err := d.run(args...)
+func (n *node) must(args ...string) string {
+	n.t.Helper()
+	out, err := n.run(args...)
 	if err != nil {
-		d.t.Fatalf("%s: evenkeel %s: %v\n%s", d.ns.Name, strings.Join(args, " "), err, out)
+		n.t.Fatalf("%s: evenkeel %s: %v\n%s", n.ns.Name, strings.Join(args, " "), err, out)
 	}
 	return out
 }
 
 // start runs the director with a configuration.
-func (d *director) start(conf string) {
-	d.t.Helper()
-	d.write(conf)
-	d.old = len(d.log.String())
-	args := append(slices.Clone(d.rights), programFile, "run", "-f", filepath.Join(d.dir, "keepalived.conf"), "--runtime-dir", d.dir)
-	d.cmd = exec.Command(args[0], args[1:]...)
-	d.cmd.Stdout, d.cmd.Stderr = &d.log, &d.log
-	d.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // like a service
-	d.ns.Start(d.cmd)
+func (n *node) start(conf string) {
+	n.t.Helper()
+	n.write(conf)
+	n.old = len(n.log.String())
+	args := append(slices.Clone(n.rights), programFile, "run", "-f", filepath.Join(n.dir, "keepalived.conf"), "--runtime-dir", n.dir)
+	n.cmd = exec.Command(args[0], args[1:]...)
+	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
+	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // like a service
+	n.ns.Start(n.cmd)
 }
 
-func (d *director) write(conf string) {
-	d.t.Helper()
-	if err := os.WriteFile(filepath.Join(d.dir, "keepalived.conf"), []byte(conf), 0o644); err != nil {
-		d.t.Fatal(err)
+func (n *node) write(conf string) {
+	n.t.Helper()
+	if err := os.WriteFile(filepath.Join(n.dir, "keepalived.conf"), []byte(conf), 0o644); err != nil {
+		n.t.Fatal(err)
 	}
 }
 
-func (d *director) reload(conf string) {
-	d.t.Helper()
-	d.write(conf)
-	d.must("reload", "--runtime-dir", d.dir)
+func (n *node) reload(conf string) {
+	n.t.Helper()
+	n.write(conf)
+	n.must("reload", "--runtime-dir", n.dir)
 }
 
-func (d *director) signal(s syscall.Signal) {
-	if d.cmd != nil {
-		syscall.Kill(-d.cmd.Process.Pid, s)
+func (n *node) signal(s syscall.Signal) {
+	if n.cmd != nil {
+		syscall.Kill(-n.cmd.Process.Pid, s)
 	}
 }
 
-func (d *director) kill() {
-	if d.cmd != nil {
-		d.signal(syscall.SIGKILL)
-		d.cmd.Wait()
-		d.cmd = nil
+func (n *node) kill() {
+	if n.cmd != nil {
+		n.signal(syscall.SIGKILL)
+		n.cmd.Wait()
+		n.cmd = nil
 	}
 }
 
 // stop ends the director in order.
-func (d *director) stop() {
-	d.t.Helper()
-	syscall.Kill(d.cmd.Process.Pid, syscall.SIGTERM)
-	if err := d.cmd.Wait(); err != nil {
-		d.t.Errorf("%s: %v", d.ns.Name, err)
+func (n *node) stop() {
+	n.t.Helper()
+	syscall.Kill(n.cmd.Process.Pid, syscall.SIGTERM)
+	if err := n.cmd.Wait(); err != nil {
+		n.t.Errorf("%s: %v", n.ns.Name, err)
 	}
-	d.cmd = nil
+	n.cmd = nil
 }
 
 // logged waits until the director, since it was started last, has said something.
-func (d *director) logged(text string) {
-	d.t.Helper()
-	eventually(d.t, patience, fmt.Sprintf("%q in the log of %s", text, d.ns.Name), func() bool { return strings.Contains(d.log.String()[d.old:], text) })
+func (n *node) logged(text string) {
+	n.t.Helper()
+	eventually(n.t, patience, fmt.Sprintf("%q in the log of %s", text, n.ns.Name), func() bool { return strings.Contains(n.log.String()[n.old:], text) })
 }
 
 // dropped waits until a real server that is checked has left the table. The log says so a little before it happens.
-func (d *director) dropped(addr string) {
-	d.t.Helper()
-	d.logged("Removing service [" + addr + "]:tcp:80")
-	eventually(d.t, patience, addr+" is out of the table", func() bool { return !d.lists(addr) })
+func (n *node) dropped(addr string) {
+	n.t.Helper()
+	n.logged("Removing service [" + addr + "]:tcp:80")
+	eventually(n.t, patience, addr+" is out of the table", func() bool { return !n.lists(addr) })
 }
 
 // regained waits until it is back.
-func (d *director) regained(addr string) {
-	d.t.Helper()
-	d.logged("Adding service [" + addr + "]:tcp:80")
-	eventually(d.t, patience, addr+" is in the table", func() bool { return d.lists(addr) })
+func (n *node) regained(addr string) {
+	n.t.Helper()
+	n.logged("Adding service [" + addr + "]:tcp:80")
+	eventually(n.t, patience, addr+" is in the table", func() bool { return n.lists(addr) })
 }
 
-func (d *director) lists(addr string) bool {
-	d.t.Helper()
-	return strings.Contains(d.must("ipvs", "-Ln"), "-> "+netip.AddrPortFrom(netip.MustParseAddr(addr), 80).String()+" ")
+func (n *node) lists(addr string) bool {
+	n.t.Helper()
+	return strings.Contains(n.must("ipvs", "-Ln"), "-> "+netip.AddrPortFrom(netip.MustParseAddr(addr), 80).String()+" ")
 }
 
 // master waits until the host has the address.
-func (d *director) master() {
-	d.t.Helper()
-	eventually(d.t, patience, d.ns.Name+" is master", func() bool { return strings.Contains(d.ns.Run("ip", "-o", "addr", "show", "eth0"), d.vip+"/") })
-	eventually(d.t, patience, d.ns.Name+" says so", func() bool {
-		out, err := d.run("show", "vrrp", "--json", "--runtime-dir", d.dir)
+func (n *node) master() {
+	n.t.Helper()
+	eventually(n.t, patience, n.ns.Name+" is master", func() bool { return strings.Contains(n.ns.Run("ip", "-o", "addr", "show", "eth0"), n.vip+"/") })
+	eventually(n.t, patience, n.ns.Name+" says so", func() bool {
+		out, err := n.run("show", "vrrp", "--json", "--runtime-dir", n.dir)
 		return err == nil && strings.Contains(out, `"MASTER"`)
 	})
 }
@@ -498,13 +498,13 @@ func (k *ticking) goesOnAfter(t *testing.T, when string, silence time.Duration) 
 	}
 }
 
-// knows waits until a director has connections among its established flows: its own or, by letters, the other's.
-func (d *director) knows(conns ...net.Conn) {
-	d.t.Helper()
+// knows waits until a director has connections among its established flows: its own or, by synchronisation, the peer's.
+func (n *node) knows(conns ...net.Conn) {
+	n.t.Helper()
 	for _, conn := range conns {
 		client := fmt.Sprintf(":%d ", conn.LocalAddr().(*net.TCPAddr).Port)
-		eventually(d.t, patience, "the flow of the client's port"+client+"is known to "+d.ns.Name, func() bool {
-			for line := range strings.Lines(d.must("ipvs", "-Lnc")) {
+		eventually(n.t, patience, "the flow of the client's port"+client+"is known to "+n.ns.Name, func() bool {
+			for line := range strings.Lines(n.must("ipvs", "-Lnc")) {
 				if strings.Contains(line, client) && strings.Contains(line, "ESTABLISHED") {
 					return true
 				}

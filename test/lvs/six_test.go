@@ -55,7 +55,7 @@ func TestIPv6(t *testing.T) {
 			s.d2.master()
 			both("after the director's death")
 			if got := s.shares(20); got[""] != 0 || got["web1"] == 0 || got["web2"] == 0 {
-				t.Errorf("by the other director: %v", got)
+				t.Errorf("by the peer: %v", got)
 			}
 			s.d1.start(s.election(150) + service)
 			s.d1.master()

@@ -11,7 +11,7 @@ import (
 // seed reads one of the textbook's files, for our interface's name.
 func seed(t *testing.T, name string) string {
 	t.Helper()
-	b, err := os.ReadFile("../../lab/sites/lvs-dr/" + name)
+	b, err := os.ReadFile("../../lab/site/sites/lvs-dr/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -99,7 +99,7 @@ func TestTextbook(t *testing.T) {
 			first.goesOn(t, "after the director's death")
 			second.goesOn(t, "after the director's death")
 			if got := s.shares(20); got[""] != 0 || got["web1"] == 0 || got["web2"] == 0 {
-				t.Errorf("by the other director: %v", got)
+				t.Errorf("by the peer: %v", got)
 			}
 			s.d1.start(conf("lvs1.keepalived.conf"))
 			s.d1.master()
@@ -129,7 +129,7 @@ func TestFrozenDirector(t *testing.T) {
 	}
 }
 
-// twoMachines is the site without machines to spare: both directors are real servers too.
+// twoMachines is the site without machines to spare: both nodes are real servers too.
 const twoMachines = `vrrp_instance VI_1 {
     state BACKUP
     interface eth0
@@ -158,7 +158,7 @@ virtual_server 192.168.160.100 80 {
 func TestTwoMachines(t *testing.T) {
 	s := newSite(t, "dr")
 	var webs []*web
-	for i, d := range []*director{s.d1, s.d2} {
+	for i, d := range []*node{s.d1, s.d2} {
 		w := &web{t: t, ns: d.ns, name: fmt.Sprintf("director%d", i+1), dir: t.TempDir()}
 		w.realserver("add", vip)
 		w.start()

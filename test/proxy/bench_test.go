@@ -114,7 +114,7 @@ func BenchmarkHTTP(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer logs.Close()
-	go func() { // whoever reads the log must not be the bottleneck: the socket's buffer is all it gets
+	go func() { // the reader of the log must not be the bottleneck: the socket's buffer is all it gets
 		buf := make([]byte, 2048)
 		for {
 			if _, err := logs.Read(buf); err != nil {

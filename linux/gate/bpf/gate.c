@@ -6,7 +6,7 @@
 // open_until lies ahead, nothing is dropped on behalf of its addresses. From that instant
 // on, this machine neither hears questions and packets for them nor says or sends anything
 // in their name. While advert_until lies ahead, its own adverts may leave. The program
-// needs no timer and nobody to tell it that the time is up: whoever stored the instants
+// needs no timer and no message that the time is up: the process that stored the instants
 // may be dead or frozen.
 //
 // What is never dropped: anything a client of the address does, on either side, because the
@@ -98,7 +98,7 @@ struct {
 	__type(value, __u32);
 } gate_routers SEC(".maps");
 
-// Addresses that this machine also has as a real server: whoever holds one may hand it the
+// Addresses that this machine also has as a real server: the master may hand it the
 // packets, so only questions and announcements are judged.
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

@@ -159,7 +159,7 @@ static __always_inline void timeout_of(struct flow *f, __u32 state)
 }
 
 // shift keeps a destination's counts and the notes about a remembered flow right when it changes its state. Only
-// whoever changed the state calls it.
+// what has changed the state calls it.
 static __always_inline void shift(struct dest *d, __u32 old, __u32 new, const struct tuple *t)
 {
 	struct key4 k;

@@ -33,7 +33,7 @@ enum flow_flag {
 	REVERSE = 1,  // the server's packets
 	NATTED = 2,   // has a reverse entry
 	CHECKED = 4,  // XDP may carry it: its checksums are whole when they reach us
-	LEARNT = 8,   // another director told of it
+	LEARNT = 8,   // a peer told of it
 	STATELESS = 16, // made from a packet in the middle of a connection
 };
 
@@ -213,7 +213,7 @@ struct event {
 	__u32 idle;
 };
 
-// A flow another director told of, or, in state NONE, where a client is bound, as the learning program reads it.
+// A flow a peer told of, or, in state NONE, where a client is bound, as the learning program reads it.
 struct learnt {
 	struct address client, virt;
 	__be16 cport, vport;

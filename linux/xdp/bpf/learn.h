@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0 OR Apache-2.0
 //
-// Flows and bindings that another director told of, put into the tables in one call for many.
+// Flows and bindings that a peer told of, put into the tables in one call for many.
 
 #ifndef EVENKEEL_LEARN_H
 #define EVENKEEL_LEARN_H

@@ -66,7 +66,7 @@ static __always_inline __u32 place(const struct choice *c, __u32 slot)
 	return word(c->service, 1 + c->n + slot / 4) >> (slot % 4 * 16) & 0xffff;
 }
 
-// hash depends on the client and the service's address only, so that two directors agree.
+// hash depends on the client and the service's address only, so that two nodes agree.
 static __always_inline __u64 hash(const struct packet *p, const struct service *s)
 {
 	__u64 h = mix(s->seed ^ (__u64)bpf_ntohl(p->src.word[3]) << 32);
