@@ -160,6 +160,8 @@ type scriptRef struct {
 	name    token
 	weight  opt[int]
 	reverse bool
+	// early: no such script had been defined by then.
+	early bool
 }
 
 type groupDraft struct {
