@@ -107,3 +107,26 @@ func Recognise(data []byte) bool {
 	}
 	return found
 }
+
+// Resembles reports whether a file that is of no dialect begins with a word that opens a section here, but for a slip
+// of the finger.
+func Resembles(data []byte) bool {
+	for line := range strings.Lines(strings.TrimPrefix(string(data), byteOrderMark)) {
+		line, _, _ = strings.Cut(line, "#")
+		if fields := strings.Fields(line); len(fields) > 0 {
+			return !strings.HasSuffix(fields[len(fields)-1], "{") && nearestSection(fields[0]) != ""
+		}
+	}
+	return false
+}
+
+// nearestSection is the word that opens a section and was likely meant.
+func nearestSection(text string) string {
+	var words []string
+	for _, k := range table[topLevel] {
+		if k.absent == "" {
+			words = append(words, k.word)
+		}
+	}
+	return verdict.Nearest(text, words)
+}

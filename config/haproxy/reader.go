@@ -199,6 +199,9 @@ func (r *reader) unknown(p place, before string, a *args) {
 		return
 	}
 	cure := hint(p, a.head.text)
+	if near := nearestSection(a.head.text); cure == "" && near != "" && before == "" {
+		cure = verdict.DidYouMean(near)
+	}
 	if strings.HasSuffix(a.head.text, "{") || len(a.list) > 0 && a.list[len(a.list)-1].text == "{" {
 		cure = "haproxy.cfg has no blocks in braces"
 	}
