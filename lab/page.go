@@ -68,14 +68,15 @@ func (l *lab) pageHandler() http.Handler {
 	if err != nil {
 		panic(err) // the directory is part of the binary
 	}
+	expected := newExpectations(l.site)
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /state.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(l.board.snapshot(now()))
+		_ = json.NewEncoder(w).Encode(l.pageState(expected))
 	})
-	mux.HandleFunc("GET /events", l.events)
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { l.events(w, r, expected) })
 	mux.HandleFunc("GET /stats/{node}/{path...}", l.statistics)
 	mux.HandleFunc("POST /fault", l.faultButton)
 	return sameSite(mux)
@@ -122,7 +123,7 @@ func ownName(host string, local net.Addr) bool {
 }
 
 // events streams the state, at most four times a second.
-func (l *lab) events(w http.ResponseWriter, r *http.Request) {
+func (l *lab) events(w http.ResponseWriter, r *http.Request, expected *expectations) {
 	flusher, ok := w.(http.Flusher)
 	if !ok {
 		http.Error(w, "no streaming here", http.StatusNotImplemented)
@@ -131,7 +132,7 @@ func (l *lab) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	for {
-		state, err := json.Marshal(l.board.snapshot(now()))
+		state, err := json.Marshal(l.pageState(expected))
 		if err != nil {
 			return
 		}
