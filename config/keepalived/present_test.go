@@ -42,6 +42,7 @@ func TestCheckMachine(t *testing.T) {
 		{inst("mcast_src_ip 10.9.0.1"), "", false},
 		{tracked("", "c"), "", false},
 		{strings.ReplaceAll(tracked("", "c"), "/usr/bin/true", "/x"), "script /x does not exist", true},
+		{strings.ReplaceAll(tracked("", "c"), "/usr/bin/true", `"</dev/tcp/127.0.0.1/80"`), "is not an absolute path", false},
 		{tracked("user nobodyhere", "c"), `user "nobodyhere"`, true},
 		{tracked("user root nobodyhere", "c"), `group "nobodyhere"`, true},
 		{user, `user "nobodyhere"`, true},

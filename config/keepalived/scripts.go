@@ -158,9 +158,7 @@ func (c *scriptChecker) tell(pos config.Position, code, message, hint string, re
 func (c *scriptChecker) check(pos config.Position, word string, command config.Command) {
 	problem, hint := FindScript(command.Argv[0], c.machine, c.global.ScriptSecurity && c.asRoot(command))
 	if problem != "" {
-		info, err := c.machine.Stat(command.Argv[0])
-		mode := err == nil && info.Mode().IsRegular() && !runnable(info) // which keepalived does not look at
-		c.tell(pos, "script", word+": "+problem, hint, word == "script" && !mode)
+		c.tell(pos, "script", word+": "+problem, hint, word == "script" && !c.passed(command.Argv[0]))
 	}
 	owner := command.Owner
 	if owner.User == "" {
@@ -173,6 +171,13 @@ func (c *scriptChecker) check(pos config.Position, word string, command config.C
 	if !c.known(owner.Group, c.machine.HasGroup, func(id string) error { _, err := user.LookupGroupId(id); return err }) {
 		c.tell(pos, "group", fmt.Sprintf("%s: there is no group %s here", word, q(owner.Group)), "", refused)
 	}
+}
+
+// passed reports whether Keepalived says nothing about a script that cannot be run: one that is not executable, and a
+// redirection alone, as in </dev/tcp/HOST/PORT.
+func (c *scriptChecker) passed(program string) bool {
+	info, err := c.machine.Stat(program)
+	return err == nil && info.Mode().IsRegular() && !runnable(info) || strings.HasPrefix(program, "<")
 }
 
 // known reports whether there is a user or group of this name, or of this number, which Keepalived does not take.
