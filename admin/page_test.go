@@ -265,6 +265,20 @@ func TestDownFirst(t *testing.T) {
 	}
 }
 
+// TestShort: no figure is wider than its column.
+func TestShort(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 99_999: "99\u202f999", 100_000: "100k", 999_499: "999k", 999_600: "1.0M", 12_345_678: "12.3M"} {
+		if got := count(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	for n, want := range map[int64]string{999: "999", 1000: "1.0 KiB", 999 << 10: "999 KiB", 1023 << 10: "1.0 MiB", 5 << 30: "5.0 GiB"} {
+		if got := size("", n).Text; got != want {
+			t.Errorf("%d bytes: %q, want %q", n, got, want)
+		}
+	}
+}
+
 // TestNode: who may give orders sees which node they go to.
 func TestNode(t *testing.T) {
 	a, e := newAdmin(t)

@@ -500,10 +500,10 @@ func size(label string, n int64) cell {
 	return c
 }
 
-// short writes a number with three digits and a unit.
+// short writes a number with at most three digits and a unit, so that it fits a column.
 func short(x, step float64, units []string) string {
 	i := 0
-	for x >= step && i < len(units)-1 {
+	for x >= 999.5 && i < len(units)-1 {
 		x /= step
 		i++
 	}
