@@ -8,7 +8,7 @@ export CGO_ENABLED = 0
 RACED := ./daemon ./failover ./linux/gate ./linux/ipvs ./linux/netif ./linux/realserver ./linux/sock ./lvs
 KERNEL := $(RACED) ./linux/xdp ./lab/launcher ./test/failover ./test/ipvs ./test/l4 ./test/lvs ./test/netns ./test/proxy
 # Packages with recorded verdicts of the reference programs, and the tests that ask those.
-PEERS := ./probe ./config/haproxy ./config/keepalived ./sample ./test/differential
+PEERS := ./admin ./probe ./config/haproxy ./config/keepalived ./sample ./test/differential
 ASKING := Against|Reference|TestConfig$$
 
 PURE = $(filter-out $(subst ./,github.com/evenkeel/evenkeel/,$(KERNEL)),$(shell $(GO) list ./...))

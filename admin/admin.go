@@ -9,9 +9,11 @@ import (
 
 // Options say what a page and a runtime socket tell about the process around the engine.
 type Options struct {
-	Version string               // of the program
-	Release string               // date of it, as 2026/11/21; may be empty
-	Sockets []config.StatsSocket // for `show cli sockets`
+	Version string // of the program
+	Release string // date of it, as 2026/11/21; programs that read `show info` need one
+	// Descriptors is how many the process may have.
+	Descriptors int64
+	Sockets     []config.StatsSocket // for `show cli sockets`
 	// Timeout is how long a client of the runtime socket may be silent (stats timeout); 0: 10 s.
 	Timeout time.Duration
 	// MaxConn is how many clients the runtime sockets take together (stats maxconn); 0: 10.

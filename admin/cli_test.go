@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
-	"flag"
 	"io"
 	"net"
 	"os"
@@ -16,9 +15,8 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/proxy"
+	"github.com/evenkeel/evenkeel/test/peers"
 )
-
-var update = flag.Bool("update", false, "rewrite golden files")
 
 // The lines are those HAProxy 2.6.12 writes for such a site, as far as the first 103 columns go.
 func TestShowStat(t *testing.T) {
@@ -75,7 +73,7 @@ func TestCommands(t *testing.T) {
 		out.WriteString(strings.TrimSuffix(answer, "\n"))
 	}
 	out.WriteByte('\n')
-	if *update {
+	if *peers.Update {
 		if err := os.WriteFile(file, out.Bytes(), 0o644); err != nil {
 			t.Fatal(err)
 		}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"html/template"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -50,7 +51,56 @@ type query struct {
 	live                     bool // only what changes
 	up, noMaint, noRefresh   bool
 	scope                    string
-	done                     string // what became of an order
+	outcome                  string // of an order
+	report                   report // which order that was
+}
+
+// report says what was asked for by an order, and of which servers: those it was carried out for, and those not.
+type report struct {
+	action, backend string
+	done, not       []string
+	more            int // servers that are not named
+}
+
+// maxNamed bounds the servers that a message names.
+const maxNamed = 10
+
+// words write a report into a URI.
+func (r report) words() string {
+	if r.action == "" {
+		return ""
+	}
+	out := ";did=" + url.QueryEscape(r.action) + ";at=" + url.QueryEscape(r.backend)
+	for _, name := range r.done {
+		out += ";on=" + url.QueryEscape(name)
+	}
+	for _, name := range r.not {
+		out += ";not=" + url.QueryEscape(name)
+	}
+	if r.more > 0 {
+		out += ";more=" + strconv.Itoa(r.more)
+	}
+	return out
+}
+
+// read takes a word of a URI that words wrote.
+func (r *report) read(key, val string) {
+	val, err := url.QueryUnescape(val)
+	if err != nil || len(r.done)+len(r.not) > maxNamed {
+		return
+	}
+	switch key {
+	case "did":
+		r.action = val
+	case "at":
+		r.backend = val
+	case "on":
+		r.done = append(r.done, val)
+	case "not":
+		r.not = append(r.not, val)
+	case "more":
+		r.more, _ = strconv.Atoi(val)
+	}
 }
 
 // parseQuery reads ";csv;norefresh;scope=x" and "?scope=x"; what it does not know means nothing.
@@ -80,7 +130,9 @@ func parseQuery(rest string) query {
 				w.scope = s
 			}
 		case "st":
-			w.done = val
+			w.outcome = val
+		default:
+			w.report.read(key, val)
 		}
 	}
 	return w
@@ -119,9 +171,9 @@ func (a *Admin) Applet(req *proxy.AppletRequest) proxy.AppletReply {
 	}
 	w := parseQuery(strings.TrimPrefix(req.URI, page.URI))
 	if req.Method == "POST" {
-		st := a.order(req)
+		st, report := a.order(req)
 		return proxy.AppletReply{Status: 303, Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain\r\nlocation: " +
-			page.URI + ";st=" + st + w.words() + w.tail() + "\r\n")}
+			page.URI + ";st=" + st + report.words() + w.words() + w.tail() + "\r\n")}
 	}
 	x := filterOf(req, w)
 	header := "cache-control: no-cache\r\n"
@@ -236,43 +288,56 @@ func foreign(req *proxy.AppletRequest) bool {
 
 // order carries out a form's order and gives the code of what became of it: DONE, PART (for some servers), NONE
 // (nothing was asked for), ERRP (wrong), DENY, EXCD (too long).
-func (a *Admin) order(req *proxy.AppletRequest) string {
+func (a *Admin) order(req *proxy.AppletRequest) (string, report) {
 	if !req.Admin || foreign(req) {
-		return "DENY"
+		return "DENY", report{}
 	}
 	if len(req.Body) >= 16<<10 {
-		return "EXCD"
+		return "EXCD", report{}
 	}
 	form, err := url.ParseQuery(string(req.Body))
 	if err != nil {
-		return "ERRP"
+		return "ERRP", report{}
 	}
 	servers, backend := form["s"], form.Get("b")
-	if len(servers) == 0 || backend == "" {
-		return "NONE"
+	if len(servers) == 0 || backend == "" || form.Get("action") == "" {
+		return "NONE", report{}
 	}
-	act, ok := a.actions()[form.Get("action")]
+	did := report{action: form.Get("action")}
+	act, ok := a.actions()[did.action]
 	if !ok {
-		return "ERRP"
+		return "ERRP", report{}
 	}
 	rows := a.engine.Status().Rows
 	done := 0
 	for _, name := range servers {
-		for i := range rows {
-			r := &rows[i]
-			if r.Kind == proxy.ServerRow && r.Name == name && named(backend, r.Proxy.Name, r.IID) && mayOrder(req, r) && act(r.Proxy.Name, r.Name) == nil {
-				done++
-				break
-			}
+		i := slices.IndexFunc(rows, func(r proxy.Row) bool {
+			return r.Kind == proxy.ServerRow && r.Name == name && named(backend, r.Proxy.Name, r.IID) && mayOrder(req, &r)
+		})
+		if i < 0 {
+			continue
+		}
+		did.backend = rows[i].Proxy.Name
+		list := &did.not
+		if act(did.backend, name) == nil {
+			done++
+			list = &did.done
+		}
+		if len(did.done)+len(did.not) < maxNamed {
+			*list = append(*list, name)
+		} else {
+			did.more++
 		}
 	}
 	switch {
+	case did.backend == "":
+		return "ERRP", report{}
 	case done == len(servers):
-		return "DONE"
+		return "DONE", did
 	case done > 0:
-		return "PART"
+		return "PART", did
 	}
-	return "ERRP"
+	return "ERRP", did
 }
 
 // mayOrder keeps orders within the page's scope.

@@ -144,18 +144,18 @@ func TestOrders(t *testing.T) {
 		uri, body, want string
 		orders          string
 	}{
-		{"/haproxy", "s=s1&action=drain&b=%234", "/haproxy;st=DONE", "state app/s1 1"},
-		{"/haproxy", "s=s1&s=s2&action=ready&b=%234", "/haproxy;st=DONE", "state app/s1 0,state app/s2 0"},
+		{"/haproxy", "s=s1&action=drain&b=%234", "/haproxy;st=DONE;did=drain;at=app;on=s1", "state app/s1 1"},
+		{"/haproxy", "s=s1&s=s2&action=ready&b=%234", "/haproxy;st=DONE;did=ready;at=app;on=s1;on=s2", "state app/s1 0,state app/s2 0"},
 		{"/haproxy", "s=zz&action=ready&b=%234", "/haproxy;st=ERRP", ""},
 		{"/haproxy", "action=ready&b=%234", "/haproxy;st=NONE", ""},
 		{"/haproxy", "s=s1&action=foo&b=%234", "/haproxy;st=ERRP", ""},
 		{"/haproxy", "s=s1&action=ready&b=%2399", "/haproxy;st=ERRP", ""},
-		{"/haproxy", "s=s1&action=ready&b=app", "/haproxy;st=DONE", "state app/s1 0"},
+		{"/haproxy", "s=s1&action=ready&b=app", "/haproxy;st=DONE;did=ready;at=app;on=s1", "state app/s1 0"},
 		{"/haproxy", "", "/haproxy;st=NONE", ""},
-		{"/haproxy", "s=s1&s=zz&action=maint&b=%234", "/haproxy;st=PART", "state app/s1 2"},
-		{"/haproxy;up;norefresh?scope=app", "s=s1&action=shutdown&b=%234", "/haproxy;st=DONE;up;norefresh?scope=app", "sessions app/s1"},
-		{"/haproxy", "s=s1&action=dhlth&b=app", "/haproxy;st=DONE", "checks app/s1 false"},
-		{"/haproxy", "s=s1&action=hnolb&b=app", "/haproxy;st=DONE", "health app/s1 1"},
+		{"/haproxy", "s=s1&s=zz&action=maint&b=%234", "/haproxy;st=PART;did=maint;at=app;on=s1", "state app/s1 2"},
+		{"/haproxy;up;norefresh?scope=app", "s=s1&action=shutdown&b=%234", "/haproxy;st=DONE;did=shutdown;at=app;on=s1;up;norefresh?scope=app", "sessions app/s1"},
+		{"/haproxy", "s=s1&action=dhlth&b=app", "/haproxy;st=DONE;did=dhlth;at=app;on=s1", "checks app/s1 false"},
+		{"/haproxy", "s=s1&action=hnolb&b=app", "/haproxy;st=DONE;did=hnolb;at=app;on=s1", "health app/s1 1"},
 		{"/haproxy", "s=t1&action=maint&b=db", "/haproxy;st=ERRP", ""}, // not in the page's scope
 		{"/haproxy", "%zz", "/haproxy;st=ERRP", ""},
 	} {
@@ -213,6 +213,80 @@ func TestMessages(t *testing.T) {
 	_, _, body := ask(t, a, e, func(r *proxy.AppletRequest) { r.URI = "/haproxy;st=<b>" })
 	if strings.Contains(body, `role="status"`) {
 		t.Error("an unknown code has a message")
+	}
+}
+
+// TestMessagesName: a message names the servers and the action, of those that are on the page; the rest of a URI that
+// someone made up is not told.
+func TestMessagesName(t *testing.T) {
+	a, e := newAdmin(t)
+	for words, want := range map[string]string{
+		"DONE;did=drain;at=app;on=s1;on=s2":          "app/s1, app/s2: state drain.",
+		"DONE;did=maint;at=app;on=s1;more=3":         "app/s1 and 3 more: state maintenance.",
+		"PART;did=hdown;at=app;on=s1;not=s2":         "app/s1: health down. Refused for app/s2.",
+		"ERRP;did=shutdown;at=app;not=s1":            "Nothing was changed for app/s1: sessions ended was refused.",
+		"DONE;did=drain;at=app;on=call+0800":         "Done.",
+		"DONE;did=call+0800;at=app;on=s1":            "Done.",
+		"DONE;did=drain;at=db;on=t1":                 "Done.", // not in the page's scope
+		"ERRP;did=drain;at=app;not=%3Cscript%3E":     "the order was not understood",
+		"DENY;did=drain;at=app;on=s1":                "may not give orders",
+		"DONE;did=drain;at=app;on=s1;scope=app":      "app/s1: state drain.",
+		"DONE;did=drain;at=app;on=%zz;on=s2;more=-1": "app/s2: state drain.",
+	} {
+		_, _, body := ask(t, a, e, func(r *proxy.AppletRequest) {
+			r.Page = &config.StatsPage{URI: "/haproxy", Scope: []string{"app", "web"}}
+			r.URI = "/haproxy;st=" + words
+		})
+		_, rest, _ := strings.Cut(body, `role="status">`)
+		if got, _, _ := strings.Cut(rest, "</p>"); !strings.Contains(got, want) || strings.Contains(body, "0800") {
+			t.Errorf("%s: %q", words, got)
+		}
+	}
+}
+
+// TestDownFirst: what is down is listed before the figures, with the reason; what is in maintenance is not.
+func TestDownFirst(t *testing.T) {
+	a, e := newAdmin(t)
+	e.status.Rows[6].State = "DOWN (via app/s1)"
+	_, _, body := ask(t, a, e, nil)
+	before, _, _ := strings.Cut(body, `<dl class="facts">`)
+	_, list, _ := strings.Cut(before, `id="down"`)
+	for _, want := range []string{`<a href="#db%2ft1">db/t1</a> <span>as app/s1, 2s</span>`, `<a href="#db%2fBACKEND">backend db</a> <span>no server, 2s</span>`} {
+		if !strings.Contains(list, want) {
+			t.Errorf("no %s in %s", want, list)
+		}
+	}
+	if strings.Contains(list, "app/s3") || strings.Contains(list, "app/s2") {
+		t.Error(list)
+	}
+	e.status.Rows = e.status.Rows[:6]
+	if _, _, body := ask(t, a, e, nil); !strings.Contains(body, `<div id="down" class="outages"></div>`) {
+		t.Error("nothing is down, and the list is there")
+	}
+}
+
+// TestShort: no figure is wider than its column.
+func TestShort(t *testing.T) {
+	for n, want := range map[int64]string{0: "0", 99_999: "99\u202f999", 100_000: "100k", 999_499: "999k", 999_600: "1.0M", 12_345_678: "12.3M"} {
+		if got := count(n); got != want {
+			t.Errorf("%d: %q, want %q", n, got, want)
+		}
+	}
+	for n, want := range map[int64]string{999: "999", 1000: "1.0 KiB", 999 << 10: "999 KiB", 1023 << 10: "1.0 MiB", 5 << 30: "5.0 GiB"} {
+		if got := size("", n).Text; got != want {
+			t.Errorf("%d bytes: %q, want %q", n, got, want)
+		}
+	}
+}
+
+// TestNode: who may give orders sees which node they go to.
+func TestNode(t *testing.T) {
+	a, e := newAdmin(t)
+	for _, admin := range []bool{false, true} {
+		_, _, body := ask(t, a, e, func(r *proxy.AppletRequest) { r.Admin = admin })
+		if strings.Contains(body, "<title>Evenkeel on nodeA</title>") != admin || strings.Contains(body, `class="every"`) != admin {
+			t.Errorf("admin %v: wrong node or boxes", admin)
+		}
 	}
 }
 

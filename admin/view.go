@@ -1,8 +1,10 @@
 package admin
 
 import (
+	"cmp"
 	"fmt"
 	"html/template"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -16,6 +18,7 @@ type (
 	view struct {
 		Title, Version, Node, Desc string
 		Facts                      []figure
+		Down                       []downView
 		Proxies                    []proxyView
 		Links                      []link
 		Scope                      string // written into the form
@@ -33,6 +36,9 @@ type (
 		Text, URI string
 		On        bool
 	}
+	// downView is something that does not serve though it should.
+	downView struct{ ID, Name, Why string }
+
 	proxyView struct {
 		Name, About, Desc string
 		IID               int
@@ -65,7 +71,8 @@ func (a *Admin) view(req *proxy.AppletRequest, w query, st *proxy.Status, rows [
 	if !page.HideVersion {
 		v.Version = a.opts.Version
 	}
-	if page.ShowNode {
+	// Differs from HAProxy: who may give orders sees which node they go to, without stats show-node.
+	if page.ShowNode || req.Admin {
 		if v.Node = page.Node; v.Node == "" {
 			v.Node = i.Node
 		}
@@ -79,7 +86,7 @@ func (a *Admin) view(req *proxy.AppletRequest, w query, st *proxy.Status, rows [
 		v.Title += " on " + v.Node
 	}
 	v.Facts = processFigures(i, rows, a.now().Sub(i.Started))
-	v.Message, v.Failed = outcome(w.done)
+	v.Message, v.Failed = outcome(w.outcome, known(req, w.report, st.Rows))
 	v.Links = links(page.URI, w)
 	if !w.noRefresh {
 		v.Seconds = liveSeconds
@@ -91,7 +98,31 @@ func (a *Admin) view(req *proxy.AppletRequest, w query, st *proxy.Status, rows [
 	}
 	for _, r := range rows {
 		v.addRow(req, r)
+		if strings.HasPrefix(r.State, "DOWN") {
+			v.Down = append(v.Down, newDown(r))
+		}
 	}
+	return v
+}
+
+// newDown says what is down, why and since when.
+func newDown(r *proxy.Row) downView {
+	v := downView{ID: r.Proxy.Name + "/" + r.Name, Name: r.Proxy.Name + "/" + r.Name}
+	var why []string
+	if r.Kind == proxy.BackendRow {
+		v.Name = "backend " + r.Proxy.Name
+		why = append(why, "no server")
+	}
+	switch _, via, ok := strings.Cut(r.State, " (via "); {
+	case ok:
+		why = append(why, "as "+strings.TrimSuffix(via, ")"))
+	case checked(r):
+		why = append(why, r.Check.Status)
+		if text := cmp.Or(r.Check.Text, r.Check.Describe); text != "" {
+			why = append(why, text)
+		}
+	}
+	v.Why = strings.Join(append(why, span(r.LastChange)), ", ")
 	return v
 }
 
@@ -145,20 +176,56 @@ func processFigures(i *proxy.Info, rows []*proxy.Row, age time.Duration) []figur
 	return all
 }
 
+// orders are the actions of the form as messages name them.
+var orders = map[string]string{
+	"ready": "state ready", "enable": "state ready", "start": "state ready", "drain": "state drain", "stop": "state drain",
+	"maint": "state maintenance", "disable": "state maintenance", "dhlth": "checks stopped", "ehlth": "checks started",
+	"hrunn": "health up", "hnolb": "health stopping", "hdown": "health down", "shutdown": "sessions ended",
+}
+
+// known takes from a report what is not on the page: it came in a URI, which anyone may have written.
+func known(req *proxy.AppletRequest, r report, rows []proxy.Row) report {
+	there := func(names []string) (found []string) {
+		for _, name := range names {
+			if slices.ContainsFunc(rows, func(x proxy.Row) bool {
+				return x.Kind == proxy.ServerRow && x.Name == name && x.Proxy.Name == r.backend && mayOrder(req, &x)
+			}) {
+				found = append(found, r.backend+"/"+name)
+			}
+		}
+		return found
+	}
+	r.done, r.not = there(r.done), there(r.not)
+	if orders[r.action] == "" || len(r.done)+len(r.not) == 0 {
+		return report{}
+	}
+	return r
+}
+
 // outcome is what the page says about the order that led to it.
-func outcome(done string) (text string, failed bool) {
-	switch done {
-	case "DONE":
+func outcome(code string, r report) (text string, failed bool) {
+	what, done, not := orders[r.action], strings.Join(r.done, ", "), strings.Join(r.not, ", ")
+	if r.more > 0 {
+		done += fmt.Sprintf(" and %d more", r.more)
+	}
+	switch {
+	case code == "DONE" && done != "":
+		return fmt.Sprintf("%s: %s.", done, what), false
+	case code == "DONE":
 		return "Done.", false
-	case "PART":
+	case code == "PART" && done != "" && not != "":
+		return fmt.Sprintf("%s: %s. Refused for %s.", done, what, not), true
+	case code == "PART":
 		return "Done for some of the servers only.", true
-	case "NONE":
+	case code == "NONE":
 		return "Nothing was changed: choose servers and an action.", true
-	case "ERRP":
+	case code == "ERRP" && not != "":
+		return fmt.Sprintf("Nothing was changed for %s: %s was refused.", not, what), true
+	case code == "ERRP":
 		return "Nothing was changed: the order was not understood, or could not be carried out.", true
-	case "DENY":
+	case code == "DENY":
 		return "Nothing was changed: this page may not give orders from here.", true
-	case "EXCD":
+	case code == "EXCD":
 		return "Nothing was changed: too many servers at once.", true
 	}
 	return "", false
@@ -402,9 +469,12 @@ func limit(has bool, n int64) string {
 	return count(n)
 }
 
+// shortFrom is the first number that has no room in a column of the page.
+const shortFrom = 100_000
+
 // count writes a number with its thousands apart, and large ones short.
 func count(n int64) string {
-	if n >= 1_000_000 || n <= -1_000_000 {
+	if n >= shortFrom || n <= -shortFrom {
 		return short(float64(n), 1000, []string{"", "k", "M", "G", "T", "P", "E"})
 	}
 	s := strconv.FormatInt(n, 10)
@@ -415,7 +485,7 @@ func count(n int64) string {
 }
 
 func exact(n int64) string {
-	if n < 1_000_000 {
+	if n < shortFrom {
 		return ""
 	}
 	return strconv.FormatInt(n, 10)
@@ -430,10 +500,10 @@ func size(label string, n int64) cell {
 	return c
 }
 
-// short writes a number with three digits and a unit.
+// short writes a number with at most three digits and a unit, so that it fits a column.
 func short(x, step float64, units []string) string {
 	i := 0
-	for x >= step && i < len(units)-1 {
+	for x >= 999.5 && i < len(units)-1 {
 		x /= step
 		i++
 	}

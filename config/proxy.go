@@ -18,7 +18,9 @@ type Proxying struct {
 // ProxyGlobal holds the global section.
 type ProxyGlobal struct {
 	User, Group       Owner // who the worker becomes (user/group, uid/gid); User.User and Group.Group, names or numbers
+	UserPos, GroupPos Position
 	Chroot            string
+	ChrootPos         Position
 	PIDFile           string
 	Daemon            bool          // go to the background: accepted, the service manager does that
 	MaxConn           int           // whole worker; 0: derived from the descriptor limit

@@ -30,6 +30,8 @@ type Global struct {
 	// ScriptSecurity refuses scripts that someone other than root could change
 	// (enable_script_security).
 	ScriptSecurity bool
+	// DynamicInterfaces: check does not miss interfaces that are not there (dynamic_interfaces).
+	DynamicInterfaces bool
 	// StartupDelay holds back every instance after start (vrrp_startup_delay), 0 or more.
 	StartupDelay time.Duration
 	// LogUnknownVRIDs logs adverts of virtual routers not configured here (log_unknown_vrids).

@@ -17,8 +17,11 @@ const (
 	connectionsPerPipe = 4  // as the reference has it (maxpipes)
 )
 
-// shares are how the descriptors of a worker are divided, so that none takes another's.
-type shares struct{ conns, pipes int }
+// shares are how the descriptors of a worker, all, are divided, so that none takes another's.
+type shares struct {
+	conns, pipes int
+	all          uint64
+}
 
 // reserved is what a worker keeps for everything but traffic: a probe of each server, the runtime sockets and their
 // clients, the listening sockets, inherited and copied.
@@ -39,7 +42,7 @@ func share(maxConn, reserved int, have uint64) shares {
 		maxConn = min(max(9*free/20, 16), autoMaxConn) // what has no pipe is copied, who has no connection is not served
 	}
 	conns := min(maxConn, max(free/2, 16))
-	return shares{conns: conns, pipes: max(min(conns/connectionsPerPipe, (free-2*conns)/2), 0)}
+	return shares{conns: conns, pipes: max(min(conns/connectionsPerPipe, (free-2*conns)/2), 0), all: have}
 }
 
 // cost is how many descriptors a number of connections takes.

@@ -128,7 +128,8 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	if err != nil {
 		return err
 	}
-	w.admin = admin.New(w.engine, admin.Options{Version: w.order.Version, Sockets: g.StatsSockets, Timeout: g.StatsTimeout, MaxConn: g.StatsMaxConn})
+	w.admin = admin.New(w.engine, admin.Options{Version: w.order.Version, Release: released(), Descriptors: int64(limits.all),
+		Sockets: g.StatsSockets, Timeout: g.StatsTimeout, MaxConn: g.StatsMaxConn})
 	if account.UID == os.Geteuid() {
 		account.UID = -1
 	}
@@ -145,6 +146,24 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 		return err
 	}
 	return w.open()
+}
+
+// released is the date of the program: that of its sources, or where they are not told that of its file.
+func released() string {
+	var when time.Time
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "vcs.time" {
+				when, _ = time.Parse(time.RFC3339, s.Value)
+			}
+		}
+	}
+	if path, err := os.Executable(); err == nil && when.IsZero() {
+		if file, err := os.Stat(path); err == nil {
+			when = file.ModTime()
+		}
+	}
+	return when.UTC().Format("2006/01/02")
 }
 
 // identity is what the proxy's log lines say of their sender.

@@ -14,6 +14,13 @@
   all.addEventListener("change", showAll);
   showAll();
 
+  // A box that ticks every server of a proxy.
+  document.body.classList.add("scripted");
+  main.addEventListener("change", function (e) {
+    if (!e.target.closest(".every")) return;
+    e.target.closest("section").querySelectorAll("input[name=s]").forEach(function (box) { box.checked = e.target.checked; });
+  });
+
   const say = function (how, text) {
     state.className = "state " + how;
     if (state.textContent !== text) state.textContent = text;
@@ -33,11 +40,17 @@
       else if (to.getAttribute(name) !== value) to.setAttribute(name, value);
     }
   };
-  // Cells are changed one by one, so that boxes stay ticked and text stays selected.
+  const stateOf = function (cell) {
+    const word = cell.querySelector("b");
+    return word ? word.textContent : "";
+  };
+  // Cells are changed one by one, so that boxes stay ticked and text stays selected. What flashes is a change of state.
   const update = function (to, of) {
     copyAttributes(to, of);
     if (to.querySelector("input") || to.innerHTML === of.innerHTML) return;
+    const before = stateOf(to);
     to.innerHTML = of.innerHTML;
+    if (before === stateOf(to)) return;
     to.classList.remove("changed");
     void to.offsetWidth;
     to.classList.add("changed");
@@ -53,6 +66,9 @@
       main.querySelectorAll("tr[id] input").forEach(function (e) { e.checked = ticked.has(e.closest("tr").id); });
       return;
     }
+    const down = main.querySelector("#down");
+    const freshDown = fresh.querySelector("#down");
+    if (down.innerHTML !== freshDown.innerHTML) down.innerHTML = freshDown.innerHTML;
     const figures = main.querySelectorAll(".facts > div");
     const freshFigures = fresh.querySelectorAll(".facts > div");
     if (figures.length === freshFigures.length) {

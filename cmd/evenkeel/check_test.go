@@ -4,10 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"errors"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/evenkeel/evenkeel/config/haproxy"
+	"github.com/evenkeel/evenkeel/config/keepalived"
 )
 
 // checkFiles are files of both dialects, by name.
@@ -31,6 +35,9 @@ var checkFiles = map[string]string{
 	"warned.conf":  checkInstance("V", "51", "state SLAVE"),
 	"own.conf":     checkInstance("V", "51", "lease_gate off"),
 	"script.conf":  checkInstance("V", "51", "notify /no-such-program"),
+	"iface.conf":   checkInstance("V", "51", "track_interface {\nno-such0\n}"),
+	"user.cfg":     "global\n user no-such\n" + checkFront + "backend b\n",
+	"address.cfg":  strings.ReplaceAll(checkFront, ":80", "192.0.2.1:80") + "backend b\n",
 }
 
 const checkFront = "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nfrontend f\n bind :80\n default_backend b\n"
@@ -43,7 +50,10 @@ func checkInstance(name, id, lines string) string {
 func runCheck(t *testing.T, args ...string) (string, int) {
 	t.Helper()
 	var out bytes.Buffer
-	c := checkCommand()
+	there := func(name string) bool { return !strings.HasPrefix(name, "no-such") }
+	c := checkCommand(machine{
+		keepalived.Machine{HasUser: there, HasGroup: there, HasInterface: there},
+		haproxy.Machine{HasUser: there, HasGroup: there, HasInterface: there, HasAddress: func(a netip.Addr) bool { return a.IsLoopback() }}})
 	c.SilenceUsage, c.SilenceErrors = true, true
 	c.SetOut(&out)
 	c.SetArgs(args)
@@ -97,6 +107,10 @@ func TestCheck(t *testing.T) {
 		{"own word", "own.conf", 0, ""},
 		{"own word, strict", "own.conf --brief --strict", 1, "DIR/own.conf:7:1: error: \"lease_gate\" is a word of evenkeel; keepalived does not know it\n"},
 		{"a script that is not there", "script.conf --brief", 0, "DIR/script.conf:7:1: warning: notify: script /no-such-program does not exist\n"},
+		{"an interface that is not there", "iface.conf --brief", 0, "DIR/iface.conf:1:1: warning: vrrp_instance \"V\": there is no interface \"no-such0\" here; dynamic_interfaces in global_defs says that it may come later\n"},
+		{"an interface that is not there, strict", "iface.conf --brief --strict", 1, "DIR/iface.conf:1:1: error: vrrp_instance \"V\": there is no interface \"no-such0\" here; dynamic_interfaces in global_defs says that it may come later\n"},
+		{"a user that is not there", "user.cfg --brief", 1, "DIR/user.cfg:2:7: error: there is no user \"no-such\" here\n"},
+		{"an address that is not there", "address.cfg --brief", 0, "DIR/address.cfg:7:7: warning: \"192.0.2.1:80\": address 192.0.2.1 is on no interface here: run will not start; sysctl net.ipv4.ip_nonlocal_bind=1, or ipv6's, allows it before the address comes\n"},
 		{"two files are one site", "good.conf other.conf --brief", 1,
 			"DIR/other.conf:5:1: error: address 10.9.0.100 belongs to vrrp_instance \"V\" too: one would take it from the other; give it to one of them\n"},
 		{"both dialects", "good.conf good.cfg", 0, ""},

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"runtime/debug"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -48,20 +49,85 @@ func main() {
 	case errors.As(err, &status):
 		os.Exit(int(status))
 	default:
-		fmt.Fprintln(complain, "evenkeel:", err)
+		fmt.Fprintln(complain, "evenkeel:", oneLine(err))
 		os.Exit(1)
 	}
+}
+
+// oneLine takes an error of the command line to one line.
+func oneLine(err error) string {
+	text, similar, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
+	if found {
+		text += "; did you mean " + strings.Join(strings.Fields(similar), " or ") + "?"
+	}
+	return text
 }
 
 func root() *cobra.Command {
 	c := &cobra.Command{
 		Use:           "evenkeel",
 		Short:         "Keep a service's address up and its load even",
+		Version:       programVersion(),
 		SilenceUsage:  true,
 		SilenceErrors: true,
 	}
-	c.AddCommand(runCommand(), checkCommand(), reloadCommand(), showCommand(), purgeCommand(), realserverCommand(), labCommand(), ipvsCommand(), versionCommand())
+	c.SetVersionTemplate("evenkeel {{.Version}}\n")
+	c.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
+		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
+	})
+	c.SetHelpCommand(helpCommand())
+	c.AddCommand(runCommand(), checkCommand(thisMachine()), reloadCommand(), showCommand(), purgeCommand(), realserverCommand(), labCommand(), ipvsCommand(), versionCommand())
 	return c
+}
+
+// parent makes a command that has commands say so: alone it prints its help, and what is none of them is an error.
+func parent(c *cobra.Command) *cobra.Command {
+	c.RunE = func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return c.Help()
+		}
+		return unknownCommand(c, args[0])
+	}
+	return c
+}
+
+func unknownCommand(c *cobra.Command, name string) error {
+	c.SuggestionsMinimumDistance = 2
+	similar := ""
+	if names := c.SuggestionsFor(name); len(names) > 0 {
+		similar = "; did you mean " + strings.Join(names, " or ") + "?"
+	}
+	return fmt.Errorf("unknown command %q for %q%s", name, c.CommandPath(), similar)
+}
+
+// helpCommand prints the help of another command.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "help [COMMAND]", Short: "Help about a command",
+		RunE: func(c *cobra.Command, args []string) error {
+			about, rest, err := c.Root().Find(args)
+			if err != nil {
+				return err
+			}
+			if len(rest) > 0 {
+				return unknownCommand(about, rest[0])
+			}
+			about.InitDefaultHelpFlag()
+			return about.Help()
+		},
+	}
+}
+
+// filesFlag is shared by everything that reads a configuration; filesGiven demands it.
+func filesFlag(c *cobra.Command, files *[]string) {
+	c.Flags().StringArrayVarP(files, "file", "f", nil, "configuration `FILE`, or a directory of *.cfg files; needed, may be repeated")
+}
+
+func filesGiven(c *cobra.Command, _ []string) error {
+	if !c.Flags().Changed("file") {
+		return fmt.Errorf("no configuration is given: %s -f FILE, a haproxy.cfg or keepalived.conf; see %s --help", c.CommandPath(), c.CommandPath())
+	}
+	return nil
 }
 
 // runtimeDirFlag is shared by everything that talks to a running director.

@@ -15,13 +15,13 @@ import (
 // realserverCommand prepares a real server, or undoes it.
 func realserverCommand() *cobra.Command {
 	var dir string
-	c := &cobra.Command{
+	c := parent(&cobra.Command{
 		Use:   "realserver",
 		Short: "Prepare this machine to stand behind a load balancer (DR or TUN)",
 		Long: `A real server has the virtual address on lo and must not answer questions about it. This is what the
 textbook does by hand with ifconfig lo:0, arp_ignore and arp_announce; with --tun it also unwraps what a
 load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is kept over a reboot.`,
-	}
+	})
 	host := func() realserver.Host { return realserver.Host{StateDir: dir} }
 	var a realserver.Address
 	add := &cobra.Command{Use: "add VIP", Short: "Serve a virtual address", Args: cobra.ExactArgs(1),

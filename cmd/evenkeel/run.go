@@ -26,7 +26,8 @@ both together; which is which shows in what is in them. An election needs root, 
 the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF; a haproxy.cfg alone runs
 without. SIGHUP reloads, SIGUSR1 writes the status to evenkeel.data in the runtime
 directory, SIGTERM and SIGINT stop.`,
-		Args: cobra.NoArgs,
+		Args:    cobra.NoArgs,
+		PreRunE: filesGiven,
 		RunE: func(*cobra.Command, []string) error {
 			if daemon.NeedsInit() {
 				status, err := daemon.Init()
@@ -44,8 +45,7 @@ directory, SIGTERM and SIGINT stop.`,
 			return daemon.Run(opts)
 		},
 	}
-	c.Flags().StringArrayVarP(&files, "file", "f", nil, "configuration file, or a directory of *.cfg files; may be repeated")
-	c.MarkFlagRequired("file")
+	filesFlag(c, &files)
 	c.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "log debugging details as well")
 	c.Flags().BoolVar(&opts.AllowEmpty, "allow-empty", false, "accept files with nothing in them, and let reloads take everything away")
 	runtimeDirFlag(c, &opts.RuntimeDir)

@@ -16,7 +16,7 @@ import (
 )
 
 func showCommand() *cobra.Command {
-	c := &cobra.Command{Use: "show", Short: "Show what a running director does"}
+	c := parent(&cobra.Command{Use: "show", Short: "Show what a running director does"})
 	c.AddCommand(showVRRPCommand(), showLVSCommand())
 	return c
 }

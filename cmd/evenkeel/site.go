@@ -36,7 +36,7 @@ func (s *sources) sort(paths []string, read func(string) ([]byte, error)) (diags
 			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable", Message: err.Error()})
 			continue
 		}
-		if !keepalived.Recognise(data) && haproxy.Recognise(data) {
+		if !keepalived.Recognise(data) && (haproxy.Recognise(data) || haproxy.Resembles(data)) {
 			s.haproxy = append(s.haproxy, haproxy.File{Name: path, Data: data})
 		} else {
 			s.keepalived = append(s.keepalived, path)
@@ -176,6 +176,16 @@ func load(paths []string, allowEmpty bool) (*config.Site, *daemon.Inputs, []conf
 		site.Global.RouterID, _ = os.Hostname()
 	}
 	diags = append(diags, keepalived.CheckScripts(site, keepalived.Machine{})...)
+	if site.Proxying != nil {
+		for _, d := range haproxy.CheckMachine(site.Proxying, haproxy.Machine{}) {
+			if d.Severity == config.Error { // of the rest the sockets will tell
+				diags = append(diags, d)
+			}
+		}
+		if config.HasErrors(diags) {
+			return nil, nil, diags
+		}
+	}
 	in := rec.Inputs()
 	in.Paths = expand(paths)
 	return site, in, diags

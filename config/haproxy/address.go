@@ -42,6 +42,16 @@ var prefixes = []struct {
 // foreignPrefixes are known to HAProxy and not supported.
 var foreignPrefixes = []string{"sockpair@", "quic4@", "quic6@", "udp@", "udp4@", "udp6@", "dgram+", "ring@", "backend@", "abnsz@", "rhttp@", "mptcp@", "uxdg@", "unixdgram@"}
 
+// maxSocketPath leaves room in a socket's name for what it is called until it is ready.
+const maxSocketPath = 97
+
+func (a *args) socketPath(w word, path string) endpoint {
+	if len(path) > maxSocketPath {
+		a.bad(w, fmt.Sprintf("the path of a socket has at most %d bytes", maxSocketPath))
+	}
+	return endpoint{path: path, fd: -1}
+}
+
 // endpoint takes an address apart. a reports what is wrong with it.
 func (a *args) endpoint(w word, text string) endpoint {
 	e := endpoint{fd: -1}
@@ -54,11 +64,9 @@ func (a *args) endpoint(w word, text string) endpoint {
 	}
 	switch {
 	case strings.HasPrefix(text, "/"):
-		e.path = text
-		return e
+		return a.socketPath(w, text)
 	case strings.HasPrefix(text, "unix@"), strings.HasPrefix(text, "uxst@"):
-		e.path = text[len("unix@"):]
-		return e
+		return a.socketPath(w, text[len("unix@"):])
 	case strings.HasPrefix(text, "abns@"):
 		e.path = "@" + text[len("abns@"):]
 		return e

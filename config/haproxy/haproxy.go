@@ -10,6 +10,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/source"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // Options say how files are read. The zero value reads from disk, by our own verdict.
@@ -106,4 +107,27 @@ func Recognise(data []byte) bool {
 		}
 	}
 	return found
+}
+
+// Resembles reports whether a file that is of no dialect begins with a word that opens a section here, but for a slip
+// of the finger.
+func Resembles(data []byte) bool {
+	for line := range strings.Lines(strings.TrimPrefix(string(data), byteOrderMark)) {
+		line, _, _ = strings.Cut(line, "#")
+		if fields := strings.Fields(line); len(fields) > 0 {
+			return !strings.HasSuffix(fields[len(fields)-1], "{") && nearestSection(fields[0]) != ""
+		}
+	}
+	return false
+}
+
+// nearestSection is the word that opens a section and was likely meant.
+func nearestSection(text string) string {
+	var known []string
+	for _, k := range table.Rows(topLevel) {
+		if k.absent == "" {
+			known = append(known, k.word)
+		}
+	}
+	return spelling.Nearest(text, known)
 }

@@ -47,6 +47,29 @@ func TestRecognise(t *testing.T) {
 	}
 }
 
+// TestResembles: a slip in the first word leaves a file of its dialect.
+func TestResembles(t *testing.T) {
+	for text, want := range map[string]bool{
+		"fronted f\n bind :80\n":                    true,
+		"# x\n\nbakcend b\n server s 10.0.0.1:80\n": true,
+		"globl\n":                         true,
+		"defaults:\n  mode: http\n":       true,
+		"hello world\n":                   false,
+		"global_def {\n router_id x\n}\n": false,
+		"vrrp_instnace V {\n}\n":          false,
+		"frontend f {\n}\n":               false,
+		"":                                false,
+	} {
+		if got := Resembles([]byte(text)); got != want {
+			t.Errorf("%q: %v", text, got)
+		}
+	}
+	text := "defaults\n mode http\nfronted f\n bind :80\n"
+	if _, diags := Parse([]File{{Name: "f", Data: []byte(text)}}, testOptions()); !strings.Contains(fmt.Sprint(diags), `unknown word "fronted" in defaults; did you mean "frontend"?`) {
+		t.Error(diags)
+	}
+}
+
 // TestManyLines: 500 backends with 50 servers each are read in a time that does not grow with their square.
 func TestManyLines(t *testing.T) {
 	var text strings.Builder

@@ -9,6 +9,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/verdict"
+	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -199,6 +200,9 @@ func (r *reader) unknown(p place, before string, a *args) {
 		return
 	}
 	cure := hint(p, a.head.text)
+	if near := nearestSection(a.head.text); cure == "" && near != "" && before == "" {
+		cure = words.Suggest(near)
+	}
 	if strings.HasSuffix(a.head.text, "{") || len(a.list) > 0 && a.list[len(a.list)-1].text == "{" {
 		cure = "haproxy.cfg has no blocks in braces"
 	}

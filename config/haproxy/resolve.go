@@ -18,6 +18,7 @@ func (r *reader) proxying() *config.Proxying {
 	g.Log = r.logTargets(g.logTargets)
 	out := &config.Proxying{Global: g.ProxyGlobal}
 	out.Global.Environment = r.environment()
+	out.Global.UserPos, out.Global.GroupPos = g.user.pos, g.group.pos
 	r.number()
 	for _, d := range r.proxies {
 		r.finish(d)

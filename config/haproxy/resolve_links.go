@@ -35,11 +35,44 @@ func (r *reader) target(d *draft, w word, what string) *config.Proxy {
 		r.report.Bad(w.pos, "mode", fmt.Sprintf("%s %s is in mode http, its %s %s in mode tcp", p.Kind, p.Name, what, w.text), "set the same mode in both")
 		return nil
 	case p.Mode == config.TCP && b.proxy.Mode == config.HTTP:
-		// Differs from HAProxy: a tcp frontend cannot hand a connection to an http backend yet.
-		r.report.Refuse(w.pos, "mode", fmt.Sprintf("%s %s is in mode tcp, its %s %s in mode http", p.Kind, p.Name, what, w.text), "set the same mode in both")
-		return nil
+		if !r.asBytes(d, b, w, what) {
+			return nil
+		}
 	}
 	return b.proxy
+}
+
+// asBytes judges a backend in mode http behind a frontend in mode tcp; false: it asks for what bytes do not give.
+// Differs from HAProxy: connections from a frontend in mode tcp to a backend in mode http stay bytes: nothing is added to
+// requests, and each connection keeps its server. There they become HTTP. A backend with rules, cookies or balancing
+// by requests is refused, since they would not hold.
+func (r *reader) asBytes(d, b *draft, w word, what string) bool {
+	p, bp := d.proxy, b.proxy
+	message := fmt.Sprintf("%s %s is in mode tcp, its %s %s in mode http", p.Kind, p.Name, what, w.text)
+	lost := ""
+	switch {
+	case len(bp.Rules.HTTPRequest) > 0:
+		lost = "http-request or redirect"
+	case len(bp.Rules.HTTPResponse)+len(bp.Rules.HTTPAfter) > 0:
+		lost = "http-response or http-after-response"
+	case bp.Cookie.Name != "":
+		lost = "cookie"
+	case bp.Balance.Algorithm == config.URIHash, bp.Balance.Algorithm == config.URLParam, bp.Balance.Algorithm == config.HeaderHash:
+		lost = "balance by a request's contents"
+	case bp.Options.Reuse == config.ReuseAggressive, bp.Options.Reuse == config.ReuseAlways:
+		lost = "http-reuse"
+	case slices.ContainsFunc(bp.Servers, func(s *config.Server) bool { return s.Redir != "" }):
+		lost = "redir of a server"
+	}
+	if lost != "" {
+		r.report.Refuse(w.pos, "mode", message+", whose "+lost+" needs requests", "set the same mode in both")
+		return false
+	}
+	if bp.Options.Forwardfor != nil || bp.Options.Originalto != nil {
+		message += ", whose option forwardfor or originalto needs requests"
+	}
+	r.report.Warn(w.pos, "mode", message+": its connections are passed on as bytes", "set the same mode in both")
+	return true
 }
 
 // links finds the backends and servers that rules name.

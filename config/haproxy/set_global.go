@@ -32,8 +32,8 @@ func setUser(a *args) { a.owner(&a.global.user, &a.global.User, a.k.word == "uid
 func setGroup(a *args) { a.owner(&a.global.group, &a.global.Group, a.k.word == "gid") }
 
 // owner takes a user or group; the first one given counts, as in HAProxy.
-// Differs from HAProxy: users, descriptors and namespaces are looked up when the proxy starts, not when the file is
-// read.
+// Differs from HAProxy: users, descriptors and namespaces are no matter of the text: check and run look them up on
+// their machine.
 func (a *args) owner(given *word, to *config.Owner, number bool) {
 	w := a.need("a name")
 	if number {
@@ -57,7 +57,7 @@ func (a *args) owner(given *word, to *config.Owner, number bool) {
 func setChroot(a *args) {
 	w := a.need("a directory")
 	if a.done() {
-		a.global.Chroot = w.text
+		a.global.Chroot, a.global.ChrootPos = w.text, w.pos
 	}
 }
 

@@ -138,6 +138,13 @@ func setDefaultServer(a *args) {
 	a.serverParameters(&s)
 	if a.done() {
 		a.draft.server = s
+		return
+	}
+	// The line has had its message: that its servers' names are not found shall not be another for each of them.
+	for i := range len(a.list) - 1 {
+		if a.list[i].text == "init-addr" {
+			a.draft.server.initAddr = a.list[i+1]
+		}
 	}
 }
 

@@ -75,20 +75,22 @@ type globalDraft struct {
 	routerID       opt[string]
 	scriptUser     opt[config.Owner]
 	scriptSecurity bool
-	version        opt[int]
-	group4, group6 opt[netip.Addr]
-	skipCheck      bool
-	checkUnicast   bool
-	checksum       bool
-	lowerNoAdvert  bool
-	higherAdvert   bool
-	downAdverts    opt[int]
-	iface          opt[string]
-	logUnknown     bool
-	startupDelay   time.Duration
-	announce       announceDraft
-	minGARP        bool
-	gate           config.GateMode
+	// dynamicInterfaces: interfaces that are not there are not missed.
+	dynamicInterfaces bool
+	version           opt[int]
+	group4, group6    opt[netip.Addr]
+	skipCheck         bool
+	checkUnicast      bool
+	checksum          bool
+	lowerNoAdvert     bool
+	higherAdvert      bool
+	downAdverts       opt[int]
+	iface             opt[string]
+	logUnknown        bool
+	startupDelay      time.Duration
+	announce          announceDraft
+	minGARP           bool
+	gate              config.GateMode
 }
 
 // announceDraft holds the garp words of global_defs or of one instance.
@@ -160,6 +162,8 @@ type scriptRef struct {
 	name    token
 	weight  opt[int]
 	reverse bool
+	// early: no such script had been defined by then.
+	early bool
 }
 
 type groupDraft struct {

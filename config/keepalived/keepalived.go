@@ -56,7 +56,7 @@ func Load(path string, opts Options) (*config.Site, []config.Diagnostic) {
 	}
 	if !Recognise(data) && isProxy(data) {
 		return nil, []config.Diagnostic{{Pos: config.Position{File: path, Line: 1, Col: 1}, Severity: config.Error, Code: "dialect",
-			Message: "this is a configuration of HAProxy, whose half of the work is not supported yet"}}
+			Message: "this is a haproxy.cfg, or meant to be one, and not a keepalived.conf", Hint: "sections of haproxy.cfg have no braces"}}
 	}
 	return Parse(path, data, opts)
 }

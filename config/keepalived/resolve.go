@@ -13,11 +13,12 @@ import (
 // in, and what the words say together is checked.
 func (b *builder) site() *config.Site {
 	s := &config.Site{Global: config.Global{
-		RouterID:        b.global.routerID.val,
-		ScriptUser:      b.global.scriptUser.val,
-		ScriptSecurity:  b.global.scriptSecurity,
-		StartupDelay:    b.global.startupDelay,
-		LogUnknownVRIDs: b.global.logUnknown,
+		RouterID:          b.global.routerID.val,
+		ScriptUser:        b.global.scriptUser.val,
+		ScriptSecurity:    b.global.scriptSecurity,
+		DynamicInterfaces: b.global.dynamicInterfaces,
+		StartupDelay:      b.global.startupDelay,
+		LogUnknownVRIDs:   b.global.logUnknown,
 	}}
 	for _, d := range b.scripts {
 		s.Scripts = append(s.Scripts, b.finishScript(d))

@@ -121,16 +121,11 @@ func (b *builder) trackedScripts(t *trackerDraft, d *instanceDraft) []config.Tra
 			continue
 		}
 		list = append(list, tracked)
-		b.forwardReference(r.name, script)
+		if r.early { // keepalived reads on from where it is, through includes too
+			b.report.StrictOnly(r.name.pos, "forward-reference", fmt.Sprintf("vrrp_script %s is defined after its user: keepalived ignores it here", q(r.name.text)), "move the vrrp_script up")
+		}
 	}
 	return list
-}
-
-// forwardReference notes for the strict verdict that a script is defined too late.
-func (b *builder) forwardReference(use token, script *scriptDraft) {
-	if use.pos.File == script.name.pos.File && config.ComparePositions(use.pos, script.name.pos) < 0 {
-		b.report.StrictOnly(use.pos, "forward-reference", fmt.Sprintf("vrrp_script %s is defined after its user: keepalived ignores it here", q(use.text)), "move the vrrp_script up")
-	}
 }
 
 func (b *builder) instanceNames() []string {

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
+	"net/netip"
 	"os"
 	"os/user"
 	"path/filepath"
@@ -16,9 +18,11 @@ import (
 	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
-// Machine answers the questions CheckScripts has. Its zero value asks the machine
+// Machine answers the questions CheckMachine and CheckScripts have. Its zero value asks the machine
 // it runs on.
 type Machine struct {
+	// Strict: what Keepalived refuses because of the machine is an error.
+	Strict bool
 	// Stat is os.Stat: it follows symbolic links.
 	Stat func(path string) (fs.FileInfo, error)
 	// Lstat is os.Lstat: it does not.
@@ -29,6 +33,12 @@ type Machine struct {
 	EvalSymlinks func(path string) (string, error)
 	// HasUser reports whether there is a user of this name.
 	HasUser func(name string) bool
+	// HasGroup reports whether there is a group of this name.
+	HasGroup func(name string) bool
+	// HasInterface reports whether there is an interface of this name.
+	HasInterface func(name string) bool
+	// HasAddress reports whether an interface has this address; nil: none is missed.
+	HasAddress func(netip.Addr) bool
 }
 
 func (m Machine) withDefaults() Machine {
@@ -47,6 +57,21 @@ func (m Machine) withDefaults() Machine {
 			return err == nil
 		}
 	}
+	if m.HasGroup == nil {
+		m.HasGroup = func(name string) bool {
+			_, err := user.LookupGroup(name)
+			return err == nil
+		}
+	}
+	if m.HasInterface == nil {
+		m.HasInterface = func(name string) bool {
+			_, err := net.InterfaceByName(name)
+			return err == nil
+		}
+	}
+	if m.HasAddress == nil {
+		m.HasAddress = func(netip.Addr) bool { return true }
+	}
 	if m.Path == "" {
 		m.Path = scriptPath
 	}
@@ -57,7 +82,7 @@ func (m Machine) withDefaults() Machine {
 const scriptPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // CheckScripts looks for every script of a site on this machine and warns, at the
-// line that names it, of one that is missing or cannot be executed and, with
+// line that names it, of one that is missing or cannot be executed, of one whose user is not there and, with
 // enable_script_security, of one that runs as root and someone else could change. They
 // are warnings because a file is often checked on another machine than the one it
 // is for; a director that cannot run a check script must hold its instances in
@@ -121,15 +146,43 @@ func (c *scriptChecker) notify(n config.Notify) {
 	}
 }
 
-func (c *scriptChecker) warn(pos config.Position, code, message, hint string) {
-	c.found = append(c.found, config.Diagnostic{Pos: pos, Severity: config.Warning, Code: code, Message: message, Hint: hint})
+// tell adds a finding; refused: Keepalived does not take the site on such a machine.
+func (c *scriptChecker) tell(pos config.Position, code, message, hint string, refused bool) {
+	d := config.Diagnostic{Pos: pos, Severity: config.Warning, Code: code, Message: message, Hint: hint}
+	if refused && c.machine.Strict {
+		d.Severity = config.Error
+	}
+	c.found = append(c.found, d)
 }
 
 func (c *scriptChecker) check(pos config.Position, word string, command config.Command) {
 	problem, hint := FindScript(command.Argv[0], c.machine, c.global.ScriptSecurity && c.asRoot(command))
 	if problem != "" {
-		c.warn(pos, "script", word+": "+problem, hint)
+		c.tell(pos, "script", word+": "+problem, hint, word == "script" && !c.passed(command.Argv[0]))
 	}
+	owner := command.Owner
+	if owner.User == "" {
+		owner = c.global.ScriptUser
+	}
+	refused := word == "script" || word == "misc_path"
+	if !c.known(owner.User, c.machine.HasUser, func(id string) error { _, err := user.LookupId(id); return err }) {
+		c.tell(pos, "user", fmt.Sprintf("%s: there is no user %s here", word, q(owner.User)), "", refused)
+	}
+	if !c.known(owner.Group, c.machine.HasGroup, func(id string) error { _, err := user.LookupGroupId(id); return err }) {
+		c.tell(pos, "group", fmt.Sprintf("%s: there is no group %s here", word, q(owner.Group)), "", refused)
+	}
+}
+
+// passed reports whether Keepalived says nothing about a script that cannot be run: one that is not executable, and a
+// redirection alone, as in </dev/tcp/HOST/PORT.
+func (c *scriptChecker) passed(program string) bool {
+	info, err := c.machine.Stat(program)
+	return err == nil && info.Mode().IsRegular() && !runnable(info) || strings.HasPrefix(program, "<")
+}
+
+// known reports whether there is a user or group of this name, or of this number, which Keepalived does not take.
+func (c *scriptChecker) known(name string, has func(string) bool, number func(string) error) bool {
+	return name == "" || has(name) || !c.machine.Strict && number(name) == nil
 }
 
 // asRoot reports whether a command runs with root's rights, so that everyone who can

@@ -17,6 +17,8 @@ func (b *builder) setScriptUser(_ *statement, v []value) {
 
 func (b *builder) setScriptSecurity(_ *statement, v []value) { b.global.scriptSecurity = isOn(v[0]) }
 
+func (b *builder) setDynamicInterfaces(*statement, []value) { b.global.dynamicInterfaces = true }
+
 func (b *builder) setGlobalVersion(_ *statement, v []value) {
 	b.global.version = given(v[0].n, v[0].tok)
 }

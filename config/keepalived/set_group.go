@@ -79,7 +79,7 @@ func (b *builder) addTrackScript(s *statement) {
 		b.report.Tolerate(s.word.pos, "repeated", fmt.Sprintf("script %s is tracked twice: the first counts", q(s.word.text)), "")
 		return
 	}
-	t.scripts = append(t.scripts, scriptRef{name: s.word, weight: weight, reverse: reverse})
+	t.scripts = append(t.scripts, scriptRef{name: s.word, weight: weight, reverse: reverse, early: b.byName.scripts[s.word.text] == nil})
 }
 
 // anyProxy stands for the worker process, whatever its proxies do.

@@ -2,6 +2,7 @@ package keepalived
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -190,6 +191,9 @@ func (w *walker) unknown(p place, s *statement) {
 		}
 		return
 	}
+	if w.astray(p, s) {
+		return
+	}
 	near, cure := hint(p, text)
 	if near != "" && !w.quiet {
 		w.blame(near)
@@ -201,6 +205,29 @@ func (w *walker) unknown(p place, s *statement) {
 	if p == topLevel && s.block {
 		w.skipped(s)
 	}
+}
+
+// checking are the places where a line that belongs into another of them is passed over, as Keepalived passes over it.
+// Elsewhere a misplaced word is an error: there it mostly betrays a lost brace, and an instance without what it
+// lost could become master with it.
+var checking = []place{inReal, inVirtual, inTCPCheck, inHTTPGet, inSSLGet, inURL, inMiscCheck, inSMTPCheck, inSMTPHost, inDNSCheck, inUDPCheck, inPingCheck, inFileCheck}
+
+// astray warns of a line in a checker or a server that belongs into another kind of them; false: it is none.
+func (w *walker) astray(p place, s *statement) bool {
+	text := s.word.text
+	known := func(p place) bool {
+		k, ok := vocabulary.Lookup(p, text)
+		return ok && k.block == "" && !k.entries
+	}
+	if s.block || !slices.Contains(checking, p) || !slices.ContainsFunc(checking, known) {
+		return false
+	}
+	cure := fmt.Sprintf("%s belongs in %s", q(text), strings.Join(homesOf(text), " or "))
+	if today := todaysWord(p, text); today != "" {
+		cure = "write " + q(today)
+	}
+	w.report.Tolerate(s.word.pos, "misplaced-word", fmt.Sprintf("%s is no word of %s and is not read", q(text), p), cure)
+	return true
 }
 
 // skipped keeps the name of a misspelt definition, so that its users are not

@@ -49,7 +49,7 @@ var globalWords = []keyword{
 	{word: "vrrp_owner_ignore_adverts", args: []arg{onOff()}, state: refused, absent: newer, help: "priority 255 does not listen"},
 	{word: "vrrp_down_timer_adverts", args: []arg{integer(1, 100)}, def: "3", help: "adverts missed before takeover", set: (*builder).setGlobalDownAdverts},
 	{word: "default_interface", args: []arg{word("INTERFACE")}, help: "interface of instances that name none", set: (*builder).setDefaultInterface},
-	{word: "dynamic_interfaces", args: []arg{choice("allow_if_changes").opt()}, state: harmless, help: "interfaces may come later", why: "interfaces may always come and go"},
+	{word: "dynamic_interfaces", args: []arg{choice("allow_if_changes").opt()}, help: "no warning of interfaces that are not there; they may always come and go", set: (*builder).setDynamicInterfaces},
 	{word: "log_unknown_vrids", args: []arg{alone()}, def: "off", help: "log adverts of virtual routers not configured here", set: (*builder).setLogUnknown},
 	{word: "disable_local_igmp", args: []arg{alone()}, state: harmless, help: "no IGMP for local groups", why: "it only tunes the kernel"},
 

@@ -30,6 +30,8 @@ type Page struct {
 	Board *Board
 	Site  *site.Site
 	Act   func(ctx context.Context, host string, a site.Action) error
+	// Expect says what should come of an action on a host of a site in which everything runs; false: nobody knows.
+	Expect func(host string, a site.Action) (Expectation, bool)
 	// Fetch gets a page of a node, which nothing outside its network can reach.
 	Fetch func(ctx context.Context, node, path string) (*site.WebPage, error)
 }
@@ -79,14 +81,15 @@ func (p *Page) handler() http.Handler {
 	if err != nil {
 		panic(err) // the directory is part of the binary
 	}
+	expected := newExpectations(p.Site, p.Expect)
 	mux := http.NewServeMux()
 	mux.Handle("GET /", http.FileServerFS(files))
 	mux.HandleFunc("GET /state.json", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		w.Header().Set("Cache-Control", "no-store")
-		_ = json.NewEncoder(w).Encode(p.Board.Snapshot(site.Now()))
+		_ = json.NewEncoder(w).Encode(p.pageState(expected))
 	})
-	mux.HandleFunc("GET /events", p.events)
+	mux.HandleFunc("GET /events", func(w http.ResponseWriter, r *http.Request) { p.events(w, r, expected) })
 	mux.HandleFunc("GET /stats/{node}/{path...}", p.statistics)
 	mux.HandleFunc("POST /fault", p.faultButton)
 	return sameSite(mux)
@@ -133,7 +136,7 @@ func ownName(host string, local net.Addr) bool {
 }
 
 // events streams the state, at most four times a second.
-func (p *Page) events(w http.ResponseWriter, r *http.Request) {
+func (p *Page) events(w http.ResponseWriter, r *http.Request, expected *expectations) {
 	flusher, ok := w.(http.Flusher)
 	if !ok {
 		http.Error(w, "no streaming here", http.StatusNotImplemented)
@@ -142,7 +145,7 @@ func (p *Page) events(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "text/event-stream")
 	w.Header().Set("Cache-Control", "no-store")
 	for {
-		state, err := json.Marshal(p.Board.Snapshot(site.Now()))
+		state, err := json.Marshal(p.pageState(expected))
 		if err != nil {
 			return
 		}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestPageTakesOrdersOnlyFromItself(t *testing.T) {
-	p := &Page{Site: nginxPair, Board: killedMaster()}
+	p := &Page{Site: nginxPair, Board: killedMaster(), Expect: foretold}
 	srv := httptest.NewServer(p.handler())
 	defer srv.Close()
 	own := strings.TrimPrefix(srv.URL, "http://")

@@ -30,7 +30,8 @@ func storyFaults(s *site.Site) []string {
 func (l *lab) show(ctx context.Context) (int, error) {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	page := &board.Page{Board: l.board, Site: l.site, Act: l.button, Fetch: l.fetch}
+	page := &board.Page{Board: l.board, Site: l.site, Act: l.button, Fetch: l.fetch,
+		Expect: func(host string, a site.Action) (board.Expectation, bool) { return expect(l.site, host, a) }}
 	url, err := page.Serve(ctx, l.opt.Listen)
 	if err != nil {
 		return 2, err

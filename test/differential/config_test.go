@@ -46,7 +46,7 @@ var configFrames = map[string]string{
 var configDifferences = map[string]string{
 	"unsupported": "what follows a word that is not supported yet is not judged, and neither are sections of such a kind",
 	"no-effect":   "values of words without effect are not judged",
-	"machine":     "users, descriptors and namespaces are looked up when the proxy starts, not when the file is read",
+	"machine":     "users, descriptors and namespaces are no matter of the text: check and run look them up on their machine",
 	"library":     "conditions about a TLS library are refused or false: there is none to ask about",
 	"host-names":  "addresses in ACLs are not looked up as host names",
 }

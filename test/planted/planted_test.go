@@ -15,7 +15,7 @@ const seeds = "10000"
 
 var planted = flag.Bool("planted", false, "build and run the planted mistakes")
 
-// mistakes are made one at a time. Each stands for a kind that strangers have found in a release.
+// mistakes are made one at a time. Each stands for a kind of mistake that a release has had.
 var mistakes = []struct {
 	name, file, old, new string
 }{

@@ -416,15 +416,21 @@ function drawLegend(st) {
 // While these last some requests are answered and some are not: there is no stretch without an answer.
 const partly = new Set(['server-freeze', 'server-slow', 'server-500']);
 
+// What should have come of a fault stands below what came of it. It is known for a site that was whole before.
+function expectedOf(st, f) {
+  const x = st.expected[f.at];
+  return x ? [h('small', { title: x.formula }, 'expected: ' + x.outage)] : [];
+}
+
 function drawCosts(st) {
   const faults = st.faults.slice(-20).reverse();
   if (!faults.length) return;
-  const key = JSON.stringify(faults);
+  const key = JSON.stringify([faults, faults.map((f) => st.expected[f.at])]);
   if (drawCosts.key === key) return;
   drawCosts.key = key;
   $('costs').replaceChildren(...faults.map((f) => h('tr', {},
     h('td', {}, seconds(f.at)), h('td', {}, f.text),
-    h('td', { class: 'num' }, partly.has(f.action) && f.failed_requests ? 'partly' : f.outage_ms ? millis(f.outage_ms) : 'none'),
+    h('td', { class: 'num' }, partly.has(f.action) && f.failed_requests ? 'partly' : f.outage_ms ? millis(f.outage_ms) : 'none', ...expectedOf(st, f)),
     h('td', { class: 'num' }, String(f.failed_requests)),
     h('td', { class: 'num' }, f.double_master_ms.toFixed(1) + ' ms'))));
 }
@@ -446,8 +452,8 @@ function drawFigures(st) {
 }
 
 function drawEvents(st) {
-  const list = st.timeline.events.slice().reverse();
-  const key = list.length ? list[0].at + list[0].text + list.length : '';
+  const list = st.earlier.concat(st.timeline.events).slice(-200).reverse();
+  const key = list.length ? list[0].at + list[0].text + list.length + list[list.length - 1].at : '';
   if (drawEvents.key === key) return;
   drawEvents.key = key;
   $('events').replaceChildren(...list.map((e) => h('li', { class: 'e-' + e.kind }, h('time', {}, seconds(e.at)), h('span', {}, e.text))));
