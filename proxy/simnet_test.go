@@ -27,11 +27,10 @@ type world struct {
 }
 
 type watching struct {
-	fd        int
-	gen       uint32
-	events    uint32
-	listed    bool
-	forgotten bool
+	fd     int
+	gen    uint32
+	events uint32
+	listed bool
 }
 
 // moment is something that happens at a time.
