@@ -9,6 +9,7 @@ import (
 	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
+	"github.com/evenkeel/evenkeel/proxyproto"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -91,56 +92,11 @@ func (e *Engine) Server(backend, name string) (sample.ServerFacts, bool) {
 func (s *stream) sendProxyHeader() {
 	b := s.core.scratch[:0]
 	if s.srv.Config.SendProxy == 1 {
-		b = proxyV1(b, s.source, s.destination())
+		b = proxyproto.AppendV1(b, s.source, s.destination())
 	} else {
-		b = proxyV2(b, s.source, s.destination())
+		b = proxyproto.AppendV2(b, s.source, s.destination())
 	}
 	s.core.send(&s.up.endpoint, b, nil)
-}
-
-func proxyV1(b []byte, src, dst netip.AddrPort) []byte {
-	if !src.IsValid() || !dst.IsValid() || src.Addr().Is4() != dst.Addr().Is4() {
-		return append(b, "PROXY UNKNOWN\r\n"...)
-	}
-	family := " TCP4 "
-	if src.Addr().Is6() {
-		family = " TCP6 "
-	}
-	b = append(append(b, "PROXY"...), family...)
-	b = append(src.Addr().AppendTo(b), ' ')
-	b = append(dst.Addr().AppendTo(b), ' ')
-	b = appendPort(b, src.Port())
-	b = append(b, ' ')
-	b = appendPort(b, dst.Port())
-	return append(b, "\r\n"...)
-}
-
-func appendPort(b []byte, port uint16) []byte {
-	var digits [5]byte
-	i := len(digits)
-	for {
-		i--
-		digits[i] = byte('0' + port%10)
-		if port /= 10; port == 0 {
-			return append(b, digits[i:]...)
-		}
-	}
-}
-
-// proxyV2 is the binary form: twelve bytes of signature, command, family, length, addresses.
-func proxyV2(b []byte, src, dst netip.AddrPort) []byte {
-	b = append(b, "\r\n\r\n\x00\r\nQUIT\n\x21"...)
-	switch {
-	case !src.IsValid() || !dst.IsValid() || src.Addr().Is4() != dst.Addr().Is4():
-		return append(b, 0, 0, 0)
-	case src.Addr().Is4():
-		s4, d4 := src.Addr().As4(), dst.Addr().As4()
-		b = append(append(append(b, 0x11, 0, 12), s4[:]...), d4[:]...)
-	default:
-		s6, d6 := src.Addr().As16(), dst.Addr().As16()
-		b = append(append(append(b, 0x21, 0, 36), s6[:]...), d6[:]...)
-	}
-	return append(b, byte(src.Port()>>8), byte(src.Port()), byte(dst.Port()>>8), byte(dst.Port()))
 }
 
 // serverAddress is the other end of the server connection, for the log.

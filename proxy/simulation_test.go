@@ -13,12 +13,13 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/haproxy"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/syslog"
-	"golang.org/x/sys/unix"
 )
 
 var (

@@ -105,7 +105,6 @@ func (a *ACLs) find(name string) (*acl, error) {
 
 func (a *ACLs) unknown(name string) *Error {
 	e := &Error{Message: "no such acl: " + quote(name)}
-	best, least := "", 3
 	names := make([]string, 0, len(a.named)+len(predefined))
 	for n := range a.named {
 		names = append(names, n)
@@ -114,11 +113,8 @@ func (a *ACLs) unknown(name string) *Error {
 		names = append(names, n)
 	}
 	slices.Sort(names)
-	for _, n := range names {
-		best, least = nearer(best, least, n, name)
-	}
-	if best != "" {
-		e.Hint = "did you mean " + best + "?"
+	if near := nearest(name, names); near != "" {
+		e.Hint = "did you mean " + near + "?"
 	}
 	return e
 }

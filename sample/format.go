@@ -2,7 +2,10 @@ package sample
 
 import (
 	"fmt"
+	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // Format is a compiled log-format string.
@@ -221,20 +224,17 @@ func (p *formatParser) expression(pos int, f flags) (int, error) {
 	return end + 1, nil
 }
 
+// longAliases are those of more than a letter: between single ones everything is near.
+func longAliases() []string {
+	return slices.DeleteFunc(slices.Clone(aliasNames), func(n string) bool { return len(n) < 2 })
+}
+
 func (p *formatParser) alias(start int, name string, f flags) error {
 	a, ok := aliases[name]
 	if !ok {
 		e := p.bad(start, "there is no alias %"+name)
-		best, least := "", 2
-		for _, known := range aliasNames {
-			if len(name) > 1 && len(known) > 1 {
-				if d := distance(known, name); d < least {
-					best, least = known, d
-				}
-			}
-		}
-		if best != "" {
-			e.Hint = "did you mean %" + best + "? A percent sign is written %%"
+		if near := spelling.Within(1, name, longAliases()); near != "" && len(name) > 1 {
+			e.Hint = "did you mean %" + near + "? A percent sign is written %%"
 		}
 		return e
 	}

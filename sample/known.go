@@ -3,6 +3,8 @@ package sample
 import (
 	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // Kinds that only the parser tells apart: an address of IPv6 and a request method. Values
@@ -95,54 +97,31 @@ func needName(at Place) string {
 
 // nearestFetch gives the known word closest to name, or "".
 func nearestFetch(name string) string {
-	best, least := "", 3
+	var known []string
 	for _, k := range knownFetches {
-		best, least = nearer(best, least, k.name, name)
+		known = append(known, k.name)
 	}
 	for _, k := range knownCriteria {
-		best, least = nearer(best, least, k.name, name)
+		known = append(known, k.name)
 	}
-	return best
+	return nearest(name, known)
 }
 
 func nearestConverter(name string) string {
-	best, least := "", 3
+	var known []string
 	for _, k := range knownConverters {
-		best, least = nearer(best, least, k.name, name)
+		known = append(known, k.name)
 	}
-	return best
+	return nearest(name, known)
 }
 
-func nearer(best string, least int, word, name string) (string, int) {
-	if n := len(word) - len(name); n >= least || -n >= least || len(name) < 3 || len(name) == 3 && word[0] != name[0] {
-		return best, least
+// nearest is the word that was likely meant. Of short ones, which are all alike, the first letter must be right.
+func nearest(name string, known []string) string {
+	if len(name) < 3 {
+		return ""
 	}
-	if d := distance(word, name); d < least {
-		return word, d
+	if len(name) == 3 {
+		known = slices.DeleteFunc(known, func(w string) bool { return w[0] != name[0] })
 	}
-	return best, least
-}
-
-// distance is Levenshtein's, of short words.
-func distance(a, b string) int {
-	var row [64]int
-	if len(b) >= len(row) {
-		return len(row)
-	}
-	for j := range len(b) + 1 {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			cost := 1
-			if a[i] == b[j] {
-				cost = 0
-			}
-			next := min(row[j+1]+1, row[j]+1, diagonal+cost)
-			diagonal, row[j+1] = row[j+1], next
-		}
-	}
-	return row[len(b)]
+	return spelling.Within(2, name, known)
 }
