@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/netip"
-	"strconv"
 	"time"
 
 	"github.com/evenkeel/evenkeel/backend"
@@ -34,37 +33,35 @@ const (
 // none marks a time that has not come.
 const none = time.Duration(-1)
 
-// stream is a client's connection with the request it is busy with. Requests of one
-// connection follow each other in the same stream. It belongs to its core; unused ones are kept.
+// stream is one request after the other of a client's connection, and the answers. In HTTP/1.1 and mode tcp a
+// connection has one stream, which lives as long as it does; both belong to their core, and unused ones are kept.
 type stream struct {
-	core       *core
-	next, prev *stream // ring of the living
+	*conn
+	transaction
+	next, prev *stream // ring of the core's living streams
 	gone       bool
+	ticket     backend.Ticket
+
 	phase      phase
-
-	client    endpoint
-	listener  *listener
-	source    netip.AddrPort
-	spelled   []byte         // source: address, then port; empty until asked for
-	spelledIP int            // length of the address in it
-	dest      netip.AddrPort // valid once asked for
-	destKnown bool
-
-	fe, be  *proxy
-	srv     *backend.Server // chosen; holds a slot while slot is true
-	slot    bool            // counted in srv.served
-	counted bool            // counted in be.conns
-	up      *upstream       // connection to srv
-	last    *backend.Server // whose connection this client used before
-	own     *upstream       // idle connection that only this client's requests may use
-	sticky  bool            // a server authenticates this client's connection: requests go there
-
 	timer      loop.Timer
 	scheduled  phase // for which the timer was set
 	phaseStart time.Duration
 	clientSeen time.Duration // last progress of the client's side
 	serverSeen time.Duration
-	timeouts   struct{ client, server, tunnel time.Duration }
+
+	up           *upstream // connection to srv
+	down, upward pipe2
+	applet       *appletCall
+	unread       int64 // bytes of a statistics page that count as held
+}
+
+// transaction is one request with its answer: all of it is over when the next one begins.
+type transaction struct {
+	be       *proxy
+	srv      *backend.Server // chosen; holds a place while slot is true
+	slot     bool
+	counted  bool // counted in be
+	timeouts struct{ client, server, tunnel time.Duration }
 
 	head                   *h1.Head // of the request, while it is needed
 	req                    []byte   // the head as sent on, with the body that came with it; kept for a retry
@@ -79,42 +76,36 @@ type stream struct {
 	replay                 bool // req is all of the request that was consumed: it can be sent again
 	keepClient, keepServer bool
 	gotHead                bool // of the response
-	first                  bool // first request of the connection
-	wants100, upgrading    bool
-	needBody               bool // collect
+	upgrading              bool
 
-	down, upward pipe2
+	stageAt  int      // of the request's processing
+	rules    progress // within the stage
+	message  []byte   // the request's head and what was read behind it, while resting is true
+	rest     []byte   // of it, what was read behind the head
+	resting  bool
+	tries    int // connection attempts that may still be made
+	interims int // responses before the final one
+	looked   int // bytes of the response's head that were seen to be incomplete
 
-	tries        int // connection attempts that may still be made
-	redispatched bool
-	ticket       backend.Ticket
-	applet       *appletCall
-	interims     int      // responses before the final one
-	unread       int64    // bytes of a statistics page that count as held
-	looked       int      // bytes of the response's head that were seen to be incomplete
-	stageAt      int      // of the request's processing
-	rules        progress // within the stage
-	message      []byte   // the request's head and what was read behind it, while resting is true
-	rest         []byte   // of it, what was read behind the head
-	resting      bool
-	fromStats    bool
+	story
+}
 
-	// What the log line needs.
-	accepted                                                    time.Time
-	born                                                        time.Duration // accept
+// story is what the log line tells of a transaction.
+type story struct {
 	began                                                       time.Duration // first byte of the request, or accept
 	idleFrom                                                    time.Duration
 	headAt, queueAt, connectAt, connectedAt, responseAt, dataAt time.Duration
 	begunWall                                                   time.Time
 	status                                                      int
-	toClient                                                    int64
-	toServer                                                    int64
+	toClient, toServer                                          int64
 	headSize                                                    int64 // of the request's head, as received
 	retries                                                     int
+	redispatched                                                bool
 	srvQueue, beQueue                                           int
 	cause, stage                                                byte // of the termination
 	reqCookie, resCookie                                        byte
-	line                                                        []byte // method, URI, version, captures and cookies of this request
+	fromStats                                                   bool
+	line                                                        []byte // method, URI, version, captures and cookies
 	methodEnd, uriEnd, versionEnd                               int
 	captured                                                    []span // request captures, then response captures, in line
 	cookieReq, cookieRes                                        span
@@ -128,7 +119,6 @@ type stream struct {
 	partial                                                     bool           // it is being written then
 	early                                                       bool           // the line was written by option logasap
 	serial                                                      uint32         // of the request among all of the process
-	number                                                      int            // of the request on its connection, from 1
 	ownAddr                                                     netip.AddrPort // our end of the server connection, also after it
 }
 
@@ -158,43 +148,29 @@ func (c *core) newStream(l *listener, fd int, t transport, peer netip.AddrPort) 
 		s = c.streams[n-1]
 		c.streams = c.streams[:n-1]
 	} else {
-		s = new(stream)
+		s = &stream{conn: new(conn)}
 	}
-	gen, line, captured, spelled := s.ticket.Gen+1, s.line[:0], s.captured[:0], s.spelled[:0]
-	*s = stream{core: c, ticket: backend.Ticket{Holder: s, Thread: c.loop, Gen: gen}, line: line, captured: captured, spelled: spelled, listener: l, fe: l.fe, source: peer}
-	s.client.open(fd, t)
+	s.conn.open(l, fd, t, peer)
+	*s = stream{conn: s.conn, ticket: backend.Ticket{Holder: s, Thread: c.loop, Gen: s.ticket.Gen + 1},
+		transaction: transaction{story: story{line: s.line[:0], captured: s.captured[:0]}}}
 	s.next, s.prev = &c.live, c.live.prev
 	s.prev.next, c.live.prev = s, s
 	c.count++
-	now := c.now()
-	s.accepted, s.born, s.first = c.loop.Wall(), now, true
-	s.down.reset()
-	s.upward.reset()
-	s.begin(now)
-	s.began = now
+	s.begin(s.born)
+	s.began = s.born
 	return s
 }
 
 // begin prepares for a request.
 func (s *stream) begin(now time.Duration) {
-	cfg := s.fe.cfg
-	s.phase, s.phaseStart, s.clientSeen, s.serverSeen = phaseIdle, now, now, now
-	s.be, s.srv, s.ticket.Pinned, s.ticket.Last, s.ticket.Key = s.fe, nil, nil, nil, backend.Key{}
-	s.timeouts.client, s.timeouts.server, s.timeouts.tunnel = cfg.Timeouts.Client, 0, cfg.Timeouts.Tunnel
-	s.idleFrom, s.began = now, none
-	s.headAt, s.queueAt, s.connectAt, s.connectedAt, s.responseAt, s.dataAt = none, none, none, none, none, none
-	s.headSize, s.status, s.toClient, s.toServer, s.retries, s.srvQueue, s.beQueue = 0, -1, 0, 0, 0, 0, 0
-	s.cause, s.stage, s.reqCookie, s.resCookie = '-', '-', '-', '-'
-	s.line, s.captured = s.line[:0], s.captured[:0]
-	s.cookieReq, s.cookieRes, s.uniqueID = span{}, span{}, span{}
-	s.methodEnd, s.uriEnd, s.versionEnd = 0, 0, 0
-	s.bad, s.why, s.logged, s.early, s.logLevel, s.redispatched = false, "", false, false, 0, false
-	s.gotHead, s.keepClient, s.keepServer, s.replay, s.wants100, s.upgrading, s.needBody = false, false, false, false, false, false, false
-	s.tries, s.looked, s.stageAt, s.rules = 0, 0, 0, progress{}
-	s.message, s.rest, s.resting, s.fromStats = nil, nil, false, false
-	s.reqTransfer, s.transfer, s.asked, s.method = h1.AsIs, h1.AsIs, h1.MethodOther, h1.MethodOther
-	s.ownAddr, s.interims, s.answeredIn = netip.AddrPort{}, 0, 0
 	s.pageRead()
+	s.phase, s.phaseStart, s.clientSeen, s.serverSeen = phaseIdle, now, now, now
+	s.ticket.Pinned, s.ticket.Last, s.ticket.Key = nil, nil, backend.Key{}
+	s.transaction = transaction{be: s.fe, asked: h1.MethodOther, method: h1.MethodOther, story: story{
+		line: s.line[:0], captured: s.captured[:0], status: -1, idleFrom: now, began: none,
+		headAt: none, queueAt: none, connectAt: none, connectedAt: none, responseAt: none, dataAt: none,
+		cause: '-', stage: '-', reqCookie: '-', resCookie: '-'}}
+	s.timeouts.client, s.timeouts.tunnel = s.fe.cfg.Timeouts.Client, s.fe.cfg.Timeouts.Tunnel
 }
 
 // Ready is the client socket's event.
@@ -286,12 +262,6 @@ func (s *stream) waitElsewhere() bool {
 		s.closeAll()
 	}
 	return true
-}
-
-// clientLeft says whether the client has closed its side, looking past bytes it sent before.
-func (s *stream) clientLeft() bool {
-	open, _ := s.client.alive()
-	return !open
 }
 
 // abort ends the stream without an answer.
@@ -501,23 +471,4 @@ func (s *stream) context(at sample.Place) *sample.Context {
 		x.Request = s.head
 	}
 	return x
-}
-
-// spell writes the client's address and port once for all requests of the connection: headers and log lines want them.
-func (s *stream) spell() (ip, port []byte) {
-	if len(s.spelled) == 0 && s.source.IsValid() {
-		s.spelled = s.source.Addr().AppendTo(s.spelled)
-		s.spelledIP = len(s.spelled)
-		s.spelled = strconv.AppendUint(s.spelled, uint64(s.source.Port()), 10)
-	}
-	return s.spelled[:s.spelledIP], s.spelled[s.spelledIP:]
-}
-
-// destination is the address the client connected to, asked of the kernel once and only
-// if something wants it.
-func (s *stream) destination() netip.AddrPort {
-	if !s.destKnown {
-		s.dest, s.destKnown = s.client.local(), true
-	}
-	return s.dest
 }

@@ -19,7 +19,7 @@ var planted = flag.Bool("planted", false, "build and run the planted mistakes")
 var mistakes = []struct {
 	name, file, old, new string
 }{
-	{"captures of the request before are kept", "stream.go", "s.line, s.captured = s.line[:0], s.captured[:0]", "s.line = s.line[:0]"},
+	{"captures of the request before are kept", "stream.go", "captured: s.captured[:0], status: -1", "captured: s.captured, status: -1"},
 	{"rules see a stream of before", "stream.go", "x.Facts, x.RequestNumber = s, s.number", "if x.RequestNumber = s.number; c.live.prev != s {\n\t\tx.Facts = c.live.prev\n\t} else {\n\t\tx.Facts = s\n\t}"},
 	{"an action that is not understood accepts", "actions.go", "config.ActSilentDrop: {\"silent-drop\", [places]do{onContent: dropContent, onRequest: dropRequest, onResponse: dropResponse}}", "config.ActSilentDrop: {\"silent-drop\", [places]do{onContent: dropContent, onRequest: stop, onResponse: dropResponse}}"},
 	{"a denied request goes on", "actions.go", "\ts.denyReply(r, x, 403)\n\treturn ended", "\tif s.method == h1.MethodPut {\n\t\treturn next\n\t}\n\ts.denyReply(r, x, 403)\n\treturn ended"},
