@@ -48,7 +48,7 @@ func newLogSink(t testing.TB) *logSink {
 			line := strings.TrimSuffix(string(buf[:n]), "\n")
 			s.mu.Lock()
 			for _, word := range strings.Fields(line) {
-				word = strings.TrimPrefix(word, "(")
+				word = strings.Trim(word, `("`)
 				name, _, _ := strings.Cut(word, "/")
 				if strings.HasPrefix(name, "case") {
 					s.by[name] = append(s.by[name], line)
