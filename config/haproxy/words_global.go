@@ -92,7 +92,8 @@ var globalWords = append([]keyword{
 	{word: "tune.http.maxhdr", args: "NUMBER(1..32767)", def: "101", help: "most headers of a message", set: setMaxHeaders, min: 1},
 	{word: "tune.chksize", args: "BYTES", help: "size of a check's buffer", instead: "tune.bufsize", state: harmless, quiet: true, why: "checks read as much as they need", set: noEffect, loose: true},
 	{word: "debug", help: "stay in the foreground and talk", instead: "the option -d of the command line", state: harmless, quiet: true, why: "the command line decides", set: noEffect, loose: true},
-	{word: "default-path", args: "current|config|parent|origin", help: "what names of files are relative to", set: setDefaultPath, min: 1},
+	{word: "default-path", args: "current|config|parent|origin", help: "what names of files are relative to", set: setDefaultPath, min: 1,
+		state: harmless, quiet: true, why: "current is what they are relative to anyway, and what else it may say is refused"},
 }, append(globalRefused, globalHarmless...)...)
 
 var globalRefused = each(group(refused, "",

@@ -1,5 +1,7 @@
 package differential
 
+import "strings"
+
 // six are six requests on one connection, three the servers they may go to.
 var six = wordGet("/1") + wordGet("/1") + wordGet("/2") + wordGet("/2") + wordGet("/3") + wordGet("/5")
 
@@ -152,7 +154,6 @@ var serverWords = []exchange{
 	{name: "server: port", settings: "server s ORIGIN check inter 2s[[ port 1||]]\noption log-health-checks", checks: true},
 	{name: "server: addr", settings: "server s 127.0.0.1:1 check inter 2s[[ addr ORIGIN||]]\noption log-health-checks", checks: true},
 	{name: "server: check-send-proxy", settings: "server s ORIGIN check[[ check-send-proxy||]] inter 2s\noption httpchk\noption log-health-checks", checks: true},
-	{name: "server: no-check-send-proxy", settings: "default-server check-send-proxy\nserver s ORIGIN check[[ no-check-send-proxy||]] inter 2s\noption httpchk\noption log-health-checks", checks: true},
 }
 
 var checkWords = []exchange{
@@ -164,7 +165,6 @@ var checkWords = []exchange{
 	{name: "option: pgsql-check", settings: "option pgsql-check user x\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"E\x00\x00\x00\x08no!\x00"}, serverCloses: true},
 	{name: "option: ldap-check", settings: "option ldap-check\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"0\x0c\x02\x01\x01a\x07\x0a\x01\x31\x04\x00\x04\x00"}, serverCloses: true},
 	{name: "option: ssl-hello-chk", settings: "option ssl-hello-chk\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"nonsense"}, serverCloses: true},
-	{name: "timeout: check", settings: "timeout check 1100ms\noption httpchk\noption log-health-checks\nserver s ORIGIN check inter 2300ms", checks: true, mute: true},
 	{name: "http-check: send", settings: "option httpchk\nhttp-check send meth OPTIONS uri /alive ver HTTP/1.1 hdr Host x body abc\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect", settings: "option httpchk\nhttp-check expect status 204\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect, a string", settings: "option httpchk\nhttp-check expect ! string hello\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
@@ -199,4 +199,37 @@ var statsWords = []exchange{
 	{name: "stats: http-request", settings: "stats enable\nstats http-request deny", send: statsRequest, finds: statsPage},
 	{name: "stats http-request: deny", settings: "stats enable\nstats http-request deny", send: statsRequest, finds: statsPage},
 	{name: "stats http-request: allow", settings: "stats enable\nstats http-request allow\nstats http-request deny", send: statsRequest, finds: statsPage},
+}
+
+// bindWords are words of bind lines; globalWords are played by processes of their own.
+var bindWords = []exchange{
+	{name: "bind: v6only", settings: "bind [::]:PORT[[ v6only||]]\n"},
+	{name: "bind: v4v6", settings: "bind [::]:PORT[[ v4v6|| v6only]]"},
+	{name: "bind: defer-accept", settings: "bind 127.0.0.1:PORT[[ defer-accept||]]\nmode tcp\noption tcplog\ntimeout client 300ms", send: nothing, requests: -1},
+	{name: "server: send-proxy-v2", settings: "server s ORIGIN[[ send-proxy-v2||]]"},
+	{name: "server: no-send-proxy-v2", settings: "default-server send-proxy-v2\nserver s ORIGIN[[ no-send-proxy-v2||]]"},
+	{name: "server: pool-max-conn", settings: "server s ORIGIN[[ pool-max-conn 0||]]", times: 3, counts: true},
+	{name: "server: no-check-send-proxy", settings: "option httpchk\ndefault-server check-send-proxy\nserver s ORIGIN check[[ no-check-send-proxy||]] inter 2s\noption log-health-checks", checks: true},
+	{name: "server: observe", settings: "server s ORIGIN check inter 2s[[ observe layer7 error-limit 1 on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, requests: 2},
+	{name: "server: error-limit", settings: "server s ORIGIN check inter 2s observe layer7 on-error mark-down[[ error-limit 1||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, requests: 2},
+	{name: "server: on-error", settings: "server s ORIGIN check inter 2s observe layer7 error-limit 1[[ on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, requests: 2},
+	{name: "stats: show-legends", settings: "stats enable\nstats show-legends", send: statsRequest, finds: "127\\.0\\.0\\.1:\\d+"},
+	{name: "proxy: description", settings: "stats enable\ndescription mywords", send: statsRequest, finds: "mywords"},
+	{name: "proxy: id", settings: "stats enable\nid NUMBER", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: ",70000\\d\\d\\d,"},
+	{name: "stats: admin", settings: "stats enable\nstats admin if TRUE", send: "POST /haproxy?stats HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 20\r\n\r\ns=s&action=x&b=none1", finds: "st=DENY"},
+}
+
+var globalWords = []exchange{
+	{name: "global: log", global: "log LOGS local3", header: true, settings: "log-format \"%ft case %ST\"", requests: 2},
+	{name: "global: log-tag", global: "log-tag mine", header: true},
+	{name: "global: log-send-hostname", global: "log-send-hostname myhost", header: true},
+	{name: "global: node", global: "node nodename", settings: "stats enable\nstats show-node", send: statsRequest, finds: "nodename"},
+	{name: "global: description", global: "description mywords", settings: "stats enable\nstats show-desc", send: statsRequest, finds: "mywords"},
+	{name: "global: setenv", global: "setenv SHOWN 1", settings: "http-request set-header X-A \"<$SHOWN>\""},
+	{name: "global: presetenv", global: "presetenv SHOWN 1\npresetenv HOME x", settings: "http-request set-header X-A \"<$SHOWN$HOME>\""},
+	{name: "global: unsetenv", global: "setenv SHOWN 1\nunsetenv SHOWN", settings: "http-request set-header X-A \"<$SHOWN>\""},
+	{name: "global: resetenv", global: "setenv SHOWN 1\nsetenv KEPT 2\nresetenv KEPT", settings: "http-request set-header X-A \"<$SHOWN$KEPT>\""},
+	{name: "global: tune.bufsize", global: "tune.bufsize 8192", send: "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("v", 9000) + "\r\n\r\n"},
+	{name: "global: tune.maxrewrite", global: "tune.maxrewrite 100", send: "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("v", 15600) + "\r\n\r\n"},
+	{name: "global: tune.http.maxhdr", global: "tune.http.maxhdr 10", send: "GET / HTTP/1.1\r\nHost: x\r\n" + manyFields(20) + "\r\n"},
 }

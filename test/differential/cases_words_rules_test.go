@@ -1,7 +1,7 @@
 package differential
 
 // wordLists are the cases of words: "place: word", and what is told of it where that is not enough.
-var wordLists = [][]exchange{requestWords, responseWords, afterWords, tcpWords, proxyWords, optionWords, timeoutWords, serverWords, balanceWords, checkWords, statsWords}
+var wordLists = [][]exchange{requestWords, responseWords, afterWords, tcpWords, proxyWords, optionWords, timeoutWords, serverWords, balanceWords, checkWords, statsWords, bindWords, globalWords}
 
 var requestWords = []exchange{
 	{name: "http-request: set-header", settings: "http-request set-header X-A %[src]"},
@@ -76,8 +76,8 @@ var tcpWords = []exchange{
 	{name: "tcp-request content: silent-drop", settings: "tcp-request content silent-drop if HTTP", silent: true},
 	{name: "tcp-request content: capture", settings: "tcp-request content capture req.hdr(x-a) len 4", only: "DFL"},
 	{name: "tcp-request content: set-log-level", settings: "tcp-request content set-log-level err", header: true},
-	{name: "tcp-request content: accept, mode tcp", settings: tcpMode + "tcp-request content accept if { req.len gt 3 }\ntcp-request content reject", serverCloses: true},
-	{name: "tcp-request content: reject, mode tcp", settings: tcpMode + "tcp-request content reject if { req.len gt 3 }"},
-	{name: "tcp-request content: reject, mode tcp by a host", settings: tcpMode + "tcp-request content reject if { hdr(host) -m found }"},
+	{name: "tcp-request content: accept, mode tcp", settings: tcpMode + "tcp-request content accept if { req.len gt 3 }\ntcp-request content reject", serverCloses: true, only: "FLB"},
+	{name: "tcp-request content: reject, mode tcp", settings: tcpMode + "tcp-request content reject if { req.len gt 3 }", only: "FLB"},
+	{name: "tcp-request content: reject, mode tcp by a host", settings: tcpMode + "tcp-request content reject if { hdr(host) -m found }", only: "FLB"},
 	{name: "tcp-request: inspect-delay", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay [[100ms||60s]]\ntcp-request content reject if WAIT_END"},
 }

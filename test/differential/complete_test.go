@@ -75,7 +75,7 @@ func TestComplete(t *testing.T) {
 		}
 	}
 	for name := range unshown {
-		if !slices.Contains(missing, name) {
+		if !slices.Contains(missing, name) && !*peers.Update {
 			t.Errorf("%s: %s is no word that is done", unshownFile, name)
 		}
 	}

@@ -42,6 +42,7 @@ type exchange struct {
 	whole                       bool   // only at once, not byte by byte
 
 	// What only cases of words have (see TestWords).
+	global  string        // lines of the global section: the case has processes of its own
 	deaf    bool          // the server's kernel takes no connection: SYNs get no answer
 	holds   bool          // the server does not close when the client has
 	lingers bool          // the client waits for the log line, and does not close when the proxy has
@@ -462,6 +463,10 @@ func headerLines(h http.Header) (lines []string) {
 
 // describeRequest reduces a request to what must be equal: line, fields, decoded body.
 func describeRequest(raw string) (report []string) {
+	// A binary PROXY header ends with two ports.
+	if at := strings.Index(raw, "QUIT\n"); at > 0 && len(raw) >= at+21 {
+		raw = raw[:at+17] + "PORT" + raw[at+21:]
+	}
 	head, body, _ := strings.Cut(raw, "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
 	if strings.HasPrefix(lines[0], "PROXY ") {
@@ -512,6 +517,7 @@ func dechunk(s string) string {
 var (
 	proxyPorts = regexp.MustCompile(` \d+ \d+$`)
 	logHeader  = regexp.MustCompile(`^<\d+>\w{3} +\d+ [\d:]{8} (\S+ )?\w+\[\d+\]: `)
+	logTime    = regexp.MustCompile(`>\w{3} +\d+ [\d:]{8} `)
 	logAddress = regexp.MustCompile(`127\.0\.0\.1:\d+`)
 	logDate    = regexp.MustCompile(`\[\d\d/\w{3}/\d{4}:[\d:.]+( \+0000)?\]`)
 	logCLF     = regexp.MustCompile(`("[^"]*" \d+) \d+ "" "" \d+ \d+ ("[^"]*" "[^"]*" "[^"]*") [\d ]+ (\S{4}) [\d ]+`)
@@ -523,11 +529,10 @@ var (
 	logNumber  = regexp.MustCompile(`\d+`)
 )
 
-// describeHeader gives the priority and the tag of a log line.
+// describeHeader gives the head of a log line without the time.
 func describeHeader(line string) string {
-	priority, rest, _ := strings.Cut(line, ">")
-	tag, _, _ := strings.Cut(rest, "[")
-	return priority + "> " + tag[strings.LastIndex(tag, " ")+1:]
+	head, _, _ := strings.Cut(line, "[")
+	return logTime.ReplaceAllString(head, ">")
 }
 
 // describeLog keeps everything but times, ports and byte counts (our pages have another length): of times only

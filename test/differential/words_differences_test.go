@@ -2,12 +2,12 @@ package differential
 
 // wordDifferences are the cases of words in which we mean to behave otherwise than haproxy 2.6, as differences are.
 var wordDifferences = map[string]difference{
-	"tcp-request connection: reject in defaults":                  {"2.6 takes rules for connections in defaults and never applies them", []string{"client: closed"}},
-	"tcp-request connection: silent-drop in defaults":             {"2.6 takes rules for connections in defaults and never applies them", []string{"client: closed"}},
-	"tcp-request content: reject, mode tcp by a host in defaults": {"2.6 does not look for HTTP where only rules of defaults ask", []string{"client: closed"}},
+	"tcp-request connection: reject in defaults":      {"2.6 takes rules for connections in defaults and never applies them", []string{"client: closed"}},
+	"tcp-request connection: silent-drop in defaults": {"2.6 takes rules for connections in defaults and never applies them", []string{"client: closed"}},
 }
 
 func init() {
+	wordDifferences["tcp-request: inspect-delay in defaults"] = difference{"2.6 forgets the delay of defaults", []string{"PR"}}
 	alike := func(name, why, sections string, want ...string) {
 		for _, kind := range sections {
 			wordDifferences[name+" in "+kinds[byte(kind)]] = difference{why, want}
@@ -38,9 +38,6 @@ var wordFaults = map[string]string{
 	"timeout: tunnel in backend":                                 "it does not hold in mode tcp",
 	"proxy: disabled in backend":                                 "the log says that the request waited in a queue",
 	"option: httpclose in backend":                               "the client's connection is closed, too",
-	"tcp-check: comment in defaults":                             "comments count as steps there",
-	"tcp-check: comment in listen":                               "comments count as steps there",
-	"tcp-check: comment in backend":                              "comments count as steps there",
 	"http-check: send-state in defaults":                         "the server's address and port are missing",
 	"http-check: send-state in listen":                           "the server's address and port are missing",
 	"http-check: send-state in backend":                          "the server's address and port are missing",

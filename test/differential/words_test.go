@@ -158,7 +158,7 @@ func wordCases(t testing.TB, m manual) (all []wordCase) {
 				t.Errorf("%s: the manual has no such word that is done", x.name)
 				continue
 			}
-			if with, without := x.configuration(place, word, true), x.configuration(place, word, false); with == without {
+			if with, without := choose(x.global+"\n"+x.settings, place, word, true), choose(x.global+"\n"+x.settings, place, word, false); with == without {
 				t.Errorf("%s: the configuration does not have the word", x.name)
 			}
 			for _, p := range m.pairs(place, word) {
@@ -177,15 +177,19 @@ var bracketed = regexp.MustCompile(`(?s)\[\[(.*?)(?:\|\|(.*?))?\]\]`)
 // configuration gives the settings with the word, or without it: [[this||that]] is this with the word and that
 // without. Where there are no such brackets, the lines that begin with the word are left out.
 func (x *exchange) configuration(place, word string, with bool) string {
-	if bracketed.MatchString(x.settings) {
-		return bracketed.ReplaceAllString(x.settings, map[bool]string{true: "$1", false: "$2"}[with])
+	return choose(x.settings, place, word, with)
+}
+
+func choose(settings, place, word string, with bool) string {
+	if bracketed.MatchString(settings) {
+		return bracketed.ReplaceAllString(settings, map[bool]string{true: "$1", false: "$2"}[with])
 	}
 	begins := word
-	if place != "proxy" {
+	if place != "proxy" && place != "global" {
 		begins = place + " " + word
 	}
 	var lines []string
-	for line := range strings.Lines(x.settings) {
+	for line := range strings.Lines(settings) {
 		line = strings.TrimSpace(line)
 		if !with && (line == begins || strings.HasPrefix(line, begins+" ")) {
 			continue
@@ -206,9 +210,9 @@ func (c *wordCase) sections(m manual, i, port int, origin string, with bool) str
 			heir = "F"
 		}
 	}
-	settings := strings.NewReplacer("ORIGIN", origin, "PORT", strconv.Itoa(port)).Replace(c.configuration(c.place, c.word, with))
+	settings := strings.NewReplacer("ORIGIN", origin, "PORT", strconv.Itoa(port), "NUMBER", strconv.Itoa(70000000+i)).Replace(c.configuration(c.place, c.word, with))
 	binds := []string{fmt.Sprintf("bind 127.0.0.1:%d", port)}
-	if strings.Contains(c.settings, "127.0.0.1:PORT") {
+	if strings.Contains(c.settings, ":PORT") {
 		binds = nil
 	}
 	for line := range strings.Lines(settings) {
@@ -265,9 +269,16 @@ func (c *wordCase) sections(m manual, i, port int, origin string, with bool) str
 // wordFiles makes the files that cases name.
 func wordFiles(t testing.TB) string {
 	dir := t.TempDir()
-	page := "HTTP/1.1 403 Forbidden\r\nX-Origin: file\r\nContent-Length: 4\r\n\r\nfile"
-	if err := os.WriteFile(filepath.Join(dir, "403.http"), []byte(page), 0o644); err != nil {
+	other := filepath.Join(dir, "other")
+	if err := os.Mkdir(other, 0o755); err != nil {
 		t.Fatal(err)
+	}
+	page := "HTTP/1.1 403 Forbidden\r\nX-Origin: file\r\nContent-Length: 4\r\n\r\nfile"
+	for file, text := range map[string]string{"403.http": page, "other/403.http": strings.ReplaceAll(page, "file", "elsewhere")} {
+		text = strings.Replace(text, ": 4", fmt.Sprintf(": %d", len(text[strings.LastIndex(text, "\n")+1:])), 1)
+		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	return dir
 }
@@ -292,6 +303,13 @@ func newStage(t *testing.T, m manual, cases []wordCase, with bool, name, path st
 	files := wordFiles(t)
 	var b strings.Builder
 	fmt.Fprintf(&b, wordsPreamble, logs.conn.LocalAddr().(*net.UDPAddr).Port, port)
+	if len(cases) == 1 {
+		c := &cases[0]
+		lines := strings.ReplaceAll(choose(c.global, c.place, c.word, with), "\n", "\n    ")
+		text := strings.Replace(b.String(), "    maxconn 2000\n", "    maxconn 2000\n    "+lines+"\n", 1)
+		b.Reset()
+		b.WriteString(strings.NewReplacer("LOGS", logs.conn.LocalAddr().String(), "FILES", files).Replace(text))
+	}
 	for i := range cases {
 		s.origins[i] = newOrigin(t, &cases[i].exchange)
 		if len(cases[i].alone) > 0 && name == "haproxy" {
@@ -378,30 +396,59 @@ func TestWords(t *testing.T) {
 		t.Fatal(err)
 	}
 	m := readManual(t, "../../docs/compat-haproxy.md", 1)
-	cases := wordCases(t, m)
-	theirs := newStage(t, m, cases, true, "haproxy", haproxy, "-db")
-	mine := newStage(t, m, cases, true, "evenkeel", ours, "run", "--runtime-dir", t.TempDir())
-	control := newStage(t, m, cases, false, "evenkeel without the word", ours, "run", "--runtime-dir", t.TempDir())
-	for i := range cases {
-		c := &cases[i]
-		t.Run(fmt.Sprintf("%d %s", i, c), func(t *testing.T) {
+	var cases []wordCase
+	for _, c := range wordCases(t, m) {
+		if c.global == "" {
+			cases = append(cases, c)
+			continue
+		}
+		t.Run(c.String(), func(t *testing.T) {
 			t.Parallel()
-			if *onlyWords != "" {
-				c.patient = 6 * time.Second
-			}
-			var want, got, bare []string
-			var wg sync.WaitGroup
-			_, faulty := wordFaults[c.String()]
-			_, differs := wordDifferences[c.String()]
-			wg.Go(func() { want = theirs.play(calmIf(t, faulty || differs), c.hurried(faulty || differs), i) })
-			wg.Go(func() { got = mine.play(calmIf(t, faulty), c.hurried(faulty), i) })
-			wg.Go(func() {
-				bare = control.play(calm{t}, c.hurried(!c.checks), i)
-			})
-			wg.Wait()
-			c.judge(t, want, got, bare)
+			newTrio(t, m, []wordCase{c}, haproxy, ours).compare(t, &c, 0)
 		})
 	}
+	if len(cases) == 0 {
+		return
+	}
+	trio := newTrio(t, m, cases, haproxy, ours)
+	for i := range cases {
+		t.Run(fmt.Sprintf("%d %s", i, &cases[i]), func(t *testing.T) {
+			t.Parallel()
+			trio.compare(t, &cases[i], i)
+		})
+	}
+}
+
+// A trio is the reference, ours, and ours without the word.
+type trio struct{ theirs, mine, control *stage }
+
+// starting is held while programs start: until they listen, others would find their ports free.
+var starting sync.Mutex
+
+func newTrio(t *testing.T, m manual, cases []wordCase, haproxy, ours string) trio {
+	starting.Lock()
+	defer starting.Unlock()
+	return trio{
+		newStage(t, m, cases, true, "haproxy", haproxy, "-db"),
+		newStage(t, m, cases, true, "evenkeel", ours, "run", "--runtime-dir", t.TempDir()),
+		newStage(t, m, cases, false, "evenkeel without the word", ours, "run", "--runtime-dir", t.TempDir()),
+	}
+}
+
+// compare plays a case to all three.
+func (s trio) compare(t *testing.T, c *wordCase, i int) {
+	if *onlyWords != "" {
+		c.patient = 6 * time.Second
+	}
+	var want, got, bare []string
+	var wg sync.WaitGroup
+	_, faulty := wordFaults[c.String()]
+	_, differs := wordDifferences[c.String()]
+	wg.Go(func() { want = s.theirs.play(calmIf(t, faulty || differs), c.hurried(faulty || differs), i) })
+	wg.Go(func() { got = s.mine.play(calmIf(t, faulty), c.hurried(faulty), i) })
+	wg.Go(func() { bare = s.control.play(calm{t}, c.hurried(!c.checks), i) })
+	wg.Wait()
+	c.judge(t, want, got, bare)
 }
 
 // judge compares the reports.
@@ -431,7 +478,7 @@ func (c *wordCase) judge(t *testing.T, want, got, bare []string) {
 		}
 		return
 	}
-	if cmp.Equal(want, got) {
+	if cmp.Equal(want, got) && !sometimes[c.String()] {
 		t.Errorf("said to differ (%s), and does not", differs.why)
 	}
 	for _, w := range differs.want {
