@@ -23,6 +23,7 @@ type checkDraft struct {
 	http     []config.CheckStep
 	tcp      []config.CheckStep
 	comment  string // of the comment step before
+	comments int    // such steps
 
 	disableOn404, sendState bool
 	broken                  bool // a step has an error
@@ -41,9 +42,9 @@ func (c checkDraft) clone() checkDraft {
 func (c *checkDraft) begin(http bool) {
 	switch {
 	case http && !c.ownHTTP:
-		c.http, c.implicit, c.comment, c.ownHTTP = nil, nil, "", true
+		c.http, c.implicit, c.comment, c.comments, c.ownHTTP = nil, nil, "", 0, true
 	case !http && !c.ownTCP:
-		c.tcp, c.comment, c.ownTCP = nil, "", true
+		c.tcp, c.comment, c.comments, c.ownTCP = nil, "", 0, true
 	}
 }
 
@@ -171,6 +172,7 @@ func (a *args) addStep(s config.CheckStep) {
 		s.Comment = a.draft.check.comment
 	}
 	list := a.steps()
+	s.Comments = a.draft.check.comments
 	*list = append(*list, s)
 }
 
@@ -180,6 +182,7 @@ func checkComment(a *args) {
 	if a.done() {
 		a.steps()
 		a.draft.check.comment = w.text
+		a.draft.check.comments++
 	}
 }
 
