@@ -195,7 +195,7 @@ var statsWords = []exchange{
 	{name: "stats: hide-version", settings: "stats enable\nstats hide-version", send: statsRequest, finds: "(?i)version \\d|evenkeel \\d"},
 	{name: "stats: show-node", settings: "stats enable\nstats show-node nodename", send: statsRequest, finds: "nodename"},
 	{name: "stats: show-desc", settings: "stats enable\nstats show-desc words", send: statsRequest, finds: "words"},
-	{name: "stats: scope", settings: "stats enable\nstats scope ready", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: "(?m)^(ready|spare),FRONTEND|^spare,BACKEND"},
+	{name: "stats: scope", settings: "stats enable\nstats scope ready", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: "(?m)^spare,BACKEND"},
 	{name: "stats: http-request", settings: "stats enable\nstats http-request deny", send: statsRequest, finds: statsPage},
 	{name: "stats http-request: deny", settings: "stats enable\nstats http-request deny", send: statsRequest, finds: statsPage},
 	{name: "stats http-request: allow", settings: "stats enable\nstats http-request allow\nstats http-request deny", send: statsRequest, finds: statsPage},
@@ -205,14 +205,14 @@ var statsWords = []exchange{
 var bindWords = []exchange{
 	{name: "bind: v6only", settings: "bind [::]:PORT[[ v6only||]]\n"},
 	{name: "bind: v4v6", settings: "bind [::]:PORT[[ v4v6|| v6only]]"},
-	{name: "bind: defer-accept", settings: "bind 127.0.0.1:PORT[[ defer-accept||]]\nmode tcp\noption tcplog\ntimeout client 300ms", send: nothing, requests: -1},
+	{name: "bind: defer-accept", settings: "bind 127.0.0.1:PORT[[ defer-accept||]]\nmode tcp\noption tcplog\ntimeout client 50ms", send: nothing, stuck: true},
 	{name: "server: send-proxy-v2", settings: "server s ORIGIN[[ send-proxy-v2||]]"},
 	{name: "server: no-send-proxy-v2", settings: "default-server send-proxy-v2\nserver s ORIGIN[[ no-send-proxy-v2||]]"},
 	{name: "server: pool-max-conn", settings: "server s ORIGIN[[ pool-max-conn 0||]]", times: 3, counts: true},
 	{name: "server: no-check-send-proxy", settings: "option httpchk\ndefault-server check-send-proxy\nserver s ORIGIN check[[ no-check-send-proxy||]] inter 2s\noption log-health-checks", checks: true},
-	{name: "server: observe", settings: "server s ORIGIN check inter 2s[[ observe layer7 error-limit 1 on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, requests: 2},
-	{name: "server: error-limit", settings: "server s ORIGIN check inter 2s observe layer7 on-error mark-down[[ error-limit 1||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, requests: 2},
-	{name: "server: on-error", settings: "server s ORIGIN check inter 2s observe layer7 error-limit 1[[ on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, requests: 2},
+	{name: "server: observe", settings: "server s ORIGIN check inter 2s[[ observe layer7 error-limit 1 on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
+	{name: "server: error-limit", settings: "server s ORIGIN check inter 2s observe layer7 on-error mark-down[[ error-limit 1||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
+	{name: "server: on-error", settings: "server s ORIGIN check inter 2s observe layer7 error-limit 1[[ on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
 	{name: "stats: show-legends", settings: "stats enable\nstats show-legends", send: statsRequest, finds: "127\\.0\\.0\\.1:\\d+"},
 	{name: "proxy: description", settings: "stats enable\ndescription mywords", send: statsRequest, finds: "mywords"},
 	{name: "proxy: id", settings: "stats enable\nid NUMBER", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: ",70000\\d\\d\\d,"},
@@ -232,4 +232,18 @@ var globalWords = []exchange{
 	{name: "global: tune.bufsize", global: "tune.bufsize 8192", send: "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("v", 9000) + "\r\n\r\n"},
 	{name: "global: tune.maxrewrite", global: "tune.maxrewrite 100", send: "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("v", 15600) + "\r\n\r\n"},
 	{name: "global: tune.http.maxhdr", global: "tune.http.maxhdr 10", send: "GET / HTTP/1.1\r\nHost: x\r\n" + manyFields(20) + "\r\n"},
+}
+
+// holdingWords are words about more than one connection, and about servers that are down.
+var holdingWords = []exchange{
+	{name: "timeout: queue", settings: "timeout queue 100ms\nserver s ORIGIN maxconn 1", mute: true, holders: 1},
+	{name: "server: maxconn", settings: "timeout queue 100ms\nserver s ORIGIN[[ maxconn 1||]]", mute: true, holders: 1},
+	{name: "server: minconn", settings: "timeout queue 100ms\nfullconn 1000\nserver s ORIGIN maxconn 100[[ minconn 1||]]", mute: true, holders: 1},
+	{name: "proxy: fullconn", settings: "timeout queue 100ms\nfullconn [[1000||1]]\nserver s ORIGIN maxconn 100 minconn 1", mute: true, holders: 1},
+	{name: "proxy: maxconn", settings: "maxconn 1\nhttp-request deny", holders: 1, stuck: true},
+	{name: "proxy: rate-limit", settings: "rate-limit sessions 1\nhttp-request deny", holders: 3, stuck: true},
+	{name: "bind: maxconn", settings: "bind 127.0.0.1:PORT[[ maxconn 1||]]\nhttp-request deny", holders: 1, stuck: true},
+	{name: "option: persist", settings: "option persist\nretries 0\ncookie SRV insert\nserver a 127.0.0.1:1 check inter 300ms fall 1 cookie a\nserver b ORIGIN cookie b", awaits: "is DOWN", send: "GET / HTTP/1.1\r\nHost: x\r\nCookie: SRV=a\r\n\r\n"},
+	{name: "server: track", settings: "server a 127.0.0.1:1 check inter 300ms fall 1\nserver b ORIGIN[[ track a||]]\nserver c ORIGIN backup", awaits: "a is DOWN"},
+	{name: "balance: random", settings: "balance [[random||first]]\n" + three, send: strings.Repeat(wordGet("/1"), 12), requests: 12, alone: []string{"/b N", "/c N"}},
 }

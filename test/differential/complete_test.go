@@ -122,6 +122,11 @@ func keys[V any](m map[string]V) map[string]bool {
 // above are a pair and the words before it on its line: who shows "option httplog" shows "option".
 func (m manual) above(p pair) []pair {
 	all := []pair{p}
+	if p.kind != 0 {
+		all = append(all, pair{"sections", kinds[p.kind], 0})
+	} else if p.place == "global" {
+		all = append(all, pair{"sections", "global", 0})
+	}
 	first, second, _ := strings.Cut(p.place, " ")
 	if second != "" {
 		if letters, ok := m[first][second]; ok && strings.ContainsRune(letters, rune(p.kind)) {
@@ -135,7 +140,8 @@ func (m manual) above(p pair) []pair {
 }
 
 // shownByTests reads the file of words that other tests show: a page in brackets, then lines of "place: word", the
-// package's folder and the test. The test must exist, and it or what it uses of its package must have the word.
+// package's folder and the test, and what the word is called there if not by its name. The test must exist, and it or
+// what it uses of its package must have the word.
 func shownByTests(t *testing.T) map[string]bool {
 	t.Helper()
 	shown := make(map[string]bool)
@@ -147,15 +153,19 @@ func shownByTests(t *testing.T) map[string]bool {
 			continue
 		}
 		name, by, ok := strings.Cut(line, " = ")
-		dir, test, ok2 := strings.Cut(by, " ")
-		if !ok || !ok2 {
+		fields := strings.Fields(by)
+		if !ok || len(fields) < 2 || len(fields) > 3 {
 			t.Fatalf("%s: %q is not a word and its test", testsFile, line)
 		}
+		dir, test := fields[0], fields[1]
 		if sources[dir] == nil {
 			sources[dir] = readSource(t, filepath.Join("../..", dir))
 		}
 		text := sources[dir].closure(test)
 		words := name[strings.LastIndex(name, ": ")+2:]
+		if len(fields) > 2 {
+			words = fields[2]
+		}
 		if text == "" {
 			t.Errorf("%s: %s has no %s", testsFile, dir, test)
 		} else if !regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(words) + `($|[^\w-])`).MatchString(text) {

@@ -43,6 +43,9 @@ type exchange struct {
 
 	// What only cases of words have (see TestWords).
 	global  string        // lines of the global section: the case has processes of its own
+	awaits  string        // what a line about the case's servers must say before the client comes
+	holders int           // connections that come before the client's with the same request, and stay
+	stuck   bool          // nothing comes for a while, neither a log line nor an answer
 	deaf    bool          // the server's kernel takes no connection: SYNs get no answer
 	holds   bool          // the server does not close when the client has
 	lingers bool          // the client waits for the log line, and does not close when the proxy has
@@ -250,7 +253,20 @@ func (x *exchange) await(is func() bool) bool {
 
 // play sends a case through a proxy and gives a report of everything that can be seen.
 func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow bool) []string {
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port+1+index))
+	addr := fmt.Sprintf("127.0.0.1:%d", p.port+1+index)
+	if x.awaits != "" && !x.await(func() bool { return p.logs.told(fmt.Sprintf("case%d", index), x.awaits) }) {
+		t.Errorf("%s: no line says %q", p.name, x.awaits)
+	}
+	for range x.holders {
+		held, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
+		defer held.Close()
+		io.WriteString(held, x.send)
+		p.turn(t)
+	}
+	conn, err := net.Dial("tcp", addr)
 	report := []string{"client: closed"}
 	logged := func() int { return p.logs.count(fmt.Sprintf("case%d", index)) }
 	// A connection that is rejected at once may be reset before Dial has looked at it: the same as a close.
@@ -260,6 +276,9 @@ func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow boo
 		return []string{"client: refused"}
 	} else if !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("%s: %v", p.name, err)
+	}
+	if x.stuck {
+		return report
 	}
 	if !x.await(func() bool { return logged() >= x.lines(p) }) {
 		t.Errorf("%s: %d log lines, not %d", p.name, logged(), x.lines(p))
@@ -349,6 +368,8 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 	go x.say(t, p, conn, func() bool { return gone() || has("") }, slow)
 	if !x.await(func() bool {
 		switch {
+		case x.stuck:
+			return true
 		case gone():
 			return !x.lingers || logged() >= x.lines(p)
 		case x.until != "":
@@ -366,6 +387,9 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 	case <-closed:
 	case <-time.After(quiet):
 		end = "open"
+		if x.stuck && logged() == 0 && !has("") {
+			end = "open, and nothing came"
+		}
 	}
 	conn.Close()
 	<-closed

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +28,8 @@ type logSink struct {
 	conn *net.UDPConn
 	mu   sync.Mutex
 	by   map[string][]string
+	// servers are the lines about a frontend's servers, which come when they will.
+	servers map[string][]string
 }
 
 func newLogSink(t testing.TB) *logSink {
@@ -36,7 +39,7 @@ func newLogSink(t testing.TB) *logSink {
 		t.Fatal(err)
 	}
 	conn.SetReadBuffer(4 << 20)
-	s := &logSink{conn: conn, by: make(map[string][]string)}
+	s := &logSink{conn: conn, by: make(map[string][]string), servers: make(map[string][]string)}
 	t.Cleanup(func() { conn.Close() })
 	go func() {
 		buf := make([]byte, 65536)
@@ -51,7 +54,11 @@ func newLogSink(t testing.TB) *logSink {
 				word = strings.Trim(word, `("`)
 				name, _, _ := strings.Cut(word, "/")
 				if strings.HasPrefix(name, "case") {
-					s.by[name] = append(s.by[name], line)
+					by := s.by
+					if aboutServers.MatchString(line) {
+						by = s.servers
+					}
+					by[name] = append(by[name], line)
 					break
 				}
 			}
@@ -59,6 +66,25 @@ func newLogSink(t testing.TB) *logSink {
 		}
 	}()
 	return s
+}
+
+var aboutServers = regexp.MustCompile(`: (Server|Health check for server|proxy|backend) case\d+`)
+
+// told says whether a line about a frontend's servers has said something.
+func (s *logSink) told(name, what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(strings.Join(s.servers[name], "\n"), what)
+}
+
+// aboutServer gives the first line about a frontend's servers.
+func (s *logSink) aboutServer(name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.servers[name]) == 0 {
+		return "", false
+	}
+	return s.servers[name][0], true
 }
 
 // count is how many lines of a frontend there are since the last take.

@@ -14,6 +14,7 @@ func init() {
 		}
 	}
 	alike("option: ssl-hello-chk", "the greeting is of TLS 1.2, not of SSL 3.0, which servers of today refuse", "DLB", "Evenkeel asks")
+	wordDifferences["bind: v4v6"] = difference{"a client of IPv4 is told as such", []string{"log: ADDRESS"}}
 	alike("option: prefer-last-server", "2.6 remembers only connections that it shares with nobody", "DLB", "/a ")
 	alike("option: abortonclose", "2.6 hears of the client only where the frontend is the same section", "DB", "CH--")
 }
@@ -41,4 +42,15 @@ var wordFaults = map[string]string{
 	"http-check: send-state in defaults":                         "the server's address and port are missing",
 	"http-check: send-state in listen":                           "the server's address and port are missing",
 	"http-check: send-state in backend":                          "the server's address and port are missing",
+	"timeout: queue in defaults":                                 "the log does not say how long a request waited in the queue, nor where",
+	"timeout: queue in listen":                                   "the log does not say how long a request waited in the queue, nor where",
+	"timeout: queue in backend":                                  "the log does not say how long a request waited in the queue, nor where",
+	"server: maxconn":                                            "the log does not say how long a request waited in the queue, nor where",
+	"server: minconn":                                            "the log does not say how long a request waited in the queue, nor where",
+	"proxy: fullconn in defaults":                                "the log does not say how long a request waited in the queue, nor where",
+	"proxy: fullconn in listen":                                  "the log does not say how long a request waited in the queue, nor where",
+	"proxy: fullconn in backend":                                 "the log does not say how long a request waited in the queue, nor where",
+	"option: persist in defaults":                                "the log says V and not D of a cookie whose server is down",
+	"option: persist in listen":                                  "the log says V and not D of a cookie whose server is down",
+	"option: persist in backend":                                 "the log says V and not D of a cookie whose server is down",
 }

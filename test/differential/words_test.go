@@ -339,11 +339,11 @@ func (s *stage) play(t testing.TB, c *wordCase, i int) (report []string) {
 // watch waits for the first line about a check, and tells it and what the server saw.
 func (s *stage) watch(t testing.TB, c *wordCase, i int) (report []string) {
 	name := fmt.Sprintf("case%d", i)
-	if !c.await(func() bool { return s.logs.count(name) > 0 }) {
+	line := ""
+	if !c.await(func() (ok bool) { line, ok = s.logs.aboutServer(name); return ok }) {
 		t.Errorf("%s: no line about a check", s.name)
 		return nil
 	}
-	line := s.logs.take(name)[0]
 	if c.header {
 		report = append(report, "log header: "+describeHeader(line))
 	}
@@ -379,7 +379,7 @@ func calmIf(t testing.TB, differs bool) testing.TB {
 // hurried is the case, played by one that need not do as it says.
 func (c *wordCase) hurried(differs bool) *wordCase {
 	copied := *c
-	if differs {
+	if differs && !c.checks {
 		copied.patient = time.Second
 	}
 	return &copied
