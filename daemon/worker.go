@@ -147,9 +147,10 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	return w.open()
 }
 
-// identity is what the proxy's log lines say of their sender.
+// identity is what the proxy's log lines say of their sender. Its process is the director, as in the pidfile: that is
+// the one who lasts, and the one that operators know.
 func identity(g *config.ProxyGlobal, host string) syslog.Identity {
-	id := syslog.Identity{Tag: g.LogTag, PID: os.Getpid()}
+	id := syslog.Identity{Tag: g.LogTag, PID: os.Getppid()}
 	if id.Tag == "" {
 		id.Tag = "haproxy"
 	}

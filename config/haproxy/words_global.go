@@ -191,7 +191,8 @@ var globalHarmless = each(append(append(group(harmless, noMachinery,
 		}
 		switch k.word {
 		case "quiet", "set-dumpable", "strict-limits", "external-check", "localpeer", "noepoll", "nopoll", "nokqueue", "noevports", "zero-warning", "master-worker",
-			"expose-experimental-directives", "insecure-fork-wanted", "maxsslconn", "maxsslrate", "server-state-base":
+			"expose-experimental-directives", "insecure-fork-wanted", "maxsslconn", "maxsslrate", "server-state-base",
+			"thread-group", "thread-groups":
 			k.quiet = true
 		}
 	})

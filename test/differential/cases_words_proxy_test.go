@@ -54,6 +54,8 @@ var proxyWords = []exchange{
 	{name: "proxy: use-server", settings: "use-server b if { path_beg /a }\n" + twoServers},
 	{name: "proxy: http-reuse", settings: "http-reuse [[never||always]]", times: 3, counts: true},
 	{name: "proxy: http-reuse, always", settings: "http-reuse [[always||never]]", times: 3, counts: true},
+	{name: "proxy: http-reuse, aggressive", settings: "http-reuse [[aggressive||never]]", times: 3, counts: true},
+	{name: "proxy: http-reuse, safe", settings: "http-reuse [[safe||never]]", send: wordGet("/1") + wordGet("/2"), requests: 2, times: 2, counts: true},
 	{name: "proxy: errorfile", settings: "http-request deny\nerrorfile 403 FILES/403.http"},
 	{name: "proxy: errorloc", settings: "http-request deny\nerrorloc 403 http://sorry/"},
 	{name: "proxy: errorloc302", settings: "http-request deny\nerrorloc302 403 http://sorry/"},

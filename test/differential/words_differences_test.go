@@ -16,6 +16,7 @@ func init() {
 	alike("option: ssl-hello-chk", "the greeting is of TLS 1.2, not of SSL 3.0, which servers of today refuse", "DLB", "Evenkeel asks")
 	wordDifferences["bind: v4v6"] = difference{"a client of IPv4 is told as such", []string{"log: ADDRESS"}}
 	alike("option: prefer-last-server", "2.6 remembers only connections that it shares with nobody", "DLB", "/a ")
+	alike("proxy: http-reuse, safe", "a first request that is idempotent may go over a used connection: it is repeated if need be", "DLB", "server: 1 connections")
 	alike("option: abortonclose", "2.6 hears of the client only where the frontend is the same section", "DB", "CH--")
 }
 
@@ -53,4 +54,7 @@ var wordFaults = map[string]string{
 	"option: persist in defaults":                                "the log says V and not D of a cookie whose server is down",
 	"option: persist in listen":                                  "the log says V and not D of a cookie whose server is down",
 	"option: persist in backend":                                 "the log says V and not D of a cookie whose server is down",
+	"proxy: http-reuse, aggressive in defaults":                  "a connection need not have served two requests before",
+	"proxy: http-reuse, aggressive in listen":                    "a connection need not have served two requests before",
+	"proxy: http-reuse, aggressive in backend":                   "a connection need not have served two requests before",
 }
