@@ -42,10 +42,12 @@ type exchange struct {
 	whole                       bool   // only at once, not byte by byte
 
 	// What only cases of words have (see TestWords).
+	origin  string        // its server's address, once it has one
 	global  string        // lines of the global section: the case has processes of its own
 	awaits  string        // what a line about the case's servers must say before the client comes
 	holders int           // connections that come before the client's with the same request, and stay
 	stuck   bool          // nothing comes for a while, neither a log line nor an answer
+	timers  bool          // whether the kernel probes the two idle connections counts
 	deaf    bool          // the server's kernel takes no connection: SYNs get no answer
 	holds   bool          // the server does not close when the client has
 	lingers bool          // the client waits for the log line, and does not close when the proxy has
@@ -390,6 +392,9 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 		if x.stuck && logged() == 0 && !has("") {
 			end = "open, and nothing came"
 		}
+	}
+	if x.timers {
+		end += fmt.Sprintf(", probed %v, server probed %v", probed(t, conn.LocalAddr().String()), probed(t, x.origin))
 	}
 	conn.Close()
 	<-closed

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -180,6 +181,25 @@ func freePorts(t testing.TB, n int) int {
 	}
 	t.Fatal("no free ports")
 	return 0
+}
+
+// probed says whether the kernel has a timer for probes on a connection to a remote address of ours.
+func probed(t testing.TB, remote string) bool {
+	raw, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr, err := netip.ParseAddrPort(remote)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(raw)) {
+		fields := strings.Fields(line)
+		if len(fields) > 5 && fields[2] == fmt.Sprintf("0100007F:%04X", addr.Port()) && strings.HasPrefix(fields[5], "02:") {
+			return true
+		}
+	}
+	return false
 }
 
 // holds says whether the kernel knows the proxy's end of a client's connection.

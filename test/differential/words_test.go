@@ -330,6 +330,7 @@ func (s *stage) play(t testing.TB, c *wordCase, i int) (report []string) {
 	if c.checks {
 		return s.watch(t, c, i)
 	}
+	c.origin = s.origins[i].addr
 	for range max(c.times, 1) {
 		report = append(report, c.exchange.play(t, s.program, i, s.origins[i], false)...)
 	}
