@@ -208,6 +208,7 @@ var statsWords = []exchange{
 
 // bindWords are words of bind lines; globalWords are played by processes of their own.
 var bindWords = []exchange{
+	{name: "bind: name", settings: "bind 127.0.0.1:PORT[[ name front||]]\nhttp-request set-header X-V <%[so_name]>"},
 	{name: "bind: v6only", settings: "bind [::]:PORT[[ v6only||]]\n"},
 	{name: "bind: v4v6", settings: "bind [::]:PORT[[ v4v6|| v6only]]"},
 	{name: "bind: defer-accept", settings: "bind 127.0.0.1:PORT[[ defer-accept||]]\nmode tcp\noption tcplog\ntimeout client 50ms", send: nothing, stuck: true},

@@ -1,7 +1,7 @@
 package differential
 
 // wordLists are the cases of words: "place: word", and what is told of it where that is not enough.
-var wordLists = [][]exchange{requestWords, responseWords, afterWords, tcpWords, proxyWords, optionWords, timeoutWords, serverWords, balanceWords, checkWords, statsWords, bindWords, globalWords, holdingWords}
+var wordLists = [][]exchange{requestWords, responseWords, afterWords, tcpWords, proxyWords, optionWords, timeoutWords, serverWords, balanceWords, checkWords, statsWords, bindWords, globalWords, holdingWords, fetchWords()}
 
 var requestWords = []exchange{
 	{name: "http-request: set-header", settings: "http-request set-header X-A %[src]"},

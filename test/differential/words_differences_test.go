@@ -14,6 +14,7 @@ func init() {
 		}
 	}
 	alike("option: ssl-hello-chk", "the greeting is of TLS 1.2, not of SSL 3.0, which servers of today refuse", "DLB", "Evenkeel asks")
+	wordDifferences["http-response: set-header, scook_cnt in listen"] = difference{"2.6 counts attributes as cookies", []string{"<2>"}}
 	wordDifferences["bind: v4v6"] = difference{"a client of IPv4 is told as such", []string{"log: ADDRESS"}}
 	alike("option: prefer-last-server", "2.6 remembers only connections that it shares with nobody", "DLB", "/a ")
 	alike("proxy: http-reuse, safe", "a first request that is idempotent may go over a used connection: it is repeated if need be", "DLB", "server: 1 connections")
@@ -57,4 +58,5 @@ var wordFaults = map[string]string{
 	"proxy: http-reuse, aggressive in defaults":                  "a connection need not have served two requests before",
 	"proxy: http-reuse, aggressive in listen":                    "a connection need not have served two requests before",
 	"proxy: http-reuse, aggressive in backend":                   "a connection need not have served two requests before",
+	"http-request: set-header, so_name in listen":                "of a bind line without a name it gives the address",
 }

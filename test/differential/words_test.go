@@ -273,6 +273,11 @@ func wordFiles(t testing.TB) string {
 	if err := os.Mkdir(other, 0o755); err != nil {
 		t.Fatal(err)
 	}
+	for name, text := range mapFiles() {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
 	page := "HTTP/1.1 403 Forbidden\r\nX-Origin: file\r\nContent-Length: 4\r\n\r\nfile"
 	for file, text := range map[string]string{"403.http": page, "other/403.http": strings.ReplaceAll(page, "file", "elsewhere")} {
 		text = strings.Replace(text, ": 4", fmt.Sprintf(": %d", len(text[strings.LastIndex(text, "\n")+1:])), 1)
