@@ -110,6 +110,9 @@ func (a *args) checkVersion(w word, version string) {
 func optionTCPCheck(a *args) { a.checkKind(config.CheckTCP, "", "") }
 func optionRedis(a *args)    { a.checkKind(config.CheckRedis, "", "") }
 func optionLDAP(a *args)     { a.checkKind(config.CheckLDAP, "", "") }
+
+// optionSSLHello asks whether TLS is answered.
+// Differs from HAProxy: ssl-hello-chk greets as TLS 1.2 does. 2.6 greets in SSL 3.0, which servers of today refuse.
 func optionSSLHello(a *args) { a.checkKind(config.CheckSSLHello, "", "") }
 
 func optionMySQL(a *args) {

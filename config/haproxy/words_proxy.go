@@ -184,9 +184,13 @@ var optionWords = append([]keyword{
 	{word: "http-server-close", in: dflb, negate: true, help: "close the server's connection after a response", set: connection(config.ServerClose)},
 	{word: "httpclose", in: dflb, negate: true, help: "close both connections after a response", set: connection(config.Close)},
 	{word: "redispatch", args: "[INTERVAL]", in: dlb, negate: true, help: "try another server in the end", set: optionRedispatch},
+	// Differs from HAProxy: abortonclose of a backend holds behind every frontend. 2.6 hears of a client that has gone
+	// only in a listen section, where frontend and backend are one.
 	{word: "abortonclose", in: dlb, negate: true, help: "forget requests of clients that have gone", set: toggle(func(o *config.ProxyOptions) *bool { return &o.AbortOnClose })},
 	{word: "allbackups", in: dlb, negate: true, help: "use all backup servers at once", set: toggle(func(o *config.ProxyOptions) *bool { return &o.AllBackups })},
 	{word: "persist", in: dlb, negate: true, help: "stay with a server that is down", set: toggle(func(o *config.ProxyOptions) *bool { return &o.Persist })},
+	// Differs from HAProxy: prefer-last-server knows the last server of a client's connection whatever http-reuse says.
+	// 2.6 knows it only with connections that are not shared.
 	{word: "prefer-last-server", in: dlb, negate: true, help: "stay with the last server", set: toggle(func(o *config.ProxyOptions) *bool { return &o.PreferLastServer })},
 	{word: "nolinger", in: dflb, negate: true, help: "reset connections instead of closing them", set: toggle(func(o *config.ProxyOptions) *bool { return &o.NoLinger })},
 	{word: "contstats", in: dfl, negate: true, help: "count bytes as they pass", state: harmless, why: "long connections are counted when they end", set: optionNone},

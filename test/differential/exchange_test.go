@@ -394,7 +394,7 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 		}
 	}
 	if x.timers {
-		end += fmt.Sprintf(", probed %v, server probed %v", probed(t, conn.LocalAddr().String()), probed(t, x.origin))
+		end += fmt.Sprintf(", probed %v, server probed %v", probed(t, conn.RemoteAddr().String(), conn.LocalAddr().String()), probed(t, "", x.origin))
 	}
 	conn.Close()
 	<-closed

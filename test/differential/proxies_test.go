@@ -183,20 +183,24 @@ func freePorts(t testing.TB, n int) int {
 	return 0
 }
 
-// probed says whether the kernel has a timer for probes on a connection to a remote address of ours.
-func probed(t testing.TB, remote string) bool {
+// probed says whether the kernel has a timer for probes on a connection of a proxy: its own address, "" for any, and
+// the other's.
+func probed(t testing.TB, local, remote string) bool {
 	raw, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
 		t.Fatal(err)
 	}
-	addr, err := netip.ParseAddrPort(remote)
-	if err != nil {
-		t.Fatal(err)
+	hex := func(addr string) string {
+		a, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("0100007F:%04X", a.Port())
 	}
 	for line := range strings.Lines(string(raw)) {
 		fields := strings.Fields(line)
-		if len(fields) > 5 && fields[2] == fmt.Sprintf("0100007F:%04X", addr.Port()) && strings.HasPrefix(fields[5], "02:") {
-			return true
+		if len(fields) > 5 && fields[2] == hex(remote) && (local == "" || fields[1] == hex(local)) {
+			return strings.HasPrefix(fields[5], "02:")
 		}
 	}
 	return false

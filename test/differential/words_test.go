@@ -465,9 +465,9 @@ func (c *wordCase) judge(t *testing.T, want, got, bare []string) {
 			t.Errorf("%q is not in\n%s", w, text)
 		}
 	}
-	if why, ok := wordFaults[c.String()]; ok {
+	if fault, ok := wordFaults[c.String()]; ok {
 		if cmp.Equal(want, got) && !cmp.Equal(got, bare) {
-			t.Errorf("said to be a fault (%s), and is none any more", why)
+			t.Errorf("said to be a fault (%s), and is none any more", fault.why)
 		}
 		return
 	}
