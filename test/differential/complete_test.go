@@ -168,7 +168,7 @@ func shownByTests(t *testing.T) map[string]bool {
 		}
 		if text == "" {
 			t.Errorf("%s: %s has no %s", testsFile, dir, test)
-		} else if !regexp.MustCompile(`(^|[^\w-])` + regexp.QuoteMeta(words) + `($|[^\w-])`).MatchString(text) {
+		} else if !regexp.MustCompile(`(^|[^\w-]|\\n)` + regexp.QuoteMeta(words) + `($|[^\w-])`).MatchString(text) {
 			t.Errorf("%s: %s of %s does not have %s", testsFile, test, dir, words)
 		}
 		key := page + ": " + name
