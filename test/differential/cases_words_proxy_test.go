@@ -170,6 +170,8 @@ var checkWords = []exchange{
 	{name: "option: pgsql-check", settings: "option pgsql-check user x\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"E\x00\x00\x00\x08no!\x00"}, serverCloses: true},
 	{name: "option: ldap-check", settings: "option ldap-check\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"0\x0c\x02\x01\x01a\x07\x0a\x01\x31\x04\x00\x04\x00"}, serverCloses: true},
 	{name: "option: ssl-hello-chk", settings: "option ssl-hello-chk\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"nonsense"}, serverCloses: true},
+	// By itself: haproxy is late with checks that end while others begin.
+	{name: "timeout: check", global: "spread-checks 0", settings: "timeout check 1100ms\noption httpchk\noption log-health-checks\nserver s ORIGIN check inter 2300ms", checks: true, mute: true},
 	{name: "http-check: send", settings: "option httpchk\nhttp-check send meth OPTIONS uri /alive ver HTTP/1.1 hdr Host x body abc\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect", settings: "option httpchk\nhttp-check expect status 204\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect, a string", settings: "option httpchk\nhttp-check expect ! string hello\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
@@ -214,6 +216,7 @@ var bindWords = []exchange{
 	{name: "bind: defer-accept", settings: "bind 127.0.0.1:PORT[[ defer-accept||]]\nmode tcp\noption tcplog\ntimeout client 50ms", send: nothing, stuck: true},
 	{name: "server: send-proxy-v2", settings: "server s ORIGIN[[ send-proxy-v2||]]"},
 	{name: "server: no-send-proxy-v2", settings: "default-server send-proxy-v2\nserver s ORIGIN[[ no-send-proxy-v2||]]"},
+	{name: "server: pool-purge-delay", settings: "http-reuse always\nserver s ORIGIN[[ pool-purge-delay 50ms||]]", times: 4, counts: true},
 	{name: "server: pool-max-conn", settings: "server s ORIGIN[[ pool-max-conn 0||]]", times: 3, counts: true},
 	{name: "server: no-check-send-proxy", settings: "option httpchk\ndefault-server check-send-proxy\nserver s ORIGIN check[[ no-check-send-proxy||]] inter 2s\noption log-health-checks", checks: true},
 	{name: "server: observe", settings: "server s ORIGIN check inter 2s[[ observe layer7 error-limit 1 on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},

@@ -27,6 +27,7 @@ var processCases = []struct{ word, global, bind, sees string }{
 	{"global: chroot", "chroot DIR/root", "", "root"},
 	{"global: pidfile", "pidfile DIR/pid", "", "pidfile"},
 	{"stats (global): socket", "stats socket DIR/admin mode 640 user nobody group nogroup", "", "admin"},
+	{"bind: backlog", "", "backlog 77", "backlog"},
 	{"bind: mode", "", "mode 640", "socket"},
 	{"bind: user", "", "user nobody", "socket"},
 	{"bind: uid", "", "uid 65534", "socket"},
@@ -127,6 +128,13 @@ func seeProcess(t *testing.T, global, bind, path string, args ...string) map[str
 	seen["root"] = strings.ReplaceAll(root, dir, "DIR")
 	number, err := os.ReadFile(filepath.Join(dir, "pid"))
 	seen["pidfile"] = fmt.Sprint(err == nil && strings.TrimSpace(string(number)) == strconv.Itoa(cmd.Process.Pid))
+	sockets, err := exec.Command("ss", "-xlH").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// ss: type, state, waiting, backlog, path. HAProxy makes its socket under another name and moves it.
+	seen["backlog"] = regexp.MustCompile(`\d+ +` + regexp.QuoteMeta(filepath.Join(dir, "socket"))).FindString(string(sockets))
+	seen["backlog"], _, _ = strings.Cut(seen["backlog"], " ")
 	for _, name := range []string{"socket", "admin"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			owner := info.Sys().(*syscall.Stat_t)

@@ -61,5 +61,6 @@ var wordFaults = byCase([]oddity{
 	{"proxy: fullconn", "DLB", queueUntold, nil},
 	{"option: persist", "DLB", "the log says V and not D of a cookie whose server is down", nil},
 	{"proxy: http-reuse, aggressive", "DLB", "a connection need not have served two requests before", nil},
+	{"server: pool-purge-delay", "", "idle connections are looked through every five seconds only", nil},
 	{"http-request: set-header, so_name", "L", "of a bind line without a name it gives the address", nil},
 })
