@@ -194,18 +194,18 @@ const statsPage = "Statistics Report|<title>Evenkeel"
 const statsRequest = "GET /haproxy?stats HTTP/1.1\r\nHost: x\r\n\r\n"
 
 var statsWords = []exchange{
-	{name: "stats: enable", settings: "stats enable", send: statsRequest, finds: statsPage},
-	{name: "stats: uri", settings: "stats enable\nstats uri /a", finds: statsPage},
-	{name: "stats: realm", settings: "stats enable\nstats auth a:b\nstats realm mine", send: statsRequest, finds: "mine"},
-	{name: "stats: auth", settings: "stats enable\nstats auth a:b", send: statsRequest, finds: statsPage},
-	{name: "stats: refresh", settings: "stats enable\nstats refresh 7s", send: statsRequest, finds: "(?i)refresh: 7|http-equiv=.refresh. content=.7"},
-	{name: "stats: hide-version", settings: "stats enable\nstats hide-version", send: statsRequest, finds: "(?i)version \\d|evenkeel \\d"},
-	{name: "stats: show-node", settings: "stats enable\nstats show-node nodename", send: statsRequest, finds: "nodename"},
-	{name: "stats: show-desc", settings: "stats enable\nstats show-desc words", send: statsRequest, finds: "words"},
+	{name: "stats: enable", settings: "stats enable", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: "# pxname,svname"},
+	{name: "stats: uri", settings: "stats enable\nstats scope .\nstats uri /a", finds: statsPage},
+	{name: "stats: realm", settings: "stats enable\nstats scope .\nstats auth a:b\nstats realm mine", send: statsRequest, finds: "mine"},
+	{name: "stats: auth", settings: "stats enable\nstats scope .\nstats auth a:b", send: statsRequest, finds: statsPage},
+	{name: "stats: refresh", settings: "stats enable\nstats scope .\nstats refresh 7s", send: statsRequest, finds: "(?i)refresh: 7|http-equiv=.refresh. content=.7"},
+	{name: "stats: hide-version", settings: "stats enable\nstats scope .\nstats hide-version", send: statsRequest, finds: "HAProxy version|class=.version"},
+	{name: "stats: show-node", settings: "stats enable\nstats scope .\nstats show-node nodename", send: statsRequest, finds: "nodename"},
+	{name: "stats: show-desc", settings: "stats enable\nstats scope .\nstats show-desc words", send: statsRequest, finds: "words"},
 	{name: "stats: scope", settings: "stats enable\nstats scope ready", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: "(?m)^spare,BACKEND"},
-	{name: "stats: http-request", settings: "stats enable\nstats http-request deny", send: statsRequest, finds: statsPage},
-	{name: "stats http-request: deny", settings: "stats enable\nstats http-request deny", send: statsRequest, finds: statsPage},
-	{name: "stats http-request: allow", settings: "stats enable\nstats http-request allow\nstats http-request deny", send: statsRequest, finds: statsPage},
+	{name: "stats: http-request", settings: "stats enable\nstats scope .\nstats http-request deny", send: statsRequest, finds: statsPage},
+	{name: "stats http-request: deny", settings: "stats enable\nstats scope .\nstats http-request deny", send: statsRequest, finds: statsPage},
+	{name: "stats http-request: allow", settings: "stats enable\nstats scope .\nstats http-request allow\nstats http-request deny", send: statsRequest, finds: statsPage},
 }
 
 // bindWords are words of bind lines; globalWords are played by processes of their own.
@@ -222,18 +222,18 @@ var bindWords = []exchange{
 	{name: "server: observe", settings: "server s ORIGIN check inter 2s[[ observe layer7 error-limit 1 on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
 	{name: "server: error-limit", settings: "server s ORIGIN check inter 2s observe layer7 on-error mark-down[[ error-limit 1||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
 	{name: "server: on-error", settings: "server s ORIGIN check inter 2s observe layer7 error-limit 1[[ on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
-	{name: "stats: show-legends", settings: "stats enable\nstats show-legends", send: statsRequest, finds: "127\\.0\\.0\\.1:\\d+"},
-	{name: "proxy: description", settings: "stats enable\ndescription mywords", send: statsRequest, finds: "mywords"},
-	{name: "proxy: id", settings: "stats enable\nid NUMBER", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: ",70000\\d\\d\\d,"},
-	{name: "stats: admin", settings: "stats enable\nstats admin if TRUE", send: "POST /haproxy?stats HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 20\r\n\r\ns=s&action=x&b=none1", finds: "st=DENY"},
+	{name: "stats: show-legends", settings: "stats enable\nstats scope spare\nstats show-legends", send: statsRequest, finds: "127\\.0\\.0\\.1:\\d+"},
+	{name: "proxy: description", settings: "stats enable\nstats scope .\ndescription mywords", send: statsRequest, finds: "mywords"},
+	{name: "proxy: id", settings: "stats enable\nstats scope .\nid NUMBER", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: ",70000\\d\\d\\d,"},
+	{name: "stats: admin", settings: "stats enable\nstats scope .\nstats admin if TRUE", send: "POST /haproxy?stats HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 20\r\n\r\ns=s&action=x&b=none1", finds: "st=DENY"},
 }
 
 var globalWords = []exchange{
 	{name: "global: log", global: "log LOGS local3", header: true, settings: "log-format \"%ft case %ST\"", requests: 2},
 	{name: "global: log-tag", global: "log-tag mine", header: true},
 	{name: "global: log-send-hostname", global: "log-send-hostname myhost", header: true},
-	{name: "global: node", global: "node nodename", settings: "stats enable\nstats show-node", send: statsRequest, finds: "nodename"},
-	{name: "global: description", global: "description mywords", settings: "stats enable\nstats show-desc", send: statsRequest, finds: "mywords"},
+	{name: "global: node", global: "node nodename", settings: "stats enable\nstats scope .\nstats show-node", send: statsRequest, finds: "nodename"},
+	{name: "global: description", global: "description mywords", settings: "stats enable\nstats scope .\nstats show-desc", send: statsRequest, finds: "mywords"},
 	{name: "global: setenv", global: "setenv SHOWN 1", settings: "http-request set-header X-A \"<$SHOWN>\""},
 	{name: "global: presetenv", global: "presetenv SHOWN 1\npresetenv HOME x", settings: "http-request set-header X-A \"<$SHOWN$HOME>\""},
 	{name: "global: unsetenv", global: "setenv SHOWN 1\nunsetenv SHOWN", settings: "http-request set-header X-A \"<$SHOWN>\""},
