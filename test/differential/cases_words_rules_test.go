@@ -70,7 +70,7 @@ const tcpMode = "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\n"
 var tcpWords = []exchange{
 	{name: "tcp-request connection: accept", settings: "tcp-request connection accept if { src 127.0.0.0/8 }\ntcp-request connection reject"},
 	{name: "tcp-request connection: reject", settings: "tcp-request connection reject", requests: -1},
-	{name: "tcp-request connection: silent-drop", settings: "tcp-request connection silent-drop", requests: -1, silent: true},
+	{name: "tcp-request connection: silent-drop", settings: "tcp-request connection silent-drop", send: nothing, requests: -1, silent: true},
 	{name: "tcp-request content: accept", settings: "tcp-request content accept if { path_beg /a }\ntcp-request content reject"},
 	{name: "tcp-request content: reject", settings: "tcp-request content reject if { path_beg /a }"},
 	{name: "tcp-request content: silent-drop", settings: "tcp-request content silent-drop if HTTP", silent: true},

@@ -377,7 +377,7 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 		case x.until != "":
 			return has(x.until)
 		case x.silent && x.requests < 0: // no log line comes: the connection is gone from the kernel's list
-			return !p.holds(conn.LocalAddr())
+			return !p.holds(conn)
 		}
 		return !x.closes && x.lines(p) > 0 && logged() >= x.lines(p)
 	}) {
@@ -392,6 +392,9 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 		if x.stuck && logged() == 0 && !has("") {
 			end = "open, and nothing came"
 		}
+	}
+	if x.silent && x.requests < 0 {
+		end += fmt.Sprintf(", held by the proxy: %v", p.holds(conn))
 	}
 	if x.timers {
 		end += fmt.Sprintf(", probed %v, server probed %v", probed(t, conn.RemoteAddr().String(), conn.LocalAddr().String()), probed(t, "", x.origin))

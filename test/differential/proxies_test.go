@@ -207,14 +207,15 @@ func probed(t testing.TB, local, remote string) bool {
 }
 
 // holds says whether the kernel knows the proxy's end of a client's connection.
-func (p *program) holds(client net.Addr) bool {
+func (p *program) holds(client net.Conn) bool {
 	raw, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
 		return false
 	}
-	remote := fmt.Sprintf(" 0100007F:%04X ", client.(*net.TCPAddr).Port)
+	// Both ends: the client's port may be another connection's, too.
+	ends := fmt.Sprintf(" 0100007F:%04X 0100007F:%04X ", client.RemoteAddr().(*net.TCPAddr).Port, client.LocalAddr().(*net.TCPAddr).Port)
 	for line := range strings.Lines(string(raw)) {
-		if fields := strings.Fields(line); len(fields) > 3 && " "+fields[2]+" " == remote && fields[3] != "06" {
+		if at := strings.Index(line, ends); at >= 0 && !strings.HasPrefix(line[at+len(ends):], "06 ") {
 			return true
 		}
 	}

@@ -24,7 +24,7 @@ func byCase(list []oddity) map[string]oddity {
 // wordDifferences are meant. The manual tells them under "Intended differences from HAProxy".
 var wordDifferences = byCase([]oddity{
 	{"tcp-request connection: reject", "D", "2.6 takes rules on connections in defaults, and never applies them", []string{"client: closed"}},
-	{"tcp-request connection: silent-drop", "D", "2.6 takes rules on connections in defaults, and never applies them", []string{"client: "}},
+	{"tcp-request connection: silent-drop", "D", "2.6 takes rules on connections in defaults, and never applies them", []string{"held by the proxy: false"}},
 	{"tcp-request: inspect-delay", "D", "2.6 forgets the delay of defaults", []string{"PR"}},
 	{"option: ssl-hello-chk", "DLB", "the greeting is of TLS 1.2, not of SSL 3.0, which servers of today refuse", []string{"Evenkeel asks"}},
 	{"option: prefer-last-server", "DLB", "2.6 remembers only connections that it shares with nobody", []string{"/a "}},
