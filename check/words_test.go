@@ -31,7 +31,8 @@ var checkBlocks = []struct {
 // checkerOf reads the words of a connection in the block of a check of a server that nobody is at.
 func checkerOf(t *testing.T, block, words string) *config.Checker {
 	t.Helper()
-	text := "virtual_server 192.0.2.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\nreal_server 127.0.0.1 1 {\n" + fmt.Sprintf(block, words) + "\n}\n}\n"
+	text := "virtual_server 192.0.2.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\nreal_server 127.0.0.1 1 {\n" +
+		fmt.Sprintf(block, words) + "\n}\n}\n"
 	site, diags := keepalived.Parse("keepalived.conf", []byte(text), keepalived.Options{})
 	if site == nil || len(site.Directing.Servers) != 1 {
 		t.Fatal(diags)

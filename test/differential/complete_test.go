@@ -82,7 +82,8 @@ func TestComplete(t *testing.T) {
 	if *peers.Update {
 		writeUnshown(t, missing)
 	}
-	t.Logf("%d words at their places are done: %d shown by a case, %d by another test, %d not yet; %d cases with a fault", done, cases, tests, len(missing), faults)
+	t.Logf("%d words at their places are done: %d shown by a case, %d by another test, %d not yet; %d cases with a fault",
+		done, cases, tests, len(missing), faults)
 }
 
 // shownByCases are the names of pairs that a case shows, with the words they stand behind.
@@ -281,7 +282,8 @@ func readUnshown(t *testing.T) map[string]bool {
 func writeUnshown(t *testing.T, missing []string) {
 	before := readUnshown(t)
 	var b strings.Builder
-	b.WriteString("# Words that are done and that no case shows yet, by page and place. Written by go test ./test/differential\n# -run TestComplete -update, which only takes out.\n")
+	b.WriteString("# Words that are done and that no case shows yet, by page and place.\n" +
+		"# Written by go test ./test/differential -run TestComplete -update, which only takes out.\n")
 	for _, name := range missing {
 		if len(before) > 0 && !before[name] {
 			t.Errorf("nothing shows what %s does: give it a case", name)

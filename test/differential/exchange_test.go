@@ -389,9 +389,6 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 	case <-closed:
 	case <-time.After(quiet):
 		end = "open"
-		if x.stuck && logged() == 0 && !has("") {
-			end = "open, and nothing came"
-		}
 	}
 	if x.silent && x.requests < 0 {
 		end += fmt.Sprintf(", held by the proxy: %v", p.holds(conn))

@@ -95,25 +95,36 @@ func seeProcess(t *testing.T, global, bind, path string, args ...string) map[str
 		t.Fatal(err)
 	}
 	defer func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait() }()
-	pid := 0
+	return tell(t, dir, serving(t, cmd.Process.Pid, dir, strings.Contains(global, "pidfile")), cmd.Process.Pid)
+}
+
+// serving waits for an answer, and gives the process it comes from.
+func serving(t *testing.T, parent int, dir string, pidfile bool) (pid int) {
+	t.Helper()
 	for limit := time.Now().Add(patience); pid == 0; time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(limit) {
-			t.Fatalf("%s does not serve", path)
+			t.Fatal("it does not serve")
 		}
 		if conn, err := net.Dial("unix", filepath.Join(dir, "socket")); err == nil {
 			fmt.Fprint(conn, "GET / HTTP/1.0\r\n\r\n")
 			if n, _ := conn.Read(make([]byte, 1)); n == 1 { // the one that serves is what it is to be
-				pid = child(cmd.Process.Pid)
+				pid = child(parent)
 			}
 			conn.Close()
 		}
-		if _, err := os.Stat(filepath.Join(dir, "pid")); strings.Contains(global, "pidfile") && err != nil {
+		if _, err := os.Stat(filepath.Join(dir, "pid")); pidfile && err != nil {
 			pid = 0
 		}
 		if _, err := os.Readlink(fmt.Sprintf("/proc/%d/root", pid)); err != nil {
 			pid = 0
 		}
 	}
+	return pid
+}
+
+// tell tells of a process that serves, and of the files it and its parent have made.
+func tell(t *testing.T, dir string, pid, parent int) map[string]string {
+	t.Helper()
 	seen := make(map[string]string)
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	if err != nil {
@@ -127,14 +138,14 @@ func seeProcess(t *testing.T, global, bind, path string, args ...string) map[str
 	}
 	seen["root"] = strings.ReplaceAll(root, dir, "DIR")
 	number, err := os.ReadFile(filepath.Join(dir, "pid"))
-	seen["pidfile"] = fmt.Sprint(err == nil && strings.TrimSpace(string(number)) == strconv.Itoa(cmd.Process.Pid))
+	seen["pidfile"] = fmt.Sprint(err == nil && strings.TrimSpace(string(number)) == strconv.Itoa(parent))
 	sockets, err := exec.Command("ss", "-xlH").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	// ss: type, state, waiting, backlog, path. HAProxy makes its socket under another name and moves it.
-	seen["backlog"] = regexp.MustCompile(`\d+ +` + regexp.QuoteMeta(filepath.Join(dir, "socket"))).FindString(string(sockets))
-	seen["backlog"], _, _ = strings.Cut(seen["backlog"], " ")
+	line := regexp.MustCompile(`\d+ +` + regexp.QuoteMeta(filepath.Join(dir, "socket"))).FindString(string(sockets))
+	seen["backlog"], _, _ = strings.Cut(line, " ")
 	for _, name := range []string{"socket", "admin"} {
 		if info, err := os.Stat(filepath.Join(dir, name)); err == nil {
 			owner := info.Sys().(*syscall.Stat_t)

@@ -39,13 +39,18 @@ func (p pair) String() string {
 var kinds = map[byte]string{'D': "defaults", 'F': "frontend", 'L': "listen", 'B': "backend"}
 
 // short are the names cases give to places with long ones.
-var short = map[string]string{"defaults, frontend, listen and backend": "proxy", "server, default-server and server-template": "server"}
+var short = map[string]string{
+	"defaults, frontend, listen and backend":     "proxy",
+	"server, default-server and server-template": "server",
+}
 
 // parents are the words whose own letters hold for the words of a place without letters.
 var parents = map[string][2]string{
-	"http-request": {"proxy", "http-request"}, "http-response": {"proxy", "http-response"}, "http-after-response": {"proxy", "http-after-response"},
+	"http-request": {"proxy", "http-request"}, "http-response": {"proxy", "http-response"},
+	"http-after-response":    {"proxy", "http-after-response"},
 	"tcp-request connection": {"tcp-request", "connection"}, "tcp-request content": {"tcp-request", "content"},
-	"balance": {"proxy", "balance"}, "http-check": {"proxy", "http-check"}, "tcp-check": {"proxy", "tcp-check"}, "stats http-request": {"stats", "http-request"},
+	"balance": {"proxy", "balance"}, "http-check": {"proxy", "http-check"}, "tcp-check": {"proxy", "tcp-check"},
+	"stats http-request": {"stats", "http-request"},
 }
 
 // A manual is what a page of docs says: the words that are done, by place, with the letters of their sections.
@@ -158,7 +163,8 @@ func wordCases(t testing.TB, m manual) (all []wordCase) {
 				t.Errorf("%s: the manual has no such word that is done", x.name)
 				continue
 			}
-			if with, without := choose(x.global+"\n"+x.settings, place, word, true), choose(x.global+"\n"+x.settings, place, word, false); with == without {
+			lines := x.global + "\n" + x.settings
+			if choose(lines, place, word, true) == choose(lines, place, word, false) {
 				t.Errorf("%s: the configuration does not have the word", x.name)
 			}
 			for _, p := range m.pairs(place, word) {
@@ -210,7 +216,8 @@ func (c *wordCase) sections(m manual, i, port int, origin string, with bool) str
 			heir = "F"
 		}
 	}
-	settings := strings.NewReplacer("ORIGIN", origin, "PORT", strconv.Itoa(port), "NUMBER", strconv.Itoa(70000000+i)).Replace(c.configuration(c.place, c.word, with))
+	blanks := strings.NewReplacer("ORIGIN", origin, "PORT", strconv.Itoa(port), "NUMBER", strconv.Itoa(70000000+i))
+	settings := blanks.Replace(c.configuration(c.place, c.word, with))
 	binds := []string{fmt.Sprintf("bind 127.0.0.1:%d", port)}
 	if strings.Contains(c.settings, ":PORT") {
 		binds = nil
@@ -240,6 +247,11 @@ func (c *wordCase) sections(m manual, i, port int, origin string, with bool) str
 	if !server {
 		back = append(back, "server s "+origin)
 	}
+	return c.write(i, heir, binds, defaults, front, back, !strings.Contains(settings, "default_backend"))
+}
+
+// write writes the sections with their lines; behind: the frontend is told its backend.
+func (c *wordCase) write(i int, heir string, binds, defaults, front, back []string, behind bool) string {
 	var b strings.Builder
 	section := func(head string, lines ...string) {
 		fmt.Fprintf(&b, "%s\n    %s\n", head, strings.Join(lines, "\n    "))
@@ -255,7 +267,7 @@ func (c *wordCase) sections(m manual, i, port int, origin string, with bool) str
 		}
 	}
 	if c.kind != 'L' && c.kind != 0 {
-		if !strings.Contains(settings, "default_backend") {
+		if behind {
 			front = append(front, fmt.Sprintf("default_backend case%d", i))
 		}
 		section(fmt.Sprintf("frontend case%d from %s", i, parentF), slices.Concat(binds, front)...)
@@ -269,27 +281,21 @@ func (c *wordCase) sections(m manual, i, port int, origin string, with bool) str
 // wordFiles makes the files that cases name.
 func wordFiles(t testing.TB) string {
 	dir := t.TempDir()
-	other := filepath.Join(dir, "other")
-	if err := os.Mkdir(other, 0o755); err != nil {
-		t.Fatal(err)
-	}
 	for name, text := range mapFiles() {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}
 	page := "HTTP/1.1 403 Forbidden\r\nX-Origin: file\r\nContent-Length: 4\r\n\r\nfile"
-	for file, text := range map[string]string{"403.http": page, "other/403.http": strings.ReplaceAll(page, "file", "elsewhere")} {
-		text = strings.Replace(text, ": 4", fmt.Sprintf(": %d", len(text[strings.LastIndex(text, "\n")+1:])), 1)
-		if err := os.WriteFile(filepath.Join(dir, file), []byte(text), 0o644); err != nil {
-			t.Fatal(err)
-		}
+	if err := os.WriteFile(filepath.Join(dir, "403.http"), []byte(page), 0o644); err != nil {
+		t.Fatal(err)
 	}
 	return dir
 }
 
 // wordsPreamble is like preamble, with a name for the defaults.
-var wordsPreamble = strings.NewReplacer("defaults\n", "defaults base\n", "listen ready\n", "listen ready from base\n").Replace(preamble) + `backend spare from base
+var wordsPreamble = strings.NewReplacer("defaults\n", "defaults base\n",
+	"listen ready\n", "listen ready from base\n").Replace(preamble) + `backend spare from base
     http-request return status 200 content-type text/plain string spare hdr X-Origin spare
     server ready 127.0.0.1:%[2]d check inter 100ms
 `
