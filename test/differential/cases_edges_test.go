@@ -55,7 +55,7 @@ func edges() (all []exchange) {
 		{name: "mode tcp, a method", settings: tcp + "tcp-request content reject if METH_POST", send: get(""), serverCloses: true, closes: true},
 		{name: "mode tcp, a cookie", settings: tcp + "tcp-request content reject if { req.cook(a) 1 }", send: get("Cookie: a=1\r\n")},
 		{name: "mode tcp, a version", settings: tcp + "tcp-request content reject if HTTP_1.1", send: get("")},
-		{name: "times in rules", settings: "http-request set-header X-T \"%T %Ts %t\"\nhttp-request deny unless { req.hdr(x-t) -m reg \"^[0-3][0-9]/[A-Z][a-z]{2}/20[0-9]{2}:[0-9:]{8} .0000 [0-9]{10} [0-3][0-9]/[A-Z][a-z]{2}/20[0-9]{2}:[0-9:]{8}.[0-9]{3}$\" }\nhttp-request del-header X-T", send: get("")},
+		{name: "times in rules", settings: "http-request set-header X-T \"%T %Ts %t\"\nhttp-request deny unless { req.hdr(x-t) -m reg '^[0-3][0-9]/[A-Z][a-z]{2}/20[0-9]{2}:[0-9:]{8} .0000 [0-9]{10} [0-3][0-9]/[A-Z][a-z]{2}/20[0-9]{2}:[0-9:]{8}.[0-9]{3}$' }\nhttp-request del-header X-T", send: get("")},
 		{name: "the environment in rules", settings: "http-request set-header X-E \"%[env(HOME)] <%[env(NO_SUCH)]>\"", send: get("")},
 		{name: "a client that leaves a server that refuses", settings: "option abortonclose", send: get(""), clientCloses: true, refuse: true},
 		{name: "bytes of a POST", settings: "log-format \"%ft case %ST %B %U\"", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 7\r\n\r\nabcdefg"},
