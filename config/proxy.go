@@ -507,6 +507,7 @@ type CheckStep struct {
 	Pos                  Position
 	Kind                 StepKind
 	Comment              string
+	Comments             int // lines that are comments alone, up to here: they count as steps
 	Port                 int // connect: 0 the server's
 	Addr                 netip.Addr
 	SendProxy            bool

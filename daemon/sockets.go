@@ -43,6 +43,9 @@ func wants(p *config.Proxying, threads int) ([]wanted, error) {
 		if err != nil {
 			return fmt.Errorf("%v: %w", l.Pos, err)
 		}
+		if l.Group == "" {
+			a.GID = -1 // the owner of a socket does not bring the group along, as whom a process becomes does
+		}
 		o.Interface, o.V4V6, o.V6Only, o.Transparent, o.Mode, o.UID, o.GID = l.Interface, l.V4V6, l.V6Only, l.Transparent, l.Mode, a.UID, a.GID
 		if l.Path != "" || l.FD >= 0 {
 			count = 1

@@ -166,9 +166,10 @@ func released() string {
 	return when.UTC().Format("2006/01/02")
 }
 
-// identity is what the proxy's log lines say of their sender.
+// identity is what the proxy's log lines say of their sender. Its process is the director, as in the pidfile: that is
+// the one who lasts, and the one that operators know.
 func identity(g *config.ProxyGlobal, host string) syslog.Identity {
-	id := syslog.Identity{Tag: g.LogTag, PID: os.Getpid()}
+	id := syslog.Identity{Tag: g.LogTag, PID: os.Getppid()}
 	if id.Tag == "" {
 		id.Tag = "haproxy"
 	}

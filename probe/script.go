@@ -3,7 +3,6 @@ package probe
 import (
 	"bytes"
 	"encoding/hex"
-	"strconv"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/health"
@@ -68,7 +67,7 @@ func (p *probe) expect(s *config.CheckStep) (r health.Result, ok bool) {
 			}
 		}
 		if p.closed {
-			info := "TCPCHK got an empty response at step " + strconv.Itoa(p.step+1)
+			info := "TCPCHK got an empty response at step " + p.t.number(p.step)
 			if s.Comment != "" {
 				info += " comment: '" + s.Comment + "'"
 			}
@@ -105,7 +104,7 @@ func (p *probe) unlike(s *config.CheckStep, info string) health.Result {
 	case config.ExpectBinaryRegexp:
 		info += " (binary regex)"
 	}
-	info += " at step " + strconv.Itoa(p.step+1)
+	info += " at step " + p.t.number(p.step)
 	if s.Comment != "" {
 		info += " comment: " + s.Comment
 	}

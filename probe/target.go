@@ -102,11 +102,16 @@ func (t *Target) stepName(i int) string {
 		return " at initial connection step of tcp-check"
 	}
 	s := &t.Check.Steps[i]
-	text := " at step " + strconv.Itoa(i+1) + " of tcp-check (" + describe(s) + ")"
+	text := " at step " + t.number(i) + " of tcp-check (" + describe(s) + ")"
 	if s.Comment != "" {
 		text += " comment: '" + s.Comment + "'"
 	}
 	return text
+}
+
+// number is what a step is called in verdicts.
+func (t *Target) number(i int) string {
+	return strconv.Itoa(i + 1 + t.Check.Steps[i].Comments)
 }
 
 func describe(s *config.CheckStep) string {

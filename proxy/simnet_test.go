@@ -158,7 +158,6 @@ type end struct {
 	finSent  bool
 	closed   bool
 	silent   bool
-	standing bool
 	refused  sock.Errno
 	changed  func() // players: something arrived, or there is room again
 }

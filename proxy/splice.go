@@ -26,8 +26,6 @@ type pipe2 struct {
 	bulk   int  // tunnels: big reads in a row
 }
 
-func (p *pipe2) reset() { *p = pipe2{} }
-
 // busy says that bytes are inside which the receiver did not take yet.
 func (p *pipe2) busy() bool { return p.inside > 0 }
 

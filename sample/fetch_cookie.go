@@ -73,6 +73,8 @@ func makeCookie(of head) maker {
 	}
 }
 
+// makeCookieCount counts cookies.
+// Differs from HAProxy: attributes of Set-Cookie are no cookies. 2.6 counts them where no name is asked for.
 func makeCookieCount(of head) maker {
 	return func(c call) (source, *Error) {
 		r := cookieReader{name: []byte(c.arg(0))}

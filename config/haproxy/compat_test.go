@@ -32,7 +32,9 @@ const head = `# haproxy.cfg: what is understood
 
 <!-- Generated from the keyword table by go test ./config/haproxy -update. Do not edit. -->
 
-Every word of haproxy.cfg is known by name. **done**: it does what HAProxy's manual says.
+Every word of haproxy.cfg is known by name. **done**: it does what HAProxy's manual says, and a case shows it beside
+HAProxy in each kind of section where it may stand (TestWords in test/differential), or a test of its own does; what
+has neither yet is listed in test/differential/testdata/words.unshown.
 **no effect**: it is accepted, with a warning where that could matter, and nothing is lost by leaving it out.
 **refused**: the file does not load, and the message says so. A word that is not listed here is an error with
 the nearest known word as a hint. The letters say in which sections a word has a meaning: defaults (D, and D*

@@ -103,6 +103,8 @@ func (d *draft) inherit(from *draft) {
 	p.Captures.Request = slices.Clone(p.Captures.Request)
 	p.Captures.Response = slices.Clone(p.Captures.Response)
 	p.MonitorFail = slices.Clone(p.MonitorFail)
+	// Differs from HAProxy: rules on connections and the inspect-delay of a defaults section hold where it is
+	// taken over. 2.6 takes both there and forgets them.
 	p.Rules = config.FrontRules{
 		TCPConnection: slices.Clone(p.Rules.TCPConnection), TCPContent: slices.Clone(p.Rules.TCPContent), InspectDelay: p.Rules.InspectDelay,
 		HTTPRequest: slices.Clone(p.Rules.HTTPRequest), HTTPResponse: slices.Clone(p.Rules.HTTPResponse), HTTPAfter: slices.Clone(p.Rules.HTTPAfter),

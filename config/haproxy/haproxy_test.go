@@ -22,6 +22,14 @@ func TestBothVerdicts(t *testing.T) {
 	}
 }
 
+// TestThreadGroups: threads are not grouped here, and nobody need be told.
+func TestThreadGroups(t *testing.T) {
+	text := "global\n nbthread 2\n thread-groups 1\n thread-group 1 1-2\n" + base + "frontend f\n bind :80\n"
+	if _, diags := Parse([]File{{"f", []byte(text)}}, Options{}); len(diags) > 0 {
+		t.Error(diags)
+	}
+}
+
 func TestRecognise(t *testing.T) {
 	for text, want := range map[string]bool{
 		"global\n":                                  true,

@@ -52,11 +52,14 @@ func (a *args) listenParameters(l *listenDraft) {
 	}
 }
 
-func bindName(a *args)        { a.listen.Name = a.need("a name").text }
-func bindInterface(a *args)   { a.listen.Interface = a.need("an interface").text }
-func bindUser(a *args)        { a.listen.User = a.need("a user").text }
-func bindGroup(a *args)       { a.listen.Group = a.need("a group").text }
-func bindV4V6(a *args)        { a.listen.V4V6 = true }
+func bindName(a *args)      { a.listen.Name = a.need("a name").text }
+func bindInterface(a *args) { a.listen.Interface = a.need("an interface").text }
+func bindUser(a *args)      { a.listen.User = a.need("a user").text }
+func bindGroup(a *args)     { a.listen.Group = a.need("a group").text }
+
+// Differs from HAProxy: a client of IPv4 on an IPv6 socket is told by its IPv4 address, not as ::ffff:192.0.2.1.
+func bindV4V6(a *args) { a.listen.V4V6 = true }
+
 func bindV6Only(a *args)      { a.listen.V6Only = true }
 func bindTransparent(a *args) { a.listen.Transparent = true }
 func bindDefer(a *args)       { a.listen.DeferAccept = true }

@@ -23,6 +23,7 @@ type checkDraft struct {
 	http     []config.CheckStep
 	tcp      []config.CheckStep
 	comment  string // of the comment step before
+	comments int    // such steps
 
 	disableOn404, sendState bool
 	broken                  bool // a step has an error
@@ -41,9 +42,9 @@ func (c checkDraft) clone() checkDraft {
 func (c *checkDraft) begin(http bool) {
 	switch {
 	case http && !c.ownHTTP:
-		c.http, c.implicit, c.comment, c.ownHTTP = nil, nil, "", true
+		c.http, c.implicit, c.comment, c.comments, c.ownHTTP = nil, nil, "", 0, true
 	case !http && !c.ownTCP:
-		c.tcp, c.comment, c.ownTCP = nil, "", true
+		c.tcp, c.comment, c.comments, c.ownTCP = nil, "", 0, true
 	}
 }
 
@@ -109,6 +110,9 @@ func (a *args) checkVersion(w word, version string) {
 func optionTCPCheck(a *args) { a.checkKind(config.CheckTCP, "", "") }
 func optionRedis(a *args)    { a.checkKind(config.CheckRedis, "", "") }
 func optionLDAP(a *args)     { a.checkKind(config.CheckLDAP, "", "") }
+
+// optionSSLHello asks whether TLS is answered.
+// Differs from HAProxy: ssl-hello-chk greets as TLS 1.2 does. 2.6 greets in SSL 3.0, which servers of today refuse.
 func optionSSLHello(a *args) { a.checkKind(config.CheckSSLHello, "", "") }
 
 func optionMySQL(a *args) {
@@ -171,6 +175,7 @@ func (a *args) addStep(s config.CheckStep) {
 		s.Comment = a.draft.check.comment
 	}
 	list := a.steps()
+	s.Comments = a.draft.check.comments
 	*list = append(*list, s)
 }
 
@@ -180,6 +185,7 @@ func checkComment(a *args) {
 	if a.done() {
 		a.steps()
 		a.draft.check.comment = w.text
+		a.draft.check.comments++
 	}
 }
 

@@ -68,7 +68,8 @@ var globalWords = append([]keyword{
 	{word: "uid", args: "NUMBER", help: "who the worker becomes", set: setUser, min: 1},
 	{word: "gid", args: "NUMBER", help: "the worker's group", set: setGroup, min: 1},
 	{word: "chroot", args: "DIRECTORY", help: "the worker's root directory", set: setChroot, min: 1},
-	{word: "daemon", help: "no effect: the service manager sends it to the background", set: setDaemon},
+	{word: "daemon", help: "go to the background", set: setDaemon,
+		state: harmless, quiet: true, why: "the service manager sees to that"},
 	{word: "pidfile", args: "FILE", help: "where the process number is written", set: setPIDFile, min: 1},
 	{word: "maxconn", args: "NUMBER", def: "from the descriptor limit", help: "connections at the same time", set: setGlobalMaxConn, min: 1},
 	{word: "maxconnrate", args: "NUMBER", def: "unlimited", help: "connections accepted in a second", set: setMaxConnRate, min: 1},
@@ -82,7 +83,8 @@ var globalWords = append([]keyword{
 	{word: "stats", args: "WORD …", help: "the runtime socket", set: setGlobalStats, min: 1},
 	{word: "spread-checks", args: "PERCENT(0..50)", def: "0", help: "vary the interval of checks", set: setSpreadChecks, min: 1},
 	{word: "max-spread-checks", args: "TIME", def: "none", help: "the longest time over which first checks are spread", set: setMaxSpreadChecks, min: 1},
-	{word: "cluster-secret", args: "SECRET", help: "a secret that nodes share", state: harmless, quiet: true, why: "what it is for, QUIC among it, is not there", set: noEffect, min: 1},
+	{word: "cluster-secret", args: "SECRET", help: "a secret that nodes share",
+		state: harmless, quiet: true, why: "what it is for, QUIC among it, is not there", set: noEffect, min: 1},
 	{word: "node", args: "NAME", def: "host name", help: "this node's name on the statistics page", set: setNode, min: 1},
 	{word: "description", args: "TEXT", help: "text on the statistics page", set: setGlobalDescription, min: 1},
 	{word: "setenv", args: "NAME VALUE", help: "set a variable for the lines that follow", set: setEnv, min: 2},
@@ -92,9 +94,12 @@ var globalWords = append([]keyword{
 	{word: "tune.bufsize", args: "BYTES", def: "16384", help: "size of a stream's buffer", set: setBufSize, min: 1},
 	{word: "tune.maxrewrite", args: "BYTES", def: "1024", help: "room kept in a buffer for changed headers", set: setMaxRewrite, min: 1},
 	{word: "tune.http.maxhdr", args: "NUMBER(1..32767)", def: "101", help: "most headers of a message", set: setMaxHeaders, min: 1},
-	{word: "tune.chksize", args: "BYTES", help: "size of a check's buffer", instead: "tune.bufsize", state: harmless, quiet: true, why: "checks read as much as they need", set: noEffect, loose: true},
-	{word: "debug", help: "stay in the foreground and talk", instead: "the option -d of the command line", state: harmless, quiet: true, why: "the command line decides", set: noEffect, loose: true},
-	{word: "default-path", args: "current|config|parent|origin", help: "what names of files are relative to", set: setDefaultPath, min: 1},
+	{word: "tune.chksize", args: "BYTES", help: "size of a check's buffer", instead: "tune.bufsize",
+		state: harmless, quiet: true, why: "checks read as much as they need", set: noEffect, loose: true},
+	{word: "debug", help: "stay in the foreground and talk", instead: "the option -d of the command line",
+		state: harmless, quiet: true, why: "the command line decides", set: noEffect, loose: true},
+	{word: "default-path", args: "current|config|parent|origin", help: "what names of files are relative to", set: setDefaultPath, min: 1,
+		state: harmless, quiet: true, why: "current is what they are relative to anyway, and what else it may say is refused"},
 }, append(globalRefused, globalHarmless...)...)
 
 var globalRefused = each(group(refused, "",
@@ -192,7 +197,8 @@ var globalHarmless = each(append(append(group(harmless, noMachinery,
 		}
 		switch k.word {
 		case "quiet", "set-dumpable", "strict-limits", "external-check", "localpeer", "noepoll", "nopoll", "nokqueue", "noevports", "zero-warning", "master-worker",
-			"expose-experimental-directives", "insecure-fork-wanted", "maxsslconn", "maxsslrate", "server-state-base":
+			"expose-experimental-directives", "insecure-fork-wanted", "maxsslconn", "maxsslrate", "server-state-base",
+			"thread-group", "thread-groups":
 			k.quiet = true
 		}
 	})
@@ -248,7 +254,8 @@ var globalStatsWords = []keyword{
 	{word: "socket", args: "ADDRESS [mode M] [user U] [group G] [level user|operator|admin] [expose-fd listeners]", help: "a socket for commands", set: setStatsSocket, min: 1},
 	{word: "timeout", args: "TIME", def: "10s", help: "time an idle client of the socket may stay", set: setStatsTimeout, min: 1},
 	{word: "maxconn", args: "NUMBER", def: "10", help: "clients of the socket at the same time", set: setStatsMaxConn, min: 1},
-	{word: "bind-process", args: "PROCESSES", help: "processes the socket belongs to", state: harmless, quiet: true, why: "there is one process", set: noEffect, loose: true},
+	{word: "bind-process", args: "PROCESSES", help: "processes the socket belongs to",
+		state: harmless, quiet: true, why: "there is one process", set: noEffect, loose: true},
 }
 
 // setDefaultPath takes the one mode there is.

@@ -38,7 +38,8 @@ var proxyWords = append([]keyword{
 	{word: "hash-type", args: "map-based|consistent [sdbm|djb2|wt6|crc32] [avalanche]", in: dlb, def: "map-based sdbm", help: "how hashes become servers", set: setHashType},
 	{word: "cookie", args: "NAME [rewrite|insert|prefix] [WORD …]", in: dlb, help: "clients stay with a server by a cookie", set: setCookie, min: 1},
 	{word: "retries", args: "NUMBER", in: dlb, def: "3", help: "attempts to reach a server after the first", set: setRetries, min: 1},
-	{word: "retry-on", args: "WORD …", in: dlb, def: "conn-failure", help: "failures after which a request is retried; conn-failure is supported", set: setRetryOn, min: 1},
+	{word: "retry-on", args: "WORD …", in: dlb, def: "conn-failure", help: "failures after which a request is retried", set: setRetryOn, min: 1,
+		state: harmless, quiet: true, why: "after conn-failure it is retried anyway, and what else it may say is refused"},
 	{word: "fullconn", args: "NUMBER", in: dlb, def: "derived", help: "load at which servers reach maxconn", set: setFullConn, min: 1},
 	{word: "source", args: "ADDRESS[:PORT] [interface NAME]", in: dlb, help: "where server connections come from", set: setSource, min: 1},
 	{word: "use-server", args: "SERVER if|unless CONDITION", in: lb, strictIn: true, help: "a server for requests that fulfil a condition", set: setUseServer, min: 1},
@@ -183,9 +184,13 @@ var optionWords = append([]keyword{
 	{word: "http-server-close", in: dflb, negate: true, help: "close the server's connection after a response", set: connection(config.ServerClose)},
 	{word: "httpclose", in: dflb, negate: true, help: "close both connections after a response", set: connection(config.Close)},
 	{word: "redispatch", args: "[INTERVAL]", in: dlb, negate: true, help: "try another server in the end", set: optionRedispatch},
+	// Differs from HAProxy: abortonclose of a backend holds behind every frontend. 2.6 hears of a client that has gone
+	// only in a listen section, where frontend and backend are one.
 	{word: "abortonclose", in: dlb, negate: true, help: "forget requests of clients that have gone", set: toggle(func(o *config.ProxyOptions) *bool { return &o.AbortOnClose })},
 	{word: "allbackups", in: dlb, negate: true, help: "use all backup servers at once", set: toggle(func(o *config.ProxyOptions) *bool { return &o.AllBackups })},
 	{word: "persist", in: dlb, negate: true, help: "stay with a server that is down", set: toggle(func(o *config.ProxyOptions) *bool { return &o.Persist })},
+	// Differs from HAProxy: prefer-last-server knows the last server of a client's connection whatever http-reuse says.
+	// 2.6 knows it only with connections that are not shared.
 	{word: "prefer-last-server", in: dlb, negate: true, help: "stay with the last server", set: toggle(func(o *config.ProxyOptions) *bool { return &o.PreferLastServer })},
 	{word: "nolinger", in: dflb, negate: true, help: "reset connections instead of closing them", set: toggle(func(o *config.ProxyOptions) *bool { return &o.NoLinger })},
 	{word: "contstats", in: dfl, negate: true, help: "count bytes as they pass", state: harmless, why: "long connections are counted when they end", set: optionNone},
@@ -213,7 +218,8 @@ var optionWords = append([]keyword{
 	{word: "smtpchk", args: "[HELO|EHLO DOMAIN]", in: dlb, help: "check mail servers", set: optionSMTP, loose: true},
 	{word: "ldap-check", in: dlb, help: "check LDAP servers", set: optionLDAP},
 	{word: "ssl-hello-chk", in: dlb, help: "check that TLS is answered", set: optionSSLHello},
-	{word: "http-restrict-req-hdr-names", args: "preserve|delete|reject", in: dflb, def: "preserve", help: "requests with odd names of headers; preserve only", set: optionRestrictNames, min: 1},
+	{word: "http-restrict-req-hdr-names", args: "preserve|delete|reject", in: dflb, def: "preserve", help: "requests with odd names of headers", set: optionRestrictNames, min: 1,
+		state: harmless, quiet: true, why: "preserve is what happens anyway, and what else it may say is refused"},
 	{word: "forceclose", in: dflb, negate: true, help: "close both connections after a response", instead: "option httpclose", set: connection(config.Close)},
 	{word: "http-tunnel", in: dflb, negate: true, help: "look at the first request only", instead: "none: leave it out", state: harmless, quiet: true, why: "every request is looked at", set: optionNone},
 	{word: "http-use-htx", in: dflb, negate: true, help: "another representation of messages", instead: "none: leave it out", state: harmless, quiet: true, why: alwaysOurs, set: optionNone},

@@ -32,7 +32,8 @@ const head = `# keepalived.conf: what is understood
 
 <!-- Generated from the keyword table by go test ./config/keepalived -update. Do not edit. -->
 
-Every word of keepalived.conf is known by name. **done**: it does what keepalived's manual says.
+Every word of keepalived.conf is known by name. **done**: it does what keepalived's manual says, and a test shows it
+(test/differential/testdata/words.tests); what has none yet is listed in test/differential/testdata/words.unshown.
 **no effect**: it is accepted with a warning, and nothing is lost by leaving it out.
 **refused**: the file does not load, and the message says so; a switch that is given as off passes.
 A word that is not listed here is an error with the nearest known word as a hint.

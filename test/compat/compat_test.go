@@ -3,6 +3,7 @@ package compat
 import (
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"testing"
 )
@@ -46,6 +47,19 @@ It is 1.
 `
 	if got := string(page.Markdown()); got != want {
 		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	}
+	places, err := Read(page.Markdown())
+	if err != nil || !reflect.DeepEqual(places, page.Places) {
+		t.Errorf("read: %v, %v; want %v", places, err, page.Places)
+	}
+}
+
+func TestReadRefuses(t *testing.T) {
+	for _, text := range []string{"", "## a\n\nb\n", "## a\n| word | | what |\n|---|---|---|\n| `b` | perhaps | c |\n",
+		"## a\n| word | | what |\n|---|---|---|\n| `b` | done |\n"} {
+		if places, err := Read([]byte(text)); err == nil {
+			t.Errorf("%q is read as %v", text, places)
+		}
 	}
 }
 

@@ -16,11 +16,12 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/test/binary"
 	"github.com/evenkeel/evenkeel/test/peers"
 	"github.com/evenkeel/evenkeel/test/ports"
-	"github.com/google/go-cmp/cmp"
-	"golang.org/x/sys/unix"
 )
 
 // exchange is one case: what a client sends, what a server answers, under which settings.
@@ -40,6 +41,25 @@ type exchange struct {
 	until                       string // what the client gets last, where no log line comes before it has gone
 	silent                      bool   // the client must not hear that its connection is gone
 	whole                       bool   // only at once, not byte by byte
+
+	// What only cases of words have (see TestWords).
+	origin  string        // its server's address, once it has one
+	global  string        // lines of the global section: the case has processes of its own
+	awaits  string        // what a line about the case's servers must say before the client comes
+	holders int           // connections that come before the client's with the same request, and stay
+	stuck   bool          // nothing comes for a while, neither a log line nor an answer
+	timers  bool          // whether the kernel probes the two idle connections counts
+	deaf    bool          // the server's kernel takes no connection: SYNs get no answer
+	holds   bool          // the server does not close when the client has
+	lingers bool          // the client waits for the log line, and does not close when the proxy has
+	only    string        // the kinds of sections; none: all in which the word may stand
+	times   int           // on so many connections, one after the other
+	checks  bool          // nobody asks: the first line is about a check, and tells what the server saw
+	header  bool          // the head of log lines counts: priority and tag
+	counts  bool          // the connections to the server count
+	finds   string        // of bodies only what matches counts
+	alone   []string      // the reference does not know the word; what must be seen of us
+	patient time.Duration // how long to wait for what should come; 0: patience
 }
 
 const hello = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\nhello"
@@ -51,17 +71,23 @@ type origin struct {
 	mu   sync.Mutex
 	// got are the requests as they came, by order of their completion.
 	got []string
+	// conns is how many connections there were.
+	conns int
+	over  <-chan struct{} // the test ends
 }
 
 func newOrigin(t testing.TB, x *exchange) *origin {
 	if x.refuse {
 		return &origin{addr: ports.Closed(t, unix.SOCK_STREAM).String(), x: x}
 	}
+	if x.deaf {
+		return &origin{addr: deafListener(t), x: x}
+	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := &origin{addr: l.Addr().String(), x: x}
+	o := &origin{addr: l.Addr().String(), x: x, over: t.Context().Done()}
 	t.Cleanup(func() { l.Close() })
 	go func() {
 		for {
@@ -69,10 +95,36 @@ func newOrigin(t testing.TB, x *exchange) *origin {
 			if err != nil {
 				return
 			}
+			o.mu.Lock()
+			o.conns++
+			o.mu.Unlock()
 			go o.serve(conn)
 		}
 	}()
 	return o
+}
+
+// deafListener gives the address of a socket that never accepts and whose queue is full.
+func deafListener(t testing.TB) string {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+		t.Fatal(err)
+	}
+	name, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	addr := fmt.Sprintf("127.0.0.1:%d", name.(*unix.SockaddrInet4).Port)
+	conn, err := net.Dial("tcp", addr) // the one that a queue of 0 holds
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	return addr
 }
 
 func (o *origin) serve(conn net.Conn) {
@@ -92,6 +144,9 @@ func (o *origin) serve(conn net.Conn) {
 				io.WriteString(conn, o.reply(n))
 			}
 		}
+		if !ok && o.x.holds {
+			<-o.over
+		}
 		if !ok || o.x.serverCloses && !o.x.mute {
 			return
 		}
@@ -109,6 +164,12 @@ func (o *origin) count() int {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	return len(o.got)
+}
+
+func (o *origin) connections() int {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return o.conns
 }
 
 func (o *origin) take() (got []string) {
@@ -180,8 +241,12 @@ const (
 )
 
 // await waits for something and says whether it came.
-func await(is func() bool) bool {
-	for limit := time.Now().Add(patience); !is(); time.Sleep(2 * time.Millisecond) {
+func (x *exchange) await(is func() bool) bool {
+	limit := time.Now().Add(patience)
+	if x.patient > 0 {
+		limit = time.Now().Add(x.patient)
+	}
+	for ; !is(); time.Sleep(2 * time.Millisecond) {
 		if time.Now().After(limit) {
 			return false
 		}
@@ -191,28 +256,55 @@ func await(is func() bool) bool {
 
 // play sends a case through a proxy and gives a report of everything that can be seen.
 func (x *exchange) play(t testing.TB, p *program, index int, o *origin, slow bool) []string {
-	conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", p.port+1+index))
+	addr := fmt.Sprintf("127.0.0.1:%d", p.port+1+index)
+	if x.awaits != "" && !x.await(func() bool { return p.logs.told(fmt.Sprintf("case%d", index), x.awaits) }) {
+		t.Errorf("%s: no line says %q", p.name, x.awaits)
+	}
+	for range x.holders {
+		held, err := net.Dial("tcp", addr)
+		if err != nil {
+			t.Fatalf("%s: %v", p.name, err)
+		}
+		defer held.Close()
+		io.WriteString(held, x.send)
+		p.turn(t)
+	}
+	conn, err := net.Dial("tcp", addr)
 	report := []string{"client: closed"}
 	logged := func() int { return p.logs.count(fmt.Sprintf("case%d", index)) }
 	// A connection that is rejected at once may be reset before Dial has looked at it: the same as a close.
 	if err == nil {
 		report = x.talk(t, p, conn.(*net.TCPConn), logged, slow)
+	} else if errors.Is(err, syscall.ECONNREFUSED) {
+		return []string{"client: refused"}
 	} else if !errors.Is(err, syscall.ECONNRESET) {
 		t.Fatalf("%s: %v", p.name, err)
 	}
-	if !await(func() bool { return logged() >= x.lines(p) }) {
+	if x.stuck {
+		return report
+	}
+	if !x.await(func() bool { return logged() >= x.lines(p) }) {
 		t.Errorf("%s: %d log lines, not %d", p.name, logged(), x.lines(p))
 	}
 	lines := p.logs.take(fmt.Sprintf("case%d", index))
+	if x.finds != "" {
+		return report[1:]
+	}
 	reached := x.reached(lines)
-	if !await(func() bool { return o.count() >= reached }) {
+	if !x.await(func() bool { return o.count() >= reached }) {
 		t.Errorf("%s: the server has %d requests, not %d", p.name, o.count(), reached)
 	}
 	for _, raw := range o.take() {
 		report = append(report, describeRequest(raw)...)
 	}
 	for _, line := range lines {
+		if x.header {
+			report = append(report, "log header: "+describeHeader(line))
+		}
 		report = append(report, "log: "+describeLog(line))
+	}
+	if x.counts {
+		report = append(report, fmt.Sprintf("server: %d connections", o.connections()))
 	}
 	return report
 }
@@ -277,14 +369,16 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 		return got.Len() > 0 && strings.Contains(got.String(), text)
 	}
 	go x.say(t, p, conn, func() bool { return gone() || has("") }, slow)
-	if !await(func() bool {
+	if !x.await(func() bool {
 		switch {
-		case gone():
+		case x.stuck:
 			return true
+		case gone():
+			return !x.lingers || logged() >= x.lines(p)
 		case x.until != "":
 			return has(x.until)
 		case x.silent && x.requests < 0: // no log line comes: the connection is gone from the kernel's list
-			return !p.holds(conn.LocalAddr())
+			return !p.holds(conn)
 		}
 		return !x.closes && x.lines(p) > 0 && logged() >= x.lines(p)
 	}) {
@@ -297,9 +391,15 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 	case <-time.After(quiet):
 		end = "open"
 	}
+	if x.silent && x.requests < 0 {
+		end += fmt.Sprintf(", held by the proxy: %v", p.holds(conn))
+	}
+	if x.timers {
+		end += fmt.Sprintf(", probed %v, server probed %v", probed(t, conn.RemoteAddr().String(), conn.LocalAddr().String()), probed(t, "", x.origin))
+	}
 	conn.Close()
 	<-closed
-	return append([]string{"client: " + end}, describeResponses(got.Bytes(), x.send)...)
+	return append([]string{"client: " + end}, describeResponses(got.Bytes(), x.send, x.finds)...)
 }
 
 // say sends what the client has to say.
@@ -321,14 +421,14 @@ func (x *exchange) say(t testing.TB, p *program, conn *net.TCPConn, answered fun
 	}
 	// What follows must not depend on which comes first: the request, its answer or the end.
 	if _, whole := readMessage(bufio.NewReader(strings.NewReader(x.send))); whole && !x.mute {
-		await(answered)
+		x.await(answered)
 	}
 	p.turn(t)
 	conn.CloseWrite()
 }
 
 // describeResponses parses what a client got; the proxy's own pages are reduced to their status.
-func describeResponses(raw []byte, sent string) (report []string) {
+func describeResponses(raw []byte, sent, finds string) (report []string) {
 	r := bufio.NewReader(bytes.NewReader(raw))
 	methods := regexp.MustCompile(`(?m)^([A-Z]+) \S+ HTTP/`).FindAllStringSubmatch(sent, -1)
 	for i := 0; ; i++ {
@@ -350,6 +450,11 @@ func describeResponses(raw []byte, sent string) (report []string) {
 		body, berr := io.ReadAll(resp.Body)
 		text := fmt.Sprintf("%.300q", body)
 		header := headerLines(resp.Header)
+		if finds != "" {
+			found := regexp.MustCompile(finds).MatchString(string(body) + strings.Join(header, "\n"))
+			report = append(report, fmt.Sprintf("client: %d, found %v", resp.StatusCode, found))
+			continue
+		}
 		if resp.Header.Get("X-Origin") == "" && strings.HasPrefix(string(body), "<html><body><h1>") || resp.StatusCode >= 400 && resp.Header.Get("X-Origin") == "" {
 			text = "the proxy's page"
 			resp.ContentLength = 0
@@ -388,6 +493,10 @@ func headerLines(h http.Header) (lines []string) {
 
 // describeRequest reduces a request to what must be equal: line, fields, decoded body.
 func describeRequest(raw string) (report []string) {
+	// A binary PROXY header ends with two ports.
+	if at := strings.Index(raw, "QUIT\n"); at > 0 && len(raw) >= at+21 {
+		raw = raw[:at+17] + "PORT" + raw[at+21:]
+	}
 	head, body, _ := strings.Cut(raw, "\r\n\r\n")
 	lines := strings.Split(head, "\r\n")
 	if strings.HasPrefix(lines[0], "PROXY ") {
@@ -438,8 +547,10 @@ func dechunk(s string) string {
 var (
 	proxyPorts = regexp.MustCompile(` \d+ \d+$`)
 	logHeader  = regexp.MustCompile(`^<\d+>\w{3} +\d+ [\d:]{8} (\S+ )?\w+\[\d+\]: `)
+	logTime    = regexp.MustCompile(`>\w{3} +\d+ [\d:]{8} `)
 	logAddress = regexp.MustCompile(`127\.0\.0\.1:\d+`)
-	logDate    = regexp.MustCompile(`\[\d\d/\w{3}/\d{4}:[\d:.]+\]`)
+	logDate    = regexp.MustCompile(`\[\d\d/\w{3}/\d{4}:[\d:.]+( \+0000)?\]`)
+	logCLF     = regexp.MustCompile(`("[^"]*" \d+) \d+ "" "" \d+ \d+ ("[^"]*" "[^"]*" "[^"]*") [\d ]+ (\S{4}) [\d ]+`)
 	logTimes   = regexp.MustCompile(` (-?\d+)/(-?\d+)/(-?\d+)/(-?\d+)/(\+?-?\d+) `)
 	logTimes3  = regexp.MustCompile(` (-?\d+)/(-?\d+)/(\+?-?\d+) (\+?\d+) ([A-Za-z-]{2}) `)
 	logBytes   = regexp.MustCompile(` (-?\d+) (\+?)\d+ (\S+) (\S+) (\S{4} [\dN]+/)`)
@@ -448,12 +559,19 @@ var (
 	logNumber  = regexp.MustCompile(`\d+`)
 )
 
+// describeHeader gives the head of a log line without the time.
+func describeHeader(line string) string {
+	head, _, _ := strings.Cut(line, "[")
+	return logTime.ReplaceAllString(head, ">")
+}
+
 // describeLog keeps everything but times, ports and byte counts (our pages have another length): of times only
 // whether they are known.
 func describeLog(line string) string {
 	line = logHeader.ReplaceAllString(line, "")
 	line = logAddress.ReplaceAllString(line, "ADDRESS")
 	line = logDate.ReplaceAllString(line, "[DATE]")
+	line = logCLF.ReplaceAllString(line, `$1 BYTES "" "" N $2 N $3 N `)
 	line = logReason.ReplaceAllString(line, `"`)
 	known := func(s string) string {
 		s = strings.ReplaceAll(s, "-1", "unknown")

@@ -5,9 +5,11 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -27,6 +29,8 @@ type logSink struct {
 	conn *net.UDPConn
 	mu   sync.Mutex
 	by   map[string][]string
+	// servers are the lines about a frontend's servers, which come when they will.
+	servers map[string][]string
 }
 
 func newLogSink(t testing.TB) *logSink {
@@ -36,7 +40,7 @@ func newLogSink(t testing.TB) *logSink {
 		t.Fatal(err)
 	}
 	conn.SetReadBuffer(4 << 20)
-	s := &logSink{conn: conn, by: make(map[string][]string)}
+	s := &logSink{conn: conn, by: make(map[string][]string), servers: make(map[string][]string)}
 	t.Cleanup(func() { conn.Close() })
 	go func() {
 		buf := make([]byte, 65536)
@@ -48,10 +52,14 @@ func newLogSink(t testing.TB) *logSink {
 			line := strings.TrimSuffix(string(buf[:n]), "\n")
 			s.mu.Lock()
 			for _, word := range strings.Fields(line) {
-				word = strings.TrimPrefix(word, "(")
+				word = strings.Trim(word, `("`)
 				name, _, _ := strings.Cut(word, "/")
 				if strings.HasPrefix(name, "case") {
-					s.by[name] = append(s.by[name], line)
+					by := s.by
+					if aboutServers.MatchString(line) {
+						by = s.servers
+					}
+					by[name] = append(by[name], line)
 					break
 				}
 			}
@@ -59,6 +67,25 @@ func newLogSink(t testing.TB) *logSink {
 		}
 	}()
 	return s
+}
+
+var aboutServers = regexp.MustCompile(`: (Server|Health check for server|proxy|backend) case\d+`)
+
+// told says whether a line about a frontend's servers has said something.
+func (s *logSink) told(name, what string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return strings.Contains(strings.Join(s.servers[name], "\n"), what)
+}
+
+// aboutServer gives the first line about a frontend's servers.
+func (s *logSink) aboutServer(name string) (string, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.servers[name]) == 0 {
+		return "", false
+	}
+	return s.servers[name][0], true
 }
 
 // count is how many lines of a frontend there are since the last take.
@@ -156,15 +183,39 @@ func freePorts(t testing.TB, n int) int {
 	return 0
 }
 
+// probed says whether the kernel has a timer for probes on a connection of a proxy: its own address, "" for any, and
+// the other's.
+func probed(t testing.TB, local, remote string) bool {
+	raw, err := os.ReadFile("/proc/net/tcp")
+	if err != nil {
+		t.Fatal(err)
+	}
+	hex := func(addr string) string {
+		a, err := netip.ParseAddrPort(addr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("0100007F:%04X", a.Port())
+	}
+	for line := range strings.Lines(string(raw)) {
+		fields := strings.Fields(line)
+		if len(fields) > 5 && fields[2] == hex(remote) && (local == "" || fields[1] == hex(local)) {
+			return strings.HasPrefix(fields[5], "02:")
+		}
+	}
+	return false
+}
+
 // holds says whether the kernel knows the proxy's end of a client's connection.
-func (p *program) holds(client net.Addr) bool {
+func (p *program) holds(client net.Conn) bool {
 	raw, err := os.ReadFile("/proc/net/tcp")
 	if err != nil {
 		return false
 	}
-	remote := fmt.Sprintf(" 0100007F:%04X ", client.(*net.TCPAddr).Port)
+	// Both ends: the client's port may be another connection's, too.
+	ends := fmt.Sprintf(" 0100007F:%04X 0100007F:%04X ", client.RemoteAddr().(*net.TCPAddr).Port, client.LocalAddr().(*net.TCPAddr).Port)
 	for line := range strings.Lines(string(raw)) {
-		if fields := strings.Fields(line); len(fields) > 3 && " "+fields[2]+" " == remote && fields[3] != "06" {
+		if at := strings.Index(line, ends); at >= 0 && !strings.HasPrefix(line[at+len(ends):], "06 ") {
 			return true
 		}
 	}
