@@ -57,6 +57,7 @@ func (t CheckTarget) State() string {
 	srv.Backend.group.states.Lock()
 	state := srv.health.StatusText()
 	srv.Backend.group.states.Unlock()
-	return fmt.Sprintf("%s; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", state, srv.Backend.Config.Name, srv.Config.Name, srv.Backend.group.opts.Host,
+	addr := srv.Addr()
+	return fmt.Sprintf("%s; address=%s; port=%d; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", state, addr.Addr(), addr.Port(), srv.Backend.Config.Name, srv.Config.Name, srv.Backend.group.opts.Host,
 		srv.Weight(), srv.Config.Weight, srv.served.Load(), srv.Backend.conns.Load(), srv.queuedNow.Load())
 }

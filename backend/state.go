@@ -103,7 +103,7 @@ func (srv *Server) tell(input func(*health.Server, health.Time, []health.Effect)
 		srv.effect(&effects[i])
 	}
 	if lost {
-		g.opts.Log(severityEmergency, b.Config, health.NoServer(b.Config.Name))
+		g.opts.Log(severityEmergency, b.Config, health.NoServer(b.kind(), b.Config.Name))
 	}
 	if !changed {
 		return
@@ -117,6 +117,14 @@ func (srv *Server) tell(input func(*health.Server, health.Time, []health.Effect)
 	if g.opts.Changed != nil {
 		g.opts.Changed()
 	}
+}
+
+// kind is what the log calls a section with servers.
+func (b *Backend) kind() string {
+	if b.Config.Front {
+		return "proxy"
+	}
+	return "backend"
 }
 
 // arm sets the server's one timer to when its health machine wants to go on. states is held.

@@ -116,7 +116,7 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	w.syslog = syslog.New(identity(g, host))
 	w.logger = w.syslog.Logger()
 	limits := w.descriptors()
-	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: limits.conns, MaxPipes: limits.pipes, Host: host, Listeners: w.listeners, Down: w.order.Down,
+	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: limits.conns, MaxPipes: limits.pipes, Host: host, PID: os.Getppid(), Listeners: w.listeners, Down: w.order.Down,
 		Syslog: w.syslog, Log: w.announce, Forget: forgetter(w.order.Drops),
 		Applet: func(r *proxy.AppletRequest) proxy.AppletReply { return w.admin.Applet(r) },
 		Changed: func() {

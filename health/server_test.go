@@ -431,8 +431,8 @@ func TestLines(t *testing.T) {
 	if want := "Backup Server b/x is DOWN, reason: Layer4 timeout, check duration: 1234ms. 0 active and 2 backup servers left. Running on backup. 3 sessions active, 4 requeued, 5 remaining in queue."; got != want {
 		t.Errorf("%s", got)
 	}
-	if NoServer("b") != "backend b has no server available!" {
-		t.Error(NoServer("b"))
+	if NoServer("backend", "b") != "backend b has no server available!" {
+		t.Error(NoServer("backend", "b"))
 	}
 	for i, st := range statuses {
 		if st.code == "" || Status(i).Code() != st.code || Status(i).String() != st.text {

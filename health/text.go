@@ -222,9 +222,9 @@ func (e *Effect) appendCheck(b []byte, n Names) []byte {
 	return append(append(append(b, ' '), upOrDown(e.up)...), '.')
 }
 
-// NoServer is the line for a backend whose last server went down. HAProxy gives it
-// severity 0.
-func NoServer(backend string) string { return "backend " + backend + " has no server available!" }
+// NoServer is the line for a backend whose last server went down; kind is "backend", or
+// "proxy" of a listen section. HAProxy gives it severity 0.
+func NoServer(kind, name string) string { return kind + " " + name + " has no server available!" }
 
 // StatusText is the status of statistics: "UP", "UP 1/3", "DOWN 1/2", "NOLB", "DRAIN",
 // "MAINT", "no check".

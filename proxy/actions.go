@@ -188,8 +188,11 @@ func (s *stream) refuse() {
 // refuseContent is refuse for tcp-request content, whose log knows no request.
 func (s *stream) refuseContent() {
 	s.refuse()
-	s.headAt, s.bad = none, true
-	s.forgetLine()
+	s.headAt = none
+	if !s.fe.http || !s.counted { // a backend's rule comes when the request is known
+		s.bad = true
+		s.forgetLine()
+	}
 }
 
 // What edits a message. A value is in scratch memory.

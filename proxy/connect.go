@@ -19,6 +19,7 @@ type upstream struct {
 	core   *core
 	stream *stream        // nil: idle
 	reused bool           // carried a request before this one
+	proven bool           // carried several: the server lets connections be reused
 	owner  *stream        // whose own idle connection it is
 	local  netip.AddrPort // our end
 	// bound: it belongs to its client, for good. doubtful: bytes of the last answer may still come.
@@ -75,7 +76,7 @@ func (u *upstream) Discard() {
 
 // park keeps a connection for another request, unless there are enough.
 func (c *core) park(u *upstream) {
-	u.stream, u.reused, u.Since = nil, true, c.now()
+	u.stream, u.proven, u.reused, u.Since = nil, u.reused, true, c.now()
 	if c.draining || c.engine.crowded() || !c.pool.Put(u) {
 		u.Discard()
 	}
@@ -102,7 +103,7 @@ func (s *stream) keepIdle(u *upstream) {
 		u.Discard()
 		return
 	}
-	u.stream, u.Since, u.reused, u.owner = nil, c.now(), true, s
+	u.stream, u.Since, u.proven, u.reused, u.owner = nil, c.now(), u.reused, true, s
 	s.own = u
 }
 
@@ -121,7 +122,7 @@ func (s *stream) takeOwn(key backend.ConnKey) *upstream {
 }
 
 // mayReuse says whether this request may go over a connection another one used.
-// Differs from HAProxy: with http-reuse safe, a first request that is idempotent may, too. The
+// Differs from HAProxy: with http-reuse safe and aggressive, a first request that is idempotent may, too. The
 // reference sends it over a new connection because the client could not repeat it if the server
 // closed the old one at that moment; here the stream repeats it itself.
 func (s *stream) mayReuse() bool {
@@ -133,10 +134,14 @@ func (s *stream) mayReuse() bool {
 		return false
 	case config.ReuseSafe:
 		return s.idempotent() || !s.first
-	case config.ReuseAggressive, config.ReuseAlways:
-		return true
 	}
-	return false
+	return true
+}
+
+// mayUse says whether this request may go over that connection (http-reuse aggressive): a first one that cannot be
+// repeated needs a server that is known to let connections be reused.
+func (s *stream) mayUse(u *upstream) bool {
+	return s.be.cfg.Options.Reuse != config.ReuseAggressive || !s.first || s.idempotent() || u.proven
 }
 
 // idempotent says whether the request may be sent twice (RFC 9110 §9.2.2).
@@ -162,6 +167,12 @@ func (s *stream) connect() {
 	}
 	if s.mayReuse() && !s.upgrading && srv.Config.SendProxy == 0 {
 		for u, ok := c.pool.Take(key); ok; u, ok = c.pool.Take(key) {
+			if !s.mayUse(u) {
+				if !c.pool.Put(u) {
+					u.Discard()
+				}
+				break
+			}
 			if s.reuse(u) {
 				return
 			}

@@ -10,13 +10,20 @@ import (
 	"github.com/evenkeel/evenkeel/sample"
 )
 
+// untoldCookies is what the log says of the cookies of a proxy's requests until more is known.
+func (p *proxy) untoldCookies() byte {
+	if p.cfg.Cookie.Name != "" && p.cfg.Cookie.Mode != config.CookiePassive {
+		return 'N'
+	}
+	return '-'
+}
+
 // persist looks for the backend's cookie in the request and finds the server it names.
 func (s *stream) persist(h *h1.Head) {
 	ck := &s.be.cfg.Cookie
 	if ck.Name == "" {
 		return
 	}
-	s.reqCookie = 'N'
 	if ck.Mode == config.CookiePassive { // only read: the log does not tell
 		defer func() { s.reqCookie = '-' }()
 	}
@@ -99,6 +106,9 @@ func (s *stream) usePersistence(named []*backend.Server) {
 	for _, srv := range named {
 		if srv.Usable() || s.be.cfg.Options.Persist {
 			s.reqCookie = 'V'
+			if !srv.Usable() {
+				s.reqCookie = 'D'
+			}
 			s.ticket.Pinned = srv
 			return
 		}
@@ -115,7 +125,6 @@ func (s *stream) responseCookie(h *h1.Head) {
 	if ck.Mode == config.CookiePassive {
 		return
 	}
-	s.resCookie = 'N'
 	for i := h.Index("Set-Cookie", 0); i >= 0; i = h.Index("Set-Cookie", i+1) {
 		_, v := h.Field(i)
 		c, _ := sample.CookieAt(v, 0, true)

@@ -106,15 +106,27 @@ func (c *core) dropHead(h *h1.Head) {
 // now is this turn's time.
 func (c *core) now() time.Duration { return c.loop.Now() }
 
-// janitorPause is how often idle server connections are looked through.
+// janitorPause is how often idle server connections are looked through, where no server has a shorter
+// pool-purge-delay.
 const janitorPause = 5 * time.Second
+
+// purgePause is how often they are, for the servers that there are.
+func (e *Engine) purgePause() time.Duration {
+	pause := janitorPause
+	for _, srv := range e.group.Servers {
+		if d := srv.Config.PoolPurgeDelay; d > 0 {
+			pause = min(pause, max(d, 10*time.Millisecond))
+		}
+	}
+	return pause
+}
 
 // Expired is the janitor's turn: server connections idle since its last one or longer are closed
 // when their server's pool-purge-delay has passed.
 func (c *core) Expired(*loop.Timer) {
 	now := c.now()
 	c.pool.Expire(now)
-	c.loop.Arm(&c.janitor, c, now+janitorPause)
+	c.loop.Arm(&c.janitor, c, now+c.engine.purgePause())
 }
 
 // readHead reads the head of a request that a tcp proxy passes on unread.

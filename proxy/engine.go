@@ -41,6 +41,7 @@ type Options struct {
 	// caller's, and nothing is waited for. Nil: there is nobody to ask.
 	Forget func(fd int)
 	Host   string // this machine's name in logs
+	PID    int    // of the process that operators know, in logs and statistics; 0: this one
 	// Down names servers ("backend/server") that checks had found down before a reload or a restart: they come back
 	// when checks say so, instead of counting as up until the first one.
 	Down []string
@@ -105,7 +106,7 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 func newEngine(cfg *config.Proxying, opts Options, now func() time.Duration, after func(time.Duration, func()) *time.Timer) *Engine {
 	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy), frontends: make(map[string]*proxy),
 		ended: make(chan struct{}),
-		pages: make(map[int]*page), host: opts.Host, pid: os.Getpid(), started: time.Now(), drained: make(chan struct{})}
+		pages: make(map[int]*page), host: opts.Host, pid: cmp.Or(opts.PID, os.Getpid()), started: time.Now(), drained: make(chan struct{})}
 	e.headLimit = cfg.Global.BufSize - cfg.Global.MaxRewrite
 	e.maxConn.Store(int64(opts.MaxConn))
 	e.sparePipes = min(opts.MaxPipes/(2*max(opts.Threads, 1)), 64)
@@ -200,7 +201,7 @@ func (e *Engine) Start() error {
 	}
 	go e.group.Run()
 	for _, c := range e.cores {
-		c.loop.Arm(&c.janitor, c, c.now()+janitorPause)
+		c.loop.Arm(&c.janitor, c, c.now()+e.purgePause())
 		e.running.Add(1)
 		go func() {
 			defer e.running.Done()

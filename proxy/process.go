@@ -17,7 +17,7 @@ var httpStages, tcpStages []stage
 
 func init() {
 	httpStages = []stage{monitorStage, frontContent, frontRequest, frontStats, routeStage, backContent, backRequest, backStats, sendStage}
-	tcpStages = []stage{inspectStage, routeStage, backContent, tunnelStage}
+	tcpStages = []stage{inspectFront, routeStage, inspectBack, tunnelStage}
 }
 
 // process goes on with the stages; false: one waits.
@@ -138,13 +138,23 @@ func sendStage(s *stream) outcome {
 	return ended
 }
 
-// inspectStage applies tcp-request content rules to the bytes that have come so far.
-func inspectStage(s *stream) outcome {
-	rules := &s.fe.cfg.Rules
+// inspectFront and inspectBack apply tcp-request content rules of mode tcp to the bytes that have come so far.
+func inspectFront(s *stream) outcome { return s.inspect(s.fe) }
+
+func inspectBack(s *stream) outcome {
+	if s.be == s.fe {
+		return passed
+	}
+	return s.inspect(s.be)
+}
+
+func (s *stream) inspect(p *proxy) outcome {
+	rules := &p.cfg.Rules
 	if len(rules.TCPContent) == 0 {
 		return passed
 	}
-	if s.phase != phaseInspect {
+	if s.inspected != p {
+		s.inspected = p
 		s.enter(phaseInspect)
 	}
 	c, e := s.core, &s.client

@@ -168,7 +168,7 @@ func (s *stream) Record(r *sample.Record) {
 	} else if s.applet != nil || s.fromStats {
 		r.Server = "<STATS>"
 	}
-	r.Bind = s.listener.name
+	r.Bind = s.listener.bind.cfg.Name
 	r.Client, r.Dest = s.source, s.destination()
 	r.ClientIP, r.ClientPort = s.spell()
 	r.UnixBind = s.listener.path

@@ -218,10 +218,6 @@ func (s *stream) connectionMode() config.ConnMode {
 
 // prepareHead makes the head one for the next hop.
 func (s *stream) prepareHead(h *h1.Head) {
-	mode := s.connectionMode()
-	if mode == config.Close {
-		s.keepClient = false
-	}
 	s.upgrading = h.UpgradeLeft() && s.minor >= 1
 	for _, f := range [2]*config.Forwardfor{s.fe.cfg.Options.Forwardfor, s.be.cfg.Options.Forwardfor} {
 		if f != nil && s.source.IsValid() {

@@ -48,10 +48,12 @@ func (s *stream) route() bool {
 // join counts the stream in its backend.
 func (s *stream) join(be *proxy) bool {
 	if be.cfg.Disabled || be.stopped.Load() {
+		s.headAt = none // as the reference's log has it
 		return false
 	}
 	s.be = be
 	s.counted = true
+	s.reqCookie, s.resCookie = be.untoldCookies(), be.untoldCookies()
 	be.back.Join(s.core.id, be.http, s.core.loop.Wall().Unix())
 	t := &be.cfg.Timeouts
 	s.timeouts.server = t.Server
@@ -128,7 +130,7 @@ func (s *stream) take(srv *backend.Server, ahead int, out backend.Outcome) {
 	case backend.Placed:
 		s.assigned(srv)
 	case backend.Queued:
-		s.srvQueue, s.beQueue = 0, ahead
+		s.srvQueue, s.beQueue, s.queuedFor = 0, ahead, srv
 		if srv != nil {
 			s.srvQueue, s.beQueue = ahead, 0
 		}
@@ -137,6 +139,18 @@ func (s *stream) take(srv *backend.Server, ahead int, out backend.Outcome) {
 		s.blame('S', 'C')
 		s.count(counter.FailedConnections)
 		s.fail(503)
+	}
+}
+
+// leaveQueue gives the wait for a place up. The log tells how long it was, and a place further back than the ticket had:
+// as with the reference, which counts the ticket itself.
+func (s *stream) leaveQueue() {
+	s.ticket.Leave()
+	s.queueAt = s.core.now()
+	if s.queuedFor != nil {
+		s.srvQueue++
+	} else {
+		s.beQueue++
 	}
 }
 

@@ -78,14 +78,15 @@ type transaction struct {
 	gotHead                bool // of the response
 	upgrading              bool
 
-	stageAt  int      // of the request's processing
-	rules    progress // within the stage
-	message  []byte   // the request's head and what was read behind it, while resting is true
-	rest     []byte   // of it, what was read behind the head
-	resting  bool
-	tries    int // connection attempts that may still be made
-	interims int // responses before the final one
-	looked   int // bytes of the response's head that were seen to be incomplete
+	stageAt   int      // of the request's processing
+	rules     progress // within the stage
+	inspected *proxy   // whose rules look at the bytes of mode tcp
+	message   []byte   // the request's head and what was read behind it, while resting is true
+	rest      []byte   // of it, what was read behind the head
+	resting   bool
+	tries     int // connection attempts that may still be made
+	interims  int // responses before the final one
+	looked    int // bytes of the response's head that were seen to be incomplete
 
 	story
 }
@@ -102,6 +103,7 @@ type story struct {
 	retries                                                     int
 	redispatched                                                bool
 	srvQueue, beQueue                                           int
+	queuedFor                                                   *backend.Server
 	cause, stage                                                byte // of the termination
 	reqCookie, resCookie                                        byte
 	fromStats                                                   bool
@@ -169,7 +171,7 @@ func (s *stream) begin(now time.Duration) {
 	s.transaction = transaction{be: s.fe, asked: h1.MethodOther, method: h1.MethodOther, story: story{
 		line: s.line[:0], captured: s.captured[:0], status: -1, idleFrom: now, began: none,
 		headAt: none, queueAt: none, connectAt: none, connectedAt: none, responseAt: none, dataAt: none,
-		cause: '-', stage: '-', reqCookie: '-', resCookie: '-'}}
+		cause: '-', stage: '-', reqCookie: s.fe.untoldCookies(), resCookie: s.fe.untoldCookies()}}
 	s.timeouts.client, s.timeouts.tunnel = s.fe.cfg.Timeouts.Client, s.fe.cfg.Timeouts.Tunnel
 }
 
@@ -243,8 +245,7 @@ func (s *stream) waitElsewhere() bool {
 	}
 	switch s.phase {
 	case phaseQueue:
-		s.ticket.Leave()
-		s.queueAt = s.core.now()
+		s.leaveQueue()
 		s.blame('C', 'Q')
 	case phasePause:
 		s.blame('C', 'C')
@@ -392,7 +393,7 @@ func (s *stream) due() time.Duration {
 			at(s.clientSeen, fe.Client)
 		}
 	case phaseInspect:
-		at(s.phaseStart, s.fe.cfg.Rules.InspectDelay)
+		at(s.phaseStart, s.inspected.cfg.Rules.InspectDelay)
 	case phaseCollect:
 		at(s.clientSeen, s.timeouts.client)
 	case phaseApplet:
@@ -440,7 +441,7 @@ func (s *stream) timeout() {
 	case phaseApplet:
 		s.pageTimeout()
 	case phaseQueue:
-		s.ticket.Leave()
+		s.leaveQueue()
 		s.blame('s', 'Q')
 		s.count(counter.FailedConnections)
 		s.fail(503)

@@ -124,28 +124,35 @@ func (s *stream) endTunnel() {
 	s.closeAll()
 }
 
-// tunnelLimits gives the times after which a silent tunnel ends: timeout tunnel once both ways
-// are open, else client and server, and client-fin and server-fin for a half that has closed.
-func (s *stream) tunnelLimits(at func(from, timeout time.Duration)) {
-	fe, be := &s.fe.cfg.Timeouts, &s.be.cfg.Timeouts
-	e, u := &s.client, &s.up.endpoint
-	switch {
-	case e.eof && fe.ClientFin > 0:
-		at(s.clientSeen, fe.ClientFin)
-	case u.eof && be.ServerFin > 0:
-		at(s.serverSeen, be.ServerFin)
-	case s.timeouts.tunnel > 0 && s.responseAt != none:
-		at(max(s.clientSeen, s.serverSeen), s.timeouts.tunnel)
-	default:
-		at(s.clientSeen, s.timeouts.client)
-		at(s.serverSeen, s.timeouts.server)
+// silences are for how long each side of a tunnel may be silent: timeout tunnel for both, where there is one, else
+// client and server; and client-fin and server-fin for a side of which one direction has ended.
+func (s *stream) silences() (client, server time.Duration) {
+	client, server = s.timeouts.client, s.timeouts.server
+	if t := s.timeouts.tunnel; t > 0 {
+		client, server = t, t
 	}
+	e, u := &s.client, &s.up.endpoint
+	if t := s.fe.cfg.Timeouts.ClientFin; t > 0 && (e.eof || e.finSent) {
+		client = t
+	}
+	if t := s.be.cfg.Timeouts.ServerFin; t > 0 && (u.eof || u.finSent) {
+		server = t
+	}
+	return client, server
+}
+
+// tunnelLimits gives the times after which a silent tunnel ends.
+func (s *stream) tunnelLimits(at func(from, timeout time.Duration)) {
+	client, server := s.silences()
+	at(s.clientSeen, client)
+	at(s.serverSeen, server)
 }
 
 // tunnelTimeout ends a silent tunnel. The side whose limit is the shorter is to blame.
 func (s *stream) tunnelTimeout() {
 	now := s.core.now()
-	if t := s.timeouts.server; t > 0 && now-s.serverSeen >= t && (s.timeouts.client == 0 || t < s.timeouts.client) {
+	client, server := s.silences()
+	if server > 0 && now-s.serverSeen >= server && (client == 0 || server < client) {
 		s.countServerAbort()
 		s.blame('s', 'D')
 	} else {

@@ -157,7 +157,7 @@ const maxScratch = 64 << 10
 type Record struct {
 	Frontend, FrontendTransport string         // %f; %ft is Frontend plus "~" for TLS
 	Backend, Server             string         // %b, %s; "<NOSRV>" when no server was chosen
-	Bind                        string         // name of the listener
+	Bind                        string         // name of the listener; empty where it has none
 	Client, Dest                netip.AddrPort // %ci %cp, %fi %fp
 	ClientIP, ClientPort        []byte         // Client spelled out, if the engine has done so
 	BackendSource, BackendDest  netip.AddrPort // %bi %bp, %si %sp

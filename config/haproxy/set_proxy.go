@@ -202,7 +202,7 @@ func setSource(a *args) {
 }
 
 // setReuse takes when connections to servers are shared.
-// Differs from HAProxy: with http-reuse safe, a first request that is idempotent may go over a used connection; it
+// Differs from HAProxy: with http-reuse safe or aggressive, a first request that is idempotent may go over a used connection; it
 // is repeated here if the server closes that one at the same moment.
 func setReuse(a *args) {
 	modes := map[string]config.ReuseMode{"never": config.ReuseNever, "safe": config.ReuseSafe, "aggressive": config.ReuseAggressive, "always": config.ReuseAlways}

@@ -56,7 +56,7 @@ func ListenTCP(addr netip.AddrPort, o ListenOptions) (fd int, err error) {
 		set(unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1, "SO_KEEPALIVE")
 	}
 	if o.DeferAccept {
-		set(unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 60, "TCP_DEFER_ACCEPT")
+		set(unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT, 1, "TCP_DEFER_ACCEPT")
 	}
 	if o.FastOpen {
 		set(unix.IPPROTO_TCP, unix.TCP_FASTOPEN, o.Backlog, "TCP_FASTOPEN")

@@ -509,7 +509,7 @@ func describeRequest(raw string) (report []string) {
 		name, value, _ := strings.Cut(l, ":")
 		name = strings.ToLower(name)
 		chunked = chunked || name == "transfer-encoding"
-		fields = append(fields, "server:   "+name+":"+value)
+		fields = append(fields, "server:   "+name+":"+sentPort.ReplaceAllString(value, "port=PORT"))
 	}
 	sort.Strings(fields)
 	report = append(report, fields...)
@@ -546,6 +546,7 @@ func dechunk(s string) string {
 
 var (
 	proxyPorts = regexp.MustCompile(` \d+ \d+$`)
+	sentPort   = regexp.MustCompile(`port=\d+`)
 	logHeader  = regexp.MustCompile(`^<\d+>\w{3} +\d+ [\d:]{8} (\S+ )?\w+\[\d+\]: `)
 	logTime    = regexp.MustCompile(`>\w{3} +\d+ [\d:]{8} `)
 	logAddress = regexp.MustCompile(`127\.0\.0\.1:\d+`)
