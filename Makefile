@@ -77,7 +77,8 @@ bench-gate: ## what the lease gate costs a packet
 # Debian's own congestion control, in a network of its own: with BBR a large body's p99 is that of its pacing.
 CONGESTION ?= cubic
 bench-http: peers ## CPU per request, p99 and memory beside haproxy: one configuration, the same core, in turns
-	unshare --net sh -c 'ip link set lo up && sysctl -qw net.ipv4.tcp_congestion_control=$(CONGESTION) && \
+	unshare --net sh -c 'ip link set lo up && { sysctl -qw net.ipv4.tcp_congestion_control=$(CONGESTION) || \
+		echo "not $(CONGESTION), which net.ipv4.tcp_allowed_congestion_control leaves out: these figures are of $$(sysctl -n net.ipv4.tcp_congestion_control)" >&2; } && \
 		exec $(GO) test -run "^$$" -bench HTTP -benchtime 1x -timeout 30m ./test/proxy $(BENCH)'
 
 bench-l4: peers ## packets and connections through a load balancer, beside ip forwarding, nft's DNAT and haproxy, in turns; and beside the kernel's IPVS in an emulated machine

@@ -127,7 +127,7 @@ func (srv *Server) awaited() bool { return srv.queuedNow.Load() > 0 || srv.Backe
 // offer gives free places to the longest waiting tickets that can use the server.
 //
 // None waits beside a free place: who joins a queue counts itself, then looks for a place; who gives a place back, also
-// one taken in vain here, looks at the counts afterwards. One of the two sees the other.
+// one taken here for nobody, looks at the counts afterwards. One of the two sees the other.
 func (srv *Server) offer() {
 	b := srv.Backend
 	for srv.awaited() && srv.Usable() && srv.takePlace() {

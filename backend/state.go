@@ -231,7 +231,7 @@ func (srv *Server) heed(o health.Outcome) {
 		return h.Observed(now, o, effects)
 	})
 	srv.Backend.group.states.Lock()
-	sooner := srv.health.Hurry()
+	sooner := srv.health.Sooner()
 	srv.Backend.group.states.Unlock()
 	if sooner {
 		select {

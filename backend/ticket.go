@@ -80,7 +80,7 @@ func (b *Backend) TakeOther(t *Ticket, failed *Server) (srv *Server, ahead int, 
 	return b.Take(t)
 }
 
-// Release gives a place back and offers it to whoever waits.
+// Release gives a place back and offers it to those who wait.
 func (srv *Server) Release() {
 	srv.served.Add(-1)
 	srv.Backend.chooser.table.Load().Done(srv.index)

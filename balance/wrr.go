@@ -3,7 +3,7 @@ package balance
 // longestRound limits a [Round]; beyond it weights are scaled down, each to at least 1.
 const longestRound = 1 << 16
 
-// Round is one round of weighted round robin as LVS interleaves it: whoever is heavier comes more often,
+// Round is one round of weighted round robin as LVS interleaves it: the heavier comes more often,
 // and not all its turns come in a row. It holds indices into weights; those of weight 0
 // never come. The share of each in the round is exactly its weight, unless the
 // weights' sum, divided by what they have in common, is above 65536. At most 65535 servers;
@@ -14,7 +14,7 @@ func Round(weights []int) []uint16 {
 		return nil
 	}
 	round := make([]uint16, 0, turns)
-	// A threshold falls from the heaviest weight to nothing; whoever reaches it has a turn.
+	// A threshold falls from the heaviest weight to nothing; who reaches it has a turn.
 	for threshold := heaviest; threshold > 0; threshold -= step {
 		for i := range w {
 			if w[i] >= threshold {

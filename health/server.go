@@ -169,8 +169,8 @@ func (s *Server) NextCheck(random uint64) time.Duration {
 	return inter
 }
 
-// Hurry reports whether the next probe should come after FastInter, not when it was due.
-func (s *Server) Hurry() bool { return s.expedite }
+// Sooner reports whether the next probe should come after FastInter, not when it was due.
+func (s *Server) Sooner() bool { return s.expedite }
 
 func first(a, b time.Duration) time.Duration {
 	if a > 0 {

@@ -108,7 +108,7 @@ func (s *stream) denyReply(r *config.Rule, x *sample.Context, fallback int) {
 
 // tarpit keeps a denied client waiting before it is told.
 func tarpit(s *stream, r *config.Rule, _ *h1.Head, x *sample.Context) outcome {
-	if s.phase != phaseTarpit {
+	if !s.rules.inside {
 		s.count(counter.DeniedRequests)
 		if s.be.cfg.Timeouts.Tarpit > 0 {
 			// Clients in a tarpit may be many: each holds as little as can be. So its page tells of the client only, as

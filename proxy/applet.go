@@ -40,7 +40,7 @@ type AppletReply struct {
 
 const maxAppletBody = 16 << 10
 
-// Limits of the statistics pages of an engine, whoever asks for them.
+// Limits of the statistics pages of an engine, for all who ask for them.
 //
 // Differs from HAProxy: it makes a page piece by piece as the client reads; here a page is made at once, on a
 // goroutine.

@@ -91,7 +91,7 @@ func (s *stream) dropOwn() {
 }
 
 // keepIdle keeps a connection whose answer is complete: for this client's next request where it may not be anybody
-// else's, else for whoever comes.
+// else's, else for the next who comes.
 func (s *stream) keepIdle(u *upstream) {
 	c := s.core
 	if !u.bound && !u.doubtful && s.be.cfg.Options.Reuse != config.ReuseNever {

@@ -27,7 +27,7 @@ type Options struct {
 	MaxConn int
 	// MaxPipes limits pipes, each of two descriptors, that move bodies without a copy; 0: none.
 	MaxPipes int
-	// Listeners gives the listening sockets of a bind, opened by whoever may; they are shared out over the loops. The
+	// Listeners gives the listening sockets of a bind, opened by a process that may; they are shared out over the loops. The
 	// engine closes them when it stops listening.
 	Listeners func(*config.Bind) []int
 	// Syslog takes the lines of traffic.

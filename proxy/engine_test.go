@@ -255,7 +255,7 @@ func TestQueueAtMaxConn(t *testing.T) {
 	if got := p.back.Servers[0].Row(time.Now()).SessionsMax; got != 2 {
 		t.Errorf("at most %d requests at once on a server with maxconn 2", got)
 	}
-	// A client has its response before the books are closed.
+	// A client has its response before it is counted out.
 	for limit := time.Now().Add(patience); p.back.Queued()+p.back.Servers[0].Served() != 0 && time.Now().Before(limit); {
 		time.Sleep(time.Millisecond)
 	}

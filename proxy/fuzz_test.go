@@ -150,7 +150,7 @@ func judgeClient(t *testing.T, fd int, asked h1.MethodID) {
 	}
 }
 
-// judge parses what was written by the same parser that judges strangers; whole: its body is there to its end.
+// judge parses what was written by the same parser that judges clients and servers; whole: its body is there to its end.
 func judge(t *testing.T, kind h1.Kind, asked h1.MethodID, b []byte, whole bool) {
 	t.Helper()
 	var h h1.Head

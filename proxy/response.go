@@ -342,16 +342,16 @@ func (s *stream) finish() {
 	s.dropRequest()
 	s.dropHead()
 	if !s.keepClient || s.core.draining && len(s.client.pending()) == 0 {
-		s.farewell()
+		s.closeClient()
 		return
 	}
 	s.first = false
 	s.begin(s.core.now())
 }
 
-// farewell closes the client's connection. If it may still be sending, closing at once would
+// closeClient closes the client's connection. If it may still be sending, closing at once would
 // make the kernel answer with a reset, which can overtake our last words: then it is read out first.
-func (s *stream) farewell() {
+func (s *stream) closeClient() {
 	e := &s.client
 	s.logged = true
 	if s.reqBody.Done() && len(e.pending()) == 0 && s.why == "" || e.over() {

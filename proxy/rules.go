@@ -22,7 +22,7 @@ func (p place) at() sample.Place {
 // progress is how far a set of rules has been applied: sets may stop at a rule that waits, and go on there.
 type progress struct {
 	rule   int
-	inside bool // the rule's condition has held, its action waits
+	inside bool // the rule's condition has held, and its action has waited
 }
 
 // apply applies a set of rules from where it stopped. h is the head that the rules are about: the request's, the

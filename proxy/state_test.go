@@ -94,7 +94,7 @@ func TestFieldsOfShowStat(t *testing.T) {
 	if resp, _ := s.get("/"); resp.StatusCode != 503 {
 		t.Error(resp.Status)
 	}
-	await(t, "the books are closed", func() bool { return row("BACKEND").FailedConnections == 1 })
+	await(t, "the failure is counted", func() bool { return row("BACKEND").FailedConnections == 1 })
 	if f := row("FRONTEND"); f.Intercepted != 1 {
 		t.Errorf("%d intercepted", f.Intercepted)
 	}

@@ -433,7 +433,10 @@ func (s *stream) timeout() {
 		s.requestTimeout(s.client.inOff < len(s.client.in))
 	case phaseHead:
 		s.requestTimeout(true)
-	case phaseInspect, phaseTarpit: // its time is over: what waited must decide now
+	case phaseInspect: // its time is over: the rules must decide now
+		s.process()
+	case phaseTarpit:
+		s.enter(phaseHead)
 		s.process()
 	case phaseCollect:
 		s.blame('c', 'R')

@@ -28,7 +28,7 @@ type Handler interface{ Ready(Events) }
 // an event allocates or locks.
 //
 // All methods but [Loop.Post] and [Loop.Stop] belong to the thread that runs
-// [Loop.Run], or to whoever prepares the loop before.
+// [Loop.Run], or to those who prepare the loop before.
 type Loop struct {
 	source   Source
 	slots    []slot // by descriptor

@@ -8,7 +8,7 @@ import (
 const SampledOneIn = 64
 
 // Select has the kernel keep out what is no advert of the virtual routers of vrids: another id, too short for a header
-// or for the addresses it announces. One in SampledOneIn, chosen at random, still comes in, so that whoever counts can
+// or for the addresses it announces. One in SampledOneIn, chosen at random, still comes in, so that a count can
 // tell how many there are and say who sends them: a filter of this kind needs no privilege, but has no counter.
 // What has the right id and length is not kept out. Without vrids everything comes in again.
 func (v *VRRP) Select(vrids []uint8) error {

@@ -376,8 +376,8 @@ func TestAnnouncementFrames(t *testing.T) {
 	}
 }
 
-// TestAnnouncementsAreBelieved asks the kernel next door: its caches must follow.
-func TestAnnouncementsAreBelieved(t *testing.T) {
+// TestAnnouncementsAreHeard asks the kernel next door: its caches must follow.
+func TestAnnouncementsAreHeard(t *testing.T) {
 	a, b := pair(t)
 	an := announcer(t, a)
 	vip4, vip6 := netip.MustParseAddr("10.9.0.100"), netip.MustParseAddr("fe80::64")
@@ -396,7 +396,7 @@ func TestAnnouncementsAreBelieved(t *testing.T) {
 				break
 			}
 			if time.Now().After(limit) {
-				t.Fatalf("%s: the neighbour still believes %q", vip, out)
+				t.Fatalf("%s: the neighbour still has %q", vip, out)
 			}
 		}
 	}
