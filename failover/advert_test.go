@@ -6,7 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/test/netns"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -33,7 +33,7 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	}
 	master, backup := start(a, 150).router, start(b, 100).router
 	turn := func(r *router) {
-		ready, err := r.engine.poller.Wait(min(r.deadline(), loop.Now()+20*time.Millisecond), r.ready)
+		ready, err := r.engine.poller.Wait(min(r.deadline(), realtime.Now()+20*time.Millisecond), r.ready)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -59,7 +59,7 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 		for master.machine.Status(0).Sent == before {
 			turn(master)
 		}
-		ready, _ := backup.engine.poller.Wait(loop.Now()+5*time.Millisecond, backup.ready)
+		ready, _ := backup.engine.poller.Wait(realtime.Now()+5*time.Millisecond, backup.ready)
 		backup.turn(ready)
 	})
 	sent, heard = master.machine.Status(0).Sent-sent, backup.machine.Status(0).Refused[vrrp.Accepted]-heard
@@ -73,7 +73,7 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 
 // onThisThread is Start without the thread: the test is the loop.
 func onThisThread(t *testing.T, ns *netns.NS, site *config.Site) *Engine {
-	poller, err := loop.New()
+	poller, err := realtime.New()
 	if err != nil {
 		t.Fatal(err)
 	}

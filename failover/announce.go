@@ -3,7 +3,7 @@ package failover
 import (
 	"net/netip"
 
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -22,7 +22,7 @@ func (b *burst) stop() { *b = burst{next: vrrp.Never} }
 // the addresses.
 func (r *router) announce(m *instance, count int) {
 	m.burst = burst{rounds: max(count, 1)}
-	r.announceSome(m, vrrp.Time(loop.Now()))
+	r.announceSome(m, vrrp.Time(realtime.Now()))
 }
 
 // announceSome sends until the burst is over or has to pause.
@@ -155,7 +155,7 @@ func (r *router) replies(m *instance, s *sock.Replies) {
 		if err != nil || !ok {
 			return
 		}
-		r.machine.ProbeAnswered(vrrp.Time(loop.Now()), m.id)
+		r.machine.ProbeAnswered(vrrp.Time(realtime.Now()), m.id)
 	}
 }
 

@@ -5,8 +5,8 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
-	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -33,14 +33,14 @@ func (r *router) do(m *instance, e *vrrp.Effect) {
 		r.advertise(m, e)
 	case vrrp.Probe:
 		r.probe(m)
-		r.machine.Sent(vrrp.Time(loop.Now()), m.id)
+		r.machine.Sent(vrrp.Time(realtime.Now()), m.id)
 	case vrrp.OpenGate:
 		if m.gate != nil {
 			m.gate.Open(time.Duration(e.Until))
 		}
 	case vrrp.ConfirmGate:
 		ok := r.extend(m, e.Until)
-		r.carry(r.machine.Opened(vrrp.Time(loop.Now()), m.id, ok, nil))
+		r.carry(r.machine.Opened(vrrp.Time(realtime.Now()), m.id, ok, nil))
 	case vrrp.ShortenGate:
 		if m.gate != nil {
 			m.gate.Shorten(time.Duration(e.Until))
@@ -77,7 +77,7 @@ func (r *router) extend(m *instance, until vrrp.Time) bool {
 // renew the lease. The lease was counted from before this call.
 func (r *router) advertise(m *instance, e *vrrp.Effect) {
 	sent := r.send(m, e.Priority)
-	now := vrrp.Time(loop.Now())
+	now := vrrp.Time(realtime.Now())
 	if !sent {
 		r.carry(r.machine.AdvertFailed(now, m.id, nil))
 		return
@@ -154,7 +154,7 @@ func (r *router) addAddresses(m *instance) {
 		r.logf(LevelError, "(%s) address %v: no interface %q now; it is set when that appears", m.cfg.Name, a.Prefix, device(m.cfg, a))
 	}
 	m.assigned = as
-	m.renewedAt = vrrp.Time(loop.Now())
+	m.renewedAt = vrrp.Time(realtime.Now())
 	r.set(m, as)
 }
 
@@ -198,7 +198,7 @@ func (r *router) addressRemoved(ev netif.Event) {
 				return
 			}
 			r.logf(LevelWarning, "(%s) address %v was removed from %s", m.cfg.Name, ev.Prefix, r.links[ev.Ifindex].Name)
-			r.carry(r.machine.AddressLost(vrrp.Time(loop.Now()), m.id, nil))
+			r.carry(r.machine.AddressLost(vrrp.Time(realtime.Now()), m.id, nil))
 			return
 		}
 	}

@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/script"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -47,7 +47,7 @@ type Options struct {
 // Engine is a running set of virtual routers.
 type Engine struct {
 	opts     Options
-	poller   *loop.Poller
+	poller   *realtime.Poller
 	commands chan func(now vrrp.Time)
 	done     chan struct{}  // the thread has ended
 	settled  chan struct{}  // every instance has left INIT once
@@ -64,7 +64,7 @@ var ErrStopped = errors.New("failover: stopped")
 // gates stand (closed) and addresses left by a run that did not end properly are
 // gone, or with the reason why that cannot be.
 func Start(site *config.Site, opts Options) (*Engine, error) {
-	poller, err := loop.New()
+	poller, err := realtime.New()
 	if err != nil {
 		return nil, err
 	}

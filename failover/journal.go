@@ -4,7 +4,7 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -23,11 +23,11 @@ func (r *router) report(m *instance, e *vrrp.Effect) {
 	case vrrp.Changed:
 		r.changed(m, e.Change)
 	case vrrp.RxLower:
-		if now := vrrp.Time(loop.Now()); m.lowerPeer != e.Peer && now >= m.lowerTold.Add(lowerPause) { // once for each peer and mastership
+		if now := vrrp.Time(realtime.Now()); m.lowerPeer != e.Peer && now >= m.lowerTold.Add(lowerPause) { // once for each peer and mastership
 			m.lowerPeer, m.lowerTold = e.Peer, now
 			r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again", m.cfg.Name, e.Priority, e.Peer)
 		}
-		if now := vrrp.Time(loop.Now()); now >= m.lowerRan.Add(lowerPause) {
+		if now := vrrp.Time(realtime.Now()); now >= m.lowerRan.Add(lowerPause) {
 			m.lowerRan = now
 			r.engine.notify.Add(m.cfg.Name, m.cfg.Notify.MasterRxLowerPri, r.site.Global)
 		}
@@ -66,5 +66,5 @@ func (r *router) changed(m *instance, c vrrp.Change) {
 
 // ago translates an instant of the machine into wall-clock time.
 func ago(t vrrp.Time) time.Time {
-	return time.Now().Add(-vrrp.Time(loop.Now()).Sub(t))
+	return time.Now().Add(-vrrp.Time(realtime.Now()).Sub(t))
 }

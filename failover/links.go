@@ -10,8 +10,8 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
-	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -218,7 +218,7 @@ func (r *router) checkAssigned() {
 		}
 		for _, a := range m.assigned {
 			if !a.Addr.NoTrack && !has(r.links[a.Ifindex].Addrs, a.Addr.Prefix) {
-				r.carry(r.machine.AddressLost(vrrp.Time(loop.Now()), m.id, nil))
+				r.carry(r.machine.AddressLost(vrrp.Time(realtime.Now()), m.id, nil))
 				break
 			}
 		}
@@ -309,7 +309,7 @@ func (r *router) refresh(m *instance) {
 		fault(vrrp.FaultGate, "%s", problem)
 	}
 	weight := r.trackers(m, fault)
-	now := vrrp.Time(loop.Now())
+	now := vrrp.Time(realtime.Now())
 	before := r.machine.Status(m.id).Faults
 	r.carry(r.machine.SetWeight(now, m.id, weight, nil))
 	if len(m.faults) > 0 && m.state != vrrp.Fault && faults&^vrrp.FaultPending != 0 && faults != before {
@@ -340,7 +340,7 @@ func (r *router) trackDevices(m *instance, fault func(vrrp.Faults, string, ...an
 }
 
 func (r *router) reconfigure(m *instance) {
-	r.carry(r.machine.Reconfigure(vrrp.Time(loop.Now()), m.id, r.params(m), nil))
+	r.carry(r.machine.Reconfigure(vrrp.Time(realtime.Now()), m.id, r.params(m), nil))
 }
 
 // buildGate registers the instance's addresses with the gates, closed.

@@ -5,8 +5,8 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -118,7 +118,7 @@ const (
 
 // receive reads what waits on a port, or puts that off.
 func (r *router) receive(p *port) {
-	now := vrrp.Time(loop.Now())
+	now := vrrp.Time(realtime.Now())
 	if now < p.read.Add(readPause) {
 		if err := r.engine.poller.Pause(p.socket.Fd(), r.tokenOf[p.socket.Fd()], true); err == nil {
 			p.paused = true
@@ -150,13 +150,13 @@ func (r *router) resume(now vrrp.Time, all bool) {
 // drain reads what waits on a port. The clock is read after the adverts, so that none counts as older than it is:
 // its sender has begun its lease before.
 func (r *router) drain(p *port) {
-	defer func() { p.read = vrrp.Time(loop.Now()) }()
+	defer func() { p.read = vrrp.Time(realtime.Now()) }()
 	for more, n := true, 0; more && n < readBudget; n += sock.BatchSize {
 		var err error
 		if r.heard, more, err = p.socket.ReceiveBatch(&r.batch, r.heard); err != nil {
 			r.logf(LevelWarning, "receiving adverts on interface %d: %v", p.key.ifindex, err)
 		}
-		now := vrrp.Time(loop.Now())
+		now := vrrp.Time(realtime.Now())
 		for i := range r.heard {
 			effects := r.hear(p, &r.heard[i], now)
 			if len(effects) == 0 {
@@ -166,7 +166,7 @@ func (r *router) drain(p *port) {
 			if r.ports[p.key] != p { // the advert's effects closed this socket
 				return
 			}
-			now = vrrp.Time(loop.Now())
+			now = vrrp.Time(realtime.Now())
 		}
 	}
 }

@@ -7,8 +7,8 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -160,7 +160,7 @@ func (r *router) add(m *instance) {
 	}
 	r.buildGate(m)
 	var effects []vrrp.Effect
-	m.id, effects = r.machine.Add(vrrp.Time(loop.Now()), r.params(m), nil)
+	m.id, effects = r.machine.Add(vrrp.Time(realtime.Now()), r.params(m), nil)
 	r.byID[m.id] = m
 	r.carry(effects)
 }
@@ -169,7 +169,7 @@ func (r *router) add(m *instance) {
 // says on its way out is made from its parameters.
 func (r *router) drop(m *instance) {
 	m.group = nil // its end is not the group's
-	r.carry(r.machine.Withdraw(vrrp.Time(loop.Now()), m.id, nil))
+	r.carry(r.machine.Withdraw(vrrp.Time(realtime.Now()), m.id, nil))
 	r.machine.Forget(m.id)
 	if m.gate != nil {
 		if err := m.gate.Remove(); err != nil {
@@ -306,5 +306,5 @@ func (r *router) machineGroups() {
 		}
 		groups = append(groups, ids)
 	}
-	r.carry(r.machine.Regroup(vrrp.Time(loop.Now()), nil, groups...))
+	r.carry(r.machine.Regroup(vrrp.Time(realtime.Now()), nil, groups...))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/vishvananda/netlink"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/test/netns"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -32,7 +32,7 @@ const (
 // live is Start with the thread in a namespace.
 func live(t *testing.T, ns *netns.NS, site *config.Site) *Engine {
 	t.Helper()
-	poller, err := loop.New()
+	poller, err := realtime.New()
 	if err != nil {
 		t.Fatal(err)
 	}

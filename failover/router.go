@@ -9,8 +9,8 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
-	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/linux/sock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
@@ -66,13 +66,13 @@ func newRouter(e *Engine, site *config.Site) (*router, error) {
 		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
 		buf: make([]byte, 1<<16), heard: make([]sock.Datagram, 0, sock.BatchSize), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {
-		if err := loop.RealTime(realTimePriority); err != nil {
+		if err := realtime.RealTime(realTimePriority); err != nil {
 			r.logf(LevelWarning, "no real-time scheduling (%v): adverts may be late on a busy machine", err)
 		}
-		if err := loop.Precede(niceness); err != nil {
+		if err := realtime.Precede(niceness); err != nil {
 			r.logf(LevelWarning, "no precedence over other processes (%v): adverts may be late on a busy machine", err)
 		}
-		if err := loop.LockMemory(); err != nil {
+		if err := realtime.LockMemory(); err != nil {
 			r.logf(LevelWarning, "memory is not locked (%v): swapping may delay adverts", err)
 		}
 	}
@@ -202,16 +202,16 @@ func (r *router) turn(ready []uint64) {
 			if f == nil {
 				r.stop()
 			} else {
-				f(vrrp.Time(loop.Now()))
+				f(vrrp.Time(realtime.Now()))
 			}
 		default:
 			pending = false
 		}
 	}
-	now := vrrp.Time(loop.Now())
+	now := vrrp.Time(realtime.Now())
 	if len(r.paused) > 0 {
 		r.resume(now, r.machine.Deadline() <= now)
-		now = vrrp.Time(loop.Now())
+		now = vrrp.Time(realtime.Now())
 	}
 	if due := r.machine.Deadline(); due <= now {
 		r.maxLate = max(r.maxLate, now.Sub(due))
@@ -269,7 +269,7 @@ func (r *router) unwatch(fd int) {
 // stop leaves every election.
 func (r *router) stop() {
 	for _, m := range r.instances {
-		r.carry(r.machine.Stop(vrrp.Time(loop.Now()), m.id, nil))
+		r.carry(r.machine.Stop(vrrp.Time(realtime.Now()), m.id, nil))
 	}
 	for _, s := range r.scripts {
 		s.stop()

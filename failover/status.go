@@ -4,7 +4,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -108,7 +108,7 @@ func (r *router) status() Status {
 
 func (r *router) instanceStatus(m *instance) InstanceStatus {
 	st := r.machine.Status(m.id)
-	now := vrrp.Time(loop.Now())
+	now := vrrp.Time(realtime.Now())
 	out := InstanceStatus{
 		Name: m.cfg.Name, State: st.State.String(), Since: m.changed.at, Why: st.Last.String(),
 		Priority: m.cfg.Priority, EffectivePriority: st.Effective, Interface: m.cfg.Interface,

@@ -7,7 +7,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 )
 
 // modes are the ways of building a gate that stop packets.
@@ -72,15 +72,15 @@ func TestOpenAndClose(t *testing.T) {
 			t.Errorf("drops %+v", d)
 		}
 		openFor(t, g, time.Hour)
-		until := loop.Now() + 100*time.Millisecond
+		until := realtime.Now() + 100*time.Millisecond
 		g.Shorten(until)
 		sleepUntil(until)
 		r.expectAnswers(false, "deadline passed")
-		if g.Extend(loop.Now() + time.Hour) {
+		if g.Extend(realtime.Now() + time.Hour) {
 			t.Error("a closed gate was extended")
 		}
 		r.expectAnswers(false, "after a late extension")
-		if g.Open(loop.Now() + time.Hour) {
+		if g.Open(realtime.Now() + time.Hour) {
 			t.Error("opened without a campaign")
 		}
 		r.expectAnswers(false, "after opening without campaign")

@@ -15,11 +15,12 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/linux/netif"
-	"github.com/evenkeel/evenkeel/test/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/realtime"
+	"github.com/evenkeel/evenkeel/test/netns"
 )
 
 // Some tests need a process that can be killed, frozen or stripped of privileges: this test
@@ -69,7 +70,7 @@ func childMaster() {
 		close(ended)
 	}()
 	hold := time.Hour
-	until := loop.Now() + hold
+	until := realtime.Now() + hold
 	fmt.Println("until", int64(until))
 	g.PermitAdverts(until)
 	if !g.Open(until) {
@@ -80,16 +81,16 @@ func childMaster() {
 		case <-ended:
 			ended = nil
 			hold = short
-			g.Shorten(loop.Now() + hold)
+			g.Shorten(realtime.Now() + hold)
 			fmt.Println("short", int64(g.Deadline()))
 		case <-time.After(20 * time.Millisecond):
 		}
-		until = loop.Now() + hold
-		if g.Deadline() > loop.Now() {
+		until = realtime.Now() + hold
+		if g.Deadline() > realtime.Now() {
 			fmt.Println("until", int64(until))
 		}
 		if !g.Extend(until) {
-			fmt.Println("refused", int64(loop.Now()))
+			fmt.Println("refused", int64(realtime.Now()))
 			time.Sleep(time.Hour)
 		}
 	}
@@ -212,8 +213,8 @@ func (m *master) kill() {
 }
 
 func sleepUntil(d time.Duration) {
-	for loop.Now() < d {
-		time.Sleep(d - loop.Now())
+	for realtime.Now() < d {
+		time.Sleep(d - realtime.Now())
 	}
 }
 
@@ -240,7 +241,7 @@ func TestFrozen(t *testing.T) {
 		r.expectAnswers(true, "alive")
 		m.shorten(t)
 		m.freeze(t)
-		sleepUntil(loop.Now() + short) // no deadline of a frozen process is later
+		sleepUntil(realtime.Now() + short) // no deadline of a frozen process is later
 		r.expectAnswers(false, "frozen")
 		m.cmd.Process.Signal(unix.SIGCONT)
 		m.await(t, func() bool { return m.refused })
@@ -344,7 +345,7 @@ func TestRestartLeavesNoGap(t *testing.T) {
 					t.Error(err)
 				}
 			})
-			g.PermitAdverts(loop.Now() + time.Hour)
+			g.PermitAdverts(realtime.Now() + time.Hour)
 			s.Abandon()
 		}
 		close(stop)
@@ -376,7 +377,7 @@ func TestDeadlineIsExact(t *testing.T) {
 			var asked []time.Duration
 			stop, done := make(chan struct{}), make(chan uint32)
 			go func() {
-				done <- r.flood(stop, func(uint32) { asked = append(asked, loop.Now()) })
+				done <- r.flood(stop, func(uint32) { asked = append(asked, realtime.Now()) })
 			}()
 			openFor(t, g, time.Hour)
 			answered := r.answers()
@@ -386,7 +387,7 @@ func TestDeadlineIsExact(t *testing.T) {
 				}
 				time.Sleep(5 * time.Millisecond)
 			}
-			until := loop.Now() + 100*time.Millisecond
+			until := realtime.Now() + 100*time.Millisecond
 			g.Shorten(until)
 			sleepUntil(until + 50*time.Millisecond)
 			close(stop)

@@ -11,8 +11,9 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/rlimit"
-	"github.com/evenkeel/evenkeel/linux/netif"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/linux/netif"
 )
 
 // slot is struct slot of bpf/gate.c: one cache line shared with the kernel. User space alone

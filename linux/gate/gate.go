@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 )
 
 // Key says whose adverts a gate holds back.
@@ -60,7 +60,7 @@ func (g *Gate) PermitAdverts(until time.Duration) {
 // returns false: the adverts of the campaign may have been dropped, so nobody needs to have
 // heard it.
 func (g *Gate) Open(until time.Duration) bool {
-	if g.advert.Load() <= int64(loop.Now()) {
+	if g.advert.Load() <= int64(realtime.Now()) {
 		return false
 	}
 	g.store(int64(until), max(g.advert.Load(), int64(until)))
@@ -78,7 +78,7 @@ func (g *Gate) Open(until time.Duration) bool {
 // it been sent before, others have heard it and wait longer than the new deadline.
 func (g *Gate) Extend(until time.Duration) bool {
 	open := g.open.Load()
-	if open <= int64(loop.Now()) {
+	if open <= int64(realtime.Now()) {
 		return false
 	}
 	g.store(max(open, int64(until)), max(g.advert.Load(), int64(until)))

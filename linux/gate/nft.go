@@ -9,10 +9,11 @@ import (
 	"sync"
 	"time"
 
-	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/linux/netif"
 	"github.com/google/nftables"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/linux/netif"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 )
 
 // tableName is the table of family netdev that belongs to us alone. It must never change: a
@@ -260,13 +261,13 @@ func (d *nftDriver) slack(remaining time.Duration) (slack, apply time.Duration) 
 // away at once. What remains is a second freeze within those microseconds.
 func (d *nftDriver) deadlines(g *Gate, open, advert int64) {
 	for range 3 {
-		now := loop.Now()
+		now := realtime.Now()
 		allowance, err := d.apply(g, time.Duration(open)-now, time.Duration(advert)-now)
 		if err != nil {
 			d.log(fmt.Sprintf("closing the gate of %s: %v", g.key.Name, err))
 			break
 		}
-		if loop.Now()-now <= allowance {
+		if realtime.Now()-now <= allowance {
 			return
 		}
 	}

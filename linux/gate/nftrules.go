@@ -6,10 +6,11 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/evenkeel/evenkeel/linux/netif"
 	"github.com/google/nftables"
 	"github.com/google/nftables/expr"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/linux/netif"
 )
 
 // The second half of a key of the set "dropped": what was dropped.

@@ -12,8 +12,9 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
+
 	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
@@ -152,7 +153,7 @@ func BenchmarkExtend(b *testing.B) {
 			r := newRig(b)
 			g := r.gate(r.set(mode))
 			openFor(b, g, time.Hour)
-			until := loop.Now() + time.Hour
+			until := realtime.Now() + time.Hour
 			for b.Loop() {
 				until++
 				if !g.Extend(until) {

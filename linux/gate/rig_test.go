@@ -7,10 +7,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/test/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/realtime"
+	"github.com/evenkeel/evenkeel/test/netns"
 )
 
 var (
@@ -101,7 +102,7 @@ func (r *rig) gate(s *Set) *Gate {
 // openFor opens g as a campaign would.
 func openFor(t testing.TB, g *Gate, d time.Duration) time.Duration {
 	t.Helper()
-	until := loop.Now() + d
+	until := realtime.Now() + d
 	g.PermitAdverts(until)
 	if !g.Open(until) {
 		t.Fatal("the gate refuses to open")

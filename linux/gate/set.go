@@ -8,9 +8,10 @@ import (
 	"strings"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/netif"
-	"golang.org/x/sys/unix"
 )
 
 // driver is one way to build the gate. Its methods are called by the Set's goroutine, except

@@ -11,11 +11,12 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/test/netns"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/realtime"
+	"github.com/evenkeel/evenkeel/test/netns"
 )
 
 // do runs f inside the namespace and fails the test on error.
@@ -426,9 +427,9 @@ func TestSetAddressesAndInterface(t *testing.T) {
 			if err := g2.SetAddresses([]netip.Addr{vip4, other}); err != nil {
 				t.Fatal(err)
 			}
-			g2.PermitAdverts(loop.Now() + time.Hour)
+			g2.PermitAdverts(realtime.Now() + time.Hour)
 			expect("permitted", map[string]bool{"52": true})
-			g2.Open(loop.Now() + time.Hour)
+			g2.Open(realtime.Now() + time.Hour)
 			expect("open", map[string]bool{"vip": true, "other": true, "52": true})
 			if err := g.SetInterface(index + 100); err != nil {
 				t.Fatal(err)
@@ -469,7 +470,7 @@ func TestManyGates(t *testing.T) {
 				a = a.Next()
 			}
 			made := time.Since(start)
-			until := loop.Now() + time.Hour
+			until := realtime.Now() + time.Hour
 			for _, g := range gates {
 				g.PermitAdverts(until)
 				g.Open(until)
@@ -492,7 +493,7 @@ func TestDeadlineRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	now := loop.Now()
+	now := realtime.Now()
 	if g.Deadline() != 0 || g.Extend(now+time.Hour) || g.Open(now+time.Hour) {
 		t.Error("a new gate is not closed")
 	}
@@ -513,11 +514,11 @@ func TestDeadlineRules(t *testing.T) {
 	if g.Deadline() != 0 || g.Extend(now+time.Hour) || g.Open(now+time.Hour) {
 		t.Error("a closed gate opens without a campaign")
 	}
-	g.PermitAdverts(loop.Now() + time.Hour)
-	if !g.Open(loop.Now() - time.Nanosecond) {
+	g.PermitAdverts(realtime.Now() + time.Hour)
+	if !g.Open(realtime.Now() - time.Nanosecond) {
 		t.Error("a permitted campaign was refused")
 	}
-	if g.Extend(loop.Now() + time.Hour) {
+	if g.Extend(realtime.Now() + time.Hour) {
 		t.Error("a gate whose deadline passed was extended")
 	}
 	if err := g.Remove(); err != nil {

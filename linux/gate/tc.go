@@ -5,9 +5,10 @@ import (
 	"fmt"
 
 	"github.com/cilium/ebpf"
-	"github.com/evenkeel/evenkeel/linux/netif"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/linux/netif"
 )
 
 const (

@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 )
 
 // TestUserNamespace: in a user namespace the kernel refuses eBPF even to its root; the gate
@@ -100,8 +101,8 @@ func childUserNS() {
 		}
 	}
 	expect(false, "created")
-	g.PermitAdverts(loop.Now() + time.Hour)
-	if !g.Open(loop.Now() + time.Hour) {
+	g.PermitAdverts(realtime.Now() + time.Hour)
+	if !g.Open(realtime.Now() + time.Hour) {
 		childFatal(fmt.Errorf("does not open"))
 	}
 	expect(true, "open")

@@ -8,10 +8,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/config"
-	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/test/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/linux/realtime"
+	"github.com/evenkeel/evenkeel/test/netns"
 )
 
 // The verdict tests put whole frames on a cable and look whether they come out at the other
@@ -346,11 +347,11 @@ func TestVerdicts(t *testing.T) {
 		}
 		check("closed", func(v verdict) bool { return v.dropped || v.advert })
 		for _, g := range gates {
-			g.PermitAdverts(loop.Now() + time.Hour)
+			g.PermitAdverts(realtime.Now() + time.Hour)
 		}
 		check("adverts permitted", func(v verdict) bool { return v.dropped })
 		for _, g := range gates {
-			if !g.Open(loop.Now() + time.Hour) {
+			if !g.Open(realtime.Now() + time.Hour) {
 				t.Fatal("does not open")
 			}
 		}

@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 const procConnections = `Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       Expires PEName PEData

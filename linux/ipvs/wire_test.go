@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 // A service and a destination come back from their own encoding: the kernel uses the same

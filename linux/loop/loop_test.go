@@ -1,210 +1,244 @@
 package loop
 
 import (
-	"os"
-	"runtime"
-	"sync"
-	"syscall"
+	"math/rand/v2"
+	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-func newPoller(t testing.TB) *Poller {
-	t.Helper()
-	p, err := New()
+type firing struct {
+	Timer
+	due   time.Duration
+	fired bool
+	check func(*firing)
+}
+
+func (f *firing) Expired(*Timer) { f.fired = true; f.check(f) }
+
+// TestWheelAgainstOracle arms, moves and disarms timers at random and compares each
+// expiry with what was asked: never early, at most a millisecond late, none lost.
+func TestWheelAgainstOracle(t *testing.T) {
+	for seed := range uint64(50) {
+		r := rand.New(rand.NewPCG(seed, 1))
+		l := &Loop{}
+		now := time.Duration(r.Int64N(int64(48 * time.Hour)))
+		l.wheel.init(now)
+		timers := make([]*firing, 200)
+		for i := range timers {
+			timers[i] = &firing{check: func(f *firing) {
+				if now < f.due {
+					t.Fatalf("seed %d: fired %v early", seed, f.due-now)
+				}
+			}}
+		}
+		for range 3000 {
+			f := timers[r.IntN(len(timers))]
+			switch r.IntN(5) {
+			case 0:
+				l.Disarm(&f.Timer)
+				f.due = 0
+			default:
+				span := []time.Duration{70 * time.Millisecond, 5 * time.Second, 5 * time.Minute, 6 * time.Hour}[r.IntN(4)]
+				f.due, f.fired = now+time.Duration(r.Int64N(int64(span))), false
+				l.Arm(&f.Timer, f, f.due)
+			}
+			if at, ok := l.wheel.next(); ok && r.IntN(2) == 0 {
+				now = max(now, at)
+			} else if r.IntN(10) == 0 {
+				now += time.Duration(r.Int64N(int64(10 * time.Minute)))
+			} else {
+				now += time.Duration(r.Int64N(int64(40 * time.Millisecond)))
+			}
+			l.wheel.advance(now)
+			for _, f := range timers {
+				if f.due != 0 && !f.fired && now > f.due+time.Millisecond {
+					t.Fatalf("seed %d: a timer is %v late", seed, now-f.due)
+				}
+				if f.Armed() == f.fired && f.due != 0 {
+					t.Fatalf("seed %d: armed %v, fired %v", seed, f.Armed(), f.fired)
+				}
+			}
+		}
+	}
+}
+
+func TestTimersMayDisarmEachOther(t *testing.T) {
+	l := &Loop{}
+	l.wheel.init(0)
+	var a, b firing
+	a.check = func(*firing) { l.Disarm(&b.Timer) }
+	b.check = func(*firing) { l.Disarm(&a.Timer) }
+	l.Arm(&a.Timer, &a, 5*time.Millisecond)
+	l.Arm(&b.Timer, &b, 5*time.Millisecond)
+	l.wheel.advance(6 * time.Millisecond)
+	if a.fired == b.fired {
+		t.Fatalf("fired: %v %v, want exactly one", a.fired, b.fired)
+	}
+}
+
+type echo struct {
+	l    *Loop
+	fd   int
+	seen chan string
+}
+
+func (e *echo) Ready(ev Events) {
+	buf := make([]byte, 16)
+	n, _ := unix.Read(e.fd, buf)
+	if n > 0 {
+		e.seen <- string(buf[:n])
+	}
+}
+
+func TestLoopServesDescriptorsPostsAndStops(t *testing.T) {
+	l, err := NewLoop()
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { p.Close() })
-	return p
-}
-
-func TestNowFollowsBootTime(t *testing.T) {
-	before := Now()
-	time.Sleep(2 * time.Millisecond)
-	if d := Now() - before; d < 2*time.Millisecond {
-		t.Errorf("2 ms of sleep moved the clock by %v", d)
-	}
-}
-
-func TestWaitDeadline(t *testing.T) {
-	p := newPoller(t)
-	for _, ahead := range []time.Duration{-time.Hour, -1, 0, 100 * time.Microsecond, 3 * time.Millisecond} {
-		deadline := max(Now()+ahead, 0)
-		for Now() < deadline { // a signal may end a wait early
-			if _, err := p.Wait(deadline, nil); err != nil {
-				t.Fatal(err)
-			}
-		}
-		// A deadline in the past returns at once; the test would hang otherwise.
-		if _, err := p.Wait(deadline, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
-func TestWaitReportsTokens(t *testing.T) {
-	p := newPoller(t)
-	var fds [3][2]int
-	tokens := []uint64{0, 7, MaxToken}
-	for i := range fds {
-		if err := unix.Pipe2(fds[i][:], unix.O_CLOEXEC); err != nil {
-			t.Fatal(err)
-		}
-		defer unix.Close(fds[i][0])
-		defer unix.Close(fds[i][1])
-		if err := p.Add(fds[i][0], tokens[i]); err != nil {
-			t.Fatal(err)
-		}
-	}
-	unix.Write(fds[1][1], []byte{1})
-	unix.Write(fds[2][1], []byte{1})
-	got := waitReady(t, p)
-	if len(got) != 2 || got[0]+got[1] != tokens[1]+tokens[2] {
-		t.Fatalf("ready tokens %x, want %x and %x", got, tokens[1], tokens[2])
-	}
-	// Level-triggered: still there on the next wait, and gone after Remove.
-	if got := waitReady(t, p); len(got) != 2 {
-		t.Fatalf("second wait reports %x", got)
-	}
-	if err := p.Remove(fds[1][0]); err != nil {
-		t.Fatal(err)
-	}
-	if got := waitReady(t, p); len(got) != 1 || got[0] != MaxToken {
-		t.Fatalf("after Remove: %x", got)
-	}
-	if err := p.Add(fds[0][0], MaxToken+1); err == nil {
-		t.Error("a reserved token was accepted")
-	}
-}
-
-// waitReady waits until something is ready, however often signals interrupt.
-func waitReady(t *testing.T, p *Poller) []uint64 {
-	t.Helper()
-	limit := Now() + 30*time.Second
-	for Now() < limit {
-		got, err := p.Wait(limit, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		if len(got) > 0 {
-			return got
-		}
-	}
-	t.Fatal("nothing became ready")
-	return nil
-}
-
-func TestWakeIsNeverLost(t *testing.T) {
-	p := newPoller(t)
-	const rounds = 2000
-	var mu sync.Mutex
-	queue, seen := 0, 0
-	go func() {
-		for range rounds {
-			mu.Lock()
-			queue++
-			mu.Unlock()
-			p.Wake()
-		}
-	}()
-	limit := Now() + 30*time.Second
-	for seen < rounds && Now() < limit {
-		if _, err := p.Wait(limit, nil); err != nil {
-			t.Fatal(err)
-		}
-		mu.Lock()
-		seen += queue
-		queue = 0
-		mu.Unlock()
-	}
-	if seen != rounds {
-		t.Fatalf("saw %d of %d items", seen, rounds)
-	}
-}
-
-func TestWaitSurvivesSignals(t *testing.T) {
-	p := newPoller(t)
-	runtime.LockOSThread()
-	defer runtime.UnlockOSThread()
-	pid, tid := os.Getpid(), unix.Gettid()
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		for range 50 {
-			unix.Tgkill(pid, tid, syscall.SIGURG)
-			time.Sleep(100 * time.Microsecond)
-		}
-	}()
-	deadline := Now() + 20*time.Millisecond
-	for Now() < deadline {
-		if _, err := p.Wait(deadline, nil); err != nil {
-			t.Fatal(err)
-		}
-	}
-	<-done
-}
-
-func TestWaitDoesNotAllocate(t *testing.T) {
-	if raceEnabled {
-		t.Skip("the race detector allocates")
-	}
-	p := newPoller(t)
 	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC|unix.O_NONBLOCK); err != nil {
 		t.Fatal(err)
 	}
 	defer unix.Close(fds[0])
 	defer unix.Close(fds[1])
-	p.Add(fds[0], 3)
-	unix.Write(fds[1], []byte{1})
-	ready := make([]uint64, 0, batch)
-	if n := testing.AllocsPerRun(100, func() {
-		p.Wake()
-		ready, _ = p.Wait(Now()+time.Hour, ready)
-		ready, _ = p.Wait(Now(), ready)
-	}); n != 0 {
-		t.Errorf("Wait allocates %v times", n)
+	e := &echo{l: l, fd: fds[0], seen: make(chan string, 4)}
+	if err := l.Watch(fds[0], e); err != nil {
+		t.Fatal(err)
 	}
-}
-
-func TestRealTimeRefusesBadPriority(t *testing.T) {
-	for _, p := range []int{-1, 0, 100} {
-		if RealTime(p) == nil {
-			t.Errorf("priority %d accepted", p)
+	done := make(chan error)
+	go func() { done <- l.Run() }()
+	unix.Write(fds[1], []byte("one"))
+	if got := <-e.seen; got != "one" {
+		t.Fatalf("read %q", got)
+	}
+	ran := make(chan struct{})
+	for i := range 1000 {
+		if !l.Post(func() {
+			if i == 999 {
+				close(ran)
+			}
+		}) {
+			t.Fatal("not posted")
 		}
 	}
+	<-ran
+	f := &firing{check: func(*firing) { e.seen <- "timer" }}
+	l.Post(func() { l.Arm(&f.Timer, f, l.Now()+3*time.Millisecond) })
+	if got := <-e.seen; got != "timer" {
+		t.Fatalf("read %q", got)
+	}
+	l.Post(func() { l.Forget(fds[0]) })
+	l.Stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if l.Post(func() {}) {
+		t.Error("posted to a stopped loop")
+	}
 }
 
-func TestRealTime(t *testing.T) {
+func TestTimersDoNotAllocate(t *testing.T) {
+	l := &Loop{}
+	l.wheel.init(0)
+	f := &firing{check: func(*firing) {}}
+	now := time.Duration(0)
+	if n := testing.AllocsPerRun(1000, func() {
+		l.Arm(&f.Timer, f, now+100*time.Millisecond)
+		now += 200 * time.Millisecond
+		l.wheel.advance(now)
+	}); n != 0 {
+		t.Errorf("a timer allocates %v times", n)
+	}
+}
+
+type counter struct {
+	l *Loop
+	n int
+}
+
+func (c *counter) Ready(Events) {
+	if c.n++; c.n < 1000 {
+		c.l.Again(c)
+		return
+	}
+	c.l.Stop()
+}
+
+// TestAgainDoesNotSleep: work that goes on is called turn after turn.
+func TestAgainDoesNotSleep(t *testing.T) {
+	l, err := NewLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := &counter{l: l}
+	l.Post(func() { c.Ready(0) })
+	if err := l.Run(); err != nil || c.n != 1000 {
+		t.Fatalf("called %d times, %v", c.n, err)
+	}
+}
+
+type busy struct {
+	l     *Loop
+	more  func() bool
+	turns int
+	done  func()
+}
+
+func (b *busy) Ready(Events) {
+	b.turns++
+	if b.more() {
+		b.l.Again(b)
+		return
+	}
+	b.done()
+}
+
+// TestPause: what waits for a pause runs before the loop sleeps and as it ends; under load it runs now and then,
+// not each turn.
+func TestPause(t *testing.T) {
+	l, err := NewLoop()
+	if err != nil {
+		t.Fatal(err)
+	}
+	var pauses atomic.Int64
+	l.AtPause(func() { pauses.Add(1) })
 	done := make(chan error)
-	go func() {
-		runtime.LockOSThread() // never unlocked: the thread ends with the goroutine
-		err := RealTime(1)
-		if err == nil {
-			attr, e := unix.SchedGetAttr(0, 0)
-			if e != nil || attr.Policy != unix.SCHED_FIFO || attr.Priority != 1 ||
-				attr.Flags&unix.SCHED_FLAG_RESET_ON_FORK == 0 {
-				t.Errorf("attributes %+v, %v", attr, e)
+	go func() { done <- l.Run() }()
+	more := func(than int64) {
+		t.Helper()
+		for limit := time.Now().Add(30 * time.Second); pauses.Load() <= than; time.Sleep(time.Millisecond) {
+			if time.Now().After(limit) {
+				t.Fatalf("%d pauses", pauses.Load())
 			}
 		}
-		done <- err
-	}()
-	if err := <-done; err != nil {
-		t.Logf("not granted here: %v", err)
-		if os.Geteuid() == 0 && os.Getenv("CI") == "true" {
-			t.Error("root was refused real-time scheduling")
-		}
 	}
-}
-
-func BenchmarkWait(b *testing.B) {
-	p := newPoller(b)
-	ready := make([]uint64, 0, batch)
-	for b.Loop() {
-		p.Wake()
-		ready, _ = p.Wait(Now()+time.Hour, ready)
+	more(0) // nothing to do
+	var before, after int64
+	var began, took time.Duration
+	worked := make(chan bool)
+	b := &busy{l: l, done: func() { after, took = pauses.Load(), Tick()-began; close(worked) }}
+	b.more = func() bool { // the machine may be busy with others: so much time, so many turns
+		d := l.Now() - began
+		return d < 50*time.Millisecond || d < 30*time.Second && (b.turns < 10000 || pauses.Load() < before+2)
+	}
+	l.Post(func() {
+		before, began = pauses.Load(), l.Now()
+		b.Ready(0)
+	})
+	<-worked
+	if n := after - before; n < 2 || n > int64(took/time.Millisecond)+1 || n > int64(b.turns)/2 {
+		t.Errorf("%d pauses in %v and %d turns of work", n, took, b.turns)
+	}
+	more(after) // it sleeps again
+	l.Post(func() { before = pauses.Load() })
+	l.Stop()
+	if err := <-done; err != nil {
+		t.Fatal(err)
+	}
+	if pauses.Load() == before {
+		t.Error("none as it ended")
 	}
 }

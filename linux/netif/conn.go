@@ -6,8 +6,9 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/evenkeel/evenkeel/config"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/config"
 )
 
 const (

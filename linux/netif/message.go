@@ -5,8 +5,9 @@ import (
 	"net/netip"
 	"time"
 
-	"github.com/evenkeel/evenkeel/config"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/config"
 )
 
 // AddressProtocol marks addresses of ours (IFA_PROTO, Linux 5.18; /etc/iproute2/rt_addrprotos

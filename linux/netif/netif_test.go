@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/test/netns"
-	"golang.org/x/sys/unix"
 )
 
 // patience is for what happens soon, on a machine that may be busy.

@@ -6,11 +6,11 @@
 // business of the election and its engine.
 //
 // Every socket is non-blocking and belongs to one goroutine, normally the locked thread
-// whose [loop.Poller] watches it. Send and receive calls do not allocate. They use system
+// whose [realtime.Poller] watches it. Send and receive calls do not allocate. They use system
 // calls that do not give up the thread's processor slot, so that a send is not delayed by
 // the Go scheduler; all of them return at once.
 //
 // Opening a socket needs CAP_NET_RAW in the user namespace that owns the network namespace.
 //
-// [loop.Poller]: https://pkg.go.dev/github.com/evenkeel/evenkeel/linux/loop#Poller
+// [realtime.Poller]: https://pkg.go.dev/github.com/evenkeel/evenkeel/linux/realtime#Poller
 package sock

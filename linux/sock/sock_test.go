@@ -9,8 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/test/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/test/netns"
 )
 
 var (

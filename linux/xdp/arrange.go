@@ -6,8 +6,9 @@ import (
 	"slices"
 
 	"github.com/cilium/ebpf"
-	"github.com/evenkeel/evenkeel/balance"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/balance"
 )
 
 func isMissing(err error) bool { return errors.Is(err, ebpf.ErrKeyNotExist) }

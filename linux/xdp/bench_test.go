@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 

@@ -13,9 +13,10 @@ import (
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
 	"github.com/cilium/ebpf/link"
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/evenkeel/evenkeel/test/netns"
-	"golang.org/x/sys/unix"
 )
 
 // passer gives an interface an XDP program that passes everything: what a veth needs to take frames that XDP sends

@@ -12,6 +12,7 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/ringbuf"
+
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 

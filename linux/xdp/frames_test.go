@@ -10,9 +10,10 @@ import (
 	"testing"
 
 	"github.com/cilium/ebpf"
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/evenkeel/evenkeel/test/netns"
-	"golang.org/x/sys/unix"
 )
 
 // bench is a plane in a namespace of its own through which frames are sent by hand (BPF_PROG_TEST_RUN): each goes

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
+
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 

@@ -7,9 +7,10 @@ import (
 	"time"
 
 	"github.com/cilium/ebpf"
-	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 // Look opens the network namespace's plane to look at it: nothing is made, loaded or pinned, so that it works where the

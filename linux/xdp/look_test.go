@@ -9,9 +9,10 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/evenkeel/evenkeel/test/netns"
-	"golang.org/x/sys/unix"
 )
 
 // without calls f on a thread of a namespace that lacks capabilities.

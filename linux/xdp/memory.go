@@ -6,8 +6,9 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/evenkeel/evenkeel/lvs/table"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 // What follows mirrors bpf/layout.h; a test compares the sizes. Multi-byte fields are the

@@ -10,9 +10,10 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
-	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 // Mode says where packets are caught.

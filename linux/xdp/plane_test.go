@@ -10,10 +10,11 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
 func equal(x, y any) string {

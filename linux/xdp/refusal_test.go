@@ -7,8 +7,9 @@ import (
 
 	"github.com/cilium/ebpf"
 	"github.com/cilium/ebpf/asm"
-	"github.com/evenkeel/evenkeel/test/netns"
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/test/netns"
 )
 
 // TestRefusedProgram: of several programs the one that the kernel refuses is named, with its answer, its log and

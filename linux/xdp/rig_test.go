@@ -12,9 +12,10 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/evenkeel/evenkeel/lvs/table"
 	"github.com/evenkeel/evenkeel/test/netns"
-	"golang.org/x/sys/unix"
 )
 
 var (

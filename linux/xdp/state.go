@@ -9,6 +9,7 @@ import (
 	"unsafe"
 
 	"github.com/cilium/ebpf"
+
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 

@@ -1,4 +1,4 @@
-package loop
+package realtime
 
 import (
 	"time"
@@ -13,7 +13,7 @@ func Now() time.Duration {
 	var ts unix.Timespec
 	if err := unix.ClockGettime(unix.CLOCK_BOOTTIME, &ts); err != nil {
 		// CLOCK_BOOTTIME exists since Linux 2.6.39; without it no deadline here means anything.
-		panic("loop: CLOCK_BOOTTIME cannot be read: " + err.Error())
+		panic("realtime: CLOCK_BOOTTIME cannot be read: " + err.Error())
 	}
 	return time.Duration(ts.Nano())
 }

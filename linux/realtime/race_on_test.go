@@ -1,6 +1,6 @@
 //go:build race
 
-package loop
+package realtime
 
 // raceEnabled: the race detector allocates where the product does not.
 const raceEnabled = true

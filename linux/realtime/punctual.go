@@ -1,4 +1,4 @@
-package loop
+package realtime
 
 import (
 	"errors"
@@ -21,7 +21,7 @@ import (
 // GOMAXPROCS above the number of CPUs and leave the choice between threads to the kernel.
 func RealTime(priority int) error {
 	if priority < 1 || priority > 99 {
-		return fmt.Errorf("loop: real-time priority %d is not within 1-99", priority)
+		return fmt.Errorf("realtime: real-time priority %d is not within 1-99", priority)
 	}
 	attr := &unix.SchedAttr{
 		Size:     unix.SizeofSchedAttr,
@@ -30,7 +30,7 @@ func RealTime(priority int) error {
 		Priority: uint32(priority),
 	}
 	if err := unix.SchedSetAttr(0, attr, 0); err != nil {
-		return fmt.Errorf("loop: real-time scheduling refused (it needs CAP_SYS_NICE or LimitRTPRIO=): %w", err)
+		return fmt.Errorf("realtime: real-time scheduling refused (it needs CAP_SYS_NICE or LimitRTPRIO=): %w", err)
 	}
 	return nil
 }
@@ -44,7 +44,7 @@ func RealTime(priority int) error {
 func Precede(nice int) error {
 	tasks, err := os.ReadDir("/proc/self/task")
 	if err != nil {
-		return fmt.Errorf("loop: %w", err)
+		return fmt.Errorf("realtime: %w", err)
 	}
 	for _, t := range tasks {
 		id, err := strconv.Atoi(t.Name())
@@ -60,7 +60,7 @@ func Precede(nice int) error {
 			err = unix.Setpriority(unix.PRIO_PROCESS, id, nice)
 		}
 		if err != nil && err != unix.ESRCH {
-			return fmt.Errorf("loop: a lower niceness refused (it needs CAP_SYS_NICE or LimitNICE=): %w", err)
+			return fmt.Errorf("realtime: a lower niceness refused (it needs CAP_SYS_NICE or LimitNICE=): %w", err)
 		}
 	}
 	if sid, err := unix.Getsid(0); err != nil || sid != os.Getpid() {
@@ -68,7 +68,7 @@ func Precede(nice int) error {
 	}
 	err = os.WriteFile("/proc/self/autogroup", []byte(strconv.Itoa(nice)), 0)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
-		return fmt.Errorf("loop: preferring this session refused (it needs CAP_SYS_NICE): %w", err)
+		return fmt.Errorf("realtime: preferring this session refused (it needs CAP_SYS_NICE): %w", err)
 	}
 	return nil
 }
@@ -79,7 +79,7 @@ func Precede(nice int) error {
 // an error as a warning.
 func LockMemory() error {
 	if err := unix.Mlockall(unix.MCL_CURRENT | unix.MCL_FUTURE | unix.MCL_ONFAULT); err != nil {
-		return fmt.Errorf("loop: locking memory refused (it needs CAP_IPC_LOCK or LimitMEMLOCK=infinity): %w", err)
+		return fmt.Errorf("realtime: locking memory refused (it needs CAP_IPC_LOCK or LimitMEMLOCK=infinity): %w", err)
 	}
 	return nil
 }

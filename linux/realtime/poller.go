@@ -1,4 +1,4 @@
-package loop
+package realtime
 
 import (
 	"fmt"
@@ -41,15 +41,15 @@ func New() (*Poller, error) {
 	p := &Poller{epoll: -1, timer: -1, wake: -1, armed: -1}
 	var err error
 	if p.epoll, err = unix.EpollCreate1(unix.EPOLL_CLOEXEC); err != nil {
-		return nil, fmt.Errorf("loop: creating an epoll set: %w", err)
+		return nil, fmt.Errorf("realtime: creating an epoll set: %w", err)
 	}
 	if p.timer, err = unix.TimerfdCreate(unix.CLOCK_BOOTTIME, unix.TFD_CLOEXEC|unix.TFD_NONBLOCK); err != nil {
 		p.Close()
-		return nil, fmt.Errorf("loop: creating a CLOCK_BOOTTIME timer (Linux 3.15): %w", err)
+		return nil, fmt.Errorf("realtime: creating a CLOCK_BOOTTIME timer (Linux 3.15): %w", err)
 	}
 	if p.wake, err = unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK); err != nil {
 		p.Close()
-		return nil, fmt.Errorf("loop: creating an event descriptor: %w", err)
+		return nil, fmt.Errorf("realtime: creating an event descriptor: %w", err)
 	}
 	for token, fd := range map[uint64]int{tokenTimer: p.timer, tokenWake: p.wake} {
 		if err := p.add(fd, token); err != nil {
@@ -64,7 +64,7 @@ func New() (*Poller, error) {
 // in error. The descriptor stays the caller's: Remove it before closing it.
 func (p *Poller) Add(fd int, token uint64) error {
 	if token > MaxToken {
-		return fmt.Errorf("loop: token %#x is reserved", token)
+		return fmt.Errorf("realtime: token %#x is reserved", token)
 	}
 	return p.add(fd, token)
 }
@@ -73,7 +73,7 @@ func (p *Poller) add(fd int, token uint64) error {
 	ev := unix.EpollEvent{Events: unix.EPOLLIN}
 	setToken(&ev, token)
 	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_ADD, fd, &ev); err != nil {
-		return fmt.Errorf("loop: watching descriptor %d: %w", fd, err)
+		return fmt.Errorf("realtime: watching descriptor %d: %w", fd, err)
 	}
 	return nil
 }
@@ -81,7 +81,7 @@ func (p *Poller) add(fd int, token uint64) error {
 // Remove stops watching fd. Events of fd that a Wait has already returned stand.
 func (p *Poller) Remove(fd int) error {
 	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_DEL, fd, nil); err != nil {
-		return fmt.Errorf("loop: no longer watching descriptor %d: %w", fd, err)
+		return fmt.Errorf("realtime: no longer watching descriptor %d: %w", fd, err)
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (p *Poller) Pause(fd int, token uint64, pause bool) error {
 	}
 	setToken(&ev, token)
 	if err := unix.EpollCtl(p.epoll, unix.EPOLL_CTL_MOD, fd, &ev); err != nil {
-		return fmt.Errorf("loop: pausing descriptor %d: %w", fd, err)
+		return fmt.Errorf("realtime: pausing descriptor %d: %w", fd, err)
 	}
 	return nil
 }
@@ -116,7 +116,7 @@ func (p *Poller) Wait(deadline time.Duration, ready []uint64) ([]uint64, error) 
 		return ready, nil
 	}
 	if err != nil {
-		return ready, fmt.Errorf("loop: waiting: %w", err)
+		return ready, fmt.Errorf("realtime: waiting: %w", err)
 	}
 	for i := range p.events[:n] {
 		switch token := tokenOf(&p.events[i]); token {
@@ -147,7 +147,7 @@ func (p *Poller) arm(deadline time.Duration) error {
 		spec.Value = unix.NsecToTimespec(max(int64(deadline), 1))
 	}
 	if err := unix.TimerfdSettime(p.timer, unix.TFD_TIMER_ABSTIME, &spec, nil); err != nil {
-		return fmt.Errorf("loop: setting the timer: %w", err)
+		return fmt.Errorf("realtime: setting the timer: %w", err)
 	}
 	p.armed = deadline
 	return nil

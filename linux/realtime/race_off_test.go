@@ -1,5 +1,5 @@
 //go:build !race
 
-package loop
+package realtime
 
 const raceEnabled = false
