@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -16,14 +17,14 @@ import (
 // with what rules before it have made of it, the body that came behind it, and the next request behind that.
 func TestRulesStopAndGoOn(t *testing.T) {
 	before := actions[config.ActSetLogLevel].at[onRequest]
-	defer func() { actions[config.ActSetLogLevel].at[onRequest] = before }()
-	waited := 0
+	t.Cleanup(func() { actions[config.ActSetLogLevel].at[onRequest] = before }) // once the engine has ended
+	var waited atomic.Int64
 	actions[config.ActSetLogLevel].at[onRequest] = func(s *stream, _ *config.Rule, h *h1.Head, _ *sample.Context) outcome {
 		if !s.rules.inside {
 			s.suspend(phaseTarpit)
 			return waits
 		}
-		waited++
+		waited.Add(1)
 		return next
 	}
 	type request struct{ uri, seen, body string }
@@ -57,7 +58,7 @@ func TestRulesStopAndGoOn(t *testing.T) {
 			t.Fatalf("%+v did not come", want)
 		}
 	}
-	if waited != 2 {
-		t.Errorf("%d rules waited", waited)
+	if n := waited.Load(); n != 2 {
+		t.Errorf("%d rules waited", n)
 	}
 }
