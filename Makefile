@@ -5,7 +5,7 @@ BIN     := bin/evenkeel
 export CGO_ENABLED = 0
 
 # Tests that need a real kernel, root, namespaces or the peers, one package at a time; every other package is of `make check`.
-RACED := ./daemon ./failover ./linux/gate ./linux/ipvs ./linux/netif ./linux/realserver ./linux/sock ./lvs
+RACED := ./daemon ./failover ./linux/gate ./linux/ipvs ./linux/netif ./linux/realserver ./linux/rawsock ./linux/sock ./lvs
 KERNEL := $(RACED) ./linux/xdp ./lab/launcher ./test/failover ./test/ipvs ./test/l4 ./test/lvs ./test/netns ./test/proxy
 # Packages with recorded verdicts of the reference programs, and the tests that ask those.
 PEERS := ./admin ./probe ./config/haproxy ./config/keepalived ./sample ./test/differential

@@ -4,7 +4,7 @@ import (
 	"net/netip"
 
 	"github.com/evenkeel/evenkeel/linux/realtime"
-	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/linux/rawsock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -84,7 +84,7 @@ func (r *router) announceSource(m *instance) {
 
 // announcer returns the announcing socket of an interface, or nil where there is
 // nobody to tell (loopback, tunnels, NOARP).
-func (r *router) announcer(ifindex int) *sock.Announcer {
+func (r *router) announcer(ifindex int) *rawsock.Announcer {
 	if a := r.announcers[ifindex]; a != nil {
 		return a
 	}
@@ -92,7 +92,7 @@ func (r *router) announcer(ifindex int) *sock.Announcer {
 	if !ok || !link.Ethernet || link.NoARP || link.Loopback {
 		return nil
 	}
-	a, err := sock.OpenAnnouncer(ifindex, link.HardwareAddr)
+	a, err := rawsock.OpenAnnouncer(ifindex, link.HardwareAddr)
 	if err != nil {
 		r.logf(LevelWarning, "no announcements on %s: %v", link.Name, err)
 		return nil
@@ -136,7 +136,7 @@ func (r *router) openReplies(m *instance) {
 		if !link.Ethernet {
 			continue
 		}
-		s, err := sock.OpenReplies(w.ifindex, link.HardwareAddr, ips)
+		s, err := rawsock.OpenReplies(w.ifindex, link.HardwareAddr, ips)
 		if err != nil {
 			r.logf(LevelWarning, "(%s) cannot ask %s who holds the addresses: %v", m.cfg.Name, link.Name, err)
 			continue
@@ -149,7 +149,7 @@ func (r *router) openReplies(m *instance) {
 // replyBudget is how many answers are read before timers have their turn.
 const replyBudget = 64
 
-func (r *router) replies(m *instance, s *sock.Replies) {
+func (r *router) replies(m *instance, s *rawsock.Replies) {
 	for range replyBudget {
 		_, _, ok, err := s.Receive(r.buf)
 		if err != nil || !ok {

@@ -7,7 +7,7 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
 	"github.com/evenkeel/evenkeel/linux/netif"
-	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/linux/rawsock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -35,7 +35,7 @@ type instance struct {
 	lowerRan   vrrp.Time
 	sendError  string // last reported, so that it is reported once
 	burst      burst
-	probe      []*sock.Replies
+	probe      []*rawsock.Replies
 	changed    changeTime
 }
 

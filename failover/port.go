@@ -7,7 +7,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/linux/netif"
 	"github.com/evenkeel/evenkeel/linux/realtime"
-	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/linux/rawsock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -21,7 +21,7 @@ type portKey struct {
 // port is a raw VRRP socket and who listens on it.
 type port struct {
 	key            portKey
-	socket         *sock.VRRP
+	socket         *rawsock.VRRP
 	byVRID         map[uint8]*instance
 	unknownRouters map[unknownRouter]bool // unknown virtual routers already reported
 	malformed      uint64                 // too short for a header; about, while selected
@@ -55,7 +55,7 @@ func portOf(m *instance, link netif.Link) portKey {
 // listen makes sure the instance's socket is open on its interface.
 func (r *router) listen(m *instance, link netif.Link) error {
 	key := portOf(m, link)
-	cfg := sock.VRRPConfig{Ifindex: link.Index, Ifname: link.Name, IPv6: m.cfg.IPv6, Group: m.cfg.McastGroup}
+	cfg := rawsock.VRRPConfig{Ifindex: link.Index, Ifname: link.Name, IPv6: m.cfg.IPv6, Group: m.cfg.McastGroup}
 	if len(m.cfg.Peers) > 0 {
 		cfg.Group, cfg.Source = netip.Addr{}, m.source
 	}
@@ -65,7 +65,7 @@ func (r *router) listen(m *instance, link netif.Link) error {
 	r.unlisten(m)
 	p := r.ports[key]
 	if p == nil {
-		s, err := sock.OpenVRRP(cfg)
+		s, err := rawsock.OpenVRRP(cfg)
 		if err != nil {
 			return err
 		}
@@ -151,7 +151,7 @@ func (r *router) resume(now vrrp.Time, all bool) {
 // its sender has begun its lease before.
 func (r *router) drain(p *port) {
 	defer func() { p.read = vrrp.Time(realtime.Now()) }()
-	for more, n := true, 0; more && n < readBudget; n += sock.BatchSize {
+	for more, n := true, 0; more && n < readBudget; n += rawsock.BatchSize {
 		var err error
 		if r.heard, more, err = p.socket.ReceiveBatch(&r.batch, r.heard); err != nil {
 			r.logf(LevelWarning, "receiving adverts on interface %d: %v", p.key.ifindex, err)
@@ -172,7 +172,7 @@ func (r *router) drain(p *port) {
 }
 
 // hear hands an advert to its instance.
-func (r *router) hear(p *port, d *sock.Datagram, now vrrp.Time) []vrrp.Effect {
+func (r *router) hear(p *port, d *rawsock.Datagram, now vrrp.Time) []vrrp.Effect {
 	if len(d.Payload) < vrrp.HeaderLen {
 		if p.malformed == 0 {
 			r.logf(LevelWarning, "VRRP packet of %d bytes from %v on %s: too short, ignored (counted from here on)", len(d.Payload), d.Src, r.links[p.key.ifindex].Name)
@@ -201,12 +201,12 @@ const (
 func (r *router) notForUs(p *port, now vrrp.Time) uint64 {
 	n := uint64(1)
 	if p.selected {
-		n = sock.SampledOneIn
+		n = rawsock.SampledOneIn
 	}
 	p.foreign += n
 	switch over := now >= p.window.Add(floodWindow); {
 	case !p.selected && p.foreign > floodLimit:
-		r.logf(LevelWarning, "more than %d adverts a second on %s are for unknown virtual routers: from now on one in %d is examined", floodLimit, r.links[p.key.ifindex].Name, sock.SampledOneIn)
+		r.logf(LevelWarning, "more than %d adverts a second on %s are for unknown virtual routers: from now on one in %d is examined", floodLimit, r.links[p.key.ifindex].Name, rawsock.SampledOneIn)
 		p.selected = true
 		r.choose(p)
 	case p.selected && over && p.foreign*uint64(floodWindow) < floodLimit/2*uint64(now.Sub(p.window)):

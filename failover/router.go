@@ -11,7 +11,7 @@ import (
 	"github.com/evenkeel/evenkeel/linux/gate"
 	"github.com/evenkeel/evenkeel/linux/netif"
 	"github.com/evenkeel/evenkeel/linux/realtime"
-	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/linux/rawsock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -31,7 +31,7 @@ type router struct {
 	proxies    proxies
 	ports      map[portKey]*port
 	paused     []*port // not watched for now
-	announcers map[int]*sock.Announcer
+	announcers map[int]*rawsock.Announcer
 	links      map[int]netif.Link
 	linkIndex  map[string]int
 	virtuals   map[netip.Addr]bool // every instance's addresses, see gate.At
@@ -44,8 +44,8 @@ type router struct {
 	events    []netif.Event
 	ungated   map[int]bool // interfaces whose gate could not be put back; true: it will be tried again
 	buf       []byte       // received packets
-	batch     sock.Batch
-	heard     []sock.Datagram // of the batch
+	batch     rawsock.Batch
+	heard     []rawsock.Datagram // of the batch
 	advert    []byte          // the advert being sent
 	settled   bool
 	stopped   bool
@@ -61,10 +61,10 @@ const realTimePriority = 1
 func newRouter(e *Engine, site *config.Site) (*router, error) {
 	r := &router{engine: e, machine: vrrp.NewRouter(),
 		byID: map[vrrp.ID]*instance{}, scripts: map[string]*vrrpScript{}, ports: map[portKey]*port{},
-		announcers: map[int]*sock.Announcer{}, links: map[int]netif.Link{}, ungated: map[int]bool{},
+		announcers: map[int]*rawsock.Announcer{}, links: map[int]netif.Link{}, ungated: map[int]bool{},
 		linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
 		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
-		buf: make([]byte, 1<<16), heard: make([]sock.Datagram, 0, sock.BatchSize), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
+		buf: make([]byte, 1<<16), heard: make([]rawsock.Datagram, 0, rawsock.BatchSize), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {
 		if err := realtime.RealTime(realTimePriority); err != nil {
 			r.logf(LevelWarning, "no real-time scheduling (%v): adverts may be late on a busy machine", err)

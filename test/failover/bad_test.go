@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/linux/rawsock"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -42,10 +42,10 @@ func TestMalformedAdverts(t *testing.T) {
 			p.master(t, p.a, 2*d.down(100)+slack)
 			group := netip.MustParseAddr("224.0.0.18")
 			src := netip.MustParseAddr("10.9.0.3")
-			var s *sock.VRRP
+			var s *rawsock.VRRP
 			var err error
 			p.observer.Do(func() {
-				s, err = sock.OpenVRRP(sock.VRRPConfig{Ifindex: p.observer.Index("eth0"), Ifname: "eth0", Group: group})
+				s, err = rawsock.OpenVRRP(rawsock.VRRPConfig{Ifindex: p.observer.Index("eth0"), Ifname: "eth0", Group: group})
 			})
 			if err != nil {
 				t.Fatal(err)

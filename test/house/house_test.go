@@ -36,7 +36,7 @@ var floors = []floor{
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
 	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"}, ours: []string{"config", "spelling"}, std: true},
 	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "lvs/table"}, std: true},
-	{name: "edge", packages: []string{"linux/loop", "linux/realtime", "linux/sock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver", "linux/option"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
+	{name: "edge", packages: []string{"linux/loop", "linux/realtime", "linux/sock", "linux/rawsock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver", "linux/option"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "script edge", packages: []string{"script"}, ours: []string{"config"}, std: true},
 	{name: "engines' ground", packages: []string{"counter"}, ours: []string{"config"}, std: true},

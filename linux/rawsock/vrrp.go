@@ -1,4 +1,4 @@
-package sock
+package rawsock
 
 import (
 	"encoding/binary"
@@ -66,14 +66,14 @@ type Datagram struct {
 // interface are received, whatever other groups the machine has joined.
 func OpenVRRP(cfg VRRPConfig) (*VRRP, error) {
 	if cfg.Group.IsValid() && cfg.Ifindex == 0 {
-		return nil, errors.New("sock: a multicast VRRP socket needs an interface")
+		return nil, errors.New("rawsock: a multicast VRRP socket needs an interface")
 	}
 	if cfg.Ifindex == 0 && !cfg.Source.IsValid() {
-		return nil, errors.New("sock: a VRRP socket without interface needs a source address")
+		return nil, errors.New("rawsock: a VRRP socket without interface needs a source address")
 	}
 	for _, a := range []netip.Addr{cfg.Group, cfg.Source} {
 		if a.IsValid() && a.Unmap().Is6() != cfg.IPv6 {
-			return nil, fmt.Errorf("sock: address %s is not of the socket's family", a)
+			return nil, fmt.Errorf("rawsock: address %s is not of the socket's family", a)
 		}
 	}
 	v := &VRRP{recv: -1, send: -1, ipv6: cfg.IPv6, ifindex: cfg.Ifindex, unicast: !cfg.Group.IsValid()}
@@ -125,7 +125,7 @@ func (v *VRRP) openReceive(cfg VRRPConfig) (err error) {
 	}
 	if local.IsValid() {
 		if err := unix.Bind(v.recv, sockaddr(local, cfg.Ifindex)); err != nil {
-			return fmt.Errorf("sock: binding the VRRP socket to %s: %w", local, err)
+			return fmt.Errorf("rawsock: binding the VRRP socket to %s: %w", local, err)
 		}
 	}
 	if cfg.Group.IsValid() {
@@ -140,7 +140,7 @@ func (s *setup) device(cfg VRRPConfig) {
 		return
 	}
 	if err := unix.BindToDevice(s.fd, cfg.Ifname); err != nil {
-		s.err = fmt.Errorf("sock: binding to interface %q: %w", cfg.Ifname, err)
+		s.err = fmt.Errorf("rawsock: binding to interface %q: %w", cfg.Ifname, err)
 	}
 }
 
@@ -216,7 +216,7 @@ func (v *VRRP) membership(group netip.Addr, opt4, opt6 int, verb string, fine er
 			&unix.IPMreqn{Multiaddr: group.As4(), Ifindex: int32(v.ifindex)})
 	}
 	if err != nil && err != fine {
-		return fmt.Errorf("sock: %s group %s: %w", verb, group, err)
+		return fmt.Errorf("rawsock: %s group %s: %w", verb, group, err)
 	}
 	return nil
 }

@@ -1,4 +1,4 @@
-package sock
+package rawsock
 
 import (
 	"encoding/binary"
@@ -28,15 +28,15 @@ type Replies struct {
 // from mac, the interface's own hardware address, are left out.
 func OpenReplies(ifindex int, mac net.HardwareAddr, ips []netip.Addr) (*Replies, error) {
 	if len(ips) == 0 || len(ips) > maxReplyAddrs {
-		return nil, fmt.Errorf("sock: listening for %d addresses at once; 1 to %d are possible", len(ips), maxReplyAddrs)
+		return nil, fmt.Errorf("rawsock: listening for %d addresses at once; 1 to %d are possible", len(ips), maxReplyAddrs)
 	}
 	if len(mac) != 6 {
-		return nil, fmt.Errorf("sock: hardware address %q is not an Ethernet address", mac)
+		return nil, fmt.Errorf("rawsock: hardware address %q is not an Ethernet address", mac)
 	}
 	ipv6 := ips[0].Is6()
 	for _, ip := range ips {
 		if !ip.IsValid() || ip.Is6() != ipv6 {
-			return nil, fmt.Errorf("sock: address %s is not of the others' family", ip)
+			return nil, fmt.Errorf("rawsock: address %s is not of the others' family", ip)
 		}
 	}
 	proto, build := uint16(unix.ETH_P_ARP), arpFilter

@@ -1,10 +1,9 @@
-package sock
+package rawsock
 
 import (
 	"encoding/binary"
 	"fmt"
 	"os"
-	"strconv"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -49,37 +48,10 @@ func open(domain, typ, proto int, what string) (int, error) {
 	case nil:
 		return fd, nil
 	case unix.EPERM, unix.EACCES:
-		return -1, fmt.Errorf("sock: opening the %s socket: %w (it needs CAP_NET_RAW)", what, err)
+		return -1, fmt.Errorf("rawsock: opening the %s socket: %w (it needs CAP_NET_RAW)", what, err)
 	default:
-		return -1, fmt.Errorf("sock: opening the %s socket: %w", what, err)
+		return -1, fmt.Errorf("rawsock: opening the %s socket: %w", what, err)
 	}
-}
-
-// Dup copies a descriptor; no program that is started at any time inherits the copy.
-func Dup(fd int) (int, error) {
-	copied, err := unix.FcntlInt(uintptr(fd), unix.F_DUPFD_CLOEXEC, 3)
-	if err != nil {
-		return -1, os.NewSyscallError("F_DUPFD_CLOEXEC", err)
-	}
-	return copied, nil
-}
-
-// KeepFrom keeps the descriptors from first on that are open now from programs that are started later.
-func KeepFrom(first int) error {
-	err := unix.CloseRange(uint(first), ^uint(0), unix.CLOSE_RANGE_CLOEXEC) // Linux 5.11
-	if err == nil {
-		return nil
-	}
-	dir, err := os.ReadDir("/proc/self/fd")
-	if err != nil {
-		return fmt.Errorf("sock: %w", err)
-	}
-	for _, e := range dir {
-		if fd, err := strconv.Atoi(e.Name()); err == nil && fd >= first {
-			unix.CloseOnExec(fd)
-		}
-	}
-	return nil
 }
 
 // setup collects the first failure of a list of socket options.
@@ -90,7 +62,7 @@ type setup struct {
 
 func (s *setup) fail(option string, err error) {
 	if s.err == nil && err != nil {
-		s.err = fmt.Errorf("sock: %w", os.NewSyscallError(option, err))
+		s.err = fmt.Errorf("rawsock: %w", os.NewSyscallError(option, err))
 	}
 }
 
