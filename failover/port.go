@@ -6,8 +6,8 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/linux/netif"
-	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/linux/rawsock"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 

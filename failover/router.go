@@ -10,8 +10,8 @@ import (
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/linux/gate"
 	"github.com/evenkeel/evenkeel/linux/netif"
-	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/linux/rawsock"
+	"github.com/evenkeel/evenkeel/linux/realtime"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
@@ -46,7 +46,7 @@ type router struct {
 	buf       []byte       // received packets
 	batch     rawsock.Batch
 	heard     []rawsock.Datagram // of the batch
-	advert    []byte          // the advert being sent
+	advert    []byte             // the advert being sent
 	settled   bool
 	stopped   bool
 	maxLate   time.Duration // how late the thread ever was for a timer
