@@ -194,7 +194,7 @@ func (e *Engine) ShutdownSession(id string) error {
 	if !e.cores[coreID].loop.Post(func() {
 		for s := e.cores[coreID].live.next; s != &e.cores[coreID].live; s = s.next {
 			if s.serial == serial {
-				s.abort('K', s.stageNow())
+				s.abort('K', s.letterNow())
 				found <- true
 				return
 			}
@@ -229,7 +229,7 @@ func (e *Engine) shutdownSessions(srv *backend.Server, cause byte) {
 		for s := c.live.next; s != &c.live; {
 			next := s.next
 			if s.srv == srv && s.slot {
-				s.abort(cause, s.stageNow())
+				s.abort(cause, s.letterNow())
 			}
 			s = next
 		}
@@ -296,9 +296,4 @@ func (c *core) sessions() []Session {
 		all = append(all, out)
 	}
 	return all
-}
-
-// String names the phase for `show sess`.
-func (p phase) String() string {
-	return [...]string{"idle", "request", "inspect", "body", "applet", "tarpit", "queue", "pause", "connect", "exchange", "tunnel", "drain", "linger"}[p]
 }

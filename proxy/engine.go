@@ -326,7 +326,7 @@ func (e *Engine) Close() {
 			c.loop.Post(func() {
 				c.stopListening()
 				for c.live.next != &c.live {
-					c.live.next.abort('K', c.live.next.stageNow())
+					c.live.next.abort('K', c.live.next.letterNow())
 				}
 				c.logs.Close()
 			})
@@ -334,25 +334,6 @@ func (e *Engine) Close() {
 		}
 		e.running.Wait()
 	})
-}
-
-// stageNow is the termination state's second letter for a stream that is ended now.
-func (s *stream) stageNow() byte {
-	switch s.phase {
-	case phaseIdle, phaseHead, phaseInspect, phaseCollect:
-		return 'R'
-	case phaseTarpit:
-		return 'T'
-	case phaseQueue:
-		return 'Q'
-	case phaseConnect, phasePause:
-		return 'C'
-	case phaseExchange:
-		if !s.gotHead {
-			return 'H'
-		}
-	}
-	return 'D'
 }
 
 // resumeSoon makes paused listeners look again shortly.

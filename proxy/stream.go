@@ -5,29 +5,9 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/backend"
-	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/loop"
 	"github.com/evenkeel/evenkeel/sample"
-)
-
-// phase is where a stream stands.
-type phase uint8
-
-const (
-	phaseIdle     phase = iota // no byte of a request yet
-	phaseHead                  // a part of the head is there
-	phaseInspect               // tcp-request content waits for more bytes
-	phaseCollect               // the body is being collected for an applet
-	phaseApplet                // the answer is being made elsewhere
-	phaseTarpit                // a denied client is kept waiting
-	phaseQueue                 // every server is full
-	phasePause                 // before a retry on the same server
-	phaseConnect               // to the server
-	phaseExchange              // request on its way, response awaited or on its way
-	phaseTunnel                // both directions are just bytes
-	phaseDrain                 // the last bytes for the client wait for its socket
-	phaseLinger                // we have said good-bye and read on, so that it is heard
 )
 
 // none marks a time that has not come.
@@ -204,31 +184,7 @@ func (s *stream) advance() {
 }
 
 // step does the next thing; false means that something must happen outside first.
-func (s *stream) step() bool {
-	switch s.phase {
-	case phaseIdle, phaseHead:
-		if !s.fe.http {
-			return s.startTCP()
-		}
-		return s.readRequest()
-	case phaseInspect:
-		return s.process()
-	case phaseCollect:
-		return s.collect()
-	case phaseConnect:
-		return s.connecting()
-	case phaseExchange:
-		return s.exchange()
-	case phaseTunnel:
-		return s.tunnel()
-	case phaseDrain:
-		return s.drain()
-	case phaseLinger:
-		return s.linger()
-	default: // phaseApplet, phaseTarpit, phaseQueue, phasePause
-		return s.waitElsewhere()
-	}
-}
+func (s *stream) step() bool { return phases[s.phase].step(s) }
 
 // enter changes the phase.
 func (s *stream) enter(p phase) {
@@ -334,7 +290,7 @@ func (s *stream) schedule() {
 		return // a tunnel's limits only move away
 	}
 	s.scheduled = s.phase
-	due := s.due()
+	due := phases[s.phase].due(s)
 	if due == none {
 		return
 	}
@@ -346,121 +302,16 @@ func (s *stream) schedule() {
 // Expired is the stream's timer.
 func (s *stream) Expired(*loop.Timer) {
 	defer s.guard()
-	due := s.due()
+	due := phases[s.phase].due(s)
 	switch {
 	case due == none:
 	case s.core.now() < due:
 		s.core.loop.Arm(&s.timer, s, due)
 	default:
-		s.timeout()
+		phases[s.phase].timeout(s)
 		if !s.gone {
 			s.advance()
 		}
-	}
-}
-
-// idleGrace is how long a client's idle connection stays open when its worker drains. A request that was
-// already on its way when we closed would be lost; one that arrives in this time is answered, and told that it was
-// the last.
-const idleGrace = 2 * time.Second
-
-// due is when the stream has waited too long; none if it may wait for ever.
-func (s *stream) due() time.Duration {
-	limit := none
-	at := func(from, timeout time.Duration) {
-		if timeout > 0 && (limit == none || from+timeout < limit) {
-			limit = from + timeout
-		}
-	}
-	fe, be := &s.fe.cfg.Timeouts, &s.be.cfg.Timeouts
-	switch s.phase {
-	case phaseIdle:
-		if s.core.draining {
-			at(s.core.drainFrom, idleGrace)
-		}
-		switch {
-		case !s.first && fe.HTTPKeepAlive > 0:
-			at(s.phaseStart, fe.HTTPKeepAlive)
-		case fe.HTTPRequest > 0:
-			at(s.phaseStart, fe.HTTPRequest)
-		default:
-			at(s.phaseStart, fe.Client)
-		}
-	case phaseHead:
-		if fe.HTTPRequest > 0 {
-			at(s.phaseStart, fe.HTTPRequest)
-		} else {
-			at(s.clientSeen, fe.Client)
-		}
-	case phaseInspect:
-		at(s.phaseStart, s.inspected.cfg.Rules.InspectDelay)
-	case phaseCollect:
-		at(s.clientSeen, s.timeouts.client)
-	case phaseApplet:
-		at(s.phaseStart, pageMaking)
-	case phaseTarpit:
-		at(s.phaseStart, be.Tarpit)
-	case phaseQueue:
-		at(s.phaseStart, be.Queue)
-	case phasePause:
-		at(s.phaseStart, retryPause(be.Connect))
-	case phaseConnect:
-		at(s.phaseStart, be.Connect)
-	case phaseExchange:
-		if s.waitsForClient() {
-			at(s.clientSeen, s.timeouts.client)
-		}
-		if s.waitsForServer() {
-			at(s.serverSeen, s.timeouts.server)
-		}
-	case phaseTunnel:
-		s.tunnelLimits(at)
-	case phaseDrain:
-		at(s.clientSeen, s.timeouts.client)
-		if s.unread > 0 {
-			at(s.phaseStart, pageDelivery)
-		}
-	case phaseLinger:
-		at(s.phaseStart, lingerTime)
-	}
-	return limit
-}
-
-// timeout ends a wait that was too long.
-func (s *stream) timeout() {
-	switch s.phase {
-	case phaseIdle:
-		s.requestTimeout(s.client.inOff < len(s.client.in))
-	case phaseHead:
-		s.requestTimeout(true)
-	case phaseInspect: // its time is over: the rules must decide now
-		s.process()
-	case phaseTarpit:
-		s.enter(phaseHead)
-		s.process()
-	case phaseCollect:
-		s.blame('c', 'R')
-		s.fail(408)
-	case phaseApplet:
-		s.pageTimeout()
-	case phaseQueue:
-		s.leaveQueue()
-		s.blame('s', 'Q')
-		s.count(counter.FailedConnections)
-		s.fail(503)
-	case phasePause:
-		s.retry()
-	case phaseConnect:
-		s.connectFailed('s', "timeout")
-	case phaseExchange:
-		s.exchangeTimeout()
-	case phaseTunnel:
-		s.tunnelTimeout()
-	case phaseDrain:
-		s.abort('c', 'D')
-		s.countClientAbort()
-	case phaseLinger:
-		s.closeAll()
 	}
 }
 

@@ -141,13 +141,6 @@ func (s *stream) silences() (client, server time.Duration) {
 	return client, server
 }
 
-// tunnelLimits gives the times after which a silent tunnel ends.
-func (s *stream) tunnelLimits(at func(from, timeout time.Duration)) {
-	client, server := s.silences()
-	at(s.clientSeen, client)
-	at(s.serverSeen, server)
-}
-
 // tunnelTimeout ends a silent tunnel. The side whose limit is the shorter is to blame.
 func (s *stream) tunnelTimeout() {
 	now := s.core.now()
