@@ -51,7 +51,7 @@ func (w *way) send(n int) float64 {
 	w.Gen.Do(func() {
 		write("kpktgend_0", "rem_device_all", "add_device g0")
 		write("g0", fmt.Sprint("count ", n), "clone_skb 0", fmt.Sprint("pkt_size ", course.FrameSize), "delay 0", "flag UDPCSUM",
-			"dst_mac "+w.Director.Link("lb0").Attrs().HardwareAddr.String(), fmt.Sprint("dst_min ", course.Virtual), fmt.Sprint("dst_max ", course.Virtual),
+			"dst_mac "+w.Balancer.Link("lb0").Attrs().HardwareAddr.String(), fmt.Sprint("dst_min ", course.Virtual), fmt.Sprint("dst_max ", course.Virtual),
 			"src_min 20.0.0.0", fmt.Sprintf("src_max 20.0.%d.255", course.Flows/256-1),
 			fmt.Sprint("udp_src_min ", course.SourcePort), fmt.Sprint("udp_src_max ", course.SourcePort), fmt.Sprint("udp_dst_min ", course.Port), fmt.Sprint("udp_dst_max ", course.Port))
 		write("pgctrl", "start")
@@ -101,7 +101,7 @@ func BenchmarkGuest(b *testing.B) {
 		b.Fatal(err)
 	}
 	drop := &way{Course: course.New(b, "drop")}
-	drop.End(drop.Director, "lb0", course.TC, course.AsSent)
+	drop.End(drop.Balancer, "lb0", course.TC, course.AsSent)
 	forward := newWay(b, "ip_forward", course.AsSent)
 	forward.Forward()
 	all := []*way{drop, forward}
@@ -109,7 +109,7 @@ func BenchmarkGuest(b *testing.B) {
 	for _, m := range course.Methods {
 		w := newWay(b, "IPVS "+m.Name, m.Want)
 		w.Serve()
-		if err := open(b, w.Director).Apply(course.Table(m)); err != nil {
+		if err := open(b, w.Balancer).Apply(course.Table(m)); err != nil {
 			b.Fatal(err)
 		}
 		kernels[m.Name] = w
@@ -129,7 +129,7 @@ func BenchmarkGuest(b *testing.B) {
 		}
 	}
 	for _, w := range ours {
-		w.Director.Do(func() {
+		w.Balancer.Do(func() {
 			if stats, err := w.Plane.Sweep(); err != nil || stats.Flows < course.Flows {
 				b.Fatalf("%s: not all flows are remembered: %+v, %v", w.Name, stats, err)
 			}

@@ -22,6 +22,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -76,6 +77,17 @@ var sweep = sync.OnceFunc(func() {
 	}
 })
 
+// roomForFloods lets more packets wait for this machine's processors than its 1000: the queue is the machine's, not a
+// namespace's, and what one test floods it with must not push another's adverts out.
+var roomForFloods = sync.OnceFunc(func() {
+	const path, room = "/proc/sys/net/core/netdev_max_backlog", 30_000
+	if text, err := os.ReadFile(path); err == nil {
+		if n, err := strconv.Atoi(strings.TrimSpace(string(text))); err == nil && n < room {
+			_ = os.WriteFile(path, []byte(strconv.Itoa(room)), 0o644)
+		}
+	}
+})
+
 // New makes a namespace with lo up and IPv6 duplicate address detection off, so that
 // addresses are usable at once. label only helps people who look at `ip netns`.
 // The namespace goes away with the test.
@@ -83,6 +95,7 @@ func New(t testing.TB, label string) *NS {
 	t.Helper()
 	Root(t)
 	sweep()
+	roomForFloods()
 	n := &NS{
 		Name: fmt.Sprintf("%s%d-%d%s", prefix, os.Getpid(), counter.Add(1), label),
 		t:    t,
