@@ -108,6 +108,11 @@ func (c course) apart() string {
 	return strings.Join(all, " ")
 }
 
+const (
+	four = "delay_loop 50\nretry 4\ndelay_before_retry 3"
+	two  = "delay_loop 50\nretry 2\ndelay_before_retry 3"
+)
+
 // checkTimes are words of checks, in the block of the check and in those around it.
 var checkTimes = []struct {
 	word, in, around string // what is written in the block, and in what is around it
@@ -117,14 +122,14 @@ var checkTimes = []struct {
 }{
 	{"delay_loop", "delay_loop 7", "delay_loop 50", "+++", "7s 7s 7s", 0, 0},
 	{"delay_loop", "", "delay_loop 50", "+++", "50s 50s 50s", 0, 0},
-	{"retry", "retry 2", "delay_loop 50\nretry 4\ndelay_before_retry 3", "+----", "50s 3s 3s 50s 3s", 4, 1},
-	{"retry", "retry 0", "delay_loop 50\nretry 4\ndelay_before_retry 3", "+--", "50s 50s 50s", 2, 1},
-	{"retry", "", "delay_loop 50\nretry 4\ndelay_before_retry 3", "+------", "50s 3s 3s 3s 3s 50s 3s", 6, 1},
-	{"delay_before_retry", "delay_before_retry 5", "delay_loop 50\nretry 2\ndelay_before_retry 3", "+---", "50s 5s 5s 50s", 4, 1},
-	{"delay_before_retry", "", "delay_loop 50\nretry 2\ndelay_before_retry 3", "+---", "50s 3s 3s 50s", 4, 1},
-	{"log_all_failures", "log_all_failures", "delay_loop 50\nretry 2\ndelay_before_retry 3", "+---", "50s 3s 3s 50s", 4, 3},
-	{"log_all_failures", "log_all_failures off", "delay_loop 50\nretry 2\ndelay_before_retry 3", "+---", "50s 3s 3s 50s", 4, 1},
-	{"nb_get_retry", "nb_get_retry 2", "delay_loop 50\nretry 4\ndelay_before_retry 3", "+----", "50s 3s 3s 50s 3s", 4, 1},
+	{"retry", "retry 2", four, "+----", "50s 3s 3s 50s 3s", 4, 1},
+	{"retry", "retry 0", four, "+--", "50s 50s 50s", 2, 1},
+	{"retry", "", four, "+------", "50s 3s 3s 3s 3s 50s 3s", 6, 1},
+	{"delay_before_retry", "delay_before_retry 5", two, "+---", "50s 5s 5s 50s", 4, 1},
+	{"delay_before_retry", "", two, "+---", "50s 3s 3s 50s", 4, 1},
+	{"log_all_failures", "log_all_failures", two, "+---", "50s 3s 3s 50s", 4, 3},
+	{"log_all_failures", "log_all_failures off", two, "+---", "50s 3s 3s 50s", 4, 1},
+	{"nb_get_retry", "nb_get_retry 2", four, "+----", "50s 3s 3s 50s 3s", 4, 1},
 }
 
 // fileOf is a file with one real server whose check has words, as has one of what is around it.
@@ -221,6 +226,27 @@ func TestAlpha(t *testing.T) {
 						c.down, back)
 				}
 			})
+		}
+	}
+}
+
+// TestLogAllFailures: checker_log_all_failures tells each failure of every check, even of one that says otherwise, as
+// in Keepalived 2.2.7.
+func TestLogAllFailures(t *testing.T) {
+	for name, block := range checkBlocks {
+		for _, c := range []struct {
+			global, in string
+			told       int
+		}{
+			{"", "", 1},
+			{"checker_log_all_failures", "", 3},
+			{"checker_log_all_failures off", "", 1},
+			{"checker_log_all_failures", "log_all_failures off", 3},
+			{"checker_log_all_failures off", "log_all_failures", 3},
+		} {
+			if got := follow(t, fileOf(block, c.in, two+"\nwarmup 0", "", c.global), "+---"); got.told != c.told {
+				t.Errorf("%s, %q, %q: %d failures told, want %d", name, c.global, c.in, got.told, c.told)
+			}
 		}
 	}
 }
