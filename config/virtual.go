@@ -81,7 +81,6 @@ type RealServer struct {
 	Pos Position
 	// Destination as it is in the table while the server is well.
 	table.Destination
-	Alpha              bool // down until a check passes
 	InhibitOnFailure   bool // weight 0 instead of removal
 	NotifyUp, NotifyDn Command
 	VirtualHost        string
@@ -119,7 +118,7 @@ type Checker struct {
 	Retry      int
 	RetryDelay time.Duration // delay_before_retry
 	Warmup     time.Duration
-	Alpha      bool
+	Alpha      bool // down until it passes
 	LogAll     bool // log each failed check, not only the last
 
 	// Connection, for kinds that have one. Addr is connect_ip and connect_port, filled in from the server.

@@ -132,7 +132,7 @@ func (ctl *controller) build(vs *config.VirtualServer, before *virtual) *virtual
 		ps := pool.Server{Weight: rs.Weight, Inhibit: rs.InhibitOnFailure}
 		for j, c := range rs.Checkers {
 			s.checks = append(s.checks, newTask(s, j, c))
-			ps.Down = append(ps.Down, rs.Alpha || c.Alpha)
+			ps.Down = append(ps.Down, c.Alpha)
 		}
 		params.Servers = append(params.Servers, ps)
 		v.servers = append(v.servers, s)

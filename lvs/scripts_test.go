@@ -36,7 +36,7 @@ func (s shape) server() *config.VirtualServer {
 		vs.Sorry = &config.RealServer{Destination: table.Destination{Addr: vs.Keys[0].Addr, Weight: 1}}
 	}
 	for i, rs := range vs.Servers {
-		rs.Alpha = s.alpha
+		rs.Checkers[0].Alpha = s.alpha
 		rs.NotifyUp, rs.NotifyDn = command(fmt.Sprintf("up%d%s", s.servers[i], s.name)), command(fmt.Sprintf("down%d%s", s.servers[i], s.name))
 	}
 	return vs

@@ -231,7 +231,6 @@ func (b *builder) finishReal(v *virtualDraft, r *realDraft, entries []groupEntry
 	r.Addr = netip.AddrPortFrom(r.at.addr, port)
 	r.Method, r.Wrap = f.method, f.wrap
 	r.Weight = r.weight.or(v.weight.or(1))
-	r.Alpha = r.alpha.or(v.alpha.val)
 	r.InhibitOnFailure = r.inhibit.or(v.inhibit.val)
 	r.VirtualHost = r.host.or(v.host.val)
 	if r.Upper > 0 && r.Lower >= r.Upper {
