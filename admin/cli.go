@@ -37,15 +37,11 @@ func (a *Admin) Serve(ln net.Listener, level config.Level) error {
 			}
 			return err
 		}
-		select {
-		case a.clients <- struct{}{}:
-			go func() {
-				defer func() { <-a.clients }()
-				a.ServeConn(conn, level)
-			}()
-		default: // as many as are allowed are there already
-			_ = conn.Close()
-		}
+		a.clients <- struct{}{} // where as many as are allowed are there already, one waits here and others in the kernel
+		go func() {
+			defer func() { <-a.clients }()
+			a.ServeConn(conn, level)
+		}()
 	}
 }
 

@@ -194,7 +194,7 @@ func TestSocket(t *testing.T) {
 	}
 }
 
-// A client that is silent, one that never ends its line and one too many do not hold anything up.
+// A client that is silent and one that never ends its line do not hold anything up; one too many waits.
 func TestSocketLimits(t *testing.T) {
 	e := newStandIn()
 	a := New(e, Options{Version: "1", Timeout: 100 * time.Millisecond, MaxConn: 1})
@@ -222,8 +222,12 @@ func TestSocketLimits(t *testing.T) {
 	}
 	defer second.Close()
 	_ = second.SetDeadline(time.Now().Add(30 * time.Second))
-	if got, _ := io.ReadAll(second); len(got) != 0 {
-		t.Errorf("%q", got)
+	if _, err := io.WriteString(second, "help\n"); err != nil {
+		t.Fatal(err)
+	}
+	first.Close()
+	if got, err := io.ReadAll(second); err != nil || len(got) == 0 {
+		t.Errorf("%q %v", got, err)
 	}
 }
 

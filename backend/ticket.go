@@ -36,6 +36,7 @@ type Outcome uint8
 // Outcomes.
 const (
 	Refused Outcome = iota // there is no server
+	Full                   // the queue of the one server that may serve it is full
 	Placed                 // the server is the holder's, who must Release it
 	Queued                 // the holder will hear
 )
@@ -49,7 +50,10 @@ func (b *Backend) Take(t *Ticket) (srv *Server, ahead int, out Outcome) {
 		if srv.mayQueue() {
 			return srv, b.wait(t, srv), Queued
 		}
-		t.Pinned = nil // its queue is full too: any other server
+		if b.Config.Redispatch == 0 {
+			return nil, 0, Full
+		}
+		t.Pinned = nil // any other server
 	}
 	if last := t.Last; last != nil && last.Backend == b && last.ready.Load() && b.queued.Load() == 0 &&
 		!(t.Key.there && b.chooser.hashes()) && last.takePlace() {

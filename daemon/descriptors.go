@@ -50,7 +50,7 @@ func cost(maxConn, reserved int) uint64 {
 	return uint64(2*maxConn + 2*(maxConn/connectionsPerPipe) + reserved + spareDescriptors)
 }
 
-// descriptors raises the limit of open files as the configuration needs and divides them.
+// descriptors sets the limit of open files as the configuration says, or needs, and divides them.
 func (w *workerProcess) descriptors() shares {
 	g := &w.cfg.Global
 	listening := 0
@@ -63,9 +63,9 @@ func (w *workerProcess) descriptors() shares {
 		want = cost(autoMaxConn, keep)
 	}
 	if g.DescriptorMax > 0 {
-		want = uint64(g.DescriptorMax)
+		want = max(uint64(g.DescriptorMax), cost(0, keep)) // without what it keeps for itself, a worker cannot work
 	}
-	have := confine.Files(want)
+	have := confine.Files(want, g.DescriptorMax > 0)
 	s := share(g.MaxConn, keep, have)
 	if g.MaxConn > s.conns {
 		w.log.logf(failover.LevelWarning, "maxconn %d needs %d descriptors and only %d are allowed: maxconn is %d now", g.MaxConn, want, have, s.conns)

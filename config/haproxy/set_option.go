@@ -132,16 +132,6 @@ func optionRedispatch(a *args) {
 	}
 }
 
-// setPersist refuses what follows persist.
-func setPersist(a *args) {
-	w := a.need("rdp-cookie")
-	if strings.HasPrefix(w.text, "rdp-cookie") {
-		a.unsupported(w, "persistence by RDP cookies")
-		return
-	}
-	a.oneOf(w, "rdp-cookie")
-}
-
 // optionRestrictNames takes what happens to requests with odd header names.
 func optionRestrictNames(a *args) {
 	w := a.need("preserve, delete or reject")

@@ -101,14 +101,15 @@ func dropCapabilities() error {
 	return nil
 }
 
-// Files raises the limit of open descriptors to n, as far as the hard limit, or the process's privileges, allow.
+// Files raises the limit of open descriptors to n, as far as the hard limit, or the process's privileges, allow. It
+// leaves a limit that is higher, unless that is to be lowered: the runtime has raised it to the hard one before.
 // It gives the limit that holds then.
-func Files(n uint64) uint64 {
+func Files(n uint64, lower bool) uint64 {
 	var r syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
 		return 1024
 	}
-	if want := (syscall.Rlimit{Cur: n, Max: max(r.Max, n)}); n > r.Cur && syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) != nil {
+	if want := (syscall.Rlimit{Cur: n, Max: max(r.Max, n)}); (n > r.Cur || lower) && syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) != nil {
 		want = syscall.Rlimit{Cur: min(n, r.Max), Max: r.Max}
 		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want)
 	}
