@@ -47,6 +47,7 @@ var sceneCases = []sceneCase{
 	{word: "option: nolinger in frontend", global: "nbthread 1", front: sceneBind + "[[option nolinger||]]\n    timeout client 300ms", back: "server s SERVER", look: clientReset},
 	{word: "option: nolinger in listen", global: "nbthread 1", front: "default_backend b\nlisten l\n    bind 127.0.0.1:PORT1\n    timeout client 300ms\n    [[option nolinger||]]\n    server s SERVER", look: clientReset},
 	{word: "option: nolinger in backend", global: "nbthread 1", front: sceneBind + "timeout client 300ms", back: "[[option nolinger||]]\n    server s SERVER", look: serverReset},
+	{word: "option: nolinger, a client that closes", global: "nbthread 1", front: sceneBind, back: "[[option nolinger||]]\n    server s SERVER", look: closingClient},
 	{word: "server: init-addr", front: sceneBind, back: "server s localhost:SPORT[[ init-addr none||]]", look: echoes},
 	{word: "server: maxqueue", front: sceneBind + "mode http", back: "mode http\n    cookie C\n    timeout queue 60s\n    retries 0\n    server s SERVER maxconn 1[[ maxqueue 1||]] cookie s", look: third},
 	{word: "server: on-marked-down", front: sceneBind, back: "option httpchk\n    server s SERVER check port HEALTH inter 100ms fall 1[[ on-marked-down shutdown-sessions||]]", look: fallen},
@@ -224,6 +225,12 @@ func clientReset(t testing.TB, s *scene) string {
 // serverReset says how a connection ends for the server when its client has said nothing for too long.
 func serverReset(t testing.TB, s *scene) string {
 	s.greet(t)
+	return fmt.Sprint("reset: ", <-s.resets)
+}
+
+// closingClient says how a connection ends for the server when its client has closed.
+func closingClient(t testing.TB, s *scene) string {
+	s.greet(t).Close()
 	return fmt.Sprint("reset: ", <-s.resets)
 }
 
