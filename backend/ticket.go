@@ -36,7 +36,7 @@ type Outcome uint8
 // Outcomes.
 const (
 	Refused Outcome = iota // there is no server
-	Full                   // the queue of the one server that may serve it is full
+	Full                   // the queue of the server, the only one that may serve it, is full
 	Placed                 // the server is the holder's, who must Release it
 	Queued                 // the holder will hear
 )
@@ -51,7 +51,7 @@ func (b *Backend) Take(t *Ticket) (srv *Server, ahead int, out Outcome) {
 			return srv, b.wait(t, srv), Queued
 		}
 		if b.Config.Redispatch == 0 {
-			return nil, 0, Full
+			return srv, 0, Full
 		}
 		t.Pinned = nil // any other server
 	}

@@ -135,12 +135,13 @@ func (s *stream) take(srv *backend.Server, ahead int, out backend.Outcome) {
 			s.srvQueue, s.beQueue = ahead, 0
 		}
 		s.enter(phaseQueue)
-	default: // no server of the backend is up, or one is and takes no more
-		at := byte('C')
-		if out == backend.Full {
-			at = 'Q'
-		}
-		s.blame('S', at)
+	case backend.Full:
+		s.srv = srv // whose failure it is, and who stands in the log
+		s.blame('S', 'Q')
+		s.count(counter.FailedConnections)
+		s.fail(503)
+	default: // no server of the backend is up
+		s.blame('S', 'C')
 		s.count(counter.FailedConnections)
 		s.fail(503)
 	}

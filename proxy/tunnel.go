@@ -64,6 +64,9 @@ func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
 				return false
 			}
 			if from.eof {
+				if s.cutsServer(from) {
+					return false
+				}
 				closeWrite(to)
 				s.scheduled = phaseDrain // a half that has closed has limits of its own
 			}
@@ -81,6 +84,12 @@ func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
 			return false
 		}
 	}
+}
+
+// cutsServer says whether the end of a client's half ends the server's connection at once: with option nolinger, where
+// the client has got all there was for it.
+func (s *stream) cutsServer(ended *endpoint) bool {
+	return ended == &s.client && s.be.cfg.Options.NoLinger && ended.unsent() == 0 && s.down.inside == 0
 }
 
 // bigReads is after how many big reads in a row a direction is carried by splice.

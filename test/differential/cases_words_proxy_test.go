@@ -248,6 +248,7 @@ var globalWords = []exchange{
 var holdingWords = []exchange{
 	{name: "timeout: queue", settings: "timeout queue 100ms\nserver s ORIGIN maxconn 1", mute: true, holders: 1},
 	{name: "server: maxconn", settings: "timeout queue 100ms\nserver s ORIGIN[[ maxconn 1||]]", mute: true, holders: 1},
+	{name: "server: maxqueue", settings: "timeout queue 2s\ncookie C\nserver s ORIGIN maxconn 1[[ maxqueue 1||]] cookie s", mute: true, holders: 2, send: "GET / HTTP/1.1\r\nHost: x\r\nCookie: C=s\r\n\r\n"},
 	{name: "server: minconn", settings: "timeout queue 100ms\nfullconn 1000\nserver s ORIGIN maxconn 100[[ minconn 1||]]", mute: true, holders: 1},
 	{name: "proxy: fullconn", settings: "timeout queue 100ms\nfullconn [[1000||1]]\nserver s ORIGIN maxconn 100 minconn 1", mute: true, holders: 1},
 	{name: "proxy: maxconn", settings: "maxconn 1\nhttp-request deny", holders: 1, stuck: true},

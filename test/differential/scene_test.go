@@ -221,7 +221,7 @@ func listen(t testing.TB, serve func(net.Conn)) net.Listener {
 	return l
 }
 
-// echo gives back what comes. A connection that says "end" it ends, and requests it keeps waiting.
+// echo gives back what comes.
 func (s *scene) echo(conn net.Conn) {
 	defer conn.Close()
 	buf := make([]byte, 100)
@@ -231,12 +231,7 @@ func (s *scene) echo(conn net.Conn) {
 			s.resets <- isReset(err)
 			return
 		}
-		switch said := string(buf[:n]); {
-		case strings.HasPrefix(said, "end"):
-			return
-		case !strings.HasPrefix(said, "GET "):
-			conn.Write(buf[:n])
-		}
+		conn.Write(buf[:n])
 	}
 }
 

@@ -1,12 +1,10 @@
 package differential
 
 import (
-	"bufio"
 	"errors"
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -47,8 +45,8 @@ var sceneCases = []sceneCase{
 	{word: "option: nolinger in frontend", global: "nbthread 1", front: sceneBind + "[[option nolinger||]]\n    timeout client 300ms", back: "server s SERVER", look: clientReset},
 	{word: "option: nolinger in listen", global: "nbthread 1", front: "default_backend b\nlisten l\n    bind 127.0.0.1:PORT1\n    timeout client 300ms\n    [[option nolinger||]]\n    server s SERVER", look: clientReset},
 	{word: "option: nolinger in backend", global: "nbthread 1", front: sceneBind + "timeout client 300ms", back: "[[option nolinger||]]\n    server s SERVER", look: serverReset},
+	{word: "option: nolinger, a client that closes", global: "nbthread 1", front: sceneBind, back: "[[option nolinger||]]\n    server s SERVER", look: closingClient},
 	{word: "server: init-addr", front: sceneBind, back: "server s localhost:SPORT[[ init-addr none||]]", look: echoes},
-	{word: "server: maxqueue", front: sceneBind + "mode http", back: "mode http\n    cookie C\n    timeout queue 60s\n    retries 0\n    server s SERVER maxconn 1[[ maxqueue 1||]] cookie s", look: third},
 	{word: "server: on-marked-down", front: sceneBind, back: "option httpchk\n    server s SERVER check port HEALTH inter 100ms fall 1[[ on-marked-down shutdown-sessions||]]", look: fallen},
 	{word: "server: on-marked-up", front: sceneBind, back: "option httpchk\n    server s SERVER check port HEALTH inter 100ms rise 1 fall 1[[ on-marked-up shutdown-backup-sessions||]]\n    server t SERVER backup", look: risen},
 }
@@ -227,41 +225,14 @@ func serverReset(t testing.TB, s *scene) string {
 	return fmt.Sprint("reset: ", <-s.resets)
 }
 
+// closingClient says how a connection ends for the server when its client has closed.
+func closingClient(t testing.TB, s *scene) string {
+	s.greet(t).Close()
+	return fmt.Sprint("reset: ", <-s.resets)
+}
+
 // echoes says whether the server is reached.
 func echoes(t testing.TB, s *scene) string { return s.says(s.dial(t, s.port+1), "hello") }
-
-// third is what becomes of a third client of a server that takes one, of whom the second waits.
-func third(t testing.TB, s *scene) string {
-	const ask = "GET / HTTP/1.1\r\nHost: x\r\nCookie: C=s\r\n\r\n"
-	waiting := func(column string, n string) {
-		s.until(t, column+" of the server is "+n, func() bool { return s.column(t, "b,s,", column) == n })
-	}
-	fmt.Fprint(s.dial(t, s.port+1), ask)
-	waiting("scur", "1")
-	fmt.Fprint(s.dial(t, s.port+1), ask)
-	waiting("qcur", "1")
-	conn := s.dial(t, s.port+1)
-	fmt.Fprint(conn, ask)
-	answered := make(chan string, 1)
-	go func() {
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil {
-			answered <- err.Error()
-			return
-		}
-		answered <- resp.Status
-	}()
-	for {
-		select {
-		case status := <-answered:
-			return status
-		case <-time.After(10 * time.Millisecond):
-			if s.column(t, "b,s,", "qcur") == "2" {
-				return "it waits"
-			}
-		}
-	}
-}
 
 // column is what "show stat" says of a line.
 func (s *scene) column(t testing.TB, line, name string) string {
