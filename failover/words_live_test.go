@@ -159,7 +159,8 @@ func TestTrackWords(t *testing.T) {
 			a.Address("eth0", "10.9.0.1/24")
 			a.Down(c.iface)
 			text := "global_defs {\nscript_user root\n}\n" + c.other +
-				"vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 51\npriority 100\n" + quick + c.words + "virtual_ipaddress {\n10.9.0.100/24\n}\n}\n"
+				"vrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 51\npriority 100\n" + quick + c.words +
+				"virtual_ipaddress {\n10.9.0.100/24\n}\n}\n"
 			site, diags := keepalived.Parse("keepalived.conf", []byte(text), keepalived.Options{})
 			if site == nil {
 				t.Fatal(diags)
@@ -220,7 +221,8 @@ func TestNotifyWords(t *testing.T) {
 		{single, whole, "INSTANCE VI_1 MASTER 100|group GROUP G MASTER 100|lower"},
 	} {
 		text := "global_defs {\nscript_user root\n}\nvrrp_sync_group G {\ngroup {\nVI_1\n}\n" + c.group +
-			"}\nvrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 51\n" + c.instance + "virtual_ipaddress {\n10.9.0.100/24\n}\n}\n"
+			"}\nvrrp_instance VI_1 {\ninterface eth0\nvirtual_router_id 51\n" + c.instance +
+			"virtual_ipaddress {\n10.9.0.100/24\n}\n}\n"
 		text = strings.ReplaceAll(text, "%[1]s", program)
 		site, diags := keepalived.Parse("keepalived.conf", []byte(text), keepalived.Options{})
 		if site == nil {

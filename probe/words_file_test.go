@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/config/keepalived"
@@ -18,7 +19,8 @@ import (
 func serverOf(t *testing.T, addr, before, virtual, real string) *config.RealServer {
 	t.Helper()
 	a := at(t, addr)
-	text := fmt.Sprintf("%s\nvirtual_server 192.0.2.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n%s\nreal_server %s %d {\n%s\n}\n}\n",
+	text := fmt.Sprintf("%s\nvirtual_server 192.0.2.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n%s\n"+
+		"real_server %s %d {\n%s\n}\n}\n",
 		before, virtual, a.Addr(), a.Port(), real)
 	site, diags := keepalived.Parse("keepalived.conf", []byte(text), keepalived.Options{})
 	if site == nil || len(site.LVS.Servers) != 1 || len(site.LVS.Servers[0].Servers) != 1 {
@@ -94,7 +96,8 @@ var pageChecks = []struct {
 	// All pages are asked for by one check, with fast_recovery and without.
 	{"", "", "url {\npath /b\n}", "", []string{" GET /a 1.0 Host: ADDR", " GET /b 1.0 Host: ADDR"}, nil},
 	{"", "", "url {\npath /b\n}\nfast_recovery", "", []string{" GET /a 1.0 Host: ADDR", " GET /b 1.0 Host: ADDR"}, nil},
-	{"", "", "url {\npath /b\n}\nfast_recovery off", "", []string{" GET /a 1.0 Host: ADDR", " GET /b 1.0 Host: ADDR"}, nil},
+	{"", "", "url {\npath /b\n}\nfast_recovery off", "",
+		[]string{" GET /a 1.0 Host: ADDR", " GET /b 1.0 Host: ADDR"}, nil},
 }
 
 // TestPageWords shows what is asked for by HTTP_GET and SSL_GET: http_protocol, virtualhost at each of its places,
@@ -156,7 +159,10 @@ func TestRegexOptions(t *testing.T) {
 // TestMailWords: helo_name is what SMTP_CHECK says it is, and each host is asked, in place of the real server.
 func TestMailWords(t *testing.T) {
 	good := play{"220 mail.example ready\r\n", read, "250 hello\r\n", read, "221 bye\r\n"}
-	for words, want := range map[string]string{"": "HELO smtpchecker.keepalived.org\r\n", "helo_name me.example": "HELO me.example\r\n"} {
+	for words, want := range map[string]string{
+		"":                     "HELO smtpchecker.keepalived.org\r\n",
+		"helo_name me.example": "HELO me.example\r\n",
+	} {
 		addr, sent := serve(t, good)
 		expectOutcome(t, attempt(t, serverOf(t, addr, "", "", "SMTP_CHECK {\n"+words+"\n}")), true)
 		if got := sent(); got != want {
@@ -199,6 +205,9 @@ func TestConnectTimeoutAround(t *testing.T) {
 				check = block + " {\nurl {\npath /\n}\n" + c.check + "\n}"
 			}
 			rs := serverOf(t, addr, "", c.virtual, c.real+"\n"+check)
+			if got := rs.Checkers[0].Timeout; got != 300*time.Millisecond {
+				t.Errorf("%+v: %s may take %v", c, block, got)
+			}
 			expectOutcome(t, attempt(t, rs), false, "timeout")
 		}
 	}
