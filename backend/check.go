@@ -49,7 +49,7 @@ func (t CheckTarget) Sooner() <-chan time.Duration { return t.srv.sooner }
 func (t CheckTarget) Moved() <-chan struct{} { return t.srv.moved }
 
 // Addr is where the server is now.
-func (t CheckTarget) Addr() netip.AddrPort { return *t.srv.addr.Load() }
+func (t CheckTarget) Addr() netip.AddrPort { return t.srv.Addr() }
 
 // State is what http-check send-state tells a server of itself.
 func (t CheckTarget) State() string {

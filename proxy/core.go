@@ -110,10 +110,10 @@ func (c *core) now() time.Duration { return c.loop.Now() }
 // pool-purge-delay.
 const janitorPause = 5 * time.Second
 
-// purgePause is how often they are, for the servers that there are.
-func (e *Engine) purgePause() time.Duration {
+// purgePauseOf is how often they are, for some servers.
+func purgePauseOf(servers []*backend.Server) time.Duration {
 	pause := janitorPause
-	for _, srv := range e.group.Servers {
+	for _, srv := range servers {
 		if d := srv.Config.PoolPurgeDelay; d > 0 {
 			pause = min(pause, max(d, 10*time.Millisecond))
 		}
@@ -126,7 +126,7 @@ func (e *Engine) purgePause() time.Duration {
 func (c *core) Expired(*loop.Timer) {
 	now := c.now()
 	c.pool.Expire(now)
-	c.loop.Arm(&c.janitor, c, now+c.engine.purgePause())
+	c.loop.Arm(&c.janitor, c, now+c.engine.purgePause)
 }
 
 // readHead reads the head of a request that a tcp proxy passes on unread.

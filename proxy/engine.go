@@ -59,8 +59,10 @@ type Engine struct {
 	// frontends by name.
 	frontends map[string]*proxy
 	group     *backend.Group
-	cores     []*core
-	pages     map[int]*page
+	// purgePause is how often idle server connections are looked through.
+	purgePause time.Duration
+	cores      []*core
+	pages      map[int]*page
 
 	headLimit int
 	host      string
@@ -120,6 +122,7 @@ func newEngine(cfg *config.Proxying, opts Options, now func() time.Duration, aft
 		e.addProxy(pc, fullConns[pc])
 	}
 	e.group.Prepare()
+	e.purgePause = purgePauseOf(e.group.Servers)
 	return e
 }
 
@@ -201,7 +204,7 @@ func (e *Engine) Start() error {
 	}
 	go e.group.Run()
 	for _, c := range e.cores {
-		c.loop.Arm(&c.janitor, c, c.now()+e.purgePause())
+		c.loop.Arm(&c.janitor, c, c.now()+e.purgePause)
 		e.running.Add(1)
 		go func() {
 			defer e.running.Done()

@@ -22,28 +22,23 @@ const (
 	phaseExchange              // request on its way, response awaited or on its way
 	phaseTunnel                // both directions are just bytes
 	phaseDrain                 // the last bytes for the client wait for its socket
-	phaseLinger                // we have said good-bye and read on, so that it is heard
+	phaseLinger                // our last word is said; we read on, so that it is heard
 )
 
-// phases says all there is to know of a phase: its name in "show sess"; the second letter of the termination state of a
-// stream that is ended in it; its step, as of stream.step; when it has lasted too long, none for never; and what is done
-// then. It is filled by init: steps lead to other phases.
-var phases [phaseLinger + 1]struct {
-	name    string
-	letter  byte
-	step    func(*stream) bool
-	due     func(*stream) time.Duration
-	timeout func(*stream)
+// phaseRow says all there is to know of a phase.
+type phaseRow struct {
+	name    string                      // in "show sess"
+	letter  byte                        // the second one of the termination state of a stream that is ended in it
+	step    func(*stream) bool          // as of stream.step
+	due     func(*stream) time.Duration // when it has lasted too long; none: never
+	timeout func(*stream)               // what is done then
 }
 
+// phases is filled by init: steps lead to other phases.
+var phases [phaseLinger + 1]phaseRow
+
 func init() {
-	phases = [...]struct {
-		name    string
-		letter  byte
-		step    func(*stream) bool
-		due     func(*stream) time.Duration
-		timeout func(*stream)
-	}{
+	phases = [...]phaseRow{
 		phaseIdle:     {"idle", 'R', (*stream).begins, (*stream).idleDue, func(s *stream) { s.requestTimeout(s.client.inOff < len(s.client.in)) }},
 		phaseHead:     {"request", 'R', (*stream).begins, (*stream).headDue, func(s *stream) { s.requestTimeout(true) }},
 		phaseInspect:  {"inspect", 'R', (*stream).process, (*stream).inspectDue, func(s *stream) { s.process() }},

@@ -16,8 +16,25 @@ type stage func(*stream) outcome
 var httpStages, tcpStages []stage
 
 func init() {
-	httpStages = []stage{monitorStage, frontContent, frontRequest, frontStats, routeStage, backContent, backRequest, backStats, sendStage}
-	tcpStages = []stage{inspectFront, routeStage, inspectBack, tunnelStage}
+	content, request, stats, inspect := (*stream).contentStage, (*stream).requestStage, (*stream).statsStage, (*stream).inspectStage
+	httpStages = []stage{monitorStage, atFront(content), atFront(request), atFront(stats), routeStage,
+		atBack(content), atBack(request), atBack(stats), sendStage}
+	tcpStages = []stage{atFront(inspect), routeStage, atBack(inspect), tunnelStage}
+}
+
+// atFront and atBack are what is done in the same way for the frontend and, once it is chosen, for the backend. A
+// section that is both has it done once.
+func atFront(do func(*stream, *proxy) outcome) stage {
+	return func(s *stream) outcome { return do(s, s.fe) }
+}
+
+func atBack(do func(*stream, *proxy) outcome) stage {
+	return func(s *stream) outcome {
+		if s.be == s.fe {
+			return passed
+		}
+		return do(s, s.be)
+	}
 }
 
 // process goes on with the stages; false: one waits.
@@ -63,35 +80,12 @@ func monitorStage(s *stream) outcome {
 	return passed
 }
 
-func frontContent(s *stream) outcome {
-	return s.apply(s.fe.cfg.Rules.TCPContent, &s.rules, onContent, nil, true)
+func (s *stream) contentStage(p *proxy) outcome {
+	return s.apply(p.cfg.Rules.TCPContent, &s.rules, onContent, nil, true)
 }
 
-func backContent(s *stream) outcome {
-	if s.be == s.fe {
-		return passed
-	}
-	return s.apply(s.be.cfg.Rules.TCPContent, &s.rules, onContent, nil, true)
-}
-
-func frontRequest(s *stream) outcome {
-	return s.apply(s.fe.cfg.Rules.HTTPRequest, &s.rules, onRequest, s.head, true)
-}
-
-func backRequest(s *stream) outcome {
-	if s.be == s.fe {
-		return passed
-	}
-	return s.apply(s.be.cfg.Rules.HTTPRequest, &s.rules, onRequest, s.head, true)
-}
-
-func frontStats(s *stream) outcome { return s.statsStage(s.fe) }
-
-func backStats(s *stream) outcome {
-	if s.be == s.fe {
-		return passed
-	}
-	return s.statsStage(s.be)
+func (s *stream) requestStage(p *proxy) outcome {
+	return s.apply(p.cfg.Rules.HTTPRequest, &s.rules, onRequest, s.head, true)
 }
 
 func (s *stream) statsStage(p *proxy) outcome {
@@ -138,17 +132,8 @@ func sendStage(s *stream) outcome {
 	return ended
 }
 
-// inspectFront and inspectBack apply tcp-request content rules of mode tcp to the bytes that have come so far.
-func inspectFront(s *stream) outcome { return s.inspect(s.fe) }
-
-func inspectBack(s *stream) outcome {
-	if s.be == s.fe {
-		return passed
-	}
-	return s.inspect(s.be)
-}
-
-func (s *stream) inspect(p *proxy) outcome {
+// inspectStage applies tcp-request content rules of mode tcp to the bytes that have come so far.
+func (s *stream) inspectStage(p *proxy) outcome {
 	rules := &p.cfg.Rules
 	if len(rules.TCPContent) == 0 {
 		return passed

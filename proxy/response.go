@@ -335,7 +335,7 @@ func (s *stream) drain() bool {
 	return !s.gone
 }
 
-// finish logs the request and goes on to the next one of the connection, or says good-bye.
+// finish logs the request and goes on to the next one of the connection, or closes it.
 func (s *stream) finish() {
 	s.log()
 	s.leaveBackend()

@@ -34,12 +34,7 @@ type plain struct{ fd int }
 
 func (p *plain) recv(b []byte) (int, sock.Errno) { return sock.Recv(p.fd, b) }
 
-func (p *plain) send(a, b []byte) (int, sock.Errno) {
-	if len(b) == 0 {
-		return sock.Send(p.fd, a, false)
-	}
-	return sock.Send2(p.fd, a, b)
-}
+func (p *plain) send(a, b []byte) (int, sock.Errno) { return sock.Send2(p.fd, a, b) }
 
 func (p *plain) alive() (open, more bool) {
 	n, errno := sock.Peek(p.fd)
