@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -31,7 +30,6 @@ func (a *Admin) facts(i *proxy.Info, now time.Time) []fact {
 // processFacts are about the program and its limits.
 func (a *Admin) processFacts(i *proxy.Info, now time.Time) []fact {
 	up := now.Sub(i.Started)
-	files := cmp.Or(i.Ulimit, a.opts.Descriptors)
 	return []fact{
 		{"Name", "POS", "name of the program", str("Evenkeel")},
 		{"Version", "POS", "version of the program", str(a.opts.Version)},
@@ -46,8 +44,8 @@ func (a *Admin) processFacts(i *proxy.Info, now time.Time) []fact {
 		{"PoolAlloc_MB", "MGP", "memory of pools, MB: there are none", u32(0)},
 		{"PoolUsed_MB", "MGP", "memory of pools in use, MB: there are none", u32(0)},
 		{"PoolFailed", "MCP", "memory that pools did not get: there are none", u32(0)},
-		{"Ulimit-n", "CLP", "limit of descriptors", u32(files)},
-		{"Maxsock", "CLP", "limit of sockets", u32(files)},
+		{"Ulimit-n", "CLP", "limit of descriptors", u32(a.opts.Descriptors)},
+		{"Maxsock", "CLP", "limit of sockets", u32(a.opts.Descriptors)},
 		{"Maxconn", "CLP", "limit of connections", u32(i.MaxConn)},
 		{"Hard_maxconn", "CLP", "limit of connections at the start", u32(i.MaxConn)},
 	}

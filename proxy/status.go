@@ -27,7 +27,6 @@ type Info struct {
 	Draining                           bool
 	DroppedLogs                        int64
 	Listeners, Tasks                   int
-	Ulimit                             int64
 }
 
 // Commands of the runtime socket and the page. Names are as configured; each returns an error

@@ -12,13 +12,13 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/evenkeel/evenkeel/test/binary"
+	"github.com/evenkeel/evenkeel/test/output"
 	"github.com/evenkeel/evenkeel/test/peers"
 )
 
@@ -33,25 +33,7 @@ type scene struct {
 	checks atomic.Int64 // how many have asked it
 	resets chan bool    // how connections to the server have ended
 	health net.Listener
-	out    words
-}
-
-// words are what a program says, to be read while it runs.
-type words struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (w *words) Write(p []byte) (int, error) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.Write(p)
-}
-
-func (w *words) String() string {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.b.String()
+	out    output.Buffer
 }
 
 // A sceneCase is a word, as [[this with it||that without]], in lines of sections; what look sees is the same of both

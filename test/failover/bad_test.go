@@ -12,12 +12,13 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/linux/rawsock"
+	"github.com/evenkeel/evenkeel/test/output"
 	"github.com/evenkeel/evenkeel/vrrp"
 )
 
 // monitor collects what the kernel tells about addresses of a node.
 func (p *pair) monitor(t *testing.T, n *node) func() string {
-	var log logBuffer
+	var log output.Buffer
 	cmd := exec.Command("ip", "monitor", "address")
 	cmd.Stdout = &log
 	n.ns.Start(cmd)

@@ -1,7 +1,6 @@
 package failover
 
 import (
-	"bytes"
 	"encoding/json"
 	"flag"
 	"fmt"
@@ -11,7 +10,6 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -21,6 +19,7 @@ import (
 	"github.com/evenkeel/evenkeel/failover"
 	"github.com/evenkeel/evenkeel/test/binary"
 	"github.com/evenkeel/evenkeel/test/netns"
+	"github.com/evenkeel/evenkeel/test/output"
 )
 
 // programFile is the program under test.
@@ -71,27 +70,9 @@ type node struct {
 	dir     string
 	conf    string
 	cmd     *exec.Cmd
-	log     *logBuffer
+	log     *output.Buffer
 	env     []string
 	output  *os.File // where the program's output goes; nil: log
-}
-
-// logBuffer collects what a program prints, with all its runs one after the other.
-type logBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *logBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *logBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // ends shortens a log that nobody would read whole.
@@ -104,7 +85,7 @@ func ends(log string) string {
 }
 
 func newNode(t testing.TB, ns *netns.NS, program, conf string) *node {
-	n := &node{t: t, ns: ns, program: program, dir: t.TempDir(), conf: conf, log: &logBuffer{}}
+	n := &node{t: t, ns: ns, program: program, dir: t.TempDir(), conf: conf, log: new(output.Buffer)}
 	t.Cleanup(func() {
 		n.signal(syscall.SIGCONT)
 		n.kill()

@@ -2,7 +2,6 @@ package lvs
 
 import (
 	"bufio"
-	"bytes"
 	"crypto/sha256"
 	"flag"
 	"fmt"
@@ -16,7 +15,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -24,6 +22,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/test/binary"
 	"github.com/evenkeel/evenkeel/test/netns"
+	"github.com/evenkeel/evenkeel/test/output"
 )
 
 // programFile is the program under test.
@@ -76,7 +75,7 @@ type node struct {
 	ns  *netns.NS
 	dir string
 	cmd *exec.Cmd
-	log lockedBuffer
+	log output.Buffer
 	old int // how much of the log is of earlier runs
 	// rights is a command that runs another one with fewer rights; empty: the director has the test's.
 	rights []string
@@ -91,23 +90,6 @@ type web struct {
 	server *http.Server
 	served atomic.Int64
 	dir    string
-}
-
-type lockedBuffer struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *lockedBuffer) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *lockedBuffer) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
 }
 
 // newSite wires the hosts of a site of IPv4. kind is dr, nat or tun.

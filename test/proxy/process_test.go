@@ -14,6 +14,8 @@ import (
 	"time"
 
 	"golang.org/x/sys/unix"
+
+	"github.com/evenkeel/evenkeel/test/output"
 )
 
 const oneServer = `
@@ -203,7 +205,7 @@ func TestWithoutRoot(t *testing.T) {
 		os.Chown(filepath.Join(dir, "run"), 65534, 65534)
 		args = append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all", "--inh-caps", "-all"}, args...)
 	}
-	out := new(output)
+	out := new(output.Buffer)
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {

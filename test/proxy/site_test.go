@@ -3,7 +3,6 @@
 package proxy
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -22,6 +21,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/test/binary"
 	"github.com/evenkeel/evenkeel/test/netns"
+	"github.com/evenkeel/evenkeel/test/output"
 )
 
 var evenkeel string // the binary under test
@@ -50,30 +50,12 @@ func runAll(m *testing.M) int {
 	return m.Run()
 }
 
-// output is what a program writes, readable while it runs.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
-}
-
 // node is an evenkeel in a namespace of its own, with a client's namespace beside it.
 type node struct {
 	t           testing.TB
 	ns, outside *netns.NS
 	dir         string
-	log         *output
+	log         *output.Buffer
 	cmd         *exec.Cmd
 	ended       chan struct{}
 	files       []string
@@ -93,7 +75,7 @@ func newNode(t testing.TB, haproxy, keepalived string) *node {
 		t.Skip("runs real programs: not with -short")
 	}
 	netns.Root(t)
-	n := &node{t: t, dir: t.TempDir(), log: new(output)}
+	n := &node{t: t, dir: t.TempDir(), log: new(output.Buffer)}
 	n.ns, n.outside = netns.New(t, "node"), netns.New(t, "client")
 	netns.Veth(t, n.ns, "eth0", n.outside, "eth0")
 	n.ns.Address("eth0", nodeAddress+"/24")
