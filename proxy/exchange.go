@@ -5,7 +5,6 @@ import (
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/loop"
-	"github.com/evenkeel/evenkeel/linux/sock"
 )
 
 // exchange moves the request to the server and the response to the client, as far as
@@ -18,122 +17,6 @@ func (s *stream) exchange() bool {
 		return s.readResponse()
 	}
 	return s.passResponse()
-}
-
-// sendRequest sends what is left of the request. False means that the stream's state has changed.
-func (s *stream) sendRequest() bool {
-	c, u := s.core, s.up
-	if s.req != nil && s.reqOff < len(s.req) {
-		n, ok := c.write(&u.endpoint, s.req[s.reqOff:])
-		if n > 0 {
-			s.reqOff += n
-			s.serverSeen = c.now()
-			s.toServer += int64(n)
-		}
-		if !ok {
-			// The response, if there is one, still tells more than the failure to write.
-			return true
-		}
-		if s.reqOff < len(s.req) {
-			return true
-		}
-	}
-	if s.reqBody.Done() {
-		return true
-	}
-	return s.sendBody()
-}
-
-// write sends b directly; what the kernel does not take stays with the caller.
-func (c *core) write(e *endpoint, b []byte) (n int, ok bool) {
-	if e.unwritable != 0 {
-		return 0, false
-	}
-	if !e.canWrite || e.unsent() > 0 {
-		return 0, true
-	}
-	n, errno := e.transport.send(b, nil)
-	if errno != 0 {
-		e.canWrite = false
-		if errno == sock.Again {
-			return 0, true
-		}
-		e.unwritable = errno
-		return 0, false
-	}
-	if n < len(b) {
-		e.canWrite = false
-	}
-	return n, true
-}
-
-// sendBody moves the request's body on. False means that the stream's state has changed.
-func (s *stream) sendBody() bool {
-	c, u, e := s.core, s.up, &s.client
-	for moves := 0; !s.reqBody.Done(); moves++ {
-		if moves >= stretch {
-			c.loop.Again(s)
-			return true
-		}
-		if !c.flush(&u.endpoint) || u.unwritable != 0 {
-			return true // the response decides
-		}
-		if u.unsent() > 0 || s.upward.busy() && !s.pumpUp() {
-			return true
-		}
-		if s.reqTransfer == h1.AsIs && s.spliceable(&s.reqBody, e, &s.upward) {
-			moved, state := s.spliceBody(&s.reqBody, e, &u.endpoint, &s.upward)
-			if moved > 0 {
-				s.bodyMoved(moved)
-				moves += moved / moveSize
-				continue
-			}
-			if state == spliceWait {
-				return true
-			}
-		}
-		data := c.read(e)
-		if len(data) == 0 {
-			if !e.over() {
-				return true
-			}
-			s.clientGone()
-			return false
-		}
-		s.dropReplay()
-		out, n, err := s.reqBody.Next(data, c.scratch[:0], s.reqTransfer)
-		if err != nil {
-			s.badBody(err)
-			return false
-		}
-		if len(out) > 0 && !c.send(&u.endpoint, out, nil) {
-			c.keep(e, data[n:])
-			return true
-		}
-		c.keep(e, data[n:])
-		s.bodyMoved(len(out))
-		if n == 0 {
-			return true
-		}
-	}
-	return true
-}
-
-// bodyMoved notes progress of the request's body.
-func (s *stream) bodyMoved(n int) {
-	now := s.core.now()
-	s.clientSeen, s.serverSeen = now, now
-	s.toServer += int64(n)
-}
-
-// dropReplay gives up the copy of the request: more of it was consumed than the copy holds.
-func (s *stream) dropReplay() {
-	if s.replay && s.reqOff >= len(s.req) {
-		s.replay = false
-		s.dropRequest()
-	} else if s.reqOff < len(s.req) {
-		s.replay = false
-	}
 }
 
 // clientGone: the client closed in the middle of its request.
@@ -158,48 +41,6 @@ func (s *stream) badBody(err error) {
 	s.releaseServer(false)
 	s.keepClient = false
 	s.fail(400)
-}
-
-// readResponse reads the response's head. The core's one Head serves all streams: of a head that
-// comes in pieces, which is rare, the pieces are parsed again together.
-func (s *stream) readResponse() bool {
-	c, u := s.core, s.up
-	limit := c.engine.headLimit
-	if s.client.unsent() > 0 && !s.flushClient() {
-		return !s.gone // interim responses wait for the client as any other do
-	}
-	for {
-		data, full := u.pending(), false
-		switch {
-		case len(data) == 0:
-			if data = c.read(&u.endpoint); len(data) == 0 {
-				return s.noResponse()
-			}
-		case len(data) <= s.looked:
-			var grown bool
-			if data, grown, full = c.readMore(&u.endpoint); !grown && !full {
-				return s.noResponse()
-			}
-		}
-		s.serverSeen = c.now()
-		h := c.response
-		h.Reset(h1.Response, c.engine.cfg.Global.MaxHeaders)
-		n, err := h.Parse(data)
-		switch {
-		case err != nil:
-			s.badResponse(err.(*h1.Error))
-			return true
-		case n == 0 && (full || len(data) >= limit), n > limit:
-			s.badResponse(&tooLong)
-			return true
-		case n == 0:
-			c.keep(&u.endpoint, data)
-			s.looked = len(data)
-			continue
-		}
-		s.looked = 0
-		return s.response(h, data[n:])
-	}
 }
 
 // noResponse looks why there is nothing to read from the server, and what the client does meanwhile.

@@ -127,89 +127,61 @@ func (s *stream) fail(status int) {
 // answer sends a response made here. head has no empty line yet. The request's body, if it
 // is not all there, is not waited for: the connection closes.
 func (s *stream) answer(status int, head, body []byte) {
-	c := s.core
 	s.status = status
 	s.nameRequest()
 	s.dropHead() // its bytes go now
 	s.consumeRequest()
 	s.releaseServer(false)
-	b, body, ok := s.answerHead(head, body)
-	if !ok {
-		return
-	}
-	s.countStatus(s.status)
-	s.toClient += int64(len(b) + len(body))
 	s.responseAt = none
-	s.dropRequest()
-	ok = c.send(&s.client, b, body)
-	s.clientSeen = c.now()
-	if !ok {
-		s.countClientAbort()
-		s.closeAll()
-		return
-	}
-	s.enter(phaseDrain)
-}
-
-// answerHead completes the head of a response made here, with http-after-response applied, and gives what of its body
-// follows; false: a rule ended the stream.
-func (s *stream) answerHead(head, body []byte) (b, rest []byte, ok bool) {
-	b = append(s.core.headBuffer[:0], head...)
-	if len(head) == 0 {
+	var told bool
+	switch {
+	case len(head) == 0:
 		s.keepClient = false // the file of a page that is sent as it stands
-		return b, body, true
-	}
-	if len(s.fe.cfg.Rules.HTTPAfter) > 0 || len(s.be.cfg.Rules.HTTPAfter) > 0 {
-		h := s.core.response
-		h.Reset(h1.Response, s.core.engine.cfg.Global.MaxHeaders)
-		if n, err := h.Parse(append(append([]byte(nil), head...), "\r\n"...)); err == nil && n > 0 {
-			return s.ruledHead(h, body)
-		}
+		s.countStatus(status)
+		told = s.tell(body, nil)
+	case len(s.fe.cfg.Rules.HTTPAfter) > 0 || len(s.be.cfg.Rules.HTTPAfter) > 0:
+		told = s.answerRuled(head, body)
+	default:
+		s.countStatus(status)
+		told = s.tellPage(head, body)
 	}
 	switch {
-	case !s.keepClient:
-		b = append(b, "connection: close\r\n"...)
-	case s.minor == 0:
-		b = append(b, "connection: keep-alive\r\n"...)
+	case s.gone: // a rule ended it
+	case told:
+		s.dropRequest()
+		s.enter(phaseDrain)
+	default:
+		s.countClientAbort()
+		s.closeAll()
 	}
-	if s.asked == h1.MethodHead && !s.bad {
-		body = nil
-	}
-	return append(b, '\r', '\n'), body, true
 }
 
-// ruledHead is answerHead where there are http-after-response rules.
-func (s *stream) ruledHead(h *h1.Head, body []byte) (b, rest []byte, ok bool) {
+// answerRuled sends it where there are http-after-response rules, which may end the stream; false: as tell.
+func (s *stream) answerRuled(head, body []byte) bool {
+	h := s.core.response
+	h.Reset(h1.Response, s.core.engine.cfg.Global.MaxHeaders)
+	if n, err := h.Parse(append(append([]byte(nil), head...), "\r\n"...)); err != nil || n == 0 {
+		s.countStatus(s.status)
+		return s.tellPage(head, body) // only a file of the configuration can be such a page
+	}
 	if s.afterRules(h) == ended {
-		return nil, nil, false
+		return false
 	}
 	s.status = h.Status()
-	asked := s.asked
-	if s.bad {
-		asked = h1.MethodOther // a request that was not understood has no method
-	}
-	framing := h.ResponseBody(asked)
-	frame, err := h.FrameResponse(&framing, asked, s.minor)
+	framing := h.ResponseBody(s.understood())
+	transfer, err := s.frame(h, &framing)
 	if err != nil {
 		s.why = err.(*h1.Error).Reason
 		s.abort('P', 'H')
-		return nil, nil, false
+		return false
 	}
-	s.keepClient = s.keepClient && !frame.Close
-	switch {
-	case !s.keepClient:
-		h.SetConnection(h1.ConnClose)
-	case s.minor == 0:
-		h.SetConnection(h1.ConnKeepAlive)
-	default:
-		h.SetConnection(h1.ConnUnset)
-	}
-	if frame.Transfer == h1.Drop || framing.Done() {
+	if transfer == h1.Drop || framing.Done() {
 		body = nil
-	} else if frame.Transfer == h1.Chunk {
+	} else if transfer == h1.Chunk {
 		body, _, _ = framing.Next(body, make([]byte, 0, len(body)+64), h1.Chunk)
 	}
-	return h.AppendTo(s.core.headBuffer[:0]), body, true
+	s.countStatus(s.status)
+	return s.tellHead(h, body)
 }
 
 // consumeRequest takes the request's body out of what is there, so that the next request can follow; if there is
@@ -266,7 +238,7 @@ func (s *stream) giveReply(r *config.Reply, x *sample.Context) {
 		switch {
 		case len(value) == 0: // as the reference: none without a value
 		case equalFold([]byte("connection"), r.Headers[i].Name):
-			s.keepClient = s.keepClient && !bytes.Contains(bytes.ToLower(value), []byte("close")) // said by answerHead
+			s.keepClient = s.keepClient && !bytes.Contains(bytes.ToLower(value), []byte("close")) // said by tellPage
 		default:
 			b = append(append(b, r.Headers[i].Name...), ": "...)
 			b = append(h1.AppendValue(b, value), "\r\n"...)

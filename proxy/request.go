@@ -158,24 +158,6 @@ func (s *stream) handle(message []byte) {
 	s.process()
 }
 
-// frameRequest decides how the request goes on as rules left it; false: not at all, the client has its answer.
-func (s *stream) frameRequest(h *h1.Head) bool {
-	frame, err := h.FrameRequest()
-	if err != nil {
-		s.why = err.(*h1.Error).Reason
-		s.blame('P', 'R')
-		s.count(counter.FailedRequests)
-		s.fail(500)
-		return false
-	}
-	s.reqTransfer = frame.Transfer
-	s.keepServer = s.connectionMode() == config.KeepAlive && !frame.Close
-	if s.asked == h1.MethodConnect && s.method != h1.MethodConnect {
-		s.keepClient = false // it takes a success for its tunnel's beginning
-	}
-	return true
-}
-
 // nameRequest makes the unique ID while the head is there, which its format may ask.
 func (s *stream) nameRequest() {
 	if s.fe.cfg.UniqueID != nil && !s.uniqueID.there && s.head != nil && s.head.Complete() {
@@ -238,15 +220,6 @@ func (s *stream) prepareHead(h *h1.Head) {
 	if name := s.fe.cfg.UniqueIDHeader; name != "" && s.fe.cfg.UniqueID != nil {
 		h.Add(name, s.UniqueID(s.context(sample.Request)))
 	}
-	// What the version means without a word is not said.
-	switch {
-	case s.keepServer == (s.minor >= 1), s.upgrading: // some servers want nothing beside the upgrade
-		h.SetConnection(h1.ConnUnset)
-	case s.keepServer:
-		h.SetConnection(h1.ConnKeepAlive)
-	default:
-		h.SetConnection(h1.ConnClose)
-	}
 }
 
 // addAddress adds an address header (option forwardfor, originalto).
@@ -266,30 +239,6 @@ func (s *stream) addAddress(h *h1.Head, f *config.Forwardfor, addr netip.AddrPor
 	}
 	var b [48]byte
 	h.Add(f.Header, addr.Addr().AppendTo(b[:0]))
-}
-
-// serialise writes the head as it goes to the server, with as much of the body as came along and fits.
-func (s *stream) serialise(h *h1.Head) error {
-	c, rest := s.core, s.rest
-	s.req, s.reqOff = h.AppendTo(c.small.Get()), 0
-	s.replay = true
-	for len(rest) > 0 && !s.reqBody.Done() && len(s.req)+len(rest)+64 <= cap(s.req) {
-		out, n, err := s.reqBody.Next(rest, c.scratch[:0], s.reqTransfer)
-		if err != nil {
-			return err
-		}
-		if n == 0 {
-			break
-		}
-		s.req = append(s.req, out...)
-		rest = rest[n:]
-	}
-	if s.reqTransfer == h1.Chunk && s.reqBody.Framing() == h1.NoBody {
-		s.req = append(s.req, h1.LastChunk...)
-	}
-	s.message, s.rest, s.resting = nil, nil, false
-	c.keep(&s.client, rest)
-	return nil
 }
 
 // keepRest stores what was read behind the head where the client's next bytes are looked for. The

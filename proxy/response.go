@@ -1,8 +1,6 @@
 package proxy
 
 import (
-	"time"
-
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/health"
 )
@@ -35,11 +33,43 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 		return true
 	}
 	s.status = h.Status() // as the rules left it
-	if !s.frame(h) {
+	var err error
+	if s.transfer, err = s.frame(h, &s.resBody); err != nil {
+		// As with HAProxy the client gets no answer then.
+		s.why = err.(*h1.Error).Reason
+		s.serverFailed()
+		s.abort('P', 'H')
 		return false
 	}
-	head := h.AppendTo(c.headBuffer[:0])
-	return s.sendHead(head, rest)
+	return s.passHead(h, rest)
+}
+
+// passHead sends the response's head together with as much of the body as came with it.
+func (s *stream) passHead(h *h1.Head, rest []byte) bool {
+	c, u := s.core, s.up
+	var body []byte
+	if len(rest) > 0 && !s.resBody.Done() {
+		out, n, err := s.resBody.Next(rest, c.scratch[:0], s.transfer)
+		if err != nil {
+			s.badResponse(err.(*h1.Error)) // nothing of it has been sent yet
+			return true
+		}
+		body, rest = out, rest[n:]
+	}
+	if s.transfer == h1.Drop && !s.resBody.Done() { // not worth waiting for
+		s.resBody, s.keepServer = h1.Body{}, false
+	}
+	s.countStatus(s.status)
+	s.dataAt = s.responseAt
+	ok := s.tellHead(h, body)
+	c.keep(&u.endpoint, rest)
+	if !ok {
+		s.clientBroken()
+		return false
+	}
+	s.logEarly()
+	s.dropRequestIfSent()
+	return true
 }
 
 // maxInterims is how many interim responses (RFC 9110 §15.2) a server may send before the final one.
@@ -54,32 +84,11 @@ func (s *stream) interim(h *h1.Head, rest []byte) bool {
 		return true
 	}
 	c.keep(&s.up.endpoint, rest)
-	if s.minor == 0 {
-		return true
-	}
-	h.SetConnection(h1.ConnUnset)
-	head := h.AppendTo(c.headBuffer[:0])
-	s.toClient += int64(len(head))
-	s.clientSeen = c.now()
-	if !c.send(&s.client, head, nil) {
+	if !s.tellInterim(h) {
 		s.clientBroken()
 		return false
 	}
 	return true
-}
-
-// flushClient writes what waits for the client; false: some still waits, or the stream has ended.
-func (s *stream) flushClient() bool {
-	c, e := s.core, &s.client
-	before := e.unsent()
-	if !c.flush(e) {
-		s.clientBroken()
-		return false
-	}
-	if e.unsent() < before {
-		s.clientSeen = c.now()
-	}
-	return e.unsent() == 0
 }
 
 // judgeConnection takes from a final response, before rules see it, whether the server connection may serve others.
@@ -105,74 +114,6 @@ func asksForNegotiation(h *h1.Head, name string) bool {
 	return false
 }
 
-// frame decides how the client learns where the body ends, and says so in the head; false: rules left a head that
-// must not be sent, and the stream has ended. As with HAProxy the client gets no answer then.
-func (s *stream) frame(h *h1.Head) bool {
-	frame, err := h.FrameResponse(&s.resBody, s.asked, s.minor)
-	if err != nil {
-		s.why = err.(*h1.Error).Reason
-		s.serverFailed()
-		s.abort('P', 'H')
-		return false
-	}
-	s.transfer = frame.Transfer
-	if frame.Close {
-		s.keepClient = false
-	}
-	if !s.reqBody.Done() {
-		s.keepClient = false // its rest would be taken for the next request
-	}
-	if s.core.draining {
-		s.keepClient = false
-	}
-	// The client is told what does not follow from the versions.
-	switch {
-	case s.keepClient && (s.minor == 0 || h.Minor() == 0):
-		h.SetConnection(h1.ConnKeepAlive)
-	case s.keepClient || h.Minor() == 0:
-		h.SetConnection(h1.ConnUnset)
-	default:
-		h.SetConnection(h1.ConnClose)
-	}
-	return true
-}
-
-// joinBody is up to how many bytes a body is copied behind its head.
-const joinBody = 2 << 10
-
-// sendHead sends the response's head together with as much of the body as came with it.
-func (s *stream) sendHead(head, rest []byte) bool {
-	c, u := s.core, s.up
-	var body []byte
-	if len(rest) > 0 && !s.resBody.Done() {
-		out, n, err := s.resBody.Next(rest, c.scratch[:0], s.transfer)
-		if err != nil {
-			s.badResponse(err.(*h1.Error)) // nothing of it has been sent yet
-			return true
-		}
-		body, rest = out, rest[n:]
-	}
-	if s.transfer == h1.Drop && !s.resBody.Done() { // not worth waiting for
-		s.resBody, s.keepServer = h1.Body{}, false
-	}
-	s.countStatus(s.status)
-	s.dataAt = s.responseAt
-	s.toClient += int64(len(head) + len(body))
-	s.clientSeen = c.now()
-	if len(body) <= joinBody && len(body) <= cap(head)-len(head) {
-		head, body = append(head, body...), nil // one piece is a cheaper call than two
-	}
-	ok := c.send(&s.client, head, body)
-	c.keep(&u.endpoint, rest)
-	if !ok {
-		s.clientBroken()
-		return false
-	}
-	s.logEarly()
-	s.dropRequestIfSent()
-	return true
-}
-
 // dropRequestIfSent: with the response begun, the request will not be sent again.
 func (s *stream) dropRequestIfSent() {
 	s.replay = false
@@ -183,32 +124,21 @@ func (s *stream) dropRequestIfSent() {
 
 // passResponse moves the response's body to the client.
 func (s *stream) passResponse() bool {
-	c, u, e := s.core, s.up, &s.client
+	c, u := s.core, s.up
 	for moves := 0; ; moves++ {
 		if moves >= stretch {
 			c.loop.Again(s)
 			return false
 		}
-		if e.unsent() > 0 {
-			if s.flushClient(); s.gone {
-				return false
-			}
-		}
-		if s.down.busy() && !s.pumpDown() {
-			if e.unwritable != 0 {
-				s.clientBroken()
-			}
+		if !s.clientTakes() {
 			return false
 		}
-		if s.resBody.Done() && !s.down.busy() {
+		if s.resBody.Done() {
 			s.responseDone()
 			return true
 		}
-		if e.unsent() > 0 {
-			return false // as fast as the client reads
-		}
 		if s.spliceable(&s.resBody, &u.endpoint, &s.down) {
-			moved, state := s.spliceBody(&s.resBody, &u.endpoint, e, &s.down)
+			moved, state := s.spliceBody(&s.resBody, &u.endpoint, &s.client, &s.down)
 			if moved > 0 {
 				now := c.now()
 				s.serverSeen, s.clientSeen = now, now
@@ -228,25 +158,50 @@ func (s *stream) passResponse() bool {
 			s.responseEnded()
 			return !s.gone
 		}
-		s.serverSeen = c.now()
-		out, n, err := s.resBody.Next(data, c.scratch[:0], s.transfer)
-		if err != nil {
-			s.badResponseBody(err)
-			return false
-		}
-		ok := c.send(e, out, nil)
-		s.toClient += int64(len(out))
-		s.clientSeen = c.now()
-		c.keep(&u.endpoint, data[n:])
-		if !ok {
-			s.clientBroken()
-			return false
-		}
-		if n == 0 && !s.resBody.Done() {
-			s.badResponseBody(errStuck)
+		if !s.passBody(data) {
 			return false
 		}
 	}
+}
+
+// clientTakes says whether the client has taken all that the response had for it so far: the body goes on as fast as
+// it reads. What waits when the body is whole is phaseDrain's.
+func (s *stream) clientTakes() bool {
+	e := &s.client
+	if e.unsent() > 0 {
+		if s.flushClient(); s.gone {
+			return false
+		}
+	}
+	if s.down.busy() && !s.pumpDown() {
+		if e.unwritable != 0 {
+			s.clientBroken()
+		}
+		return false
+	}
+	return e.unsent() == 0 || s.resBody.Done()
+}
+
+// passBody passes on bytes of the response's body; false: the stream has ended.
+func (s *stream) passBody(data []byte) bool {
+	c, u := s.core, s.up
+	s.serverSeen = c.now()
+	out, n, err := s.resBody.Next(data, c.scratch[:0], s.transfer)
+	if err != nil {
+		s.badResponseBody(err)
+		return false
+	}
+	ok := s.tell(out, nil)
+	c.keep(&u.endpoint, data[n:])
+	if !ok {
+		s.clientBroken()
+		return false
+	}
+	if n == 0 && !s.resBody.Done() {
+		s.badResponseBody(errStuck)
+		return false
+	}
+	return true
 }
 
 var tooManyInterims = h1.Error{Status: 502, Reason: "too many interim responses"}
@@ -274,16 +229,6 @@ func (s *stream) badResponseBody(err error) {
 	}
 	s.serverFailed()
 	s.abort('P', 'D')
-}
-
-// clientBroken: the client cannot be written to any more.
-func (s *stream) clientBroken() {
-	s.countClientAbort()
-	stage := byte('D')
-	if !s.gotHead {
-		stage = 'H'
-	}
-	s.abort('C', stage)
 }
 
 // responseDone ends the server's part, then the client's.
@@ -314,9 +259,7 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 		s.abort('P', 'H')
 		return false
 	}
-	head := h.AppendTo(c.headBuffer[:0])
-	s.toClient += int64(len(head))
-	if !c.send(&s.client, head, nil) {
+	if !s.tellHead(h, nil) {
 		s.clientBroken()
 		return false
 	}
@@ -324,59 +267,4 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 	s.dropRequestIfSent()
 	s.enter(phaseTunnel)
 	return true
-}
-
-// drain waits until the client's socket has taken the last bytes, and ends the request.
-func (s *stream) drain() bool {
-	if s.client.unsent() > 0 && !s.flushClient() {
-		return false
-	}
-	s.finish()
-	return !s.gone
-}
-
-// finish logs the request and goes on to the next one of the connection, or closes it.
-func (s *stream) finish() {
-	s.log()
-	s.leaveBackend()
-	s.dropRequest()
-	s.dropHead()
-	if !s.keepClient || s.core.draining && len(s.client.pending()) == 0 {
-		s.closeClient()
-		return
-	}
-	s.first = false
-	s.begin(s.core.now())
-}
-
-// closeClient closes the client's connection. If it may still be sending, closing at once would
-// make the kernel answer with a reset, which can overtake our last words: then it is read out first.
-func (s *stream) closeClient() {
-	e := &s.client
-	s.logged = true
-	if s.reqBody.Done() && len(e.pending()) == 0 && s.why == "" || e.over() {
-		s.destroy()
-		return
-	}
-	closeWrite(e)
-	s.core.dropIn(e)
-	s.enter(phaseLinger)
-}
-
-// lingerTime is how long the client may go on sending after our last word.
-const lingerTime = 2 * time.Second
-
-// linger reads what the client still sends, until it closes or the time is over.
-func (s *stream) linger() bool {
-	c, e := s.core, &s.client
-	for range 16 {
-		if n := c.receive(e, c.receiveBuffer); n == 0 {
-			if e.over() {
-				s.closeAll()
-			}
-			return false
-		}
-	}
-	s.closeAll() // it sends faster than it listens
-	return false
 }

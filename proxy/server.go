@@ -9,7 +9,6 @@ import (
 	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
-	"github.com/evenkeel/evenkeel/proxyproto"
 	"github.com/evenkeel/evenkeel/sample"
 )
 
@@ -86,17 +85,6 @@ func (e *Engine) Server(backend, name string) (sample.ServerFacts, bool) {
 		return sample.ServerFacts{}, false
 	}
 	return sample.ServerFacts{Up: srv.Usable(), Connections: int(srv.Served()), Queue: int(srv.Queued()), Weight: srv.Weight()}, true
-}
-
-// sendProxyHeader tells a server the client's address before anything else (PROXY protocol).
-func (s *stream) sendProxyHeader() {
-	b := s.core.scratch[:0]
-	if s.srv.Config.SendProxy == 1 {
-		b = proxyproto.AppendV1(b, s.source, s.destination())
-	} else {
-		b = proxyproto.AppendV2(b, s.source, s.destination())
-	}
-	s.core.send(&s.up.endpoint, b, nil)
 }
 
 // serverAddress is the other end of the server connection, for the log.

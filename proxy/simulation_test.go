@@ -39,8 +39,10 @@ type simulation struct {
 	targets  map[*sock.Target]string
 	opened   int
 	draining bool
-	ending   bool
-	faults   []string
+	// afterwards: the site has rules for every answer.
+	afterwards bool
+	ending     bool
+	faults     []string
 }
 
 func clientAddr(n int) netip.AddrPort {
@@ -94,7 +96,9 @@ func section(rng *rand.Rand) string {
 	line("capture request header X-Id len 40")
 	line("http-request set-header X-Seen %%[req.hdr(x-id)]")
 	line("http-response set-header Y-Seen %%[capture.req.hdr(0)]")
-	line("http-after-response set-header Z-Seen %%[capture.req.hdr(0)]")
+	if rng.IntN(2) == 0 { // answers made here go two ways: with such rules, and without
+		line("http-after-response set-header Z-Seen %%[capture.req.hdr(0)]")
+	}
 	line("http-request return status 200 hdr Made here content-type text/plain lf-string %%[req.hdr(x-id)] if { path_beg /return }")
 	line("http-request deny if { path_beg /deny }\nhttp-request tarpit if { path_beg /tarpit }\nhttp-request reject if { path_beg /reject }\nhttp-request silent-drop if { path_beg /drop }")
 	line("http-request redirect location /to code 302 if { path_beg /redirect }")
@@ -116,7 +120,9 @@ func section(rng *rand.Rand) string {
 func newSimulation(seed uint64) (*simulation, error) {
 	rng := rand.New(rand.NewPCG(seed, 77))
 	s := &simulation{w: newWorld(rng), asks: make(map[string]*ask), early: make(map[string]bool), targets: make(map[*sock.Target]string)}
-	cfg, diags := haproxy.Parse([]haproxy.File{{Name: "sim.cfg", Data: []byte(section(rng))}}, haproxy.Options{})
+	text := section(rng)
+	s.afterwards = strings.Contains(text, "http-after-response")
+	cfg, diags := haproxy.Parse([]haproxy.File{{Name: "sim.cfg", Data: []byte(text)}}, haproxy.Options{})
 	if cfg == nil {
 		return nil, fmt.Errorf("%v", diags)
 	}

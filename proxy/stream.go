@@ -221,12 +221,6 @@ func (s *stream) waitElsewhere() bool {
 	return true
 }
 
-// abort ends the stream without an answer.
-func (s *stream) abort(cause, stage byte) {
-	s.blame(cause, stage)
-	s.closeAll()
-}
-
 // blame sets the termination state, unless something earlier is to blame.
 func (s *stream) blame(cause, stage byte) {
 	if s.cause == '-' {

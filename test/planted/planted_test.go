@@ -29,9 +29,9 @@ var mistakes = []struct {
 	{"what comes on an idle connection is left for the next request", "connect.go", "\t\tu.core.pool.Remove(u)\n\t\tu.Discard() //", "\t\t_ = u //"},
 	{"a body that is not all there is no hindrance", "reply.go", "\tif !s.reqBody.Done() {\n\t\ts.keepClient = false\n\t}", ""},
 	{"a place is not given back", "connect.go", "\t\ts.slot = false\n\t\ts.srv.Release()", "\t\ts.slot = false\n\t\tif s.method != h1.MethodHead {\n\t\t\ts.srv.Release()\n\t\t}"},
-	{"a buffer is lost", "response.go", "\ts.leaveBackend()\n\ts.dropRequest()\n\ts.dropHead()", "\ts.leaveBackend()\n\tif s.req != nil && s.gotHead {\n\t\ts.req = nil\n\t}\n\ts.dropHead()"},
+	{"a buffer is lost", "clientside.go", "\ts.leaveBackend()\n\ts.dropRequest()\n\ts.dropHead()", "\ts.leaveBackend()\n\tif s.req != nil && s.gotHead {\n\t\ts.req = nil\n\t}\n\ts.dropHead()"},
 	{"a stream is not counted out of its backend", "route.go", "\t\ts.counted = false\n\t\ts.be.back.Leave()", "\t\ts.counted = false\n\t\tif s.retries == 0 {\n\t\t\ts.be.back.Leave()\n\t\t}"},
-	{"the head of an answer is cut where a packet was", "exchange.go", "\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])", "\t\tif s.looked > 0 && s.looked < len(data)-n {\n\t\t\tdata = data[:len(data)-1]\n\t\t}\n\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])"},
+	{"the head of an answer is cut where a packet was", "serverside.go", "\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])", "\t\tif s.looked > 0 && s.looked < len(data)-n {\n\t\t\tdata = data[:len(data)-1]\n\t\t}\n\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])"},
 	{"a timer is forgotten", "stream.go", "\tif !s.timer.Armed() || due < s.timer.At()-time.Millisecond {", "\tif s.phase == phaseExchange && s.gotHead {\n\t\ts.core.loop.Disarm(&s.timer)\n\t} else if !s.timer.Armed() || due < s.timer.At()-time.Millisecond {"},
 	{"a full socket is written to no more", "endpoint.go", "\t\te.outOff += n\n\t\tif e.outOff < len(e.out) {", "\t\te.outOff += n\n\t\tif e.outOff < len(e.out) && e.outOff > 30_000 {\n\t\t\te.out = e.out[:e.outOff]\n\t\t}\n\t\tif e.outOff < len(e.out) {"},
 }
