@@ -214,11 +214,11 @@ func (s *site) key(seed maphash.Seed, b []byte) (uint64, []byte) {
 	b = b[:0]
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		b = voter(append(b, byte(n.state), byte(n.epoch), byte(n.seen), byte(n.asked)), &n.own)
+		b = voter(append(b, byte(n.state), byte(n.epoch), byte(n.seen), byte(n.asked), byte(n.against)), &n.own)
 		for _, g := range n.granted[:3] {
 			b = rel(b, g, old)
 		}
-		b = rel(rel(rel(rel(rel(b, n.last, old), n.round, 0), n.giveUp, 0), n.retry, 0), n.until, old)
+		b = rel(rel(rel(rel(rel(rel(b, n.began, old), n.last, old), n.round, 0), n.giveUp, 0), n.retry, 0), n.until, old)
 		b = append(rel(b, s.gates[i], 0), byte(s.held[i]))
 	}
 	b = voter(b, &s.arbiter)

@@ -51,6 +51,8 @@ type Node struct {
 	asked Set    // whom this epoch has asked
 	// granted is from when each voter's promise counts: when its question was sent.
 	granted [MaxVoters]Time
+	against Set  // who has refused in this campaign
+	began   Time // of the campaign
 	last    Time // the round of questions before
 	round   Time // the next one
 	giveUp  Time // end of the campaign
@@ -165,7 +167,7 @@ func (n *Node) campaign(now Time, e []Effect) []Effect {
 	n.state = Campaign
 	n.seen = max(n.seen, n.own.epoch)
 	n.seen++
-	n.epoch = n.seen
+	n.epoch, n.began, n.against = n.seen, now, 0
 	n.giveUp = now.Add(n.p.Promise / 2)
 	return n.ask(now, e)
 }
@@ -176,6 +178,8 @@ func (n *Node) ask(now Time, e []Effect) []Effect {
 	question := Ask{From: n.p.Me, Epoch: n.epoch, Sent: now, Promise: n.p.Promise}
 	if answer := n.own.Ask(now, question); answer.Granted {
 		n.granted[n.p.Me] = now
+	} else {
+		n.against = n.against.With(n.p.Me)
 	}
 	for v := ID(0); int(v) < n.p.Voters; v++ {
 		if v != n.p.Me && (!n.p.Arbiters.Has(v) || n.needsArbiters()) {
@@ -208,13 +212,7 @@ func (n *Node) Answered(now Time, from ID, a Answer, e []Effect) []Effect {
 		return e
 	}
 	if !a.Granted {
-		n.seen = max(n.seen, a.Epoch)
-		if n.state == Campaign && a.Epoch >= n.epoch {
-			e = n.fail(now, e)
-			n.retry = now // not a defeat: the number was too low
-			return n.Tick(now, e)
-		}
-		return e
+		return n.refused(now, from, a, e)
 	}
 	if n.state == Idle || a.Epoch != n.epoch {
 		// For an election that is over. The promise is left to run out: it may be one to this node as it was before a
@@ -223,6 +221,24 @@ func (n *Node) Answered(now Time, from ID, a Answer, e []Effect) []Effect {
 	}
 	n.granted[from] = max(n.granted[from], a.Sent)
 	return n.count(now, e)
+}
+
+// refused takes a refusal in. A campaign that cannot succeed any more ends at once, so that its votes are free.
+func (n *Node) refused(now Time, from ID, a Answer, e []Effect) []Effect {
+	n.seen = max(n.seen, a.Epoch)
+	if n.state != Campaign || a.Sent < n.began {
+		return e
+	}
+	if a.Holder == Nobody && a.Left == 0 && a.Epoch >= n.epoch {
+		e = n.fail(now, e)
+		n.retry = now // not a defeat: the number was too low
+		return n.Tick(now, e)
+	}
+	n.against = n.against.With(from)
+	if n.p.Voters-n.against.Len() < n.p.majority() {
+		return n.fail(now, e)
+	}
+	return e
 }
 
 // count looks whether there is a majority, and until when.

@@ -63,7 +63,7 @@ func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Ef
 	if a.Priority >= m.effective() || !m.p.Preempt {
 		m.preemptAt = 0
 		m.accept(now, a, interval)
-		return m.follows(now, e)
+		return m.follows(now, m.stopVoting(now, e))
 	}
 	// A living master that we may replace (RFC 9568 §6.4.2 (450): discard, let the timer run out).
 	m.rivalAt, m.rival, m.resigned = now, a, false
@@ -73,7 +73,7 @@ func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Ef
 		}
 		if now < m.preemptAt {
 			m.accept(now, a, interval)
-			return m.follows(now, e)
+			return m.follows(now, m.stopVoting(now, e))
 		}
 	}
 	return e
@@ -130,6 +130,16 @@ func (m *instance) masterDownExpired(now Time, e []Effect) []Effect {
 			m.timer = now.Add(m.masterDown())
 			return e
 		}
+	}
+	if m.p.Votes && !m.hasVotes(now) {
+		return m.vote(e)
+	}
+	return m.claimAll(now, late, e)
+}
+
+// claimAll claims, with the sync group if there is one.
+func (m *instance) claimAll(now Time, late time.Duration, e []Effect) []Effect {
+	if m.group != nil {
 		return m.group.claim(now, m, late, e)
 	}
 	return m.claim(now, m.claimReason(now), late, e)

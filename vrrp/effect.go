@@ -34,8 +34,9 @@ type Kind uint8
 // Kinds of effects. The order in which a Router appends them is the order that
 // keeps two masters apart:
 //
-//	up:   PermitAdverts, Advertise, (settle), OpenGate, AddAddresses, ConfirmGate, (Opened) Announce, Changed
-//	down: CloseGate, RemoveAddresses, Advertise with priority 0, Changed
+//	up:   NeedVotes, (Voted) PermitAdverts, Advertise, (settle), OpenGate, AddAddresses, ConfirmGate, (Opened) Announce,
+//	      Changed
+//	down: CloseGate, RemoveAddresses, Advertise with priority 0, FreeVotes, Changed
 const (
 	// PermitAdverts lets our adverts pass the closed gate until Until.
 	PermitAdverts Kind = iota + 1
@@ -72,6 +73,11 @@ const (
 	Complain
 	// PriorityChanged reports a new effective priority.
 	PriorityChanged
+	// NeedVotes asks for a majority's promise for the instance and its sync group, until FreeVotes; what comes of it is
+	// told by Voted and VotesLost. Params.Votes only.
+	NeedVotes
+	// FreeVotes ends that: nothing is held any more, nor wanted.
+	FreeVotes
 )
 
 // Effect is one thing the caller must do for instance ID. Which fields count
@@ -122,6 +128,8 @@ const (
 	CauseStop           // asked to stop
 	CauseRemoved        // taken out of the configuration, or begun anew
 	CauseSendFailed     // the claim could not be sent
+	CauseVotes          // the majority's promises ran out
+	CauseHandOver       // a peer asked for the addresses
 )
 
 var causeText = [...]string{
@@ -141,6 +149,8 @@ var causeText = [...]string{
 	CauseStop:           "stopping",
 	CauseRemoved:        "removed, or begun anew, by a reload",
 	CauseSendFailed:     "our adverts cannot be sent",
+	CauseVotes:          "the majority of votes is lost",
+	CauseHandOver:       "handed over to a peer",
 }
 
 // String says the cause in words.

@@ -58,9 +58,10 @@ func (g *group) pullDown(now Time, m *instance, e []Effect) []Effect {
 	for _, o := range g.members {
 		if o == m || o.state != Master && o.state != Claiming {
 			o.wantMaster = false
+			e = o.stopVoting(now, e)
 			continue
 		}
-		e = o.letGo(true, e)
+		e = o.letGo(now, true, e)
 		e = o.toBackup(now, Change{Cause: CauseGroup}, e)
 	}
 	return e

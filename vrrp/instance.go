@@ -61,6 +61,7 @@ type instance struct {
 	rivalAt        Time // last advert of a master with lower priority than ours; -1: none
 	rival          Heard
 	wantMaster     bool // timer ran out, waiting for the sync group
+	voting         bool // and for votes
 
 	// As claimant.
 	claimCause  Cause
@@ -74,6 +75,8 @@ type instance struct {
 	watch       time.Duration // pause until the next look
 	probeLimit  Time          // when a master that lets go by lease has let go
 	answerLimit Time          // when one that still answers is waited for no longer
+
+	votesUntil Time // until when a majority promises; 0: none does
 
 	// As master.
 	gateUntil, gateBefore Time // lease, and what it was before the last advert
@@ -145,7 +148,7 @@ func (m *instance) leaveInit(now Time, e []Effect) []Effect {
 		return e
 	}
 	m.masterInterval = m.p.Interval
-	if m.effective() == Owner && m.group == nil {
+	if m.effective() == Owner && m.group == nil && !m.p.Votes {
 		return m.claim(now, CauseOwner, 0, e)
 	}
 	cause := CauseStart
@@ -154,6 +157,9 @@ func (m *instance) leaveInit(now Time, e []Effect) []Effect {
 	}
 	e = m.change(now, Backup, Change{Cause: cause}, e)
 	m.timer = now.Add(m.masterDown())
+	if m.effective() == Owner && m.group == nil {
+		m.timer = now // it need not listen, but it needs votes
+	}
 	if m.group != nil && m.p.StartMaster {
 		m.timer = now.Add(m.p.Interval + m.p.Interval/256)
 	}
@@ -184,17 +190,17 @@ func (m *instance) change(now Time, to State, c Change, e []Effect) []Effect {
 // leave ends taking part as `to` (Fault, Stopped or Backup), letting go of the
 // addresses if there are any to let go of. resign tells the others by priority 0.
 func (m *instance) leave(now Time, to State, cause Cause, resign bool, e []Effect) []Effect {
-	e = m.letGo(resign, e)
+	e = m.letGo(now, resign, e)
 	return m.change(now, to, Change{Cause: cause}, e)
 }
 
 // letGo is the one way down: gate, addresses, and only then the word to others
 // (RFC 9568 §6.4.3 has it the other way; the order here is what keeps a second
 // master from starting while we still answer).
-func (m *instance) letGo(resign bool, e []Effect) []Effect {
+func (m *instance) letGo(now Time, resign bool, e []Effect) []Effect {
 	master := m.state == Master
 	if !master && m.state != Claiming {
-		return e
+		return m.stopVoting(now, e)
 	}
 	e = append(e, Effect{ID: m.id, Kind: CloseGate})
 	if m.holding {
@@ -210,7 +216,7 @@ func (m *instance) letGo(resign bool, e []Effect) []Effect {
 	m.announceAt, m.refreshAt = Never, Never
 	m.ownerCheckAt = 0
 	m.wantMaster = false
-	return e
+	return m.freeVotes(e)
 }
 
 func (m *instance) advertise(priority uint8, renew Time, e []Effect) []Effect {
@@ -279,7 +285,7 @@ func (m *instance) priorityMoved(now Time, before uint8, e []Effect) []Effect {
 	if before == after {
 		return e
 	}
-	if m.state == Backup {
+	if m.state == Backup && m.timer != Never {
 		shift := m.p.skew(after, m.masterInterval) - m.p.skew(before, m.masterInterval)
 		m.timer = max(now, m.timer.Add(shift))
 	}

@@ -7,9 +7,12 @@ import "time"
 // moment is not over. A pause anywhere in between thus leaves either a closed
 // gate or a node that others' probes can see.
 func (m *instance) openGate(now Time, e []Effect) []Effect {
-	m.gateUntil = m.claimedAt.Add(m.p.Hold())
+	if m.p.Votes && !m.hasVotes(now) {
+		return m.loseVotes(now, e)
+	}
+	m.gateUntil = m.withVotes(m.claimedAt.Add(m.p.Hold()))
 	m.gateBefore = m.gateUntil
-	e = append(e, Effect{ID: m.id, Kind: OpenGate, Until: now.Add(m.p.quiet() / 2)})
+	e = append(e, Effect{ID: m.id, Kind: OpenGate, Until: m.withVotes(now.Add(m.p.quiet() / 2))})
 	if !m.holding { // many addresses may take longer than the moment; the next attempt finds them set
 		e = append(e, Effect{ID: m.id, Kind: AddAddresses})
 	}
@@ -85,7 +88,7 @@ func (m *instance) advertDue(now Time, e []Effect) []Effect {
 
 // renew sends an advert that extends the lease.
 func (m *instance) renew(now Time, e []Effect) []Effect {
-	m.gateBefore, m.gateUntil = m.gateUntil, now.Add(m.p.Hold())
+	m.gateBefore, m.gateUntil = m.gateUntil, m.withVotes(now.Add(m.p.Hold()))
 	return m.advertise(m.effective(), m.gateUntil, e)
 }
 
@@ -98,9 +101,12 @@ func (m *instance) expired(now Time) bool {
 // loseLease starts over as backup. No priority 0: another master may be at
 // work, and its backups would take our word for its own.
 func (m *instance) loseLease(now Time, e []Effect) []Effect {
-	late := now.Sub(m.gateUntil)
-	e = m.letGo(false, e)
-	e = m.toBackup(now, Change{Cause: CauseLease, Late: late}, e)
+	late, cause := now.Sub(m.gateUntil), CauseLease
+	if m.p.Votes && !m.hasVotes(now) {
+		cause = CauseVotes
+	}
+	e = m.letGo(now, false, e)
+	e = m.toBackup(now, Change{Cause: cause, Late: late}, e)
 	if m.group != nil {
 		e = m.group.pullDown(now, m, e)
 	}
@@ -115,7 +121,7 @@ func (m *instance) advertFailed(now Time, e []Effect) []Effect {
 			return m.loseLease(now, e)
 		}
 	case Claiming: // nobody heard us, so nobody will wait for us
-		e = m.letGo(false, e)
+		e = m.letGo(now, false, e)
 		e = m.toBackup(now, Change{Cause: CauseSendFailed}, e)
 	}
 	return e
@@ -205,7 +211,7 @@ func (m *instance) yield(now Time, a Heard, interval time.Duration, e []Effect) 
 	if a.Priority == m.effective() {
 		cause = CauseHigherAddress
 	}
-	e = m.letGo(false, e)
+	e = m.letGo(now, false, e)
 	m.lastAdvert = now // before the change, so that its line shows this advert
 	if m.p.Version == 3 {
 		m.masterInterval = interval
@@ -239,7 +245,7 @@ func (m *instance) addressLost(now Time, e []Effect) []Effect {
 	}
 	m.losses++
 	if m.losses > lossLimit {
-		e = m.letGo(true, e)
+		e = m.letGo(now, true, e)
 		e = m.toBackup(now, Change{Cause: CauseAddressLost}, e)
 		if m.group != nil {
 			e = m.group.pullDown(now, m, e)

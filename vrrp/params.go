@@ -47,6 +47,9 @@ type Params struct {
 	// CheckSource drops adverts from senders that are not Peers.
 	CheckSource bool
 
+	// Votes: the addresses are held only while a majority of voters promises them to this node (package lease).
+	Votes bool
+
 	StartDelay time.Duration // silence after Add
 	// StartMaster shortens the first wait of a sync group's member.
 	StartMaster          bool

@@ -141,6 +141,22 @@ func (r *Router) GateClosed(now Time, id ID, effects []Effect) []Effect {
 	return m.loseLease(now, effects)
 }
 
+// Voted reports that a majority promises the addresses of the instance, and of its sync group, to this node until then:
+// for the first time since NeedVotes, or for longer than before.
+func (r *Router) Voted(now Time, id ID, until Time, effects []Effect) []Effect {
+	return r.instance(id).voted(now, until, effects)
+}
+
+// VotesLost reports that the majority is gone.
+func (r *Router) VotesLost(now Time, id ID, effects []Effect) []Effect {
+	return r.instance(id).loseVotes(now, effects)
+}
+
+// HandOver has a master give its addresses, and those of its sync group, to a peer that asked for them.
+func (r *Router) HandOver(now Time, id ID, effects []Effect) []Effect {
+	return r.instance(id).handOver(now, effects)
+}
+
 // AddressLost reports that someone removed an address of a master.
 func (r *Router) AddressLost(now Time, id ID, effects []Effect) []Effect {
 	return r.instance(id).addressLost(now, effects)

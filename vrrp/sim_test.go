@@ -26,6 +26,7 @@ type simMessage struct {
 	number   int
 	probe    bool // ARP request for the address
 	answer   bool // its reply
+	vote     *simVote
 }
 
 // simNode is a node: kernel and, while alive, a process.
@@ -42,7 +43,19 @@ type simNode struct {
 	now       Time // what the process read off the clock
 	read      bool // it has read the clock and not used it yet
 	pending   []Effect
-	stepAt    Time // when the next step is scheduled; Never: asleep
+	stepAt    Time    // when the next step is scheduled; Never: asleep
+	rate      float64 // of its clock; 1: as the simulation's
+	votes     *simVotes
+}
+
+// clock is what a node's clock shows, and moment when it shows that.
+func (s *sim) clock(n *simNode) Time { return Time(float64(s.now) * n.rate) }
+
+func (n *simNode) moment(t Time) Time {
+	if t == Never || n.rate == 1 {
+		return t
+	}
+	return Time(float64(t)/n.rate) + 1
 }
 
 type simEvent struct {
@@ -97,6 +110,7 @@ type sim struct {
 	// until b has worked on a later one; 0: none.
 	unheard [][]int
 	double  map[[2]int]bool // pairs open at once
+	strict  bool            // a partition is no excuse for two masters
 	bad     string
 	log     []string
 	trace   bool
@@ -109,7 +123,7 @@ func newSim(seed uint64) *sim {
 }
 
 func (s *sim) add(p Params) *simNode {
-	n := &simNode{index: len(s.nodes), p: p, stepAt: Never}
+	n := &simNode{index: len(s.nodes), p: p, stepAt: Never, rate: 1}
 	s.nodes = append(s.nodes, n)
 	s.unheard = append(s.unheard, nil)
 	for i := range s.unheard {
@@ -140,11 +154,12 @@ func (s *sim) start(n *simNode) {
 	if s.rules.bornClosed {
 		n.kernel.openUntil, n.kernel.advertUntil, n.kernel.addr = 0, 0, false
 	} else {
-		n.kernel.openUntil = s.now.Add(n.p.Hold())
+		n.kernel.openUntil = s.clock(n).Add(n.p.Hold())
 	}
 	n.kernel.queue = nil
 	n.r = NewRouter()
-	n.id, _ = n.r.Add(s.now, n.p, nil)
+	n.id, _ = n.r.Add(s.clock(n), n.p, nil)
+	s.startVotes(n)
 	n.stepAt = Never
 	s.wake(n, s.now)
 }
@@ -162,7 +177,7 @@ func (s *sim) stop(n *simNode) {
 		return
 	}
 	s.logf("node%d stops", n.index)
-	for _, e := range n.r.Stop(s.now, n.id, nil) {
+	for _, e := range n.r.Stop(s.clock(n), n.id, nil) {
 		s.apply(n, e)
 	}
 	n.alive = false
@@ -206,16 +221,19 @@ func (s *sim) step(n *simNode) {
 		s.apply(n, e)
 		s.check()
 	case !n.read:
-		n.now, n.read = s.now, true
+		n.now, n.read = s.clock(n), true
 	case len(n.kernel.queue) > 0:
 		s.receive(n)
 	case n.r.Deadline() <= n.now:
 		n.read = false
 		n.pending = n.r.Tick(n.now, nil)
+	case s.votesDue(n):
+		n.read = false
+		s.tickVotes(n)
 	default:
 		n.read = false
-		if d := n.r.Deadline(); d != Never {
-			s.wake(n, max(d, next))
+		if d := min(n.r.Deadline(), n.votesDeadline()); d != Never {
+			s.wake(n, max(n.moment(d), next))
 		}
 		return
 	}
@@ -228,6 +246,10 @@ func (s *sim) receive(n *simNode) {
 	n.read = false
 	if msg.number > s.unheard[msg.from][msg.to] {
 		s.unheard[msg.from][msg.to] = 0
+	}
+	if msg.vote != nil {
+		s.receiveVote(n, msg)
+		return
 	}
 	if msg.answer {
 		n.r.ProbeAnswered(n.now, n.id)
@@ -251,16 +273,16 @@ func (n *simNode) open(now Time) bool { return now < n.kernel.openUntil }
 
 // answers reports whether the node's kernel answers for the address.
 func (s *sim) answers(n *simNode) bool {
-	return n.kernel.addr && (n.open(s.now) || !s.rules.deadline)
+	return n.kernel.addr && (n.open(s.clock(n)) || !s.rules.deadline)
 }
 
 func (s *sim) apply(n *simNode, e Effect) {
-	k := &n.kernel
+	k, now := &n.kernel, s.clock(n)
 	switch e.Kind {
 	case PermitAdverts:
 		k.advertUntil = e.Until
 	case Advertise:
-		if e.Priority == 0 || s.now < k.openUntil || s.now < k.advertUntil || !s.rules.egress {
+		if e.Priority == 0 || now < k.openUntil || now < k.advertUntil || !s.rules.egress {
 			s.logf("node%d advertises %d", n.index, e.Priority)
 			s.send(n, n.p.AppendAdvert(nil, e.Priority, n.p.Source, simGroup))
 		} else {
@@ -273,14 +295,14 @@ func (s *sim) apply(n *simNode, e Effect) {
 			n.pending = append([]Effect{{Kind: simExtend, Until: e.Until}}, n.pending...)
 		}
 	case simUnsent:
-		n.pending = append(n.r.AdvertFailed(s.now, n.id, nil), n.pending...)
+		n.pending = append(n.r.AdvertFailed(now, n.id, nil), n.pending...)
 	case simSent:
-		n.r.Sent(s.now, n.id)
+		n.r.Sent(now, n.id)
 	case simExtend:
 		if !s.rules.early { // the lease as a program would count it that reads the clock too late
-			e.Until = s.now.Add(n.p.Hold())
+			e.Until = now.Add(n.p.Hold())
 		}
-		if s.now < k.openUntil || !s.rules.expires {
+		if now < k.openUntil || !s.rules.expires {
 			k.openUntil = max(k.openUntil, e.Until)
 			k.advertUntil = k.openUntil
 		} else {
@@ -289,20 +311,22 @@ func (s *sim) apply(n *simNode, e Effect) {
 	case Probe:
 		s.logf("node%d probes", n.index)
 		for _, o := range s.nodes {
-			s.deliver(simMessage{from: n.index, to: o.index, probe: true})
+			if !o.isArbiter() {
+				s.deliver(simMessage{from: n.index, to: o.index, probe: true})
+			}
 		}
 		n.pending = append([]Effect{{Kind: simSent}}, n.pending...)
 	case OpenGate:
 		s.logf("node%d opens until %.4f", n.index, float64(e.Until)/1e9)
 		k.openUntil, k.advertUntil = e.Until, e.Until
 	case ConfirmGate:
-		ok := s.now < k.openUntil
+		ok := now < k.openUntil
 		if ok {
 			k.openUntil, k.advertUntil = e.Until, e.Until
 		}
 		n.pending = append([]Effect{{Kind: simOpened, Count: map[bool]int{true: 1}[ok]}}, n.pending...)
 	case simOpened:
-		n.pending = append(n.r.Opened(s.now, n.id, e.Count == 1, nil), n.pending...)
+		n.pending = append(n.r.Opened(now, n.id, e.Count == 1, nil), n.pending...)
 	case CloseGate:
 		s.logf("node%d closes", n.index)
 		k.openUntil, k.advertUntil = 0, 0
@@ -310,6 +334,8 @@ func (s *sim) apply(n *simNode, e Effect) {
 		k.addr = true
 	case RemoveAddresses:
 		k.addr = false
+	case NeedVotes, FreeVotes, simSendVote, simHold, simLost:
+		s.applyVotes(n, e)
 	case Changed:
 		s.logf("node%d %v", n.index, e.Change)
 	}
@@ -317,7 +343,9 @@ func (s *sim) apply(n *simNode, e Effect) {
 
 func (s *sim) send(n *simNode, data []byte) {
 	for _, o := range s.nodes {
-		s.deliver(simMessage{from: n.index, to: o.index, data: data})
+		if !o.isArbiter() {
+			s.deliver(simMessage{from: n.index, to: o.index, data: data})
+		}
 	}
 }
 
@@ -342,6 +370,10 @@ func (s *sim) arrive(n *simNode, m *simMessage) {
 		if s.answers(n) {
 			s.deliver(simMessage{from: m.to, to: m.from, answer: true})
 		}
+		return
+	}
+	if n.isArbiter() {
+		s.askArbiter(n, m)
 		return
 	}
 	if !n.alive {
@@ -370,7 +402,7 @@ func (s *sim) check() {
 				continue
 			}
 			s.double[key] = true
-			if s.unheard[i][j] != 0 || s.unheard[j][i] != 0 || a.contested || b.contested {
+			if !s.strict && (s.unheard[i][j] != 0 || s.unheard[j][i] != 0 || a.contested || b.contested) {
 				s.logf("node%d and node%d both open, partitioned", i, j)
 				a.contested, b.contested = true, true
 				continue

@@ -129,8 +129,13 @@ func (s *sim) nodes0Interval() time.Duration { return s.nodes[0].p.Interval }
 // TestSimulation plays random faults on random sites and checks that no two
 // gates are open without a partition, and that someone serves in the end.
 func TestSimulation(t *testing.T) {
+	everySeed(t, func(seed uint64, trace bool) (string, *sim) { return simulate(seed, trace, nil) })
+}
+
+// everySeed plays the sites that the flags ask for.
+func everySeed(t *testing.T, play func(seed uint64, trace bool) (string, *sim)) {
 	if *oneSeed != 0 {
-		bad, s := simulate(*oneSeed, true, nil)
+		bad, s := play(*oneSeed, true)
 		t.Logf("%s\nresult: %q", s.text(), bad)
 		return
 	}
@@ -148,8 +153,8 @@ func TestSimulation(t *testing.T) {
 				if seed > uint64(count) || t.Failed() {
 					return
 				}
-				if bad, _ := simulate(seed, false, nil); bad != "" {
-					_, s := simulate(seed, true, nil)
+				if bad, _ := play(seed, false); bad != "" {
+					_, s := play(seed, true)
 					t.Errorf("seed %d: %s\n%s", seed, bad, s.text())
 					return
 				}
