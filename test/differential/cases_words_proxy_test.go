@@ -193,6 +193,8 @@ const statsPage = "Statistics Report|<title>Evenkeel"
 
 const statsRequest = "GET /haproxy?stats HTTP/1.1\r\nHost: x\r\n\r\n"
 
+const statsOrder = "POST /haproxy?stats HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\ns=s"
+
 var statsWords = []exchange{
 	{name: "stats: enable", settings: "stats enable", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: "# pxname,svname"},
 	{name: "stats: uri", settings: "stats enable\nstats scope .\nstats uri /a", finds: statsPage},
