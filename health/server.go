@@ -169,6 +169,9 @@ func (s *Server) NextCheck(random uint64) time.Duration {
 	return inter
 }
 
+// Erring reports whether traffic's last words of the server were errors: successes are worth telling then.
+func (s *Server) Erring() bool { return s.errors > 0 }
+
 // Sooner reports whether the next probe should come after FastInter, not when it was due.
 func (s *Server) Sooner() bool { return s.expedite }
 
