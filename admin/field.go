@@ -144,7 +144,7 @@ var fields = [...]field{
 	{"rate_lim", "CLP", "limit of sessions in a second", gauge(ofFront, func(r *proxy.Row) int64 { return r.RateLimit })},
 	{"rate_max", "MMP", "most sessions in a second", gauge(ofFront|ofBack|ofServer, func(r *proxy.Row) int64 { return r.RateMax })},
 	{"check_status", "MOP", "result of the last check", func(r *proxy.Row) value { return strIf(checked(r), checkStatus(r)) }},
-	{"check_code", "MOP", "code the last check was answered with", func(r *proxy.Row) value { return u32If(checked(r) && r.Check.Code > 0, int64(r.Check.Code)) }},
+	{"check_code", "MOP", "code the last check was answered with", func(r *proxy.Row) value { return u32If(checked(r) && r.Check.Code >= 0, int64(r.Check.Code)) }},
 	{"check_duration", "MDP", "milliseconds the last check took", func(r *proxy.Row) value {
 		return u64If(checked(r), int64(r.Check.Duration/time.Millisecond))
 	}},

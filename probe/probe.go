@@ -92,11 +92,9 @@ func (p *probe) connect(s *config.CheckStep, sendProxy int) (r health.Result, ok
 	p.answer, p.closed = p.buf[:0], false
 	t := p.t
 	now := time.Now()
-	limit := time.Duration(0)
-	for _, d := range []time.Duration{t.Connect, t.Inter} {
-		if d > 0 && (limit == 0 || d < limit) {
-			limit = d
-		}
+	limit := t.Inter
+	if t.Read > 0 && t.Connect > 0 && (limit == 0 || t.Connect < limit) {
+		limit = t.Connect
 	}
 	dialer := net.Dialer{}
 	if limit > 0 {

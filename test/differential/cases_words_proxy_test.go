@@ -172,6 +172,7 @@ var checkWords = []exchange{
 	{name: "option: ssl-hello-chk", settings: "option ssl-hello-chk\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"nonsense"}, serverCloses: true},
 	// By itself: haproxy is late with checks that end while others begin.
 	{name: "timeout: check", global: "spread-checks 0", settings: "timeout check 1100ms\noption httpchk\noption log-health-checks\nserver s ORIGIN check inter 2300ms", checks: true, mute: true},
+	{name: "timeout: check, of the connection", global: "spread-checks 0", settings: "timeout check 5s\ntimeout connect 100ms\noption log-health-checks\nserver s ORIGIN check inter 1300ms", checks: true, deaf: true},
 	{name: "http-check: send", settings: "option httpchk\nhttp-check send meth OPTIONS uri /alive ver HTTP/1.1 hdr Host x body abc\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect", settings: "option httpchk\nhttp-check expect status 204\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect, a string", settings: "option httpchk\nhttp-check expect ! string hello\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
