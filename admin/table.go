@@ -144,7 +144,7 @@ func appendTypedValue(out []byte, v value) []byte {
 	if v.kind == 's' {
 		return appendShown(out, v.s)
 	}
-	return strconv.AppendInt(out, v.n, 10)
+	return v.appendNumber(out)
 }
 
 var origins = map[byte]string{'M': "Metric", 'S': "Status", 'K': "Key", 'C': "Config", 'P': "Product"}
@@ -188,7 +188,7 @@ func appendJSONField(out []byte, pos int, name, tags string, v value) []byte {
 	if v.kind == 's' {
 		out = appendJSONString(out, v.s)
 	} else {
-		out = strconv.AppendInt(out, v.n, 10)
+		out = v.appendNumber(out)
 	}
 	return append(out, '}')
 }
