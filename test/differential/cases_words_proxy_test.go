@@ -102,6 +102,7 @@ var optionWords = []exchange{
 	{name: "option: allbackups", settings: "option allbackups\nserver a ORIGIN backup\nserver b ORIGIN backup", send: six, requests: 6},
 	{name: "option: prefer-last-server, connections that are not shared", settings: "http-reuse never\nbalance roundrobin\noption prefer-last-server\n" + three, send: six, requests: 6},
 	{name: "option: prefer-last-server", settings: "balance roundrobin\noption prefer-last-server\n" + three, send: six, requests: 6},
+	{name: "option: prefer-last-server, after a redispatch", settings: "http-reuse never\nbalance roundrobin\noption redispatch 1\noption prefer-last-server\nserver dead 127.0.0.1:1\n" + three, send: six, requests: 6},
 	{name: "option: http-ignore-probes", settings: "option http-ignore-probes", send: nothing, clientCloses: true, requests: -1},
 }
 
