@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/proxy"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // A fact is one line of `show info`.
@@ -185,7 +186,7 @@ func appendFacts(out []byte, all []fact, how form, describe bool) []byte {
 // appendPlain writes a value as it is.
 func appendPlain(out []byte, v value) []byte {
 	if v.kind == 's' {
-		return appendShown(out, v.s)
+		return spelling.AppendVisible(out, v.s)
 	}
 	return v.appendNumber(out)
 }
