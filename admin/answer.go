@@ -4,7 +4,6 @@ import (
 	"io"
 	"net"
 	"time"
-	"unicode/utf8"
 )
 
 // pieceSize is how much of an answer is kept before it is sent.
@@ -55,24 +54,4 @@ type patient struct {
 func (p patient) Write(b []byte) (int, error) {
 	_ = p.conn.SetWriteDeadline(time.Now().Add(*p.timeout))
 	return p.conn.Write(b)
-}
-
-// appendShown writes text of whatever origin for a terminal: control bytes, also those above ASCII, and what is no
-// UTF-8 as \xHH, as `show errors` does.
-//
-// Differs from HAProxy: `show stat` writes there what a server said in its check as it came.
-func appendShown(out []byte, s string) []byte {
-	const hex = "0123456789ABCDEF"
-	for i := 0; i < len(s); {
-		r, n := utf8.DecodeRuneInString(s[i:])
-		if r < ' ' || r >= 0x7f && r < 0xa0 || r == utf8.RuneError && n == 1 {
-			for _, b := range []byte(s[i : i+n]) {
-				out = append(out, '\\', 'x', hex[b>>4], hex[b&15])
-			}
-		} else {
-			out = append(out, s[i:i+n]...)
-		}
-		i += n
-	}
-	return out
 }

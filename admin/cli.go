@@ -26,6 +26,10 @@ type session struct {
 // Serve answers the clients of a runtime socket until the listener is closed.
 func (a *Admin) Serve(ln net.Listener, level config.Level) error {
 	for {
+		// Where as many as are allowed are there already, the next one waits in the kernel, which lets no more wait than
+		// its backlog. The place is not kept: the clients of other sockets may come first.
+		a.clients <- struct{}{}
+		<-a.clients
 		conn, err := ln.Accept()
 		if err != nil {
 			if errors.Is(err, net.ErrClosed) {
@@ -37,7 +41,7 @@ func (a *Admin) Serve(ln net.Listener, level config.Level) error {
 			}
 			return err
 		}
-		a.clients <- struct{}{} // where as many as are allowed are there already, one waits here and others in the kernel
+		a.clients <- struct{}{}
 		go func() {
 			defer func() { <-a.clients }()
 			a.ServeConn(conn, level)

@@ -194,6 +194,60 @@ func TestSocket(t *testing.T) {
 	}
 }
 
+// asked is a listener that tells when it is asked for a client.
+type asked struct {
+	net.Listener
+	asks chan struct{}
+}
+
+func (l asked) Accept() (net.Conn, error) {
+	l.asks <- struct{}{}
+	return l.Listener.Accept()
+}
+
+// TestCrowdWaitsInKernel: while there are as many clients as may be, no other one is accepted.
+func TestCrowdWaitsInKernel(t *testing.T) {
+	a := New(newStandIn(), Options{Version: "1", MaxConn: 1})
+	ln, err := net.Listen("unix", filepath.Join(t.TempDir(), "s"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer ln.Close()
+	l := asked{ln, make(chan struct{})}
+	go a.Serve(l, config.LevelUser)
+	talk := func(send, until string) net.Conn {
+		conn, err := net.Dial("unix", ln.Addr().String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { conn.Close() })
+		_ = conn.SetDeadline(time.Now().Add(30 * time.Second))
+		if _, err := io.WriteString(conn, send); err != nil {
+			t.Fatal(err)
+		}
+		if until == "" {
+			return conn
+		}
+		<-l.asks
+		if said, err := bufio.NewReader(conn).ReadString(until[0]); err != nil {
+			t.Fatalf("%q, %v", said, err)
+		}
+		return conn
+	}
+	first := talk("prompt\n", ">")
+	second := talk("show version\n", "")
+	select {
+	case <-l.asks:
+		t.Error("another client is asked for")
+	case <-time.After(50 * time.Millisecond): // what must not come
+	}
+	first.Close()
+	<-l.asks
+	if said, err := io.ReadAll(second); err != nil || string(said) != "1\n\n" {
+		t.Errorf("%q, %v", said, err)
+	}
+}
+
 // A client that is silent and one that never ends its line do not hold anything up; one too many waits.
 func TestSocketLimits(t *testing.T) {
 	e := newStandIn()

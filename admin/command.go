@@ -56,7 +56,7 @@ func init() {
 		{[]string{"show", "errors"}, config.LevelOperator, "[<proxy>] [request|response]", "the last messages that were refused, and why", showErrors},
 		{[]string{"show", "events"}, config.LevelOperator, "", "event sinks", nil},
 		{[]string{"show", "fd"}, config.LevelUser, "[n]", "descriptors", nil},
-		{[]string{"show", "info"}, config.LevelUser, "[desc|json|typed]*", "about the process", showInfo},
+		{[]string{"show", "info"}, config.LevelUser, "[desc|json|typed|float]*", "about the process", showInfo},
 		{[]string{"show", "map"}, config.LevelUser, "", "maps", nil},
 		{[]string{"show", "peers"}, config.LevelUser, "", "peers", nil},
 		{[]string{"show", "pools"}, config.LevelUser, "", "memory", nil},

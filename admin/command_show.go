@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -34,7 +35,11 @@ func showInfo(s *session, out *answer, args []string) {
 	var unused filter
 	how, describe := outputs(args, &unused)
 	st := s.admin.engine.Status()
-	out.buf = appendFacts(out.buf, s.admin.facts(&st.Info, s.admin.now()), how, describe)
+	facts := s.admin.facts(&st.Info, s.admin.now())
+	if !slices.Contains(args, "float") {
+		facts = whole(facts)
+	}
+	out.buf = appendFacts(out.buf, facts, how, describe)
 }
 
 func showStat(s *session, out *answer, args []string) {

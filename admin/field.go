@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
@@ -9,14 +11,16 @@ import (
 
 // A value is one field of one row.
 type value struct {
-	kind byte // 0: the row does not have the field; 'u' u32, 'U' u64, 'i' s32, 's' str
+	kind byte // 0: the row does not have the field; 'u' u32, 'U' u64, 'i' s32, 'f' flt, 's' str
 	n    int64
+	f    float64 // of a flt, with n
 	s    string
 }
 
 func u32(n int64) value       { return value{kind: 'u', n: n} }
 func u64(n int64) value       { return value{kind: 'U', n: n} }
 func s32(n int64) value       { return value{kind: 'i', n: n} }
+func flt(f float64) value     { return value{kind: 'f', n: int64(f), f: f} }
 func str(s string) value      { return value{kind: 's', s: s} }
 func nonEmpty(s string) value { return strIf(s != "", s) }
 func u32If(have bool, n int64) value {
@@ -47,8 +51,18 @@ func (v value) typeName() string {
 		return "u64"
 	case 'i':
 		return "s32"
+	case 'f':
+		return "flt"
 	}
 	return "str"
+}
+
+// appendNumber writes a value that is no string; a fraction has at most six digits.
+func (v value) appendNumber(out []byte) []byte {
+	if v.kind != 'f' {
+		return strconv.AppendInt(out, v.n, 10)
+	}
+	return append(out, strings.TrimRight(strings.TrimRight(strconv.FormatFloat(v.f, 'f', 6, 64), "0"), ".")...)
 }
 
 // A field is one column of the statistics.
@@ -144,7 +158,7 @@ var fields = [...]field{
 	{"rate_lim", "CLP", "limit of sessions in a second", gauge(ofFront, func(r *proxy.Row) int64 { return r.RateLimit })},
 	{"rate_max", "MMP", "most sessions in a second", gauge(ofFront|ofBack|ofServer, func(r *proxy.Row) int64 { return r.RateMax })},
 	{"check_status", "MOP", "result of the last check", func(r *proxy.Row) value { return strIf(checked(r), checkStatus(r)) }},
-	{"check_code", "MOP", "code the last check was answered with", func(r *proxy.Row) value { return u32If(checked(r) && r.Check.Code > 0, int64(r.Check.Code)) }},
+	{"check_code", "MOP", "code the last check was answered with", func(r *proxy.Row) value { return u32If(checked(r) && r.Check.Code >= 0, int64(r.Check.Code)) }},
 	{"check_duration", "MDP", "milliseconds the last check took", func(r *proxy.Row) value {
 		return u64If(checked(r), int64(r.Check.Duration/time.Millisecond))
 	}},

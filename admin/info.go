@@ -4,9 +4,11 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/evenkeel/evenkeel/proxy"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // A fact is one line of `show info`.
@@ -39,7 +41,7 @@ func (a *Admin) processFacts(i *proxy.Info, now time.Time) []fact {
 		{"Process_num", "KGP", "number of the process, always 1", u32(1)},
 		{"Pid", "SGP", "the system's number of the process", u32(int64(i.PID))},
 		{"Uptime", "MDP", "time since the start", str(uptime(up))},
-		{"Uptime_sec", "MDP", "seconds since the start", u32(seconds(up))},
+		{"Uptime_sec", "MDP", "seconds since the start", flt(up.Seconds())},
 		{"Memmax_MB", "CLP", "limit of memory, MB; 0: none", u32(0)},
 		{"PoolAlloc_MB", "MGP", "memory of pools, MB: there are none", u32(0)},
 		{"PoolUsed_MB", "MGP", "memory of pools in use, MB: there are none", u32(0)},
@@ -63,10 +65,10 @@ func trafficFacts(i *proxy.Info) []fact {
 		{"Maxpipes", "CLP", "limit of pipes; not told", u32(0)},
 		{"PipesUsed", "MGP", "pipes in use; not told", u32(0)},
 		{"PipesFree", "MGP", "pipes kept; not told", u32(0)},
-		{"ConnRate", "MRP", "connections in the last second", u32(i.ConnRate)},
+		{"ConnRate", "MRP", "connections in the last second", flt(float64(i.ConnRate))},
 		{"ConnRateLimit", "CLP", "limit of connections in a second", u32(0)},
 		{"MaxConnRate", "MMP", "most connections in a second", u32(i.ConnRateMax)},
-		{"SessRate", "MRP", "sessions in the last second", u32(i.SessRate)},
+		{"SessRate", "MRP", "sessions in the last second", flt(float64(i.SessRate))},
 		{"SessRateLimit", "CLP", "limit of sessions in a second", u32(0)},
 		{"MaxSessRate", "MRP", "most sessions in a second", u32(i.SessRateMax)},
 	}
@@ -74,18 +76,18 @@ func trafficFacts(i *proxy.Info) []fact {
 
 // absentFacts are those of TLS and compression, which are not here: 0, or no value and a place kept.
 var absentFacts = []fact{
-	{"SslRate", "MRP", "TLS sessions in the last second: there is no TLS", u32(0)},
+	{"SslRate", "MRP", "TLS sessions in the last second: there is no TLS", flt(0)},
 	{"SslRateLimit", "CLP", "limit of TLS sessions in a second: there is no TLS", u32(0)},
 	{"MaxSslRate", "MMP", "most TLS sessions in a second: there is no TLS", u32(0)},
-	{"SslFrontendKeyRate", "MGP", "keys for clients in the last second: there is no TLS", u32(0)},
+	{"SslFrontendKeyRate", "MRP", "keys for clients in the last second: there is no TLS", flt(0)},
 	{"SslFrontendMaxKeyRate", "MMP", "most keys for clients in a second: there is no TLS", u32(0)},
-	{"SslFrontendSessionReuse_pct", "MGP", "percent of TLS sessions used again: there is no TLS", u32(0)},
-	{"SslBackendKeyRate", "MRP", "keys for servers in the last second: there is no TLS", u32(0)},
+	{"SslFrontendSessionReuse_pct", "MRP", "percent of TLS sessions used again: there is no TLS", flt(0)},
+	{"SslBackendKeyRate", "MRP", "keys for servers in the last second: there is no TLS", flt(0)},
 	{"SslBackendMaxKeyRate", "MMP", "most keys for servers in a second: there is no TLS", u32(0)},
 	{"SslCacheLookups", "MCP", "questions to the cache of TLS sessions: there is no TLS", u32(0)},
 	{"SslCacheMisses", "MCP", "questions it could not answer: there is no TLS", u32(0)},
-	{"CompressBpsIn", "MRP", "bytes in a second before compression: there is none", u32(0)},
-	{"CompressBpsOut", "MRP", "bytes in a second after compression: there is none", u32(0)},
+	{"CompressBpsIn", "MRP", "bytes in a second before compression: there is none", flt(0)},
+	{"CompressBpsOut", "MRP", "bytes in a second after compression: there is none", flt(0)},
 	{"CompressBpsRateLim", "CLP", "limit of bytes in a second of compression: there is none", u32(0)},
 	{name: "ZlibMemUsage"}, {name: "MaxZlibMemUsage"},
 }
@@ -120,7 +122,7 @@ func (a *Admin) stateFacts(i *proxy.Info) []fact {
 		{"Memmax_bytes", "CLP", "limit of memory; 0: none", u32(0)},
 		{"PoolAlloc_bytes", "MGP", "memory of pools: there are none", u64(0)},
 		{"PoolUsed_bytes", "MGP", "memory of pools in use: there are none", u64(0)},
-		{"Start_time_sec", "MDP", "when the process was started, in seconds since 1970", u32(i.Started.Unix())},
+		{"Start_time_sec", "MDP", "when the process was started, in seconds since 1970", flt(float64(i.Started.UnixMicro()) / 1e6)},
 		{"Tainted", "SGP", "1 when the process was meddled with: it cannot be", str("0")},
 	}
 }
@@ -133,6 +135,19 @@ const (
 	typed
 	asJSON
 )
+
+// whole makes fractions numbers of the type that they have where nobody asked for fractions.
+func whole(all []fact) []fact {
+	for i := range all {
+		if all[i].v.kind == 'f' {
+			all[i].v.kind = 'u'
+			if strings.HasPrefix(all[i].name, "SslFrontend") { // rates that the reference calls gauges then
+				all[i].tags = "MGP"
+			}
+		}
+	}
+	return all
+}
 
 func appendFacts(out []byte, all []fact, how form, describe bool) []byte {
 	if how == asJSON {
@@ -171,7 +186,7 @@ func appendFacts(out []byte, all []fact, how form, describe bool) []byte {
 // appendPlain writes a value as it is.
 func appendPlain(out []byte, v value) []byte {
 	if v.kind == 's' {
-		return appendShown(out, v.s)
+		return spelling.AppendVisible(out, v.s)
 	}
-	return strconv.AppendInt(out, v.n, 10)
+	return v.appendNumber(out)
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/test/peers"
@@ -17,16 +18,36 @@ import (
 // TestInfoAgainstHAProxy holds every line of `show info` against the reference: the number, the name, the tags and the
 // type are what programs read.
 func TestInfoAgainstHAProxy(t *testing.T) {
-	const question = "show info typed"
 	verdicts := peers.Open(t, peers.HAProxy, "testdata/info.verdicts")
-	want := verdicts.Answer(question, func() string { return shapes(askRuntime(t, verdicts.Path, question)) })
 	a, _ := newAdmin(t)
-	if got := shapes(a.Run(question, config.LevelUser)); got != want {
-		t.Errorf("got:\n%s\nwant:\n%s", got, want)
+	for _, question := range []string{"show info typed", "show info typed float"} {
+		want := verdicts.Answer(question, func() string { return shapes(askRuntime(t, verdicts.Path, question)) })
+		if got := shapes(a.Run(question, config.LevelUser)); got != want {
+			t.Errorf("%s: got:\n%s\nwant:\n%s", question, got, want)
+		}
 	}
 	for line := range strings.Lines(a.Run("show info desc", config.LevelUser)) {
 		if strings.HasSuffix(line, ":\"\"\n") {
 			t.Errorf("no description: %s", line)
+		}
+	}
+}
+
+// TestInfoFractions: they are written where they are asked for, without zeros that say nothing.
+func TestInfoFractions(t *testing.T) {
+	for want, f := range map[string]float64{"0": 0, "3": 3, "20": 20, "1.593283": 1.593283, "1.5": 1.5, "1796089786.859523": 1796089786.859523} {
+		if got := string(flt(f).appendNumber(nil)); got != want {
+			t.Errorf("%v: %s", f, got)
+		}
+	}
+	a, e := newAdmin(t)
+	now := e.status.Info.Started.Add(1500 * time.Millisecond)
+	a.now = func() time.Time { return now }
+	for question, want := range map[string]string{"show info": "Uptime_sec: 1\n", "show info float": "Uptime_sec: 1.5\n",
+		"show info json float": `"value":{"type":"flt","value":1.5}`, "show info json": `"Uptime_sec"},"processNum":1,"tags":{"origin":"Metric",` +
+			`"nature":"Duration","scope":"Process"},"value":{"type":"u32","value":1}`} {
+		if got := a.Run(question, config.LevelUser); !strings.Contains(got, want) {
+			t.Errorf("%s: no %q in\n%s", question, want, got)
 		}
 	}
 }

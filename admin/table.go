@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/evenkeel/evenkeel/proxy"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // A filter chooses rows.
@@ -99,16 +100,19 @@ func appendCSVRow(out []byte, r *proxy.Row, _ int, _ bool) []byte {
 	return append(out, '\n')
 }
 
+// appendCSVValue writes a value, in quotes where it must be.
+//
+// Differs from HAProxy: `show stat` writes there what a server said in its check as it came.
 func appendCSVValue(out []byte, v value) []byte {
 	switch v.kind {
 	case 0:
 		return out
 	case 's':
 		if !strings.ContainsAny(v.s, "\",\r\n") {
-			return appendShown(out, v.s)
+			return spelling.AppendVisible(out, v.s)
 		}
 		out = append(out, '"')
-		out = appendShown(out, strings.ReplaceAll(v.s, `"`, `""`))
+		out = spelling.AppendVisible(out, strings.ReplaceAll(v.s, `"`, `""`))
 		return append(out, '"')
 	}
 	return strconv.AppendInt(out, v.n, 10)
@@ -142,9 +146,9 @@ func appendTypedRow(out []byte, r *proxy.Row, _ int, describe bool) []byte {
 func appendTypedValue(out []byte, v value) []byte {
 	out = append(append(out, v.typeName()...), ':')
 	if v.kind == 's' {
-		return appendShown(out, v.s)
+		return spelling.AppendVisible(out, v.s)
 	}
-	return strconv.AppendInt(out, v.n, 10)
+	return v.appendNumber(out)
 }
 
 var origins = map[byte]string{'M': "Metric", 'S': "Status", 'K': "Key", 'C': "Config", 'P': "Product"}
@@ -188,7 +192,7 @@ func appendJSONField(out []byte, pos int, name, tags string, v value) []byte {
 	if v.kind == 's' {
 		out = appendJSONString(out, v.s)
 	} else {
-		out = strconv.AppendInt(out, v.n, 10)
+		out = v.appendNumber(out)
 	}
 	return append(out, '}')
 }

@@ -156,31 +156,55 @@ func TestSlowStartHasOneTimer(t *testing.T) {
 	}
 }
 
-// TestObservedFailures: failures of traffic, however many, wait in a line of bounded length for one goroutine.
+// TestObservedFailures: the failure that is one too many has the loops choose otherwise before anything else happens, and
+// its line tells of who was served then; good answers between failures count, whatever connections they came over.
 func TestObservedFailures(t *testing.T) {
-	g, b := group(1, func(p *config.Proxy, _ *Options) {
-		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour, Observe: config.ObserveLayer4, ErrorLimit: 1 << 20}
+	lines := make(chan string, 10)
+	g, b := group(2, func(p *config.Proxy, o *Options) {
+		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour, Observe: config.ObserveLayer7,
+			ErrorLimit: 2, OnError: config.MarkDown}
+		o.Log = func(_ int, _ *config.Proxy, text string) { lines <- text }
 	})
 	go g.Run()
 	defer g.Close()
 	srv := b.Servers[0]
-	g.states.Lock() // nobody can be told
-	before := runtime.NumGoroutine()
-	for range 10 * maxObserved {
-		srv.Observe(health.ConnectFailed)
+	holder := &Ticket{Holder: nobody{}, Thread: nobody{}, Pinned: srv}
+	if _, _, out := b.Take(holder); out != Placed {
+		t.Fatal(out)
 	}
-	grown, waiting := runtime.NumGoroutine()-before, len(g.observed)
-	g.states.Unlock()
-	if grown > 5 || waiting < maxObserved-1 {
-		t.Errorf("%d goroutines more, %d failures wait", grown, waiting)
-	}
-	for limit := time.Now().Add(time.Minute); len(g.observed) > 0; time.Sleep(time.Millisecond) {
-		if time.Now().After(limit) {
-			t.Fatal("not all are told")
+	for range 3 {
+		for _, o := range []health.Outcome{health.Connected, health.WrongStatus, health.Connected, health.Answered} {
+			srv.Observe(o)
 		}
 	}
-	if !srv.erring.Load() {
-		t.Error("the next success would not be told")
+	srv.Observe(health.WrongStatus)
+	if !srv.ready.Load() {
+		t.Fatal("down by failures that did not follow each other")
+	}
+	srv.Observe(health.WrongStatus)
+	if srv.ready.Load() {
+		t.Error("still chosen")
+	}
+	srv.Release()
+	const want = `Server b/a is DOWN, reason: Health analyze, info: "Detected 2 consecutive errors, last one was: Wrong http ` +
+		`response". 1 active and 0 backup servers left. 1 sessions active, 0 requeued, 0 remaining in queue.`
+	if got := <-lines; got != want {
+		t.Errorf("%s", got)
+	}
+}
+
+// TestObservedStorm: changes that traffic makes start no goroutines while there is one that carries them out.
+func TestObservedStorm(t *testing.T) {
+	g, b := group(1, func(p *config.Proxy, _ *Options) {
+		p.Options.LogHealthChecks = true
+		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour, Observe: config.ObserveLayer4, ErrorLimit: 1}
+	})
+	before := runtime.NumGoroutine()
+	for range 10 * maxChanges {
+		b.Servers[0].Observe(health.ConnectFailed)
+	}
+	if grown := runtime.NumGoroutine() - before; grown > 5 || len(g.changes) == 0 {
+		t.Errorf("%d goroutines more, %d changes wait", grown, len(g.changes))
 	}
 }
 

@@ -34,7 +34,7 @@ func (t CheckTarget) Report(r health.Result) {
 	})
 }
 
-// Next is the time from one probe's start to the next, and whether the server is to be probed at all now.
+// Next is the time from a probe's end to the next one, and whether the server is to be probed at all now.
 func (t CheckTarget) Next(random uint64) (wait time.Duration, wanted bool) {
 	g := t.srv.Backend.group
 	g.states.Lock()
@@ -42,7 +42,7 @@ func (t CheckTarget) Next(random uint64) (wait time.Duration, wanted bool) {
 	return t.srv.health.NextCheck(random), t.srv.health.Checking()
 }
 
-// Sooner says that the next probe should come sooner: this long after the start of the last one.
+// Sooner says that the next probe should come sooner: this long from now.
 func (t CheckTarget) Sooner() <-chan time.Duration { return t.srv.sooner }
 
 // Moved gives a value when the server's address has changed.

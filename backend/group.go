@@ -35,14 +35,14 @@ type Group struct {
 	opts    Options
 	started time.Time
 
-	states   sync.Mutex // guards the servers' health machines and weights, and what settle computes
-	observed chan observation
-	ended    chan struct{}
+	states  sync.Mutex // guards the servers' health machines and weights, and what settle computes
+	changes chan change
+	ended   chan struct{}
 }
 
 // NewGroup returns a group without backends.
 func NewGroup(opts Options) *Group {
-	return &Group{opts: opts, started: time.Now(), observed: make(chan observation, maxObserved), ended: make(chan struct{})}
+	return &Group{opts: opts, started: time.Now(), changes: make(chan change, maxChanges), ended: make(chan struct{})}
 }
 
 // Add makes the back half of a section. fullConn is the number of streams at which servers with minconn take their
@@ -81,12 +81,12 @@ func (g *Group) Prepare() {
 	}
 }
 
-// Run tells the health machines what traffic says of servers, one after the other, until Close.
+// Run carries out the changes that traffic made, one after the other, until Close.
 func (g *Group) Run() {
 	for {
 		select {
-		case x := <-g.observed:
-			x.srv.heed(x.outcome)
+		case c := <-g.changes:
+			c.carryOut()
 		case <-g.ended:
 			return
 		}

@@ -42,7 +42,7 @@ type Server struct {
 	weight int            // as configured or set, 0-256
 	timer  *time.Timer    // of the health machine; guarded by states, as is due
 	due    health.Time    // when timer fires
-	erring atomic.Bool    // traffic failed last time
+	erring atomic.Bool    // the health machine counts errors of traffic
 	sooner chan time.Duration
 	moved  chan struct{}
 }

@@ -81,31 +81,55 @@ func (b *Backend) settle() {
 	b.chooser.rebuild(b)
 }
 
+// input is what a health machine is told.
+type input func(*health.Server, health.Time, []health.Effect) []health.Effect
+
+// change is what an input came to, with what is left to be done.
+type change struct {
+	srv      *Server
+	effects  []health.Effect
+	arranged bool // the backend's servers anew
+	lost     bool // the backend's last server
+	sessions int  // on the server, as it changed
+}
+
 // tell gives an input to the server's health machine and does what follows.
-func (srv *Server) tell(input func(*health.Server, health.Time, []health.Effect) []health.Effect) {
+func (srv *Server) tell(in input) {
+	c := srv.decide(in)
+	c.carryOut()
+}
+
+// decide gives an input to the server's health machine and lets the loops choose by what it says.
+func (srv *Server) decide(in input) change {
 	g, b := srv.Backend.group, srv.Backend
 	now := g.now()
 	g.states.Lock()
+	defer g.states.Unlock()
 	had := b.usableCount.Load() > 0
-	effects := input(srv.health, now, nil)
-	changed := false
-	for i := range effects {
-		changed = changed || effects[i].Kind >= health.Changed
+	c := change{srv: srv, effects: in(srv.health, now, nil)}
+	for i := range c.effects {
+		c.arranged = c.arranged || c.effects[i].Kind >= health.Changed
 	}
-	if changed {
+	if c.arranged {
+		c.sessions = int(srv.served.Load())
 		b.settle()
 	}
-	lost := had && b.usableCount.Load() == 0
+	c.lost = had && b.usableCount.Load() == 0
 	srv.arm(now)
-	g.states.Unlock()
+	return c
+}
 
-	for i := range effects {
-		srv.effect(&effects[i])
+// carryOut writes the log and moves the queues after a change, and tells the servers that follow.
+func (c *change) carryOut() {
+	srv, b := c.srv, c.srv.Backend
+	g := b.group
+	for i := range c.effects {
+		srv.effect(&c.effects[i], c.sessions)
 	}
-	if lost {
+	if c.lost {
 		g.opts.Log(severityEmergency, b.Config, health.NoServer(b.kind(), b.Config.Name))
 	}
-	if !changed {
+	if !c.arranged {
 		return
 	}
 	for _, f := range srv.followers {
@@ -157,9 +181,9 @@ func (srv *Server) arm(now health.Time) {
 const severityEmergency = 0
 
 // effect carries out one effect: the queues move, the log is told.
-func (srv *Server) effect(f *health.Effect) {
+func (srv *Server) effect(f *health.Effect, sessions int) {
 	b, g := srv.Backend, srv.Backend.group
-	var counts health.Counts
+	counts := health.Counts{Sessions: sessions}
 	if f.Down {
 		counts.Requeued = srv.requeue()
 		if srv.Config.OnMarkedDown {
@@ -173,7 +197,6 @@ func (srv *Server) effect(f *health.Effect) {
 		b.mu.Lock()
 		counts.Queued = b.queue.length
 		b.mu.Unlock()
-		counts.Sessions = int(srv.served.Load())
 		names := health.Names{Backend: b.Config.Name, Server: srv.Config.Name, Backup: srv.Config.Backup}
 		g.opts.Log(f.Severity, b.Config, string(f.Append(nil, names, counts)))
 	}
@@ -198,48 +221,41 @@ func (srv *Server) reweigh(weight int) {
 	}
 }
 
-// Observe tells the health machine what traffic says of the server (observe). Successes are only worth the
-// mutex after a failure.
+// Observe tells the health machine what traffic says of the server (observe): the very next request is not sent to a
+// server that it takes to be down. Successes are only worth the mutex after a failure.
 func (srv *Server) Observe(o health.Outcome) {
 	if srv.Config.Check.Observe == config.ObserveNone {
 		return
 	}
-	failed := o != health.Connected && o != health.Answered
-	if !failed && !srv.erring.Load() {
+	if (o == health.Connected || o == health.Answered) && !srv.erring.Load() {
 		return
 	}
-	srv.erring.Store(failed)
-	// Away from the loop: what follows may log and move queues.
-	select {
-	case srv.Backend.group.observed <- observation{srv, o}:
-	default: // so many failures wait to be told already that one more says nothing new, and the next success is worth telling
-		srv.erring.Store(true)
-	}
-}
-
-// observation is what traffic says of a server.
-type observation struct {
-	srv     *Server
-	outcome health.Outcome
-}
-
-// maxObserved is how many of them wait at most.
-const maxObserved = 1024
-
-func (srv *Server) heed(o health.Outcome) {
-	srv.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
-		return h.Observed(now, o, effects)
+	sooner := false
+	c := srv.decide(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
+		effects = h.Observed(now, o, effects)
+		srv.erring.Store(h.Erring())
+		sooner = h.Sooner()
+		return effects
 	})
-	srv.Backend.group.states.Lock()
-	sooner := srv.health.Sooner()
-	srv.Backend.group.states.Unlock()
 	if sooner {
 		select {
 		case srv.sooner <- cmp.Or(srv.Config.Check.FastInter, srv.Config.Check.Inter):
 		default:
 		}
 	}
+	if len(c.effects) == 0 {
+		return
+	}
+	// Away from the loop: what follows may log and move queues.
+	select {
+	case srv.Backend.group.changes <- c:
+	default:
+		go c.carryOut()
+	}
 }
+
+// maxChanges is how many changes of state by traffic wait in order; more do not, and then their lines may change places.
+const maxChanges = 1024
 
 // shutdownBackups ends the streams of backup servers: an active one is there again.
 func (b *Backend) shutdownBackups() {

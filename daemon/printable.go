@@ -32,7 +32,8 @@ func (p *Printable) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// printable writes a text with its control characters and broken runes spelled out, but for those to keep.
+// printable writes a text with its control characters and broken runes spelled out, but for those to keep. It is not
+// spelling.Visible: what a command prints may be JSON, and must still be that.
 func printable(text, keep string) string {
 	plain := func(r rune) bool {
 		return r >= ' ' && r < 0x7f || r > 0x9f && r != utf8.RuneError || strings.ContainsRune(keep, r)

@@ -1,6 +1,7 @@
 package daemon
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"syscall"
@@ -74,7 +75,9 @@ func wants(p *config.Proxying, threads int) ([]wanted, error) {
 		}
 	}
 	for i := range p.Global.StatsSockets {
-		if err := add(&p.Global.StatsSockets[i].Listen, sock.ListenOptions{Backlog: 16}, 1); err != nil {
+		at := &p.Global.StatsSockets[i].Listen
+		backlog := cmp.Or(at.Backlog, p.Global.StatsMaxConn, clientsOfAdmin)
+		if err := add(at, sock.ListenOptions{Backlog: backlog}, 1); err != nil {
 			return nil, err
 		}
 	}

@@ -152,7 +152,7 @@ func (s *Server) move(now Time) {
 	s.since = now
 }
 
-// NextCheck is the time from one probe's start to the next. random is any number: it
+// NextCheck is the time from a probe's end to the next one. random is any number: it
 // spreads servers' checks by up to Spread percent each way.
 func (s *Server) NextCheck(random uint64) time.Duration {
 	inter := s.p.Inter
@@ -168,6 +168,9 @@ func (s *Server) NextCheck(random uint64) time.Duration {
 	}
 	return inter
 }
+
+// Erring reports whether traffic's last words of the server were errors: successes are worth telling then.
+func (s *Server) Erring() bool { return s.errors > 0 }
 
 // Sooner reports whether the next probe should come after FastInter, not when it was due.
 func (s *Server) Sooner() bool { return s.expedite }

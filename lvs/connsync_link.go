@@ -95,23 +95,14 @@ func (l *syncLink) prepare4(conn *net.UDPConn, link *net.Interface) (readFunc, e
 		return nil, err
 	}
 	p.SetTTL(hopLimit)
-	if len(l.Peers) == 0 {
-		p.SetMulticastTTL(hopLimit)
-		p.SetMulticastLoopback(false)
-		if err := p.SetMulticastInterface(link); err != nil {
-			return nil, err
-		}
-		if err := p.JoinGroup(link, &net.UDPAddr{IP: l.Group.AsSlice()}); err != nil {
-			return nil, err
-		}
-	}
+	p.SetMulticastTTL(hopLimit)
 	return func(b []byte) (int, int, netip.Addr, error) {
 		n, cm, from, err := p.ReadFrom(b)
 		if err != nil || cm == nil {
 			return n, 0, netip.Addr{}, err
 		}
 		return n, cm.TTL, addrOf(from), nil
-	}, nil
+	}, l.join(p, link)
 }
 
 func (l *syncLink) prepare6(conn *net.UDPConn, link *net.Interface) (readFunc, error) {
@@ -120,23 +111,33 @@ func (l *syncLink) prepare6(conn *net.UDPConn, link *net.Interface) (readFunc, e
 		return nil, err
 	}
 	p.SetHopLimit(hopLimit)
-	if len(l.Peers) == 0 {
-		p.SetMulticastHopLimit(hopLimit)
-		p.SetMulticastLoopback(false)
-		if err := p.SetMulticastInterface(link); err != nil {
-			return nil, err
-		}
-		if err := p.JoinGroup(link, &net.UDPAddr{IP: l.Group.AsSlice()}); err != nil {
-			return nil, err
-		}
-	}
+	p.SetMulticastHopLimit(hopLimit)
 	return func(b []byte) (int, int, netip.Addr, error) {
 		n, cm, from, err := p.ReadFrom(b)
 		if err != nil || cm == nil {
 			return n, 0, netip.Addr{}, err
 		}
 		return n, cm.HopLimit, addrOf(from), nil
-	}, nil
+	}, l.join(p, link)
+}
+
+// multicaster is a socket of either family.
+type multicaster interface {
+	SetMulticastLoopback(on bool) error
+	SetMulticastInterface(*net.Interface) error
+	JoinGroup(*net.Interface, net.Addr) error
+}
+
+// join makes the socket hear the group and speak to it, unless there are peers.
+func (l *syncLink) join(p multicaster, link *net.Interface) error {
+	if len(l.Peers) > 0 {
+		return nil
+	}
+	p.SetMulticastLoopback(false)
+	if err := p.SetMulticastInterface(link); err != nil {
+		return err
+	}
+	return p.JoinGroup(link, &net.UDPAddr{IP: l.Group.AsSlice()})
 }
 
 func addrOf(a net.Addr) netip.Addr {

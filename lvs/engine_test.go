@@ -198,7 +198,7 @@ func TestAnswersAreHarmless(t *testing.T) {
 	r := newRig(t)
 	r.start(site(nil, web1))
 	r.set(web1, Outcome{Reason: "status 500 \x1b[2J\r\n\u009b31m\x9bÜber"})
-	const want = `status 500 \x1b[2J\x0d\x0a\x9b31m\x9bÜber`
+	const want = `status 500 \x1B[2J\x0D\x0A\xC2\x9B31m\x9BÜber`
 	r.logged("failed: " + want)
 	status, err := r.engine.Status()
 	if err != nil {

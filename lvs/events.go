@@ -5,12 +5,11 @@ import (
 	"net/netip"
 	"strings"
 	"time"
-	"unicode"
-	"unicode/utf8"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/lvs/pool"
 	"github.com/evenkeel/evenkeel/lvs/table"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // result takes the end of an attempt.
@@ -22,7 +21,7 @@ func (ctl *controller) result(r result) {
 		ctl.checks.wake()
 		return
 	}
-	r.outcome.Reason = printable(r.outcome.Reason)
+	r.outcome.Reason = spelling.Visible(r.outcome.Reason)
 	t.last, t.ran = r.outcome, time.Now()
 	counts, next := t.cadence.Result(r.outcome.OK)
 	ctl.checks.finished(t, next)
@@ -44,29 +43,6 @@ func (ctl *controller) result(r result) {
 		events = append(events, v.pool.Adjust(s.index, t.index, add)...)
 	}
 	ctl.handle(v, events)
-}
-
-// printable is a text with the control characters, and what is no UTF-8, written out: what a server answered goes
-// to the log and to terminals, one line of it.
-func printable(text string) string {
-	odd := func(r rune) bool { return unicode.IsControl(r) || r == utf8.RuneError }
-	if strings.IndexFunc(text, odd) < 0 {
-		return text
-	}
-	var out []byte
-	for len(text) > 0 {
-		r, n := utf8.DecodeRuneInString(text)
-		switch {
-		case r == utf8.RuneError:
-			out = fmt.Appendf(out, `\x%02x`, text[:n])
-		case unicode.IsControl(r):
-			out = fmt.Appendf(out, `\x%02x`, r)
-		default:
-			out = append(out, text[:n]...)
-		}
-		text = text[n:]
-	}
-	return string(out)
 }
 
 // logOutcome says what a check found: the first failure of a row that counts, each with

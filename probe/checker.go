@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/config"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // Outcome is what one attempt of a virtual server's checker found.
@@ -31,7 +32,7 @@ func Attempt(ctx context.Context, c *config.Checker, rs *config.RealServer) Outc
 	limited, cancel := context.WithTimeout(ctx, limitOf(c))
 	defer cancel()
 	v := verify(limited, c, rs)
-	v.Took, v.Reason = time.Since(start), shown(v.Reason)
+	v.Took, v.Reason = time.Since(start), spelling.Visible(v.Reason)
 	return v
 }
 

@@ -17,6 +17,7 @@ import (
 	"github.com/evenkeel/evenkeel/health"
 	"github.com/evenkeel/evenkeel/linux/option"
 	"github.com/evenkeel/evenkeel/proxyproto"
+	"github.com/evenkeel/evenkeel/spelling"
 )
 
 // answerSize is how much of an answer is looked at, as HAProxy's buffer.
@@ -40,11 +41,13 @@ type probe struct {
 
 // Once probes a server once. It returns when there is a result or time is up; an ended ctx is a
 // timeout. It never panics on what a server sends.
+//
+// Differs from HAProxy and Keepalived: they write what a server says in a check as it came; here it is spelled out.
 func Once(ctx context.Context, t *Target) health.Result {
 	p := &probe{t: t, ctx: ctx, start: time.Now(), step: -1, buf: buffers.Get().(*[answerSize]byte)}
 	p.answer = p.buf[:0]
 	r := p.run()
-	r.Duration, r.Info = time.Since(p.start), shown(r.Info)
+	r.Duration, r.Info = time.Since(p.start), spelling.Visible(r.Info)
 	p.hangUp()
 	buffers.Put(p.buf)
 	return r
@@ -92,11 +95,9 @@ func (p *probe) connect(s *config.CheckStep, sendProxy int) (r health.Result, ok
 	p.answer, p.closed = p.buf[:0], false
 	t := p.t
 	now := time.Now()
-	limit := time.Duration(0)
-	for _, d := range []time.Duration{t.Connect, t.Inter} {
-		if d > 0 && (limit == 0 || d < limit) {
-			limit = d
-		}
+	limit := t.Inter
+	if t.Read > 0 && t.Connect > 0 && (limit == 0 || t.Connect < limit) {
+		limit = t.Connect
 	}
 	dialer := net.Dialer{}
 	if limit > 0 {

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
@@ -278,6 +279,14 @@ func TestTimeouts(t *testing.T) {
 	if r := Once(context.Background(), &short); resultText(r) != "L7TOUT" || r.Duration < 1990*time.Millisecond || r.Duration > patience {
 		t.Errorf("%s after %v", resultText(r), r.Duration)
 	}
+	short.Connect, short.Inter, short.Addr = time.Millisecond, time.Second, netip.MustParseAddrPort(fullListener(t))
+	if r := Once(context.Background(), &short); resultText(r) != "L4TOUT" || r.Duration < 990*time.Millisecond {
+		t.Errorf("timeout connect without timeout check: %s after %v", resultText(r), r.Duration)
+	}
+	short.Read, short.Inter = time.Second, patience
+	if r := Once(context.Background(), &short); resultText(r) != "L4TOUT" || r.Duration > patience/2 {
+		t.Errorf("timeout connect with timeout check: %s after %v", resultText(r), r.Duration)
+	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
 	if r := Once(ctx, target); r.Status != health.L4TOUT {
@@ -353,8 +362,50 @@ func TestManyServers(t *testing.T) {
 	t.Logf("%d goroutines before, %d after", before, runtime.NumGoroutine())
 }
 
-// TestRun: the interval counts from a probe's start; no probe while not checking; early
-// brings one forward.
+// TestIntervals: they begin when a probe has ended; one that is wanted sooner comes so long after it was asked for.
+func TestIntervals(t *testing.T) {
+	const inter, slow = 200 * time.Millisecond, 150 * time.Millisecond
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	came := make(chan time.Time, 10)
+	go func() {
+		for {
+			conn, err := l.Accept()
+			if err != nil {
+				return
+			}
+			came <- time.Now()
+			time.Sleep(slow)
+			io.WriteString(conn, "+PONG\r\n")
+		}
+	}()
+	ended := make(chan time.Time, 10)
+	next := make(chan time.Duration, 10)
+	sooner := make(chan time.Duration)
+	target := &Target{Addr: netip.MustParseAddrPort(l.Addr().String()), Inter: patience, Check: &config.HealthCheck{Kind: config.CheckRedis}}
+	go Run(t.Context(), target, Hooks{Sooner: sooner, Report: func(health.Result) time.Duration {
+		ended <- time.Now()
+		return <-next
+	}})
+	<-came
+	next <- inter
+	if since := (<-came).Sub(<-ended); since < inter {
+		t.Errorf("the next one came %v after the end", since)
+	}
+	next <- time.Hour
+	<-ended
+	asked := time.Now()
+	sooner <- inter
+	if since := (<-came).Sub(asked); since < inter {
+		t.Errorf("sooner is %v after it was asked for", since)
+	}
+	next <- time.Hour
+}
+
+// TestRun: the interval holds; no probe while not checking; early brings one forward.
 func TestRun(t *testing.T) {
 	addr, _ := serve(t, play{})
 	ctx, cancel := context.WithCancel(context.Background())
@@ -476,7 +527,7 @@ func FuzzAnswers(f *testing.F) {
 		case config.CheckPgSQL:
 			r = p.pgsql()
 		case config.CheckRedis:
-			if r = p.redis(); r.Status == health.L7OK && !strings.HasPrefix(string(answer), "+PONG") {
+			if r = p.redis(); r.Status == health.L7OK && !strings.Contains(string(answer), "+PONG\r\n") {
 				t.Fatalf("%q passed", answer)
 			}
 		case config.CheckSMTP:

@@ -15,20 +15,26 @@ func empty(s health.Status, step int) health.Result {
 }
 
 // redis: PING, +PONG.
+// Differs from HAProxy: another line is told at once, not after the timeout and without what it says.
 func (p *probe) redis() health.Result {
 	if r, ok := p.send([]byte("*1\r\n$4\r\nPING\r\n")); !ok {
 		return r
 	}
-	line, _, r, ok := p.line(0)
-	switch {
-	case !ok:
-		return r
-	case len(line) == 0:
-		return empty(health.L7STS, 2)
-	case string(line) == "+PONG":
-		return health.Result{Status: health.L7OK, Info: "Redis server is ok"}
+	for !bytes.Contains(p.answer, []byte("+PONG\r\n")) {
+		end := bytes.IndexAny(p.answer, "\r\n")
+		switch {
+		case p.closed && len(p.answer) == 0:
+			return empty(health.L7STS, 2)
+		case p.closed && end < 0:
+			return health.Result{Status: health.L7STS, Info: string(p.answer)}
+		case p.closed, bytes.IndexByte(p.answer, '\n') >= 0:
+			return health.Result{Status: health.L7STS, Info: string(p.answer[:end])}
+		}
+		if r, ok := p.read(); !ok {
+			return r
+		}
 	}
-	return health.Result{Status: health.L7STS, Info: string(line)}
+	return health.Result{Status: health.L7OK, Info: "Redis server is ok"}
 }
 
 // smtp: greeting, HELO or EHLO, QUIT; every reply must be 2xx (RFC 5321).

@@ -13,20 +13,17 @@ type Hooks struct {
 	// Checking says whether to probe now; nil: always. While it is false (maintenance,
 	// checks disabled), it is asked again after Inter, or when Sooner tells.
 	Checking func() bool
-	// Report takes a result and says how long after the probe's start the next one begins.
+	// Report takes a result and says how long after it the next probe begins.
 	Report func(health.Result) time.Duration
-	// Sooner asks for a probe before its time: its value is the time from the last probe's start;
-	// it never puts one off. nil: never.
+	// Sooner asks for a probe before its time, at most that long from now; it never puts one off. nil: never.
 	Sooner <-chan time.Duration
 	// Delay is before the first probe; see Spread.
 	Delay time.Duration
 }
 
-// Run probes until ctx ends. A probe that takes longer than the interval is followed by
-// the next one at once, never overtaken.
+// Run probes until ctx ends. As with HAProxy, intervals begin when a probe has ended.
 func Run(ctx context.Context, t *Target, h Hooks) {
 	due := time.Now().Add(h.Delay)
-	var last time.Time
 	timer := time.NewTimer(h.Delay)
 	defer timer.Stop()
 	for {
@@ -34,14 +31,13 @@ func Run(ctx context.Context, t *Target, h Hooks) {
 		case <-ctx.Done():
 			return
 		case after := <-h.Sooner:
-			if at := last.Add(after); at.Before(due) {
+			if at := time.Now().Add(after); at.Before(due) {
 				due = at
 				timer.Reset(time.Until(due))
 			}
 			continue
 		case <-timer.C:
 		}
-		last = time.Now()
 		next := max(t.Inter, 100*time.Millisecond)
 		if h.Checking == nil || h.Checking() {
 			r := Once(ctx, t)
@@ -50,7 +46,7 @@ func Run(ctx context.Context, t *Target, h Hooks) {
 			}
 			next = h.Report(r)
 		}
-		due = last.Add(next)
+		due = time.Now().Add(next)
 		timer.Reset(time.Until(due))
 	}
 }

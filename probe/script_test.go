@@ -213,6 +213,12 @@ var cases = []struct {
 
 	{"redis", []string{"option redis-check"}, play{read, "+PONG\r\n"}, `L7OK 0 "Redis server is ok"`, ""},
 	{"redis error", []string{"option redis-check"}, play{read, "-ERR x\r\n"}, `L7STS 0 "-ERR x"`, ""},
+	{"redis, PONG without an end", []string{"option redis-check"}, play{read, "+PONG"}, `L7STS 0 "+PONG"`, ""},
+	{"redis, PONG with half an end", []string{"option redis-check"}, play{read, "+PONG\r"}, `L7STS 0 "+PONG"`, ""},
+	{"redis, another end", []string{"option redis-check"}, play{read, "+PONG\n"}, `L7STS 0 "+PONG"`, ""},
+	{"redis, an empty line", []string{"option redis-check"}, play{read, "\r\n"}, `L7STS 0`, ""},
+	{"redis, behind another line", []string{"option redis-check"}, play{read, "-E\r\n+PONG\r\n"}, `L7OK 0 "Redis server is ok"`, ""},
+	{"redis error, and stays", []string{"option redis-check"}, play{read, "-ERR x\r\n", hang}, "L7TOUT", `L7STS 0 "-ERR x"`},
 	{"redis closes", []string{"option redis-check"}, play{read}, `L7STS 0 "TCPCHK got an empty response at step 2"`, ""},
 	{"redis hangs", []string{"option redis-check"}, play{hang}, "L7TOUT", ""},
 	{"redis hangs midway", []string{"option redis-check"}, play{read, "+P", hang}, "L7TOUT", ""},

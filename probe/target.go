@@ -23,8 +23,11 @@ type Target struct {
 	State func() string
 
 	// Connect is timeout connect, Read timeout check, Inter the server's interval; 0: none.
-	// As with HAProxy a connection may take the least of Connect and Inter; the answer
-	// after it Read, or without Read what is left of Inter.
+	// As with HAProxy, with Read a connection may take the least of Connect and Inter, and the answer after it Read;
+	// without Read both together Inter.
+	//
+	// Differs from HAProxy: Read ends in time. 2.6 may look at it only when what the connection was allowed is over, or a
+	// second has passed.
 	Connect, Read, Inter time.Duration
 }
 

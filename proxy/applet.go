@@ -119,12 +119,17 @@ func (s *stream) statsRequest(p *proxy) bool {
 	}
 	s.applet, s.fromStats = call, true
 	s.be = p
-	s.blame('L', 'R')
-	s.count(counter.Intercepted)
+	s.queueAt, s.connectedAt = s.headAt, s.core.now() // a page has no queue, and is served at once
+	if call.req.Denied {
+		s.refuse()
+	} else {
+		s.blame('L', 'R')
+		s.count(counter.Intercepted)
+	}
 	s.nameRequest()
 	s.dropHead()
 	s.keepRest()
-	if s.reqBody.Done() {
+	if s.reqBody.Done() || call.req.Denied {
 		s.startApplet()
 	} else {
 		s.enter(phaseCollect)
@@ -133,6 +138,9 @@ func (s *stream) statsRequest(p *proxy) bool {
 }
 
 // startApplet has the answer made on a goroutine.
+//
+// Differs from HAProxy: a client that is not allowed to see a statistics page, or has yet to give a password, keeps its
+// connection; the log has the status that it got. 2.6 logs 400 and closes without having announced it.
 func (s *stream) startApplet() {
 	s.enter(phaseApplet)
 	call, core := s.applet, s.core
@@ -150,6 +158,9 @@ func (s *stream) startApplet() {
 				s.unread = int64(len(reply.Body))
 				unread.Add(s.unread)
 				s.answer(reply.Status, append(statusLine(nil, reply.Status), withLength(reply.Header, len(reply.Body))...), reply.Body)
+				if !s.gone {
+					s.responseAt, s.gotHead = core.now(), true // the page is the response of a server, to the log
+				}
 			}
 			s.advance()
 		})

@@ -56,6 +56,33 @@ func await(t *testing.T, what string, is func() bool) {
 	}
 }
 
+// TestDeniedPage: who is denied a page need not send the body first, and is told that the connection ends.
+func TestDeniedPage(t *testing.T) {
+	page := &config.StatsPage{URI: "/stats", Rules: []config.Rule{{Do: config.ActDeny}}}
+	s := startWith(t, config.HTTP, func(p *config.Proxy) { p.Stats = page }, func(o *Options) {
+		o.Applet = func(r *AppletRequest) AppletReply {
+			if !r.Denied {
+				t.Error("not denied")
+			}
+			return AppletReply{Status: 403}
+		}
+	}, web(t, "one"))
+	conn, err := net.Dial("tcp", s.addr)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	fmt.Fprint(conn, "POST /stats HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\n")
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if resp.StatusCode != 403 || !resp.Close {
+		t.Errorf("%s, close %v", resp.Status, resp.Close)
+	}
+}
+
 // TestPagesTakeTurns: a few pages are made at a time, all are answered, and none is made for a client that has gone.
 func TestPagesTakeTurns(t *testing.T) {
 	var now, worst, made atomic.Int64

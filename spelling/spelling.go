@@ -1,5 +1,5 @@
-// Package spelling finds the word that somebody meant who wrote another. It knows no language: the
-// words are its caller's.
+// Package spelling finds the word that somebody meant who wrote another, and spells out what cannot be read. It knows
+// no language: the words are its caller's.
 package spelling
 
 import "strings"

@@ -47,6 +47,7 @@ type draft struct {
 	// what was given in this very section
 	timeoutsGiven map[string]bool
 	statsOwn      bool
+	statsAsks     bool // stats auth or realm
 	captureUses   []captureUse
 	rawBytes      []word // criteria of conditions that look at raw bytes
 }

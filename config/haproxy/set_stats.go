@@ -29,8 +29,23 @@ func statsURI(a *args) {
 	}
 }
 
+// asksItself notes that a page asks for a password by itself, which goes without rules only.
+func (a *args) asksItself() {
+	a.draft.statsAsks = true
+	a.eitherOr()
+}
+
+// eitherOr refuses rules beside a password of the page's own.
+func (a *args) eitherOr() {
+	if a.draft.statsAsks && len(a.page().Rules) > 0 {
+		a.fail(a.head.pos, "conflict", "stats auth and realm do not go with stats http-request: a page has one or the other",
+			"leave one of them out")
+	}
+}
+
 func statsRealm(a *args) {
 	w := a.need("a name")
+	a.asksItself()
 	if a.done() {
 		a.page().Realm = w.text
 	}
@@ -38,6 +53,7 @@ func statsRealm(a *args) {
 
 func statsAuth(a *args) {
 	w := a.need("USER:PASSWORD")
+	a.asksItself()
 	if a.done() {
 		user, password, _ := strings.Cut(w.text, ":")
 		a.page().Users = append(a.page().Users, [2]string{user, password})
@@ -104,4 +120,5 @@ func statsHTTPRequest(a *args) {
 		}
 	}
 	a.ruleSet(inStatsRule, sample.Request, &a.page().Rules)
+	a.eitherOr()
 }

@@ -64,6 +64,9 @@ func edges() (all []exchange) {
 		{name: "bytes of a chunked answer", settings: "log-format \"%ft case %ST %B %U\"", send: get(""), replies: []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n5\r\nhello\r\n0\r\n\r\n"}},
 		{name: "bytes of a returned page", settings: "log-format \"%ft case %ST %B %U\"\nhttp-request return status 200 content-type text/plain string hello", send: get("")},
 		{name: "bytes of a denial", settings: "log-format \"%ft case %ST %B %U\"\nhttp-request deny", send: get("")},
+		{name: "a statistics page that is denied", settings: "stats enable\nstats http-request deny", send: statsRequest},
+		{name: "a statistics page without the password", settings: "stats enable\nstats auth a:b", send: statsRequest},
+		{name: "an order to a statistics page that takes none", settings: "stats enable", send: statsOrder},
 	} {
 		r.name, r.whole = "edges: "+r.name, true
 		all = append(all, r)

@@ -102,6 +102,7 @@ var optionWords = []exchange{
 	{name: "option: allbackups", settings: "option allbackups\nserver a ORIGIN backup\nserver b ORIGIN backup", send: six, requests: 6},
 	{name: "option: prefer-last-server, connections that are not shared", settings: "http-reuse never\nbalance roundrobin\noption prefer-last-server\n" + three, send: six, requests: 6},
 	{name: "option: prefer-last-server", settings: "balance roundrobin\noption prefer-last-server\n" + three, send: six, requests: 6},
+	{name: "option: prefer-last-server, after a redispatch", settings: "http-reuse never\nbalance roundrobin\noption redispatch 1\noption prefer-last-server\nserver dead 127.0.0.1:1\n" + three, send: six, requests: 6},
 	{name: "option: http-ignore-probes", settings: "option http-ignore-probes", send: nothing, clientCloses: true, requests: -1},
 }
 
@@ -172,6 +173,7 @@ var checkWords = []exchange{
 	{name: "option: ssl-hello-chk", settings: "option ssl-hello-chk\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true, early: true, replies: []string{"nonsense"}, serverCloses: true},
 	// By itself: haproxy is late with checks that end while others begin.
 	{name: "timeout: check", global: "spread-checks 0", settings: "timeout check 1100ms\noption httpchk\noption log-health-checks\nserver s ORIGIN check inter 2300ms", checks: true, mute: true},
+	{name: "timeout: check, of the connection", global: "spread-checks 0", settings: "timeout check 5s\ntimeout connect 100ms\noption log-health-checks\nserver s ORIGIN check inter 1300ms", checks: true, deaf: true},
 	{name: "http-check: send", settings: "option httpchk\nhttp-check send meth OPTIONS uri /alive ver HTTP/1.1 hdr Host x body abc\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect", settings: "option httpchk\nhttp-check expect status 204\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
 	{name: "http-check: expect, a string", settings: "option httpchk\nhttp-check expect ! string hello\noption log-health-checks\nserver s ORIGIN check inter 2s", checks: true},
@@ -192,6 +194,8 @@ var checkWords = []exchange{
 const statsPage = "Statistics Report|<title>Evenkeel"
 
 const statsRequest = "GET /haproxy?stats HTTP/1.1\r\nHost: x\r\n\r\n"
+
+const statsOrder = "POST /haproxy?stats HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\ns=s"
 
 var statsWords = []exchange{
 	{name: "stats: enable", settings: "stats enable", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: "# pxname,svname"},
@@ -221,8 +225,10 @@ var bindWords = []exchange{
 	{name: "server: pool-max-conn", settings: "server s ORIGIN[[ pool-max-conn 0||]]", times: 3, counts: true},
 	{name: "server: no-check-send-proxy", settings: "option httpchk\ndefault-server check-send-proxy\nserver s ORIGIN check[[ no-check-send-proxy||]] inter 2s\noption log-health-checks", checks: true},
 	{name: "server: observe", settings: "server s ORIGIN check inter 2s[[ observe layer7 error-limit 1 on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
+	{name: "server: observe, the next request of the connection", settings: "server s ORIGIN check inter 2s[[ observe layer7 error-limit 1 on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, send: wordRequest + wordRequest, requests: 2},
+	{name: "server: error-limit, failures apart", settings: "option http-server-close\nserver s ORIGIN check inter 2s observe layer7 on-error mark-down[[ error-limit 2|| error-limit 1]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n", hello, "HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n", hello}, send: strings.Repeat(wordRequest, 5), requests: 5},
 	{name: "server: error-limit", settings: "server s ORIGIN check inter 2s observe layer7 on-error mark-down[[ error-limit 1||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
-	{name: "server: on-error", settings: "server s ORIGIN check inter 2s observe layer7 error-limit 1[[ on-error mark-down||]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
+	{name: "server: on-error", settings: "server s ORIGIN check inter 2s observe layer7 error-limit 1[[ on-error mark-down|| on-error fastinter]]", replies: []string{"HTTP/1.1 500 No\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}, times: 2},
 	{name: "stats: show-legends", settings: "stats enable\nstats scope spare\nstats show-legends", send: statsRequest, finds: "127\\.0\\.0\\.1:\\d+"},
 	{name: "proxy: description", settings: "stats enable\nstats scope .\ndescription mywords", send: statsRequest, finds: "mywords"},
 	{name: "proxy: id", settings: "stats enable\nstats scope .\nid NUMBER", send: "GET /haproxy?stats;csv HTTP/1.1\r\nHost: x\r\n\r\n", finds: ",70000\\d\\d\\d,"},

@@ -92,6 +92,8 @@ var differences = map[string]difference{
 	"edges: lf-string with a line end":                    {"the text of a page is not percent-encoded", []string{`a\nb b`}},
 	"edges: set-path to nothing":                          {"RFC 9112 §3.2: a target that is none is refused", []string{"HTTP/1.1 500"}},
 	"edges: redirect prefix append-slash keeps the query": {"no slash is put behind a query", []string{"location: http://y/a/b?q=1"}},
+	"edges: a statistics page that is denied":             {"the log has the status that the client got, and the connection stays", []string{"client: open", "HTTP/1.1 403", "<STATS> N/N/N/N/N 403 ", "PR--"}},
+	"edges: a statistics page without the password":       {"the log has the status that the client got, and the connection stays", []string{"client: open", "HTTP/1.1 401", "<STATS> N/N/N/N/N 401 ", "LR--"}},
 	"edges: cookies empty":                                {"of empty cookies nothing is left", []string{"HTTP/1.1 200"}},
 }
 

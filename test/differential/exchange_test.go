@@ -329,8 +329,8 @@ func (x *exchange) reached(lines []string) (n int) {
 		} else if m := logTimes.FindStringSubmatch(l); m != nil {
 			connected = m[3]
 		}
-		// IH: haproxy has a connection and then finds that it cannot write the request.
-		if x.send != "" && connected != "-1" && !strings.Contains(l, " IH") {
+		// IH: haproxy has a connection and then finds that it cannot write the request. A statistics page is no server.
+		if x.send != "" && connected != "-1" && !strings.Contains(l, " IH") && !strings.Contains(l, "/<STATS> ") {
 			n++
 		}
 	}

@@ -41,6 +41,7 @@ var sceneCases = []sceneCase{
 		back: "option httpchk\n    server a SERVER check port HEALTH inter 30s\n    server b SERVER check port HEALTH inter 30s", look: checked},
 	{word: "stats (global): timeout", global: "[[stats timeout 300ms||stats timeout 20s]]", look: idle},
 	{word: "stats (global): maxconn", global: "[[stats maxconn 1||]]\n    stats timeout 3s", look: crowded},
+	{word: "stats (global): maxconn, the backlog", global: "[[stats maxconn 3||]]", look: backlog},
 	{word: "option: nolinger in defaults", global: "nbthread 1", defaults: "[[option nolinger||]]", front: sceneBind + "timeout client 300ms", back: "server s SERVER", look: clientReset},
 	{word: "option: nolinger in frontend", global: "nbthread 1", front: sceneBind + "[[option nolinger||]]\n    timeout client 300ms", back: "server s SERVER", look: clientReset},
 	{word: "option: nolinger in listen", global: "nbthread 1", front: "default_backend b\nlisten l\n    bind 127.0.0.1:PORT1\n    timeout client 300ms\n    [[option nolinger||]]\n    server s SERVER", look: clientReset},
@@ -68,6 +69,17 @@ func listening(column int) func(testing.TB, *scene) string {
 		slices.Sort(seen)
 		return strings.ReplaceAll(strings.Join(slices.Compact(seen), " "), strconv.Itoa(s.port+1), "PORT1")
 	}
+}
+
+// backlog is how many clients may wait for the socket for commands. HAProxy makes it under another name.
+func backlog(t testing.TB, s *scene) string {
+	out, err := exec.Command("ss", "-xlH").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	line := regexp.MustCompile(`\d+ +` + regexp.QuoteMeta(filepath.Join(s.dir, "admin"))).FindString(string(out))
+	number, _, _ := strings.Cut(line, " ")
+	return number
 }
 
 // told is the answer of the case's own socket to a command.
