@@ -44,7 +44,7 @@ test-peers: peers ## the recorded verdicts, compared with the programs; -update 
 
 simulate: ## the election: the random sites that `make check` leaves out, up to 100 000, and that each rule of the gate is needed; the proxy: 10 000 sites, and that planted mistakes are seen
 	$(GO) test -timeout 15m -run '^TestSimulation|GateRules' ./vrrp -first 501 -seeds 100000
-	$(GO) test -timeout 15m -run '^TestVoting' ./vrrp -seeds 10000
+	$(GO) test -timeout 15m -run '^TestVoting' ./vrrp -seeds 30000
 	$(GO) test -timeout 15m -run Simulation ./proxy -seeds 10000
 	$(GO) test -timeout 15m -run NeverTwoHolders ./lease
 	$(GO) test -timeout 15m -count 1 ./test/planted -planted

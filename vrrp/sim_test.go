@@ -1,7 +1,6 @@
 package vrrp
 
 import (
-	"container/heap"
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
@@ -67,22 +66,64 @@ type simEvent struct {
 	do    func()
 }
 
-type simQueue []simEvent
-
-func (q simQueue) Len() int { return len(q) }
-func (q simQueue) Less(i, j int) bool {
-	if q[i].at != q[j].at {
-		return q[i].at < q[j].at
-	}
-	return q[i].seq < q[j].seq
+// simQueue is the agenda, a heap of places in a slab: events do not move.
+type simQueue struct {
+	slab []simEvent
+	free []int32
+	heap []int32
 }
-func (q simQueue) Swap(i, j int) { q[i], q[j] = q[j], q[i] }
-func (q *simQueue) Push(x any)   { *q = append(*q, x.(simEvent)) }
-func (q *simQueue) Pop() any {
-	old := *q
-	x := old[len(old)-1]
-	*q = old[:len(old)-1]
-	return x
+
+func (q *simQueue) less(i, j int32) bool {
+	a, b := &q.slab[i], &q.slab[j]
+	if a.at != b.at {
+		return a.at < b.at
+	}
+	return a.seq < b.seq
+}
+
+func (q *simQueue) push(e simEvent) {
+	var place int32
+	if n := len(q.free); n > 0 {
+		place, q.free = q.free[n-1], q.free[:n-1]
+		q.slab[place] = e
+	} else {
+		place = int32(len(q.slab))
+		q.slab = append(q.slab, e)
+	}
+	i := len(q.heap)
+	q.heap = append(q.heap, place)
+	for i > 0 && q.less(place, q.heap[(i-1)/2]) {
+		q.heap[i] = q.heap[(i-1)/2]
+		i = (i - 1) / 2
+	}
+	q.heap[i] = place
+}
+
+func (q *simQueue) pop() simEvent {
+	first, last := q.heap[0], q.heap[len(q.heap)-1]
+	q.heap = q.heap[:len(q.heap)-1]
+	i := 0
+	for {
+		child := 2*i + 1
+		if child >= len(q.heap) {
+			break
+		}
+		if child+1 < len(q.heap) && q.less(q.heap[child+1], q.heap[child]) {
+			child++
+		}
+		if !q.less(q.heap[child], last) {
+			break
+		}
+		q.heap[i] = q.heap[child]
+		i = child
+	}
+	if len(q.heap) > 0 {
+		q.heap[i] = last
+	}
+	e := q.slab[first]
+	q.slab[first] = simEvent{}
+	q.free = append(q.free, first)
+	return e
 }
 
 // simRules are the half of the lease gate that is not this package's: the kernel's and the engine's. A test drops one.
@@ -141,7 +182,7 @@ func (s *sim) logf(format string, args ...any) {
 func (s *sim) at(t Time, e simEvent) {
 	e.at, e.seq = t, s.seq
 	s.seq++
-	heap.Push(&s.events, e)
+	s.events.push(e)
 }
 
 func (s *sim) after(d time.Duration, do func()) { s.at(s.now.Add(d), simEvent{node: -1, do: do}) }
@@ -417,8 +458,8 @@ func (s *sim) check() {
 
 // run goes on until the given time or a violation.
 func (s *sim) run(until time.Duration) {
-	for len(s.events) > 0 && s.bad == "" {
-		e := heap.Pop(&s.events).(simEvent)
+	for len(s.events.heap) > 0 && s.bad == "" {
+		e := s.events.pop()
 		if e.at > Time(until) {
 			s.at(e.at, e)
 			break

@@ -175,7 +175,7 @@ func (s *sim) askArbiter(n *simNode, m *simMessage) {
 const clockError = 2000
 
 // votingSite builds two nodes and an arbiter, or three nodes, whose clocks' rates differ by up to drift millionths, with
-// faults in the first 60 intervals.
+// faults in the first 40 intervals.
 func votingSite(seed uint64, trace bool, drift int) *sim {
 	s := newSim(seed)
 	s.trace, s.strict = trace, true
@@ -217,7 +217,7 @@ func votingSite(seed uint64, trace bool, drift int) *sim {
 	for range 4 + rng.IntN(10) {
 		s.votingFault(rng, base.Interval)
 	}
-	s.after(60*base.Interval, func() {
+	s.after(40*base.Interval, func() {
 		s.loss, s.nasty = 0, 0
 		clear(s.cut)
 		for _, n := range s.nodes {
@@ -237,7 +237,7 @@ func votingSite(seed uint64, trace bool, drift int) *sim {
 // votingFault plans one fault.
 func (s *sim) votingFault(rng *rand.Rand, interval time.Duration) {
 	n, o := s.nodes[rng.IntN(3)], s.nodes[rng.IntN(3)]
-	t := time.Duration(rng.Int64N(int64(50 * interval)))
+	t := time.Duration(rng.Int64N(int64(30 * interval)))
 	long := time.Duration(rng.Int64N(int64(12 * interval)))
 	kind := rng.IntN(7)
 	s.after(t, func() {
@@ -296,12 +296,12 @@ func (s *sim) restartVoter(n *simNode, long time.Duration) {
 // simulateVotes plays one seed.
 func simulateVotes(seed uint64, trace bool, drift int) (string, *sim) {
 	s := votingSite(seed, trace, drift)
-	s.run(100 * s.nodes0Interval())
+	s.run(70 * s.nodes0Interval())
 	if s.bad != "" {
 		return s.bad, s
 	}
 	if open := s.holders(); len(open) != 1 {
-		return fmt.Sprintf("40 intervals after the last fault %v hold the address", open), s
+		return fmt.Sprintf("30 intervals after the last fault %v hold the address", open), s
 	}
 	return "", s
 }
