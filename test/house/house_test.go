@@ -32,7 +32,7 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto", "lease"}, ours: []string{"lvs/table", "spelling"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto", "lease", "heartbeat"}, ours: []string{"lvs/table", "spelling"}, std: true},
 	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
 	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"}, ours: []string{"config", "spelling"}, std: true},
 	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "lvs/table"}, std: true},
