@@ -140,9 +140,7 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 		if x.expr.from.layer6 {
 			b.c.layer6 = x.word
 		}
-		if !x.expr.from.constant {
-			b.c.needs = both(b.c.needs, places)
-		}
+		b.c.needs = x.expr.Narrow(b.c.needs)
 	}
 	b.terms = append(b.terms, t)
 	for _, x := range missing {
@@ -154,14 +152,6 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 		b.warnings = append(b.warnings, fmt.Sprintf("%s: %s never matches here, because it needs %s", who, x.word, needName(places)))
 	}
 	return nil
-}
-
-// both is the places that two parts of a condition have in common.
-func both(a, b Place) Place {
-	if a == 0 {
-		return b
-	}
-	return a & b
 }
 
 // A verdict is what is known about a test.
@@ -242,7 +232,7 @@ func (t *test) judge(ctx *Context) verdict {
 		if len(e.steps) > 0 {
 			v = e.apply(ctx, v)
 		}
-		if v.Kind != None && t.patterns.match(ctx, v) >= 0 {
+		if v.Kind != None && match(t.patterns, ctx, v) >= 0 {
 			return yes
 		}
 	} else {
@@ -251,7 +241,7 @@ func (t *test) judge(ctx *Context) verdict {
 			if v.Kind == None {
 				break
 			}
-			if v = e.apply(ctx, v); v.Kind != None && t.patterns.match(ctx, v) >= 0 {
+			if v = e.apply(ctx, v); v.Kind != None && match(t.patterns, ctx, v) >= 0 {
 				return yes
 			}
 		}

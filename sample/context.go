@@ -123,8 +123,8 @@ func (c *Context) Reset(place Place) {
 	c.scratch = c.scratch[:0]
 }
 
-// facts are the stream's values, computed when first asked for after a Reset.
-func (c *Context) facts() *Record {
+// Record gives the stream's values, computed when first asked for after a Reset.
+func (c *Context) Record() *Record {
 	if !c.filled {
 		c.fill()
 	}
@@ -142,12 +142,20 @@ func (c *Context) fill() {
 	}
 }
 
-func (c *Context) uniqueID() []byte {
+// UniqueID gives the stream's unique ID; nil: it has none.
+func (c *Context) UniqueID() []byte {
 	if c.Facts == nil {
 		return nil
 	}
 	return c.Facts.UniqueID(c)
 }
+
+// Mark and Release enclose evaluations whose values are not needed afterwards: Release gives back the scratch space
+// used since Mark.
+func (c *Context) Mark() int { return len(c.scratch) }
+
+// Release is the end of what Mark began.
+func (c *Context) Release(mark int) { c.scratch = c.scratch[:mark] }
 
 // maxScratch is how much scratch space a context keeps between streams.
 const maxScratch = 64 << 10

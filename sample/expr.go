@@ -1,6 +1,10 @@
 package sample
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
+)
 
 // Expr is a compiled sample expression: a fetch and its converters.
 type Expr struct {
@@ -44,8 +48,11 @@ type Reference struct {
 }
 
 // ParseExpr compiles "fetch(args),converter(args),…" for use at the given place.
-func ParseExpr(text string, at Place) (*Expr, error) {
-	e, used, err := parseExpr(text, at, nil)
+func ParseExpr(text string, at Place) (*Expr, error) { return (*ACLs)(nil).ParseExpr(text, at) }
+
+// ParseExpr is the package's ParseExpr, with map files.
+func (a *ACLs) ParseExpr(text string, at Place) (*Expr, error) {
+	e, used, err := a.ParsePrefix(text, at)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +62,13 @@ func ParseExpr(text string, at Place) (*Expr, error) {
 	return e, nil
 }
 
-// parseExpr compiles the expression text begins with and returns how much of it was used. files may be nil.
-func parseExpr(text string, at Place, files Files) (*Expr, int, error) {
+// ParsePrefix compiles the expression text begins with and returns how much of it was used. No files are read for nil
+// ACLs.
+func (a *ACLs) ParsePrefix(text string, at Place) (*Expr, int, error) {
+	var files Files
+	if a != nil {
+		files = a.files
+	}
 	calls, used, bad := splitCalls(text)
 	if bad != nil {
 		return nil, used, bad
@@ -199,7 +211,7 @@ func (e *Expr) Append(dst []byte, c *Context) []byte {
 	mark := len(c.scratch)
 	v := e.Eval(c)
 	if v.Kind == Bin {
-		v.Bytes = untilNUL(v.Bytes)
+		v.Bytes = literal.UntilNUL(v.Bytes)
 	}
 	dst = v.AppendTo(dst)
 	c.scratch = c.scratch[:mark]
@@ -222,6 +234,22 @@ func (e *Expr) Kind() Kind {
 
 // Needs are the places at which the expression has a value.
 func (e *Expr) Needs() Place { return e.needs }
+
+// Narrow leaves of places, where 0 are all, those at which the expression has a value, too.
+func (e *Expr) Narrow(places Place) Place {
+	if e.from.constant {
+		return places
+	}
+	return both(places, e.needs)
+}
+
+// both is the places that two parts of a condition have in common.
+func both(a, b Place) Place {
+	if a == 0 {
+		return b
+	}
+	return a & b
+}
 
 // References are the proxies and servers the expression asks for by name.
 func (e *Expr) References() []Reference { return e.refs }

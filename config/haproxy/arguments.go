@@ -13,6 +13,8 @@ import (
 	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/logformat"
+	"github.com/evenkeel/evenkeel/sample/pattern"
 	"github.com/evenkeel/evenkeel/spelling"
 )
 
@@ -263,7 +265,7 @@ func (a *args) pattern(w word, fold bool) config.Pattern {
 	if a.failed {
 		return nil
 	}
-	re, err := sample.CompileRegexp(w.text, fold)
+	re, err := pattern.CompileRegexp(w.text, fold)
 	if err == nil {
 		return re
 	}
@@ -281,11 +283,11 @@ func (a *args) pattern(w word, fold bool) config.Pattern {
 }
 
 // format compiles a log-format string evaluated at the given point.
-func (a *args) format(w word, point sample.Place, http bool) *sample.Format {
+func (a *args) format(w word, point sample.Place, http bool) *logformat.Format {
 	if a.failed {
 		return nil
 	}
-	f, err := a.parser().ParseFormat(w.text, a.front(point), http)
+	f, err := logformat.Parse(w.text, a.front(point), http, a.parser())
 	if err != nil {
 		a.language([]word{w}, err)
 		return nil
@@ -318,7 +320,7 @@ func (a *args) refer(pos config.Position, names []sample.Reference) {
 }
 
 // literal is a format that prints the word as it stands.
-func (a *args) literal(w word) *sample.Format { return sample.Literal(w.text) }
+func (a *args) literal(w word) *logformat.Format { return logformat.Literal(w.text) }
 
 // expression compiles a sample expression.
 func (a *args) expression(w word, point sample.Place) *sample.Expr {
