@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -134,58 +135,79 @@ type verdict struct {
 	ebpfOnly        bool // the nft rules do not go that far
 }
 
+// Addresses of frames, besides those of the cable.
+var (
+	noMAC                 = net.HardwareAddr{0, 0, 0, 0, 0, 0}
+	broadcastMAC          = net.HardwareAddr{255, 255, 255, 255, 255, 255}
+	allNodes              = netip.MustParseAddr("ff02::1")
+	allNodesMAC           = net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}
+	group4, group6        = netip.MustParseAddr("224.0.0.18"), netip.MustParseAddr("ff02::12")
+	group4MAC             = net.HardwareAddr{1, 0, 0x5e, 0, 0, 0x12}
+	group6MAC             = net.HardwareAddr{0x33, 0x33, 0, 0, 0, 0x12}
+	far4, far6            = netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("2001:db8:ffff::9")
+	zero4, zero6          = netip.IPv4Unspecified(), netip.IPv6Unspecified()
+	vipGroup, vipGroupMAC = solicitedNode(vip6)
+)
+
+const icmp6, udpProto = unix.IPPROTO_ICMPV6, unix.IPPROTO_UDP
+
+// datagram is a UDP datagram without a sum.
+var datagram = []byte{0x30, 0x39, 0x30, 0x39, 0, 12, 0, 0, 1, 2, 3, 4}
+
+func (c *cable) in(packet []byte) []byte  { return ipFrame(c.peerMAC, c.nodeMAC, packet) }
+func (c *cable) out(packet []byte) []byte { return ipFrame(c.nodeMAC, c.peerMAC, packet) }
+
+// options4 puts options into an IPv4 header.
+func options4(packet []byte, opts ...byte) []byte {
+	q := append(append(append([]byte{}, packet[:20]...), opts...), packet[20:]...)
+	q[0] += byte(len(opts) / 4)
+	q[2], q[3] = byte(len(q)>>8), byte(len(q))
+	q[10], q[11] = 0, 0
+	s := checksum(q[:20+len(opts)])
+	q[10], q[11] = byte(s>>8), byte(s)
+	return q
+}
+
+// ext6 puts an extension header behind the header of IPv6.
+func ext6(packet []byte, kind byte, header ...byte) []byte {
+	header[0] = packet[6]
+	q := append(append(append([]byte{}, packet[:40]...), header...), packet[40:]...)
+	q[6] = kind
+	q[4], q[5] = byte((len(q)-40)>>8), byte(len(q)-40)
+	return q
+}
+
+// hop puts hop-by-hop options there, two destination options behind them.
+func hop(packet []byte) []byte { return ext6(packet, 0, 0, 0, 1, 4, 0, 0, 0, 0) }
+
+func two(packet []byte) []byte {
+	return hop(ext6(packet, 60, 0, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
+}
+
+// advertOf is an advert with one address.
+func advertOf(version, vrid, priority byte) []byte {
+	return []byte{version<<4 | 1, vrid, priority, 1, 0, 100, 0, 0, 10, 9, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0}
+}
+
+// fragment4 makes a packet a later fragment.
+func fragment4(packet []byte, offset byte) []byte {
+	q := append([]byte{}, packet...)
+	q[7] = offset
+	q[10], q[11] = 0, 0
+	s := checksum(q[:20])
+	q[10], q[11] = byte(s>>8), byte(s)
+	return q
+}
+
 func verdicts(c *cable) []verdict {
+	return slices.Concat(questions(c), packetsIn(c), announcements(c), packetsOut(c),
+		ownAdverts(c), nonsense(c))
+}
+
+// questions are what asks for an address, and who answers.
+func questions(c *cable) []verdict {
 	n, p := c.nodeMAC, c.peerMAC
-	none := net.HardwareAddr{0, 0, 0, 0, 0, 0}
-	bcast := net.HardwareAddr{255, 255, 255, 255, 255, 255}
-	zero4 := netip.IPv4Unspecified()
-	zero6 := netip.IPv6Unspecified()
-	allNodes := netip.MustParseAddr("ff02::1")
-	allNodesMAC := net.HardwareAddr{0x33, 0x33, 0, 0, 0, 1}
-	group4, group6 := netip.MustParseAddr("224.0.0.18"), netip.MustParseAddr("ff02::12")
-	group4MAC, group6MAC := net.HardwareAddr{1, 0, 0x5e, 0, 0, 0x12}, net.HardwareAddr{0x33, 0x33, 0, 0, 0, 0x12}
-	vipGroup, vipGroupMAC := solicitedNode(vip6)
-	udp := []byte{0x30, 0x39, 0x30, 0x39, 0, 12, 0, 0, 1, 2, 3, 4}
-	const icmp6, udpProto = unix.IPPROTO_ICMPV6, unix.IPPROTO_UDP
-	far4, far6 := netip.MustParseAddr("192.0.2.9"), netip.MustParseAddr("2001:db8:ffff::9")
-
-	in := func(packet []byte) []byte { return ipFrame(p, n, packet) }
-	out := func(packet []byte) []byte { return ipFrame(n, p, packet) }
-	options4 := func(packet []byte, opts ...byte) []byte {
-		q := append(append(append([]byte{}, packet[:20]...), opts...), packet[20:]...)
-		q[0] += byte(len(opts) / 4)
-		q[2], q[3] = byte(len(q)>>8), byte(len(q))
-		q[10], q[11] = 0, 0
-		s := checksum(q[:20+len(opts)])
-		q[10], q[11] = byte(s>>8), byte(s)
-		return q
-	}
-	ext6 := func(packet []byte, kind byte, header ...byte) []byte {
-		header[0] = packet[6]
-		q := append(append(append([]byte{}, packet[:40]...), header...), packet[40:]...)
-		q[6] = kind
-		q[4], q[5] = byte((len(q)-40)>>8), byte(len(q)-40)
-		return q
-	}
-	hop := func(packet []byte) []byte { return ext6(packet, 0, 0, 0, 1, 4, 0, 0, 0, 0) }
-	two := func(packet []byte) []byte {
-		return hop(ext6(packet, 60, 0, 1, 1, 12, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0))
-	}
-	advert := func(version, vrid, priority byte) []byte {
-		return []byte{version<<4 | 1, vrid, priority, 1, 0, 100, 0, 0, 10, 9, 0, 100, 0, 0, 0, 0, 0, 0, 0, 0}
-	}
-	ah := append([]byte{112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, advert(2, 51, 150)...)
-	fragment4 := func(packet []byte, offset byte) []byte {
-		q := append([]byte{}, packet...)
-		q[7] = offset
-		q[10], q[11] = 0, 0
-		s := checksum(q[:20])
-		q[10], q[11] = byte(s>>8), byte(s)
-		return q
-	}
-
 	return []verdict{
-		// Questions.
 		{name: "in: ARP request for the VIP", frame: arpFrame(1, p, peer4, nil, vip4), dropped: true},
 		{name: "in: unicast ARP request for the VIP", frame: arpTo(n, arpFrame(1, p, peer4, nil, vip4)), dropped: true},
 		{name: "in: ARP probe for the VIP", frame: arpFrame(1, p, zero4, nil, vip4), dropped: true},
@@ -199,39 +221,49 @@ func verdicts(c *cable) []verdict {
 		{name: "in: short ARP", frame: arpFrame(1, p, peer4, nil, vip4)[:38]},
 		{name: "in: ARP of another protocol", frame: patch(arpFrame(1, p, peer4, nil, vip4), 16, 0x81)},
 		{name: "in: solicitation for the VIP", frame: ipFrame(p, vipGroupMAC, ip(peer6, vipGroup, icmp6, 255, nd(135, vip6))), dropped: true},
-		{name: "in: unicast solicitation for the VIP", frame: in(ip(peer6, own6, icmp6, 255, nd(135, vip6))), dropped: true},
+		{name: "in: unicast solicitation for the VIP", frame: c.in(ip(peer6, own6, icmp6, 255, nd(135, vip6))), dropped: true},
 		{name: "in: duplicate detection of the VIP", frame: ipFrame(p, vipGroupMAC, ip(zero6, vipGroup, icmp6, 255, nd(135, vip6))), dropped: true},
 		{name: "in: solicitation for the VIP with options", frame: ipFrame(p, vipGroupMAC, hop(ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)))), dropped: true},
 		{name: "in: solicitation for the VIP with two option headers", frame: ipFrame(p, vipGroupMAC, two(ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)))), dropped: true},
-		{name: "in: solicitation for the node", frame: in(ip(peer6, own6, icmp6, 255, nd(135, own6)))},
-		{name: "in: solicitation from the VIP for the node", frame: in(ip(vip6, own6, icmp6, 255, nd(135, own6)))},
+		{name: "in: solicitation for the node", frame: c.in(ip(peer6, own6, icmp6, 255, nd(135, own6)))},
+		{name: "in: solicitation from the VIP for the node", frame: c.in(ip(vip6, own6, icmp6, 255, nd(135, own6)))},
 		{name: "in: advertisement of the VIP's holder", frame: ipFrame(p, allNodesMAC, ip(vip6, allNodes, icmp6, 255, nd(136, vip6)))},
-		{name: "in: advertisement to us of the VIP's holder", frame: in(ip(vip6, own6, icmp6, 255, nd(136, vip6)))},
+		{name: "in: advertisement to us of the VIP's holder", frame: c.in(ip(vip6, own6, icmp6, 255, nd(136, vip6)))},
 		{name: "in: short solicitation", frame: ipFrame(p, vipGroupMAC, ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)[:20]))},
+	}
+}
 
-		// Packets in.
-		{name: "in: packet to the VIP", frame: in(ip(peer4, vip4, udpProto, 64, udp)), dropped: true},
-		{name: "in: packet with options to the VIP", frame: in(options4(ip(peer4, vip4, udpProto, 64, udp), 148, 4, 0, 0)), dropped: true},
-		{name: "in: later fragment to the VIP", frame: in(fragment4(ip(peer4, vip4, udpProto, 64, udp), 9)), dropped: true},
-		{name: "in: packet without payload to the VIP", frame: in(ip(peer4, vip4, udpProto, 64, nil)), dropped: true},
-		{name: "in: packet to the node", frame: in(ip(peer4, own4, udpProto, 64, udp))},
-		{name: "in: packet from the VIP", frame: in(ip(vip4, own4, udpProto, 64, udp))},
-		{name: "in: broadcast from the VIP", frame: ipFrame(p, bcast, ip(vip4, netip.MustParseAddr("255.255.255.255"), udpProto, 64, udp))},
-		{name: "in: header cut short", frame: in(ip(peer4, vip4, udpProto, 64, nil))[:14+19]},
-		{name: "in: not IPv4 after all", frame: patch(in(ip(peer4, vip4, udpProto, 64, udp)), 14, 0x65), ebpfOnly: true},
-		{name: "in: packet over IPv6 to the VIP", frame: in(ip(peer6, vip6, udpProto, 64, udp)), dropped: true},
-		{name: "in: packet over IPv6 with options to the VIP", frame: in(hop(ip(peer6, vip6, udpProto, 64, udp))), dropped: true},
-		{name: "in: packet over IPv6 to the node", frame: in(ip(peer6, own6, udpProto, 64, udp))},
-		{name: "in: packet over IPv6 from the VIP", frame: in(ip(vip6, own6, udpProto, 64, udp))},
-		{name: "in: IPv6 header cut short", frame: in(ip(peer6, vip6, udpProto, 64, nil))[:14+39]},
-		{name: "in: another's advert", frame: ipFrame(p, group4MAC, ip(peer4, group4, 112, 255, advert(2, 51, 150)))},
-		{name: "in: another's advert over IPv6", frame: ipFrame(p, group6MAC, ip(peer6, group6, 112, 255, advert(3, 51, 150)))},
-		{name: "in: frame for another machine", frame: ipFrame(p, net.HardwareAddr{2, 2, 2, 2, 2, 2}, ip(peer4, vip4, udpProto, 64, udp))},
+// packetsIn are what comes for an address.
+func packetsIn(c *cable) []verdict {
+	p := c.peerMAC
+	return []verdict{
+		{name: "in: packet to the VIP", frame: c.in(ip(peer4, vip4, udpProto, 64, datagram)), dropped: true},
+		{name: "in: packet with options to the VIP", frame: c.in(options4(ip(peer4, vip4, udpProto, 64, datagram), 148, 4, 0, 0)), dropped: true},
+		{name: "in: later fragment to the VIP", frame: c.in(fragment4(ip(peer4, vip4, udpProto, 64, datagram), 9)), dropped: true},
+		{name: "in: packet without payload to the VIP", frame: c.in(ip(peer4, vip4, udpProto, 64, nil)), dropped: true},
+		{name: "in: packet to the node", frame: c.in(ip(peer4, own4, udpProto, 64, datagram))},
+		{name: "in: packet from the VIP", frame: c.in(ip(vip4, own4, udpProto, 64, datagram))},
+		{name: "in: broadcast from the VIP", frame: ipFrame(p, broadcastMAC, ip(vip4, netip.MustParseAddr("255.255.255.255"), udpProto, 64, datagram))},
+		{name: "in: header cut short", frame: c.in(ip(peer4, vip4, udpProto, 64, nil))[:14+19]},
+		{name: "in: not IPv4 after all", frame: patch(c.in(ip(peer4, vip4, udpProto, 64, datagram)), 14, 0x65), ebpfOnly: true},
+		{name: "in: packet over IPv6 to the VIP", frame: c.in(ip(peer6, vip6, udpProto, 64, datagram)), dropped: true},
+		{name: "in: packet over IPv6 with options to the VIP", frame: c.in(hop(ip(peer6, vip6, udpProto, 64, datagram))), dropped: true},
+		{name: "in: packet over IPv6 to the node", frame: c.in(ip(peer6, own6, udpProto, 64, datagram))},
+		{name: "in: packet over IPv6 from the VIP", frame: c.in(ip(vip6, own6, udpProto, 64, datagram))},
+		{name: "in: IPv6 header cut short", frame: c.in(ip(peer6, vip6, udpProto, 64, nil))[:14+39]},
+		{name: "in: another's advert", frame: ipFrame(p, group4MAC, ip(peer4, group4, 112, 255, advertOf(2, 51, 150)))},
+		{name: "in: another's advert over IPv6", frame: ipFrame(p, group6MAC, ip(peer6, group6, 112, 255, advertOf(3, 51, 150)))},
+		{name: "in: frame for another machine", frame: ipFrame(p, net.HardwareAddr{2, 2, 2, 2, 2, 2}, ip(peer4, vip4, udpProto, 64, datagram))},
 		{name: "in: another VLAN", frame: tag(arpFrame(1, p, peer4, nil, vip4), 0x8100, 20)},
 		{name: "in: another service VLAN", frame: tag(arpFrame(1, p, peer4, nil, vip4), 0x88a8, 20)},
 		{name: "in: only a priority tag", frame: tag(arpFrame(1, p, peer4, nil, vip4), 0x8100, 5<<13), dropped: true},
+	}
+}
 
-		// Announcements.
+// announcements are what tells others where an address is.
+func announcements(c *cable) []verdict {
+	n, p := c.nodeMAC, c.peerMAC
+	return []verdict{
 		{name: "out: ARP reply for the VIP", out: true, frame: arpTo(p, arpFrame(2, n, vip4, nil, peer4)), dropped: true},
 		{name: "out: gratuitous ARP", out: true, frame: arpFrame(1, n, vip4, nil, vip4), dropped: true},
 		{name: "out: gratuitous ARP reply", out: true, frame: arpFrame(2, n, vip4, nil, vip4), dropped: true},
@@ -242,48 +274,64 @@ func verdicts(c *cable) []verdict {
 		{name: "out: ARP reply to the VIP", out: true, frame: arpTo(p, arpFrame(2, n, own4, nil, vip4))},
 		{name: "out: unsolicited advertisement", out: true, frame: ipFrame(n, allNodesMAC, ip(vip6, allNodes, icmp6, 255, nd(136, vip6))), dropped: true},
 		{name: "out: unsolicited advertisement from the node's address", out: true, frame: ipFrame(n, allNodesMAC, ip(own6, allNodes, icmp6, 255, nd(136, vip6))), dropped: true},
-		{name: "out: solicited advertisement", out: true, frame: out(ip(own6, peer6, icmp6, 255, nd(136, vip6))), dropped: true},
-		{name: "out: advertisement with options", out: true, frame: out(two(ip(own6, peer6, icmp6, 255, nd(136, vip6)))), dropped: true},
-		{name: "out: advertisement of the node", out: true, frame: out(ip(own6, peer6, icmp6, 255, nd(136, own6)))},
-		{name: "out: advertisement to the VIP", out: true, frame: out(ip(own6, vip6, icmp6, 255, nd(136, own6)))},
+		{name: "out: solicited advertisement", out: true, frame: c.out(ip(own6, peer6, icmp6, 255, nd(136, vip6))), dropped: true},
+		{name: "out: advertisement with options", out: true, frame: c.out(two(ip(own6, peer6, icmp6, 255, nd(136, vip6)))), dropped: true},
+		{name: "out: advertisement of the node", out: true, frame: c.out(ip(own6, peer6, icmp6, 255, nd(136, own6)))},
+		{name: "out: advertisement to the VIP", out: true, frame: c.out(ip(own6, vip6, icmp6, 255, nd(136, own6)))},
 		{name: "out: solicitation for the VIP", out: true, frame: ipFrame(n, vipGroupMAC, ip(own6, vipGroup, icmp6, 255, nd(135, vip6)))},
 		{name: "out: probe for the VIP", out: true, frame: ipFrame(n, vipGroupMAC, ip(zero6, vipGroup, icmp6, 255, nd(135, vip6)))},
-		{name: "out: solicitation from the VIP", out: true, frame: out(ip(vip6, peer6, icmp6, 255, nd(135, peer6))), dropped: true},
+		{name: "out: solicitation from the VIP", out: true, frame: c.out(ip(vip6, peer6, icmp6, 255, nd(135, peer6))), dropped: true},
+	}
+}
 
-		// Packets out.
-		{name: "out: packet from the VIP", out: true, frame: out(ip(vip4, peer4, udpProto, 64, udp)), dropped: true},
-		{name: "out: packet with options from the VIP", out: true, frame: out(options4(ip(vip4, peer4, udpProto, 64, udp), 1, 1, 1, 0)), dropped: true},
-		{name: "out: packet to the VIP", out: true, frame: out(ip(own4, vip4, udpProto, 64, udp))},
-		{name: "out: packet from the node", out: true, frame: out(ip(own4, far4, udpProto, 64, udp))},
-		{name: "out: packet over IPv6 from the VIP", out: true, frame: out(ip(vip6, peer6, udpProto, 64, udp)), dropped: true},
-		{name: "out: packet over IPv6 to the VIP", out: true, frame: out(ip(own6, vip6, udpProto, 64, udp))},
-		{name: "out: packet over IPv6 from the node", out: true, frame: out(ip(own6, far6, udpProto, 64, udp))},
+// packetsOut are what goes out in an address's name.
+func packetsOut(c *cable) []verdict {
+	n := c.nodeMAC
+	return []verdict{
+		{name: "out: packet from the VIP", out: true, frame: c.out(ip(vip4, peer4, udpProto, 64, datagram)), dropped: true},
+		{name: "out: packet with options from the VIP", out: true, frame: c.out(options4(ip(vip4, peer4, udpProto, 64, datagram), 1, 1, 1, 0)), dropped: true},
+		{name: "out: packet to the VIP", out: true, frame: c.out(ip(own4, vip4, udpProto, 64, datagram))},
+		{name: "out: packet from the node", out: true, frame: c.out(ip(own4, far4, udpProto, 64, datagram))},
+		{name: "out: packet over IPv6 from the VIP", out: true, frame: c.out(ip(vip6, peer6, udpProto, 64, datagram)), dropped: true},
+		{name: "out: packet over IPv6 to the VIP", out: true, frame: c.out(ip(own6, vip6, udpProto, 64, datagram))},
+		{name: "out: packet over IPv6 from the node", out: true, frame: c.out(ip(own6, far6, udpProto, 64, datagram))},
 		{name: "out: another VLAN", out: true, frame: tag(arpFrame(2, n, vip4, nil, peer4), 0x8100, 20)},
 		{name: "out: only a priority tag", out: true, frame: tag(arpFrame(2, n, vip4, nil, peer4), 0x8100, 0), dropped: true, ebpfOnly: true},
+	}
+}
 
-		// Adverts of our own.
-		{name: "out: advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advert(2, 51, 150))), advert: true},
-		{name: "out: advert of version 3", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advert(3, 51, 150))), advert: true},
-		{name: "out: advert of priority 1", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advert(2, 51, 1))), advert: true},
-		{name: "out: advert with options", out: true, frame: ipFrame(n, group4MAC, options4(ip(own4, group4, 112, 255, advert(2, 51, 150)), 148, 4, 0, 0)), advert: true},
-		{name: "out: advert to a group of our own choice", out: true, frame: ipFrame(n, group4MAC, ip(own4, netip.MustParseAddr("239.1.2.3"), 112, 255, advert(2, 51, 150))), advert: true},
-		{name: "out: advert of priority 0", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advert(2, 51, 0)))},
-		{name: "out: advert of another VRID", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advert(2, 52, 150)))},
-		{name: "out: unicast advert of a multicast router's VRID", out: true, frame: out(ip(own4, peer4, 112, 255, advert(2, 51, 150)))},
-		{name: "out: advert cut short", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advert(2, 51, 150)[:2]))},
+// ownAdverts are adverts that a node sends.
+func ownAdverts(c *cable) []verdict {
+	n := c.nodeMAC
+	ah := append([]byte{112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, advertOf(2, 51, 150)...)
+	return []verdict{
+		{name: "out: advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150))), advert: true},
+		{name: "out: advert of version 3", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 51, 150))), advert: true},
+		{name: "out: advert of priority 1", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 1))), advert: true},
+		{name: "out: advert with options", out: true, frame: ipFrame(n, group4MAC, options4(ip(own4, group4, 112, 255, advertOf(2, 51, 150)), 148, 4, 0, 0)), advert: true},
+		{name: "out: advert to a group of our own choice", out: true, frame: ipFrame(n, group4MAC, ip(own4, netip.MustParseAddr("239.1.2.3"), 112, 255, advertOf(2, 51, 150))), advert: true},
+		{name: "out: advert of priority 0", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 0)))},
+		{name: "out: advert of another VRID", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 52, 150)))},
+		{name: "out: unicast advert of a multicast router's VRID", out: true, frame: c.out(ip(own4, peer4, 112, 255, advertOf(2, 51, 150)))},
+		{name: "out: advert cut short", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150)[:2]))},
 		{name: "out: authenticated advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 51, 255, ah)), advert: true, ebpfOnly: true},
-		{name: "out: advert over IPv6", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advert(3, 61, 150))), advert: true},
-		{name: "out: advert over IPv6 with options", out: true, frame: ipFrame(n, group6MAC, hop(ip(own6, group6, 112, 255, advert(3, 61, 150)))), advert: true},
-		{name: "out: advert over IPv6 of priority 0", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advert(3, 61, 0)))},
-		{name: "out: advert over IPv6 of the IPv4 VRID", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advert(3, 51, 150)))},
-		{name: "out: unicast advert", out: true, frame: out(ip(own4, peer4, 112, 255, advert(3, 71, 150))), advert: true},
-		{name: "out: unicast advert of priority 0", out: true, frame: out(ip(own4, peer4, 112, 255, advert(3, 71, 0)))},
-		{name: "out: multicast advert of a unicast router's VRID", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advert(3, 71, 150)))},
-		{name: "out: unicast advert over IPv6", out: true, frame: out(ip(own6, peer6, 112, 255, advert(3, 81, 150))), advert: true},
+		{name: "out: advert over IPv6", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 61, 150))), advert: true},
+		{name: "out: advert over IPv6 with options", out: true, frame: ipFrame(n, group6MAC, hop(ip(own6, group6, 112, 255, advertOf(3, 61, 150)))), advert: true},
+		{name: "out: advert over IPv6 of priority 0", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 61, 0)))},
+		{name: "out: advert over IPv6 of the IPv4 VRID", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 51, 150)))},
+		{name: "out: unicast advert", out: true, frame: c.out(ip(own4, peer4, 112, 255, advertOf(3, 71, 150))), advert: true},
+		{name: "out: unicast advert of priority 0", out: true, frame: c.out(ip(own4, peer4, 112, 255, advertOf(3, 71, 0)))},
+		{name: "out: multicast advert of a unicast router's VRID", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 71, 150)))},
+		{name: "out: unicast advert over IPv6", out: true, frame: c.out(ip(own6, peer6, 112, 255, advertOf(3, 81, 150))), advert: true},
+	}
+}
 
-		// Nothing of ours.
+// nonsense is what is no frame at all.
+func nonsense(c *cable) []verdict {
+	n, p := c.nodeMAC, c.peerMAC
+	return []verdict{
 		{name: "in: nonsense", frame: append(ether(p, n, 0x0806), 1, 2, 3)},
-		{name: "out: nonsense", out: true, frame: append(ether(n, none, 0x0800), 0x45, 2, 3)},
+		{name: "out: nonsense", out: true, frame: append(ether(n, noMAC, 0x0800), 0x45, 2, 3)},
 	}
 }
 
@@ -300,19 +348,37 @@ func patch(f []byte, at int, b byte) []byte {
 	return f
 }
 
+// afterCrash puts the addresses on the node, where a crashed one has left them.
+func afterCrash(c *cable) {
+	c.node.Address("eth0", vip4.String()+"/24")
+	c.node.Address("eth0", vip6.String()+"/128")
+	// An IPv6 address belongs to the machine once its route is there, a moment later.
+	local := func() string { return c.node.Run("ip", "-6", "route", "show", "table", "local") }
+	for limit := time.Now().Add(patient); !strings.Contains(local(), "local "+vip6.String()+" "); {
+		if time.Now().After(limit) {
+			c.t.Fatalf("%s is not usable", vip6)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// allVerdicts sends every frame and compares what becomes of it.
+func allVerdicts(c *cable, mode config.GateMode, state string, dropped func(v verdict) bool) {
+	c.t.Helper()
+	for _, v := range verdicts(c) {
+		if v.ebpfOnly && mode != config.GateEBPF {
+			continue
+		}
+		if got := !c.passes(v.out, v.frame); got != dropped(v) {
+			c.t.Errorf("%s: %s: dropped %v, want %v", state, v.name, got, dropped(v))
+		}
+	}
+}
+
 func TestVerdicts(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode config.GateMode) {
 		c := newCable(t)
-		// The addresses are here, as after a crash.
-		c.node.Address("eth0", vip4.String()+"/24")
-		c.node.Address("eth0", vip6.String()+"/128")
-		// An IPv6 address belongs to the machine once its route is there, a moment later.
-		for limit := time.Now().Add(patient); !strings.Contains(c.node.Run("ip", "-6", "route", "show", "table", "local"), "local "+vip6.String()+" "); {
-			if time.Now().After(limit) {
-				t.Fatalf("%s is not usable", vip6)
-			}
-			time.Sleep(5 * time.Millisecond)
-		}
+		afterCrash(c)
 		s := newSet(t, c.node, mode)
 		t.Cleanup(func() { c.node.Do(func() { s.Shutdown() }) })
 		index := c.node.Index("eth0")
@@ -334,32 +400,21 @@ func TestVerdicts(t *testing.T) {
 				gates = append(gates, g)
 			}
 		})
-		check := func(state string, dropped func(v verdict) bool) {
-			t.Helper()
-			for _, v := range verdicts(c) {
-				if v.ebpfOnly && mode != config.GateEBPF {
-					continue
-				}
-				if got := !c.passes(v.out, v.frame); got != dropped(v) {
-					t.Errorf("%s: %s: dropped %v, want %v", state, v.name, got, dropped(v))
-				}
-			}
-		}
-		check("closed", func(v verdict) bool { return v.dropped || v.advert })
+		allVerdicts(c, mode, "closed", func(v verdict) bool { return v.dropped || v.advert })
 		for _, g := range gates {
 			g.PermitAdverts(realtime.Now() + time.Hour)
 		}
-		check("adverts permitted", func(v verdict) bool { return v.dropped })
+		allVerdicts(c, mode, "adverts permitted", func(v verdict) bool { return v.dropped })
 		for _, g := range gates {
 			if !g.Open(realtime.Now() + time.Hour) {
 				t.Fatal("does not open")
 			}
 		}
-		check("open", func(v verdict) bool { return false })
+		allVerdicts(c, mode, "open", func(v verdict) bool { return false })
 		for _, g := range gates {
 			g.Close()
 		}
-		check("closed again", func(v verdict) bool { return v.dropped || v.advert })
+		allVerdicts(c, mode, "closed again", func(v verdict) bool { return v.dropped || v.advert })
 
 		d := gates[0].Drops()
 		if d.Questions == 0 || d.PacketsIn == 0 || d.Announcements == 0 || d.PacketsOut == 0 || d.Adverts == 0 {
