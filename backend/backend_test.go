@@ -88,8 +88,8 @@ var waits = []wakeUpCase{
 	{"for a server", 1, true}, {"for any of one", 1, false}, {"for any of three", 3, false},
 }
 
-// TestNoLostWakeUp: two tickets join the queue while, at the same moment, others look into it with a place in hand.
-// Whatever comes first, no ticket waits beside a free place.
+// TestNoLostWakeUp: two tickets join the queue while, at the same moment, others look into it with a slot in hand.
+// Whatever comes first, no ticket waits beside a free slot.
 func TestNoLostWakeUp(t *testing.T) {
 	for _, c := range waits {
 		t.Run(c.name, func(t *testing.T) { noLostWakeUp(t, c) })
@@ -129,7 +129,7 @@ func noLostWakeUp(t *testing.T, c wakeUpCase) {
 		served := x.granted != nil && second.granted != nil
 		b.mu.Unlock()
 		if !served {
-			t.Errorf("round %d: one waits, and %d places of 2 are taken", n, b.Servers[0].Served())
+			t.Errorf("round %d: one waits, and %d slots of 2 are taken", n, b.Servers[0].Served())
 		}
 		x.Leave()
 		second.Leave()
@@ -140,7 +140,7 @@ func noLostWakeUp(t *testing.T, c wakeUpCase) {
 	}
 	for _, srv := range b.Servers {
 		if srv.Served() != 0 || srv.Queued() != 0 {
-			t.Errorf("%s: %d places taken, %d waiting", srv.Config.Name, srv.Served(), srv.Queued())
+			t.Errorf("%s: %d slots taken, %d waiting", srv.Config.Name, srv.Served(), srv.Queued())
 		}
 	}
 }

@@ -478,7 +478,7 @@ func TestLines(t *testing.T) {
 // FuzzServer: whatever happens, the counter stays within its bounds, state and counter
 // agree, and deadlines lie ahead.
 // TestNoVerdict: a check that could not be made says nothing of a server, however often.
-func TestNoVerdict(t *testing.T) {
+func TestNoResult(t *testing.T) {
 	s := New(Params{Check: true, Rise: 2, Fall: 3, Inter: time.Second}, 0)
 	s.Checked(0, Result{Status: L4OK}, nil)
 	for n := range 10 {

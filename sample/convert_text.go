@@ -302,7 +302,7 @@ func makeRegsub(c call, _ Files) (step, *Error) {
 	}, nil
 }
 
-// replace writes src with its matches replaced. It allocates for the match's places.
+// replace writes src with its matches replaced. It allocates for the match's offsets.
 func replace(c *Context, re *regexp.Regexp, t template, src []byte, all bool) []byte {
 	at := len(c.scratch)
 	rest := src

@@ -13,7 +13,7 @@ type Expr struct {
 	from  source
 	steps []func(*Context, Value) Value
 	kind  Kind
-	needs Place
+	needs Point
 	refs  []Reference
 	// implied: it asks about the backend it stands in.
 	implied bool
@@ -25,7 +25,7 @@ type source struct {
 	// get gives the value outside of ACLs: one value, whichever the reference takes.
 	get func(*Context) Value
 	// next gives the values one after the other for ACLs, which match if any does, and None after
-	// the last; it keeps its place in Context.cursor. nil: get's value is the only one.
+	// the last; how far it has read is in Context.cursor. nil: get's value is the only one.
 	next func(*Context) Value
 	// layer6 marks fetches of raw bytes, which have no value in an HTTP proxy's rules.
 	layer6 bool
@@ -47,11 +47,11 @@ type Reference struct {
 	Frontend        string // instead of a backend
 }
 
-// ParseExpr compiles "fetch(args),converter(args),…" for use at the given place.
-func ParseExpr(text string, at Place) (*Expr, error) { return (*ACLs)(nil).ParseExpr(text, at) }
+// ParseExpr compiles "fetch(args),converter(args),…" for use at the given point.
+func ParseExpr(text string, at Point) (*Expr, error) { return (*ACLs)(nil).ParseExpr(text, at) }
 
 // ParseExpr is the package's ParseExpr, with map files.
-func (a *ACLs) ParseExpr(text string, at Place) (*Expr, error) {
+func (a *ACLs) ParseExpr(text string, at Point) (*Expr, error) {
 	e, used, err := a.ParsePrefix(text, at)
 	if err != nil {
 		return nil, err
@@ -64,7 +64,7 @@ func (a *ACLs) ParseExpr(text string, at Place) (*Expr, error) {
 
 // ParsePrefix compiles the expression text begins with and returns how much of it was used. No files are read for nil
 // ACLs.
-func (a *ACLs) ParsePrefix(text string, at Place) (*Expr, int, error) {
+func (a *ACLs) ParsePrefix(text string, at Point) (*Expr, int, error) {
 	var files Files
 	if a != nil {
 		files = a.files
@@ -174,12 +174,12 @@ func (e *Expr) castTo(to Kind) {
 	e.kind = to
 }
 
-// mayStand refuses a fetch that has no value at a place.
-func (e *Expr) mayStand(at Place) *Error {
+// mayStand refuses a fetch that has no value at a point.
+func (e *Expr) mayStand(at Point) *Error {
 	k := e.fetch
-	places, backend := k.where()
-	if at&^Front&^places != 0 {
-		return &Error{Message: fmt.Sprintf("fetch %s needs %s, which is not there at this place", k.name, needName(places))}
+	points, backend := k.where()
+	if at&^Front&^points != 0 {
+		return &Error{Message: fmt.Sprintf("fetch %s needs %s, which is not there at this place", k.name, needName(points))}
 	}
 	if e.implied && at&Front != 0 {
 		return &Error{Message: fmt.Sprintf("fetch %s in a frontend wants the name of a backend", k.name)}
@@ -232,19 +232,19 @@ func (e *Expr) Kind() Kind {
 	return e.kind
 }
 
-// Needs are the places at which the expression has a value.
-func (e *Expr) Needs() Place { return e.needs }
+// Needs are the points at which the expression has a value.
+func (e *Expr) Needs() Point { return e.needs }
 
-// Narrow leaves of places, where 0 are all, those at which the expression has a value, too.
-func (e *Expr) Narrow(places Place) Place {
+// Narrow leaves of points, where 0 are all, those at which the expression has a value, too.
+func (e *Expr) Narrow(points Point) Point {
 	if e.from.constant {
-		return places
+		return points
 	}
-	return both(places, e.needs)
+	return both(points, e.needs)
 }
 
-// both is the places that two parts of a condition have in common.
-func both(a, b Place) Place {
+// both is the points that two parts of a condition have in common.
+func both(a, b Point) Point {
 	if a == 0 {
 		return b
 	}

@@ -19,7 +19,7 @@ func isHTTP(c *Context) Value {
 	switch {
 	case c.Request != nil:
 		return boolean(true)
-	case c.Place&Content == 0:
+	case c.Point&Content == 0:
 		return Value{}
 	}
 	line, rest, whole := bytes.Cut(c.Content, newline)

@@ -8,7 +8,7 @@ import (
 
 // request gives the request's head. While an HTTP proxy's tcp-request content rules wait for bytes, one may still come.
 func (c *Context) request() Message {
-	if c.Request == nil && c.Place&Content != 0 && c.ReadHead != nil {
+	if c.Request == nil && c.Point&Content != 0 && c.ReadHead != nil {
 		if !c.looked {
 			c.looked = true
 			if head, more := c.ReadHead(c.Content); head != nil {
@@ -28,7 +28,7 @@ func method(c *Context) Value {
 	if m := c.request(); m != nil {
 		return Value{Kind: Str, Bytes: m.MethodAsked()}
 	}
-	if c.Place&(Response|Log) != 0 {
+	if c.Point&(Response|Log) != 0 {
 		if asked := c.Record().Method; len(asked) > 0 {
 			// Differs from HAProxy: it has lost the name of a method that is none of HTTP's own.
 			return Value{Kind: Str, Bytes: asked}
@@ -231,7 +231,7 @@ func status(c *Context) Value {
 	switch {
 	case c.Response != nil:
 		return number(int64(c.Response.Status()))
-	case c.Place&Log != 0 && c.Record().Status > 0:
+	case c.Point&Log != 0 && c.Record().Status > 0:
 		return number(int64(c.Record().Status))
 	}
 	return Value{}
@@ -239,7 +239,7 @@ func status(c *Context) Value {
 
 // waitEnd is true when there is nothing more to wait for.
 func waitEnd(c *Context) Value {
-	if c.Place&Content != 0 && !c.Complete {
+	if c.Point&Content != 0 && !c.Complete {
 		c.pending = true
 		return Value{}
 	}

@@ -23,14 +23,14 @@ func FuzzParseExpr(f *testing.F) {
 		f.Add(e)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, at := range []Place{Connection, Content, Request, Response, Log} {
+		for _, at := range []Point{Connection, Content, Request, Response, Log} {
 			e, err := ParseExpr(text, at)
 			if err != nil {
 				checkError(t, err, 1, len(text))
 				continue
 			}
 			c := fuzzContext(t)
-			c.Place = at
+			c.Point = at
 			v := e.Eval(c)
 			if v.Kind > Bin {
 				t.Errorf("%q gives a value of kind %d", text, v.Kind)
@@ -79,7 +79,7 @@ func FuzzCondition(f *testing.F) {
 		ctx := fuzzContext(t)
 		ctx.Request.(*rawMessage).method = []byte(method)
 		match := c.Match(ctx)
-		again, decided := c.Verdict(ctx)
+		again, decided := c.Decide(ctx)
 		if decided && match != again {
 			t.Errorf("%q: Match %v, Verdict %v", text, match, again)
 		}

@@ -88,14 +88,14 @@ const (
 )
 
 // send runs a frame through the program.
-func (b *bench) send(frame []byte) (verdict uint32, out []byte) {
+func (b *bench) send(frame []byte) (action uint32, out []byte) {
 	b.t.Helper()
 	opts := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256)}
-	verdict, err := b.p.programs[programProgPlaneIngress].Run(&opts)
+	action, err := b.p.programs[programProgPlaneIngress].Run(&opts)
 	if err != nil {
 		b.t.Fatalf("%x: %v", frame, err)
 	}
-	return verdict, opts.DataOut
+	return action, opts.DataOut
 }
 
 // TCP flags.
@@ -208,7 +208,7 @@ func TestShares(t *testing.T) {
 				for n := range flows {
 					from := client(n, v6)
 					if v, _ := b.send(tcpFrame(from, s.Addr, syn)); v != redirect {
-						t.Fatalf("flow %d: verdict %d", n, v)
+						t.Fatalf("flow %d: action %d", n, v)
 					}
 					b.send(tcpFrame(from, s.Addr, ack))
 				}
@@ -259,7 +259,7 @@ func TestAgreement(t *testing.T) {
 				_, x := a.send(tcpFrame(from, s.Addr, syn))
 				v, y := b.send(tcpFrame(from, s.Addr, ack))
 				if v != redirect || target(x) != target(y) {
-					t.Fatalf("%s %#x: %s goes to %s here and to %s (verdict %d) there", scheduler, flags, from, target(x), target(y), v)
+					t.Fatalf("%s %#x: %s goes to %s here and to %s (action %d) there", scheduler, flags, from, target(x), target(y), v)
 				}
 			}
 		}

@@ -193,7 +193,7 @@ func TestMalformed(t *testing.T) {
 		case v == passed && after["malformed"] > before["malformed"]:
 			got = broken
 		case v != passed:
-			t.Errorf("%s: verdict %d", c.name, v)
+			t.Errorf("%s: action %d", c.name, v)
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
@@ -281,7 +281,7 @@ func FuzzForward(f *testing.F) {
 			}
 		case dropped:
 		default:
-			t.Fatalf("verdict %d for %x", v, frame)
+			t.Fatalf("action %d for %x", v, frame)
 		}
 	}
 	for _, s := range seeds {

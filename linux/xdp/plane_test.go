@@ -111,7 +111,7 @@ func TestRefusals(t *testing.T) {
 		name   string
 		change table.Change
 		is     error
-		words  string
+		says   string
 	}{
 		{"again", table.Change{Verb: table.AddService, Service: ok}, table.ErrExists, ""},
 		{"unknown service", table.Change{Verb: table.EditService, Service: r.service(table.TCP, 99, "rr")}, table.ErrNotFound, ""},
@@ -129,7 +129,7 @@ func TestRefusals(t *testing.T) {
 		var err error
 		r.balancer.Do(func() { err = p.Apply([]table.Change{c.change}) })
 		var ce *table.ChangeError
-		if !errors.As(err, &ce) || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.words) {
+		if !errors.As(err, &ce) || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}

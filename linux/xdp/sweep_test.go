@@ -195,7 +195,7 @@ func sweepHoldsBinding(t *testing.T, c heldBinding) {
 	goes := func(port uint16) (dest uint32) {
 		t.Helper()
 		if v, _ := b.send(frame(port, syn)); v != redirect {
-			t.Fatalf("verdict %d", v)
+			t.Fatalf("action %d", v)
 		}
 		b.eachBindingOf(func(_ uint32, r *bindingRecord) bool { dest = r.dest; return false })
 		return dest

@@ -28,7 +28,7 @@ func requested(uri string, fields ...string) *sample.Context {
 		m.fields = append(m.fields, [2][]byte{[]byte(fields[i]), []byte(fields[i+1])})
 	}
 	c, _ := logged()
-	c.Place, c.Request = sample.Request, m
+	c.Point, c.Request = sample.Request, m
 	return c
 }
 

@@ -14,7 +14,7 @@ import (
 type Format struct {
 	text    string
 	ops     []op
-	needs   sample.Place
+	needs   sample.Point
 	refs    []sample.Reference
 	line    bool // a log line: blanks are merged, what is empty is written as "-"
 	aliases bool // at least one op is an alias
@@ -52,7 +52,7 @@ const (
 // Parse compiles a log-format string: %aliases, %[expressions], %{flags}. With http false, HTTP-only aliases are an
 // error, as in a tcp proxy. At sample.Log, runs of blanks become one and what has no value is written as "-". acls, of
 // the proxy it is for, may be nil: then no map can be named.
-func Parse(text string, at sample.Place, http bool, acls *sample.ACLs) (*Format, error) {
+func Parse(text string, at sample.Point, http bool, acls *sample.ACLs) (*Format, error) {
 	p := parser{text: text, at: at, http: http, acls: acls, out: &Format{text: text, line: at&sample.Log != 0}}
 	if err := p.run(); err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func Literal(text string) *Format {
 // A parser walks through the text.
 type parser struct {
 	text    string
-	at      sample.Place
+	at      sample.Point
 	http    bool
 	acls    *sample.ACLs
 	out     *Format
@@ -261,8 +261,8 @@ func (f *Format) Constant() (string, bool) {
 // String gives the format as written.
 func (f *Format) String() string { return f.text }
 
-// Needs are the places at which all expressions of the format have a value; 0: it has none.
-func (f *Format) Needs() sample.Place { return f.needs }
+// Needs are the points at which all expressions of the format have a value; 0: it has none.
+func (f *Format) Needs() sample.Point { return f.needs }
 
 // References are the proxies and servers the format asks for by name.
 func (f *Format) References() []sample.Reference { return f.refs }

@@ -29,7 +29,7 @@ func logged() (*sample.Context, *sample.Record) {
 		SetCookie:       []byte("CC=zz123"),
 		RequestCaptures: [][]byte{[]byte("x"), nil}, ResponseCaptures: [][]byte{[]byte("abc d")},
 	}
-	return &sample.Context{Place: sample.Log, Facts: standing{r}, Source: r.Client, Dest: r.Dest, Now: begun}, r
+	return &sample.Context{Point: sample.Log, Facts: standing{r}, Source: r.Client, Dest: r.Dest, Now: begun}, r
 }
 
 // bad turns a record into one of a request that was not understood.
@@ -247,7 +247,7 @@ func (n named) UniqueID(*sample.Context) []byte { return []byte(n) }
 
 // A unique ID may hold what a client has encoded: in a log line it is harmless, in a value it is what it is.
 func TestUniqueIDInALine(t *testing.T) {
-	c := &sample.Context{Place: sample.Log, Facts: named("a\r\n\x1bb")}
+	c := &sample.Context{Point: sample.Log, Facts: named("a\r\n\x1bb")}
 	for _, test := range []struct {
 		line bool
 		want string

@@ -11,7 +11,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, at := range []sample.Place{sample.Request, sample.Log} {
+		for _, at := range []sample.Point{sample.Request, sample.Log} {
 			x, err := Parse(text, at, true, nil)
 			if err != nil {
 				checkError(t, err, len(text))

@@ -17,12 +17,12 @@ type Mask4 uint32
 // Apply leaves of an IPv4 address what the mask covers.
 func (m Mask4) Apply(a netip.Addr) netip.Addr {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], word4(a)&uint32(m))
+	binary.BigEndian.PutUint32(b[:], number4(a)&uint32(m))
 	return netip.AddrFrom4(b)
 }
 
 // word4 gives an IPv4 address as a number.
-func word4(a netip.Addr) uint32 {
+func number4(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])
 }
@@ -39,7 +39,7 @@ func ParseMask4(s string) (Mask4, bool) {
 	if !ok {
 		return 0, false
 	}
-	return Mask4(word4(a)), true
+	return Mask4(number4(a)), true
 }
 
 // netSet is a set of networks. Among those that hold an address the longest is found.
@@ -195,7 +195,7 @@ func flatten(nets []net4) []range4 {
 // looked for among IPv6 networks as ::ffff:a, an IPv6 address that holds an IPv4 one among those of IPv4.
 func (s *netSet) find(a netip.Addr) int {
 	if a.Is4() {
-		if i := s.find4(word4(a)); i >= 0 {
+		if i := s.find4(number4(a)); i >= 0 {
 			return i
 		}
 		if len(s.nets6) == 0 {

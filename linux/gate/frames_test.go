@@ -16,7 +16,7 @@ import (
 	"github.com/evenkeel/evenkeel/test/netns"
 )
 
-// The verdict tests put whole frames on a cable and look whether they come out at the other
+// These tests put whole frames on a cable and look whether they come out at the other
 // end, behind the hooks. One table serves both ways of building the gate.
 
 // cable is a direct line between node and peer, with a packet socket at each end.
@@ -126,7 +126,7 @@ func tag(frame []byte, tpid, vid uint16) []byte {
 	return append(append(f, byte(tpid>>8), byte(tpid), byte(vid>>8), byte(vid)), frame[12:]...)
 }
 
-type verdict struct {
+type frameCase struct {
 	name  string
 	out   bool
 	frame []byte
@@ -199,15 +199,15 @@ func fragment4(packet []byte, offset byte) []byte {
 	return q
 }
 
-func verdicts(c *cable) []verdict {
+func frameCases(c *cable) []frameCase {
 	return slices.Concat(questions(c), packetsIn(c), announcements(c), packetsOut(c),
 		ownAdverts(c), nonsense(c))
 }
 
 // questions are what asks for an address, and who answers.
-func questions(c *cable) []verdict {
+func questions(c *cable) []frameCase {
 	n, p := c.nodeMAC, c.peerMAC
-	return []verdict{
+	return []frameCase{
 		{name: "in: ARP request for the VIP", frame: arpFrame(1, p, peer4, nil, vip4), dropped: true},
 		{name: "in: unicast ARP request for the VIP", frame: arpTo(n, arpFrame(1, p, peer4, nil, vip4)), dropped: true},
 		{name: "in: ARP probe for the VIP", frame: arpFrame(1, p, zero4, nil, vip4), dropped: true},
@@ -234,9 +234,9 @@ func questions(c *cable) []verdict {
 }
 
 // packetsIn are what comes for an address.
-func packetsIn(c *cable) []verdict {
+func packetsIn(c *cable) []frameCase {
 	p := c.peerMAC
-	return []verdict{
+	return []frameCase{
 		{name: "in: packet to the VIP", frame: c.in(ip(peer4, vip4, udpProto, 64, datagram)), dropped: true},
 		{name: "in: packet with options to the VIP", frame: c.in(options4(ip(peer4, vip4, udpProto, 64, datagram), 148, 4, 0, 0)), dropped: true},
 		{name: "in: later fragment to the VIP", frame: c.in(fragment4(ip(peer4, vip4, udpProto, 64, datagram), 9)), dropped: true},
@@ -261,9 +261,9 @@ func packetsIn(c *cable) []verdict {
 }
 
 // announcements are what tells others where an address is.
-func announcements(c *cable) []verdict {
+func announcements(c *cable) []frameCase {
 	n, p := c.nodeMAC, c.peerMAC
-	return []verdict{
+	return []frameCase{
 		{name: "out: ARP reply for the VIP", out: true, frame: arpTo(p, arpFrame(2, n, vip4, nil, peer4)), dropped: true},
 		{name: "out: gratuitous ARP", out: true, frame: arpFrame(1, n, vip4, nil, vip4), dropped: true},
 		{name: "out: gratuitous ARP reply", out: true, frame: arpFrame(2, n, vip4, nil, vip4), dropped: true},
@@ -285,9 +285,9 @@ func announcements(c *cable) []verdict {
 }
 
 // packetsOut are what goes out in an address's name.
-func packetsOut(c *cable) []verdict {
+func packetsOut(c *cable) []frameCase {
 	n := c.nodeMAC
-	return []verdict{
+	return []frameCase{
 		{name: "out: packet from the VIP", out: true, frame: c.out(ip(vip4, peer4, udpProto, 64, datagram)), dropped: true},
 		{name: "out: packet with options from the VIP", out: true, frame: c.out(options4(ip(vip4, peer4, udpProto, 64, datagram), 1, 1, 1, 0)), dropped: true},
 		{name: "out: packet to the VIP", out: true, frame: c.out(ip(own4, vip4, udpProto, 64, datagram))},
@@ -301,10 +301,10 @@ func packetsOut(c *cable) []verdict {
 }
 
 // ownAdverts are adverts that a node sends.
-func ownAdverts(c *cable) []verdict {
+func ownAdverts(c *cable) []frameCase {
 	n := c.nodeMAC
 	ah := append([]byte{112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, advertOf(2, 51, 150)...)
-	return []verdict{
+	return []frameCase{
 		{name: "out: advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150))), advert: true},
 		{name: "out: advert of version 3", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 51, 150))), advert: true},
 		{name: "out: advert of priority 1", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 1))), advert: true},
@@ -327,9 +327,9 @@ func ownAdverts(c *cable) []verdict {
 }
 
 // nonsense is what is no frame at all.
-func nonsense(c *cable) []verdict {
+func nonsense(c *cable) []frameCase {
 	n, p := c.nodeMAC, c.peerMAC
-	return []verdict{
+	return []frameCase{
 		{name: "in: nonsense", frame: append(ether(p, n, 0x0806), 1, 2, 3)},
 		{name: "out: nonsense", out: true, frame: append(ether(n, noMAC, 0x0800), 0x45, 2, 3)},
 	}
@@ -363,9 +363,9 @@ func afterCrash(c *cable) {
 }
 
 // allVerdicts sends every frame and compares what becomes of it.
-func allVerdicts(c *cable, mode config.GateMode, state string, dropped func(v verdict) bool) {
+func expectFates(c *cable, mode config.GateMode, state string, dropped func(v frameCase) bool) {
 	c.t.Helper()
-	for _, v := range verdicts(c) {
+	for _, v := range frameCases(c) {
 		if v.ebpfOnly && mode != config.GateEBPF {
 			continue
 		}
@@ -375,7 +375,7 @@ func allVerdicts(c *cable, mode config.GateMode, state string, dropped func(v ve
 	}
 }
 
-func TestVerdicts(t *testing.T) {
+func TestFrames(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode config.GateMode) {
 		c := newCable(t)
 		afterCrash(c)
@@ -400,21 +400,21 @@ func TestVerdicts(t *testing.T) {
 				gates = append(gates, g)
 			}
 		})
-		allVerdicts(c, mode, "closed", func(v verdict) bool { return v.dropped || v.advert })
+		expectFates(c, mode, "closed", func(v frameCase) bool { return v.dropped || v.advert })
 		for _, g := range gates {
 			g.PermitAdverts(realtime.Now() + time.Hour)
 		}
-		allVerdicts(c, mode, "adverts permitted", func(v verdict) bool { return v.dropped })
+		expectFates(c, mode, "adverts permitted", func(v frameCase) bool { return v.dropped })
 		for _, g := range gates {
 			if !g.Open(realtime.Now() + time.Hour) {
 				t.Fatal("does not open")
 			}
 		}
-		allVerdicts(c, mode, "open", func(v verdict) bool { return false })
+		expectFates(c, mode, "open", func(v frameCase) bool { return false })
 		for _, g := range gates {
 			g.Close()
 		}
-		allVerdicts(c, mode, "closed again", func(v verdict) bool { return v.dropped || v.advert })
+		expectFates(c, mode, "closed again", func(v frameCase) bool { return v.dropped || v.advert })
 
 		d := gates[0].Drops()
 		if d.Questions == 0 || d.PacketsIn == 0 || d.Announcements == 0 || d.PacketsOut == 0 || d.Adverts == 0 {
