@@ -333,7 +333,9 @@ func colour(r *proxy.Row) string {
 
 // cellsOf are a row's figures in the order of the heads in page.html.
 func cellsOf(r *proxy.Row) []cell {
-	f := figures{Row: r, front: r.Kind == proxy.FrontendRow || r.Kind == proxy.ListenerRow, server: r.Kind == proxy.ServerRow}
+	f := figures{
+		Row: r, front: r.Kind == proxy.FrontendRow || r.Kind == proxy.ListenerRow, server: r.Kind == proxy.ServerRow,
+	}
 	return slices.Concat(f.traffic(), f.faults(), f.service())
 }
 
@@ -375,7 +377,8 @@ func (f figures) traffic() []cell {
 		{Label: "Sessions/s, limit", Text: limit(f.front, f.RateLimit)},
 		key(number("Sessions", f.SessionsNow)), number("Sessions, most", f.SessionsMax),
 		{Label: "Sessions, limit", Text: limit(true, f.SessionsLimit)},
-		key(withTip(number("Sessions, total", f.SessionsTotal), totals(f.Row))), f.back("Chosen by balancing", f.Selected),
+		key(withTip(number("Sessions, total", f.SessionsTotal), totals(f.Row))),
+		f.back("Chosen by balancing", f.Selected),
 		{Label: "Last session", Text: last(f.Row, f.front)},
 		key(size("Bytes in", f.BytesIn)), key(size("Bytes out", f.BytesOut)),
 	}
@@ -392,7 +395,8 @@ func (f figures) faults() []cell {
 	}
 	return []cell{
 		bad(denied, f.DeniedRequests), bad(number("Responses denied", f.DeniedResponses), f.DeniedResponses),
-		bad(requestErrors, f.FailedRequests), bad(f.back("Connection errors", f.FailedConnections), f.FailedConnections),
+		bad(requestErrors, f.FailedRequests),
+		bad(f.back("Connection errors", f.FailedConnections), f.FailedConnections),
 		bad(f.back("Response errors", f.FailedResponses), f.FailedResponses),
 		bad(f.back("Retries", f.Retries), f.Retries), bad(f.back("Redispatches", f.Redispatches), f.Redispatches),
 	}
@@ -402,7 +406,8 @@ func (f figures) faults() []cell {
 func (f figures) service() []cell {
 	weight, active, backup, fails, downs, downtime, throttle := cell{Label: "Weight"}, "", "", "", "", "", ""
 	if !f.front {
-		weight = key(cell{Label: "Weight", Text: weightText(f.Row), Tip: fmt.Sprintf("effective %d, set %d", f.Weight, f.UserWeight)})
+		tip := fmt.Sprintf("effective %d, set %d", f.Weight, f.UserWeight)
+		weight = key(cell{Label: "Weight", Text: weightText(f.Row), Tip: tip})
 		active, backup = strconv.Itoa(f.Active), strconv.Itoa(f.Backup)
 		downs, downtime = strconv.FormatInt(f.DownTransitions, 10), span(f.DownTime)
 	}

@@ -104,7 +104,9 @@ func (r *router) apply(site *config.Site) (done Applied) {
 
 // dropLeavers ends the instances that a new site does not have, or starts anew, and gives those that stay. It comes
 // before everything else: the others may take over the leavers' VRIDs.
-func (r *router) dropLeavers(site *config.Site, changes map[string]config.InstanceChange, done *Applied) map[string]*instance {
+func (r *router) dropLeavers(
+	site *config.Site, changes map[string]config.InstanceChange, done *Applied,
+) map[string]*instance {
 	old := map[string]*instance{}
 	for _, m := range r.instances {
 		old[m.cfg.Name] = m

@@ -409,16 +409,23 @@ func TestAttemptTLS(t *testing.T) {
 	t.Run("client certificate", func(t *testing.T) { clientCertificate(t, pair, ca, certFile, keyFile) })
 	t.Run("no TLS", func(t *testing.T) {
 		plain, _ := serve(t, http("200 OK", "", "hello"))
-		expectOutcome(t, judge(t, plain, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")}), false, "SSL handshake with [127.0.0.1]:tcp:")
+		o := judge(t, plain, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")})
+		expectOutcome(t, o, false, "SSL handshake with [127.0.0.1]:tcp:")
 	})
 	t.Run("hangs", func(t *testing.T) {
 		mute, _ := serve(t, play{hang})
-		expectOutcome(t, judge(t, mute, config.Checker{Kind: config.CheckerSSL, Timeout: impatience, URLs: helloAt("")}), false, "timeout")
+		o := judge(t, mute, config.Checker{Kind: config.CheckerSSL, Timeout: impatience, URLs: helloAt("")})
+		expectOutcome(t, o, false, "timeout")
 	})
 	t.Run("old TLS", func(t *testing.T) {
 		old, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10})
 		expectOutcome(t, judge(t, old, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")}), true)
 	})
+}
+
+// asking is a check that has TLS settings.
+func asking(c config.CheckTLS) config.Checker {
+	return config.Checker{Kind: config.CheckerSSL, URLs: helloAt(""), TLS: c}
 }
 
 // clientCertificate: a server that wants one of the authority gets it where the configuration names it.
@@ -429,11 +436,11 @@ func clientCertificate(t *testing.T, pair tls.Certificate, ca, certFile, keyFile
 	}
 	strict, heard := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots})
 	expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")}), false)
-	expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: helloAt(""), TLS: config.CheckTLS{Certificate: certFile, Key: keyFile}}), true)
+	expectOutcome(t, judge(t, strict, asking(config.CheckTLS{Certificate: certFile, Key: keyFile})), true)
 	if state := <-heard; len(state.PeerCertificates) != 1 || state.PeerCertificates[0].Subject.CommonName != "web.example" {
 		t.Errorf("client: %v", state.PeerCertificates)
 	}
-	expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: helloAt(""), TLS: config.CheckTLS{Certificate: certFile, Key: ca}}), false, "handshake")
+	expectOutcome(t, judge(t, strict, asking(config.CheckTLS{Certificate: certFile, Key: ca})), false, "handshake")
 }
 
 // TestLockedKey: the SSL block's password opens a key.

@@ -469,7 +469,8 @@ func judgeAnswer(t *testing.T, answer []byte, kind byte) {
 		}()
 		_, _ = there.Write(answer)
 	}()
-	p := &probe{t: &Target{Check: fuzzed[int(kind)%len(fuzzed)]}, ctx: context.Background(), step: -1, buf: new([answerSize]byte), conn: here}
+	target := &Target{Check: fuzzed[int(kind)%len(fuzzed)]}
+	p := &probe{t: target, ctx: context.Background(), step: -1, buf: new([answerSize]byte), conn: here}
 	p.answer = p.buf[:0]
 	defer here.Close()
 	r := p.judge(t, answer)

@@ -319,8 +319,8 @@ func TestConnectionOfAChallenge(t *testing.T) {
 		t.Run(challenge, func(t *testing.T) {
 			srv := newRawServer(t, func(conn net.Conn, n int, head string) bool {
 				if strings.Contains(head, " /secret ") && !strings.Contains(head, "Again") {
-					io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nWWW-Authenticate: "+challenge+
-						"\r\nContent-Length: 0\r\n\r\n")
+					io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n"+
+						"WWW-Authenticate: "+challenge+"\r\nContent-Length: 0\r\n\r\n")
 				} else {
 					io.WriteString(conn, okAnswer)
 				}

@@ -275,7 +275,8 @@ func (p *parser) load(name string, arg int) error {
 	}
 	data, err := p.acls.files(name)
 	if err != nil {
-		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("cannot read the pattern file %s: %s", quote(name), literal.Printable(err.Error()))}
+		message := fmt.Sprintf("cannot read the pattern file %s: %s", quote(name), literal.Printable(err.Error()))
+		return &Error{Arg: p.first + arg, Message: message}
 	}
 	for n, line := range strings.Split(string(data), "\n") {
 		if line != "" && line[0] == '#' {

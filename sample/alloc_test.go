@@ -27,8 +27,8 @@ func TestNoAllocations(t *testing.T) {
 	buf := make([]byte, 0, 4096)
 	for _, text := range []string{
 		"src", "path,lower", "req.hdr(host),field(1,:)", "req.cook(SRV)", "base32,hex", "url,url_dec", "src,ipmask(24)",
-		"date,utime(%Y-%m-%d)", "uuid", "rand(10)", "path,sha1,hex", "req.hdr(host),base64", "env(X)", "fe_name", "base",
-		"req.hdr_names", "hostname", "str(a),concat(b)", "path,json(ascii)",
+		"date,utime(%Y-%m-%d)", "uuid", "rand(10)", "path,sha1,hex", "req.hdr(host),base64", "env(X)", "fe_name",
+		"base", "req.hdr_names", "hostname", "str(a),concat(b)", "path,json(ascii)",
 	} {
 		e := mustExpr(t, text, Request)
 		if n := testing.AllocsPerRun(200, func() { buf = e.Append(buf[:0], c) }); n != 0 {

@@ -149,7 +149,8 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 			who = "acl " + name
 		}
 		points, _ := x.expr.fetch.where()
-		b.warnings = append(b.warnings, fmt.Sprintf("%s: %s never matches here, because it needs %s", who, x.word, needName(points)))
+		b.warnings = append(b.warnings,
+			fmt.Sprintf("%s: %s never matches here, because it needs %s", who, x.word, needName(points)))
 	}
 	return nil
 }

@@ -20,7 +20,8 @@ func makeMap(how pattern.Way, out Kind) converterMaker {
 		}
 		data, err := files(name)
 		if err != nil {
-			return nil, &Error{Message: fmt.Sprintf("cannot read the map %s: %s", quote(name), literal.Printable(err.Error()))}
+			why := literal.Printable(err.Error())
+			return nil, &Error{Message: fmt.Sprintf("cannot read the map %s: %s", quote(name), why)}
 		}
 		keys := &pattern.Set{Way: how}
 		var values []Value

@@ -179,7 +179,8 @@ func (e *Expr) mayStand(at Point) *Error {
 	k := e.fetch
 	points, backend := k.where()
 	if at&^Front&^points != 0 {
-		return &Error{Message: fmt.Sprintf("fetch %s needs %s, which is not there at this place", k.name, needName(points))}
+		needs := needName(points)
+		return &Error{Message: fmt.Sprintf("fetch %s needs %s, which is not there at this place", k.name, needs)}
 	}
 	if e.implied && at&Front != 0 {
 		return &Error{Message: fmt.Sprintf("fetch %s in a frontend wants the name of a backend", k.name)}

@@ -160,7 +160,8 @@ func (s *scenario) add(f []string) {
 func faults(words string) (all Faults) {
 	for _, word := range strings.Split(words, ",") {
 		all |= map[string]Faults{
-			"none": 0, "interface": FaultInterface, "source": FaultNoSource, "tracker": FaultTracker, "pending": FaultPending,
+			"none": 0, "interface": FaultInterface, "source": FaultNoSource, "tracker": FaultTracker,
+			"pending": FaultPending,
 		}[word]
 	}
 	return all

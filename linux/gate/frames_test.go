@@ -303,7 +303,8 @@ func packetsOut(c *cable) []frameCase {
 // ownAdverts are adverts that a node sends.
 func ownAdverts(c *cable) []frameCase {
 	n := c.nodeMAC
-	ah := append([]byte{112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0}, advertOf(2, 51, 150)...)
+	ah := append([]byte{112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 12)...)
+	ah = append(ah, advertOf(2, 51, 150)...)
 	return []frameCase{
 		{name: "out: advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150))), advert: true},
 		{name: "out: advert of version 3", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 51, 150))), advert: true},

@@ -395,7 +395,8 @@ func TestSettleForgets(t *testing.T) {
 	})
 }
 
-// expectFrames compares which frames of the node pass: announcements of the VIP and of another address, adverts by VRID.
+// expectFrames compares which frames of the node pass: announcements of the VIP and of another address, adverts by
+// their VRID.
 func expectFrames(c *cable, when string, want map[string]bool) {
 	c.t.Helper()
 	announce := func(a netip.Addr) []byte { return arpFrame(1, c.nodeMAC, a, nil, a) }

@@ -139,7 +139,8 @@ func (b *binds) told() {
 	b.goes(clients[4], first)
 	atomic.StoreUint32(&p.settings.alive, 0)
 	b.goes(clients[5], second)
-	if d := equal(Event{Kind: ClientBound, Flow: b.binding(clients[5], int(second[1]-'0'), 0)}, toldBound(t, events)); d != "" {
+	expect := Event{Kind: ClientBound, Flow: b.binding(clients[5], int(second[1]-'0'), 0)}
+	if d := equal(expect, toldBound(t, events)); d != "" {
 		t.Error(d)
 	}
 	if err := p.Dump(func(f *Flow) bool {

@@ -380,8 +380,8 @@ func TestFlows(t *testing.T) {
 	}
 	client := c.LocalAddr().(*net.TCPAddr).AddrPort()
 	client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
-	want := Event{Kind: FlowEstablished, Flow: Flow{Protocol: table.TCP, State: table.Established, Client: client, Virtual: f.to,
-		Destination: netip.MustParseAddrPort("10.9.0.3:8080")}}
+	want := Event{Kind: FlowEstablished, Flow: Flow{Protocol: table.TCP, State: table.Established, Client: client,
+		Virtual: f.to, Destination: netip.MustParseAddrPort("10.9.0.3:8080")}}
 	f.expect(want)
 	f.has(1, 0)
 	var got []table.Connection
@@ -392,8 +392,8 @@ func TestFlows(t *testing.T) {
 		t.Fatalf("listed: %+v", got)
 	}
 	got[0].Expires = 0
-	if d := equal(got[0], table.Connection{Protocol: table.TCP, Client: client, Virtual: f.to, Destination: want.Destination,
-		State: table.Established, Method: table.Direct}); d != "" {
+	if d := equal(got[0], table.Connection{Protocol: table.TCP, Client: client, Virtual: f.to,
+		Destination: want.Destination, State: table.Established, Method: table.Direct}); d != "" {
 		t.Error(d)
 	}
 	c.Close()
@@ -413,8 +413,8 @@ func (f *flowing) learnFlows(server netip.AddrPort) []Flow {
 	t, p := f.t, f.p
 	t.Helper()
 	flow := func(client string, virtual, destination netip.AddrPort) Flow {
-		return Flow{Protocol: table.TCP, State: table.Established, Client: netip.MustParseAddrPort(client), Virtual: virtual,
-			Destination: destination}
+		return Flow{Protocol: table.TCP, State: table.Established, Client: netip.MustParseAddrPort(client),
+			Virtual: virtual, Destination: destination}
 	}
 	flows := []Flow{
 		flow("10.9.0.1:999", f.to, server),

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
 
 	"github.com/evenkeel/evenkeel/sample/literal"
@@ -156,14 +157,14 @@ func Regexp(s string, fold bool) (*regexp.Regexp, *Error) {
 	}
 	e := &Error{Message: fmt.Sprintf("regular expression %s: %s", quote(s), regexpReason(err))}
 	switch {
-	case strings.Contains(s, "(?=") || strings.Contains(s, "(?!") || strings.Contains(s, "(?<=") || strings.Contains(s, "(?<!"):
+	case holdsAny(s, "(?=", "(?!", "(?<=", "(?<!"):
 		e.Message = fmt.Sprintf("regular expression %s looks around, which is not supported", quote(s))
 		e.Hint = "say it with two conditions, one of them negated"
 		e.Unsupported = true
 	case hasBackReference(s):
 		e.Message = fmt.Sprintf("regular expression %s refers back to a group, which is not supported", quote(s))
 		e.Unsupported = true
-	case strings.Contains(s, "++") || strings.Contains(s, "*+") || strings.Contains(s, "?+") || strings.Contains(s, "(?>"):
+	case holdsAny(s, "++", "*+", "?+", "(?>"):
 		e.Hint = "possessive quantifiers are not needed here: leave out the second sign"
 		e.Unsupported = true
 	}
@@ -175,6 +176,10 @@ func regexpReason(err error) string {
 	s := strings.TrimPrefix(literal.Printable(err.Error()), "error parsing regexp: ")
 	s = strings.Replace(s, "`(?s)", "`", 1)
 	return strings.Replace(s, "`(?is)", "`", 1)
+}
+
+func holdsAny(s string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(s, part) })
 }
 
 func hasBackReference(s string) bool {

@@ -137,10 +137,15 @@ var framedResponses = []struct{ name, rule, send, reply string }{
 // framing are rules that touch what tells a body's end.
 func framing() (all []exchange) {
 	for _, r := range framedRequests {
-		all = append(all, exchange{name: "framing: " + r.name, settings: "http-request " + r.rule, send: r.send, whole: true})
+		all = append(all, exchange{
+			name: "framing: " + r.name, settings: "http-request " + r.rule, send: r.send, whole: true,
+		})
 	}
 	for _, r := range framedResponses {
-		all = append(all, exchange{name: "framing: " + r.name, settings: "http-response " + r.rule, send: r.send, replies: []string{r.reply}, serverCloses: r.reply == endedReply, whole: true})
+		all = append(all, exchange{
+			name: "framing: " + r.name, settings: "http-response " + r.rule, send: r.send, whole: true,
+			replies: []string{r.reply}, serverCloses: r.reply == endedReply,
+		})
 	}
 	for i := range all {
 		switch strings.TrimPrefix(all[i].name, "framing: ") {

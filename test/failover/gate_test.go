@@ -150,8 +150,8 @@ func (r *gateResults) report(t *testing.T) {
 		for _, d := range row.double {
 			sum += d
 		}
-		fmt.Fprintf(&b, "%-34s %5d %16.1f %16.1f %14.1f %14.1f\n", f.name, row.n, inMS(row.double[row.n-1]), inMS(sum)/float64(row.n),
-			inMS(row.gap[row.n/2]), inMS(row.gap[row.n*99/100]))
+		fmt.Fprintf(&b, "%-34s %5d %16.1f %16.1f %14.1f %14.1f\n", f.name, row.n,
+			inMS(row.double[row.n-1]), inMS(sum)/float64(row.n), inMS(row.gap[row.n/2]), inMS(row.gap[row.n*99/100]))
 		if !f.gated && sum == 0 {
 			t.Errorf("%s: the observer saw no second master where there is one", f.name)
 		}

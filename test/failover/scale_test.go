@@ -181,7 +181,8 @@ func (p *pair) startMany(t *testing.T) {
 		silent := p.silence(p.a, started)
 		t.Logf("routers moved before anything happened; a processor stood still for %v, %s was silent for %v:\n%s",
 			stood(), p.a.program, silent, early)
-		if down := p.dialect.down(100); silent < down-20*time.Millisecond || p.a.program == ours && silent > hung+stood() {
+		down := p.dialect.down(100)
+		if silent < down-20*time.Millisecond || p.a.program == ours && silent > hung+stood() {
 			t.Errorf("silent for %v, stood still for %v: one may be silent for %v", silent, stood(), down)
 		}
 	}
@@ -222,7 +223,8 @@ func (p *pair) killMany(t *testing.T) {
 		t.Fatalf("%d of %d takeovers seen", len(list), many)
 	}
 	formula := p.dialect.down(100)
-	t.Logf("%s after %s: advert to advert min %v median %v max %v, formula %v", p.b.program, p.a.program, list[0], list[many/2], list[many-1], formula)
+	t.Logf("%s after %s: advert to advert min %v median %v max %v, formula %v",
+		p.b.program, p.a.program, list[0], list[many/2], list[many-1], formula)
 	p.slowestAnnouncement(t, calm)
 	if list[0] < formula-20*time.Millisecond {
 		t.Errorf("a router was taken over after only %v; the protocol says %v", list[0], formula)

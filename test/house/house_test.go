@@ -160,8 +160,8 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "h1", "sample", "sample/literal", "sample/pattern", "sample/logformat", "balance", "health",
-		"lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling", "proxyproto"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "sample/literal", "sample/pattern", "sample/logformat",
+		"balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling", "proxyproto"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)

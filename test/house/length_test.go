@@ -37,7 +37,8 @@ func TestFunctions(t *testing.T) {
 			for _, long := range longFunctions(fset, parsed) {
 				key := short + " " + long.name
 				if delete(unused, key); mayBeLong[key] == "" {
-					t.Errorf("%s:%d: %s has %d lines, more than %d", short, long.line, long.name, long.lines, maxFunction)
+					t.Errorf("%s:%d: %s has %d lines, more than %d",
+						short, long.line, long.name, long.lines, maxFunction)
 				}
 			}
 		}

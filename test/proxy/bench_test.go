@@ -193,7 +193,8 @@ func (s *benchSite) contenders(b *testing.B) []*contender {
 	b.Helper()
 	start := func(name string, ports0 []int, args ...string) *contender {
 		conf := filepath.Join(s.dir, name+".cfg")
-		os.WriteFile(conf, fmt.Appendf(nil, benchConfig, s.logs.LocalAddr().(*net.UDPAddr).Port, ports0[0], ports0[1], ports0[2], s.ports[0], s.ports[1]), 0o644)
+		logs := s.logs.LocalAddr().(*net.UDPAddr).Port
+		os.WriteFile(conf, fmt.Appendf(nil, benchConfig, logs, ports0[0], ports0[1], ports0[2], s.ports[0], s.ports[1]), 0o644)
 		args = append(append([]string{"-c", "1"}, args...), "-f", conf)
 		return &contender{name, run(b, "taskset", args...), ports0}
 	}
@@ -249,7 +250,8 @@ func (c *contender) idle(b *testing.B) {
 		conn.Read(make([]byte, 4096))
 		conns = append(conns, conn)
 	}
-	fmt.Printf("%-10s RSS %d KiB after the load; %.2f KiB for each of %d idle connections\n", c.name, loaded, float64(c.rss()-loaded)/float64(len(conns)), len(conns))
+	fmt.Printf("%-10s RSS %d KiB after the load; %.2f KiB for each of %d idle connections\n",
+		c.name, loaded, float64(c.rss()-loaded)/float64(len(conns)), len(conns))
 	for _, conn := range conns {
 		conn.Close()
 	}

@@ -75,10 +75,13 @@ func TestScarceDescriptors(t *testing.T) {
 		return len(all)
 	}
 	conns := n.greedy(t, 600)
-	eventually(t, "as many as may be are served", func() bool { return n.info(t, "CurrConns") >= min(n.info(t, "Maxconn"), 600) })
+	eventually(t, "as many as may be are served", func() bool {
+		return n.info(t, "CurrConns") >= min(n.info(t, "Maxconn"), 600)
+	})
 	before := checked.Load()
 	eventually(t, "three more checks", func() bool { return checked.Load() >= before+3 })
-	t.Logf("%d connections of %d allowed, %d descriptors of 1500", n.info(t, "CurrConns"), n.info(t, "Maxconn"), descriptors())
+	t.Logf("%d connections of %d allowed, %d descriptors of 1500",
+		n.info(t, "CurrConns"), n.info(t, "Maxconn"), descriptors())
 	if text, err := n.runtime("show stat"); err != nil || !strings.Contains(text, "servers,one,") || !strings.Contains(text, ",UP,") {
 		t.Errorf("the server is not UP: %v\n%s", err, text)
 	}

@@ -141,10 +141,14 @@ func (s *soaking) raw(port int, text string, wait time.Duration) {
 // clients are those who behave and those who do not.
 func (s *soaking) clients() {
 	for range 8 {
-		s.client(20*time.Millisecond, func(r *rand.Rand) error { return s.ask("GET", fmt.Sprintf("/%d", r.IntN(100)), "") })
+		s.client(20*time.Millisecond, func(r *rand.Rand) error {
+			return s.ask("GET", fmt.Sprintf("/%d", r.IntN(100)), "")
+		})
 	}
 	for range 4 {
-		s.client(40*time.Millisecond, func(r *rand.Rand) error { return s.ask("POST", "/p", strings.Repeat("b", r.IntN(200_000))) })
+		s.client(40*time.Millisecond, func(r *rand.Rand) error {
+			return s.ask("POST", "/p", strings.Repeat("b", r.IntN(200_000)))
+		})
 	}
 	s.client(50*time.Millisecond, func(*rand.Rand) error { return s.ask("GET", "/blocked", "") })
 	s.raw(80, "GET / HTTP/1.1\r\nHost: x\r\n\r\nGET /2 HTTP/1.1\r\nHost: x\r\n\r\n", 300*time.Millisecond)
