@@ -333,72 +333,101 @@ func colour(r *proxy.Row) string {
 
 // cellsOf are a row's figures in the order of the heads in page.html.
 func cellsOf(r *proxy.Row) []cell {
-	isFront := r.Kind == proxy.FrontendRow || r.Kind == proxy.ListenerRow
-	isServer := r.Kind == proxy.ServerRow
-	back := func(label string, n int64) cell {
-		if isFront {
-			return cell{Label: label}
-		}
-		return cell{Label: label, Text: count(n), Tip: exact(n)}
+	f := figures{
+		Row: r, front: r.Kind == proxy.FrontendRow || r.Kind == proxy.ListenerRow, server: r.Kind == proxy.ServerRow,
 	}
-	// What should be 0 is marked where it is not, and then belongs on narrow screens too.
-	bad := func(c cell, n int64) cell {
-		if n > 0 && c.Text != "" {
-			c.Class += " e k"
-		}
-		return c
+	return slices.Concat(f.traffic(), f.faults(), f.service())
+}
+
+// figures are a row with what decides which of its cells are empty.
+type figures struct {
+	*proxy.Row
+	front, server bool
+}
+
+// bad marks what should be 0 where it is not; it then belongs on narrow screens too.
+func bad(c cell, n int64) cell {
+	if n > 0 && c.Text != "" {
+		c.Class += " e k"
 	}
-	key := func(c cell) cell {
-		c.Class += " k"
-		return c
+	return c
+}
+
+// key is a cell that narrow screens show.
+func key(c cell) cell {
+	c.Class += " k"
+	return c
+}
+
+func number(label string, n int64) cell { return cell{Label: label, Text: count(n), Tip: exact(n)} }
+
+// back is a number that frontends do not have.
+func (f figures) back(label string, n int64) cell {
+	if f.front {
+		return cell{Label: label}
 	}
-	number := func(label string, n int64) cell { return cell{Label: label, Text: count(n), Tip: exact(n)} }
-	cells := []cell{
-		bad(key(back("Queue", r.QueueNow)), r.QueueNow), back("Queue, most", r.QueueMax), {Label: "Queue, limit", Text: limit(isServer, r.QueueLimit)},
-		key(number("Sessions/s", r.Rate)), number("Sessions/s, most", r.RateMax), {Label: "Sessions/s, limit", Text: limit(isFront, r.RateLimit)},
-		key(number("Sessions", r.SessionsNow)), number("Sessions, most", r.SessionsMax), {Label: "Sessions, limit", Text: limit(true, r.SessionsLimit)},
-		key(withTip(number("Sessions, total", r.SessionsTotal), totals(r))), back("Chosen by balancing", r.Selected), {Label: "Last session", Text: last(r, isFront)},
-		key(size("Bytes in", r.BytesIn)), key(size("Bytes out", r.BytesOut)),
+	return number(label, n)
+}
+
+func (f figures) traffic() []cell {
+	return []cell{
+		bad(key(f.back("Queue", f.QueueNow)), f.QueueNow), f.back("Queue, most", f.QueueMax),
+		{Label: "Queue, limit", Text: limit(f.server, f.QueueLimit)},
+		key(number("Sessions/s", f.Rate)), number("Sessions/s, most", f.RateMax),
+		{Label: "Sessions/s, limit", Text: limit(f.front, f.RateLimit)},
+		key(number("Sessions", f.SessionsNow)), number("Sessions, most", f.SessionsMax),
+		{Label: "Sessions, limit", Text: limit(true, f.SessionsLimit)},
+		key(withTip(number("Sessions, total", f.SessionsTotal), totals(f.Row))),
+		f.back("Chosen by balancing", f.Selected),
+		{Label: "Last session", Text: last(f.Row, f.front)},
+		key(size("Bytes in", f.BytesIn)), key(size("Bytes out", f.BytesOut)),
 	}
+}
+
+func (f figures) faults() []cell {
 	denied := cell{Label: "Requests denied"}
-	if !isServer {
-		denied = number("Requests denied", r.DeniedRequests)
+	if !f.server {
+		denied = number("Requests denied", f.DeniedRequests)
 	}
 	requestErrors := cell{Label: "Request errors"}
-	if isFront {
-		requestErrors = number("Request errors", r.FailedRequests)
+	if f.front {
+		requestErrors = number("Request errors", f.FailedRequests)
 	}
-	cells = append(cells,
-		bad(denied, r.DeniedRequests), bad(number("Responses denied", r.DeniedResponses), r.DeniedResponses),
-		bad(requestErrors, r.FailedRequests), bad(back("Connection errors", r.FailedConnections), r.FailedConnections),
-		bad(back("Response errors", r.FailedResponses), r.FailedResponses),
-		bad(back("Retries", r.Retries), r.Retries), bad(back("Redispatches", r.Redispatches), r.Redispatches))
-	server := func(label, text string) cell { return cell{Label: label, Text: text} }
-	if isFront {
-		return append(cells, server("Weight", ""), server("Active", ""), server("Backup", ""), server("Checks failed", ""), server("Went down", ""),
-			server("Down time", ""), server("Throttle", ""))
+	return []cell{
+		bad(denied, f.DeniedRequests), bad(number("Responses denied", f.DeniedResponses), f.DeniedResponses),
+		bad(requestErrors, f.FailedRequests),
+		bad(f.back("Connection errors", f.FailedConnections), f.FailedConnections),
+		bad(f.back("Response errors", f.FailedResponses), f.FailedResponses),
+		bad(f.back("Retries", f.Retries), f.Retries), bad(f.back("Redispatches", f.Redispatches), f.Redispatches),
 	}
-	weight := key(cell{Label: "Weight", Text: weightText(r), Tip: fmt.Sprintf("effective %d, set %d", r.Weight, r.UserWeight)})
-	active, backup := strconv.Itoa(r.Active), strconv.Itoa(r.Backup)
-	if isServer {
-		active, backup = tick(r.Active), tick(r.Backup)
+}
+
+// service is what backends and servers have.
+func (f figures) service() []cell {
+	weight, active, backup, fails, downs, downtime, throttle := cell{Label: "Weight"}, "", "", "", "", "", ""
+	if !f.front {
+		tip := fmt.Sprintf("effective %d, set %d", f.Weight, f.UserWeight)
+		weight = key(cell{Label: "Weight", Text: weightText(f.Row), Tip: tip})
+		active, backup = strconv.Itoa(f.Active), strconv.Itoa(f.Backup)
+		downs, downtime = strconv.FormatInt(f.DownTransitions, 10), span(f.DownTime)
 	}
-	fails, downs, downtime := "", strconv.FormatInt(r.DownTransitions, 10), span(r.DownTime)
-	if isServer {
-		fails = strconv.FormatInt(r.CheckFailures, 10)
-		if !r.Check.On {
+	if f.server {
+		active, backup = tick(f.Active), tick(f.Backup)
+		fails = strconv.FormatInt(f.CheckFailures, 10)
+		if !f.Check.On {
 			fails, downs, downtime = "", "", ""
 		}
+		if f.Throttle >= 0 {
+			throttle = strconv.Itoa(f.Throttle) + "%"
+		}
 	}
-	if r.DownTime <= 0 && downtime != "" {
+	if f.DownTime <= 0 && downtime != "" {
 		downtime = "0s"
 	}
-	throttle := ""
-	if isServer && r.Throttle >= 0 {
-		throttle = strconv.Itoa(r.Throttle) + "%"
+	return []cell{
+		weight, {Label: "Active", Text: active}, {Label: "Backup", Text: backup}, {Label: "Checks failed", Text: fails},
+		{Label: "Went down", Text: downs}, {Label: "Down time", Text: downtime}, {Label: "Throttle", Text: throttle},
 	}
-	return append(cells, weight, server("Active", active), server("Backup", backup), server("Checks failed", fails), server("Went down", downs),
-		server("Down time", downtime), server("Throttle", throttle))
 }
 
 func withTip(c cell, tip string) cell {

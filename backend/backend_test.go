@@ -38,82 +38,110 @@ func (nobody) Post(func()) bool { return true }
 func (nobody) Granted(uint32)   {}
 func (nobody) Displaced(uint32) {}
 
-// TestNoLostWakeUp: two tickets join the queue while, at the same moment, others look into it with a place in hand.
-// Whatever comes first, no ticket waits beside a free place.
+// A lockstep has several do something in the same round, at the same time as the test itself.
+type lockstep struct {
+	t           *testing.T
+	rounds      int64
+	round, done atomic.Int64
+	parts       int64
+	running     sync.WaitGroup
+}
+
+// each has one more do something in each round.
+func (l *lockstep) each(do func()) {
+	l.parts++
+	l.running.Go(func() {
+		for n := int64(1); n <= l.rounds; n++ {
+			for l.round.Load() < n {
+				runtime.Gosched()
+			}
+			if !l.t.Failed() {
+				do()
+			}
+			l.done.Add(1)
+		}
+	})
+}
+
+func (l *lockstep) begin(n int64) { l.round.Store(n) }
+
+// wait returns when all have done their part of a round.
+func (l *lockstep) wait(n int64) {
+	for l.done.Load() < n*l.parts {
+		runtime.Gosched()
+	}
+}
+
+// end lets those run out who still have rounds to go.
+func (l *lockstep) end() {
+	l.round.Store(l.rounds)
+	l.running.Wait()
+}
+
+type wakeUpCase struct {
+	name    string
+	servers int
+	own     bool // it waits for one server
+}
+
+var waits = []wakeUpCase{
+	{"for a server", 1, true}, {"for any of one", 1, false}, {"for any of three", 3, false},
+}
+
+// TestNoLostWakeUp: two tickets join the queue while, at the same moment, others look into it with a slot in hand.
+// Whatever comes first, no ticket waits beside a free slot.
 func TestNoLostWakeUp(t *testing.T) {
-	for _, c := range []struct {
-		name    string
-		servers int
-		own     bool // it waits for one server
-	}{{"for a server", 1, true}, {"for any of one", 1, false}, {"for any of three", 3, false}} {
-		t.Run(c.name, func(t *testing.T) {
-			_, b := group(c.servers, func(p *config.Proxy, _ *Options) {
-				for _, srv := range p.Servers {
-					srv.MaxConn = 2
-				}
-			})
-			rounds := 30_000 // with the mistake it was found after 26 000, more often than not
-			if testing.Short() || raceEnabled {
-				rounds = 2_000
-			}
-			var round, done atomic.Int64
-			var wg sync.WaitGroup
-			join := func(x *Ticket) {
-				if c.own {
-					b.wait(x, b.Servers[0])
-				} else {
-					b.wait(x, nil)
-				}
-			}
-			each := func(do func()) { // in each round, at the same time as the others
-				wg.Go(func() {
-					for n := int64(1); n <= int64(rounds); n++ {
-						for round.Load() < n {
-							runtime.Gosched()
-						}
-						if !t.Failed() {
-							do()
-						}
-						done.Add(1)
-					}
-				})
-			}
-			parts := int64(0)
-			for _, srv := range b.Servers {
-				parts++
-				each(func() { srv.offer() }) // as when a limit is raised or a server comes up
-			}
-			var second *Ticket
-			parts++
-			each(func() { join(second) })
-			for n := int64(1); n <= int64(rounds) && !t.Failed(); n++ {
-				x := &Ticket{Holder: nobody{}, Thread: nobody{}}
-				second = &Ticket{Holder: nobody{}, Thread: nobody{}}
-				round.Store(n)
-				join(x)
-				for done.Load() < n*parts {
-					runtime.Gosched()
-				}
-				b.mu.Lock()
-				served := x.granted != nil && second.granted != nil
-				b.mu.Unlock()
-				if !served {
-					t.Errorf("round %d: one waits, and %d places of 2 are taken", n, b.Servers[0].Served())
-				}
-				x.Leave()
-				second.Leave()
-			}
-			round.Store(int64(rounds))
-			wg.Wait()
-			if b.Queued() != 0 {
-				t.Errorf("%d are still counted as waiting", b.Queued())
-			}
-			for _, srv := range b.Servers {
-				if srv.Served() != 0 || srv.Queued() != 0 {
-					t.Errorf("%s: %d places taken, %d waiting", srv.Config.Name, srv.Served(), srv.Queued())
-				}
-			}
-		})
+	for _, c := range waits {
+		t.Run(c.name, func(t *testing.T) { noLostWakeUp(t, c) })
+	}
+}
+
+func noLostWakeUp(t *testing.T, c wakeUpCase) {
+	_, b := group(c.servers, func(p *config.Proxy, _ *Options) {
+		for _, srv := range p.Servers {
+			srv.MaxConn = 2
+		}
+	})
+	rounds := int64(30_000) // with the mistake it was found after 26 000, more often than not
+	if testing.Short() || raceEnabled {
+		rounds = 2_000
+	}
+	turns := lockstep{t: t, rounds: rounds}
+	join := func(x *Ticket) {
+		if c.own {
+			b.wait(x, b.Servers[0])
+		} else {
+			b.wait(x, nil)
+		}
+	}
+	for _, srv := range b.Servers {
+		turns.each(func() { srv.offer() }) // as when a limit is raised or a server comes up
+	}
+	var second *Ticket
+	turns.each(func() { join(second) })
+	for n := int64(1); n <= rounds && !t.Failed(); n++ {
+		x := &Ticket{Holder: nobody{}, Thread: nobody{}}
+		second = &Ticket{Holder: nobody{}, Thread: nobody{}}
+		turns.begin(n)
+		join(x)
+		turns.wait(n)
+		b.mu.Lock()
+		served := x.granted != nil && second.granted != nil
+		b.mu.Unlock()
+		if !served {
+			t.Errorf("round %d: one waits, and %d slots of 2 are taken", n, b.Servers[0].Served())
+		}
+		x.Leave()
+		second.Leave()
+	}
+	turns.end()
+	if b.Queued() != 0 {
+		t.Errorf("%d are still counted as waiting", b.Queued())
+	}
+	for _, srv := range b.Servers {
+		if srv.Served() != 0 || srv.Queued() != 0 {
+			t.Errorf("%s: %d slots taken, %d waiting", srv.Config.Name, srv.Served(), srv.Queued())
+		}
 	}
 }
 

@@ -53,9 +53,9 @@ func (l *loads) Full(i int) bool {
 	return srv.full() || srv.queuedNow.Load() > 0
 }
 
-// pick chooses a server and takes a place on it. Without a place, srv is whose queue to wait in, nil
+// pick chooses a server and takes a slot on it. Without a slot, srv is whose queue to wait in, nil
 // for the backend's.
-func (b *Backend) pick(key Key, failed *Server) (srv *Server, place bool) {
+func (b *Backend) pick(key Key, failed *Server) (srv *Server, slot bool) {
 	avoid := balance.None
 	if failed != nil {
 		avoid = failed.index
@@ -66,7 +66,7 @@ func (b *Backend) pick(key Key, failed *Server) (srv *Server, place bool) {
 			return nil, false
 		}
 		srv := b.Servers[i]
-		if srv.takePlace() {
+		if srv.takeSlot() {
 			return srv, true
 		}
 		if key.there && b.chooser.hashes() {

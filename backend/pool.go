@@ -19,7 +19,7 @@ type ConnKey struct {
 type Idle struct {
 	Key   ConnKey
 	Since time.Duration // idle since
-	place int
+	index int
 }
 
 // Pooled is a connection that a pool can keep.
@@ -52,7 +52,7 @@ func (p *Pool[C]) Put(c C) bool {
 		return false
 	}
 	list := p.lists[srv.number]
-	i.place = len(list)
+	i.index = len(list)
 	p.lists[srv.number] = append(list, c)
 	srv.idle.Add(1)
 	p.count.Add(1)
@@ -81,8 +81,8 @@ func (p *Pool[C]) Remove(c C) {
 	srv := i.Key.Server
 	list := p.lists[srv.number]
 	last := len(list) - 1
-	list[i.place] = list[last]
-	list[i.place].idle().place = i.place
+	list[i.index] = list[last]
+	list[i.index].idle().index = i.index
 	var none C
 	list[last] = none
 	p.lists[srv.number] = list[:last]

@@ -2,7 +2,7 @@ package backend
 
 import "github.com/evenkeel/evenkeel/counter"
 
-// queue holds tickets that wait for a place, in the order they came. It is guarded by its
+// queue holds tickets that wait for a slot, in the order they came. It is guarded by its
 // backend's mutex.
 type queue struct {
 	first, last *Ticket
@@ -48,7 +48,7 @@ func (b *Backend) wait(t *Ticket, srv *Server) (ahead int) {
 	q.push(t)
 	b.countQueued(srv, 1)
 	b.mu.Unlock()
-	// A place may have become free between the look and the queue, on any server the ticket waits for.
+	// A slot may have become free between the look and the queue, on any server the ticket waits for.
 	if srv != nil {
 		srv.offer()
 		return ahead
@@ -72,7 +72,7 @@ func (b *Backend) countQueued(srv *Server, n int64) {
 	}
 }
 
-// Leave takes the ticket out of its queue, or gives back a place it was granted.
+// Leave takes the ticket out of its queue, or gives back a slot it was granted.
 func (t *Ticket) Leave() {
 	b := t.backend
 	if b == nil {
@@ -91,7 +91,7 @@ func (t *Ticket) Leave() {
 	}
 }
 
-// Claim is the server that a queued ticket was granted a place on, now the holder's; nil: none, it still waits.
+// Claim is the server that a queued ticket was granted a slot on, now the holder's; nil: none, it still waits.
 func (t *Ticket) Claim() *Server {
 	b := t.backend
 	if b == nil {
@@ -106,7 +106,7 @@ func (t *Ticket) Claim() *Server {
 	return srv
 }
 
-// Stranded says that the ticket was taken out of its queue without a place: its server has gone. It is free again then.
+// Stranded says that the ticket was taken out of its queue without a slot: its server has gone. It is free again then.
 func (t *Ticket) Stranded() bool {
 	b := t.backend
 	if b == nil {
@@ -124,13 +124,13 @@ func (t *Ticket) Stranded() bool {
 // awaited says whether a ticket waits that can use the server.
 func (srv *Server) awaited() bool { return srv.queuedNow.Load() > 0 || srv.Backend.unbound.Load() > 0 }
 
-// offer gives free places to the longest waiting tickets that can use the server.
+// offer gives free slots to the longest waiting tickets that can use the server.
 //
-// None waits beside a free place: who joins a queue counts itself, then looks for a place; who gives a place back, also
+// None waits beside a free slot: who joins a queue counts itself, then looks for a slot; who gives a slot back, also
 // one taken here for nobody, looks at the counts afterwards. One of the two sees the other.
 func (srv *Server) offer() {
 	b := srv.Backend
-	for srv.awaited() && srv.Usable() && srv.takePlace() {
+	for srv.awaited() && srv.Usable() && srv.takeSlot() {
 		b.mu.Lock()
 		q := &srv.queue
 		if q.first == nil {
@@ -140,7 +140,7 @@ func (srv *Server) offer() {
 		if t == nil {
 			b.mu.Unlock()
 			srv.served.Add(-1)
-			continue // one may have come that found the place taken
+			continue // one may have come that found the slot taken
 		}
 		q.remove(t)
 		b.countQueued(t.srv, -1)

@@ -23,7 +23,7 @@ type Server struct {
 	source *sock.Target
 	addr   atomic.Pointer[netip.AddrPort]
 
-	served    atomic.Int64 // streams that hold a place
+	served    atomic.Int64 // streams that hold a slot
 	servedMax atomic.Int64
 	queuedNow atomic.Int64
 	queuedMax atomic.Int64
@@ -75,7 +75,7 @@ func (srv *Server) Source() *sock.Target { return srv.source }
 // Addr is where the server is now; invalid where it has no IP address.
 func (srv *Server) Addr() netip.AddrPort { return *srv.addr.Load() }
 
-// Served is how many streams hold a place.
+// Served is how many streams hold a slot.
 func (srv *Server) Served() int64 { return srv.served.Load() }
 
 // Queued is how many streams wait for this server.
@@ -100,8 +100,8 @@ func (srv *Server) full() bool {
 	return limit > 0 && srv.served.Load() >= limit
 }
 
-// takePlace takes a place on the server, if there is one.
-func (srv *Server) takePlace() bool {
+// takePlace takes a slot on the server, if there is one.
+func (srv *Server) takeSlot() bool {
 	limit := srv.limit()
 	if limit == 0 {
 		srv.served.Add(1)
@@ -123,7 +123,7 @@ func (srv *Server) mayQueue() bool {
 	return srv.Config.MaxQueue == 0 || srv.queuedNow.Load() < int64(srv.Config.MaxQueue)
 }
 
-// CountUse counts a stream of thread that has got a place.
+// CountUse counts a stream of thread that has got a slot.
 func (srv *Server) CountUse(thread int, request bool, now int64) {
 	shard := &srv.Counters[thread]
 	shard.Selected.Add(1)

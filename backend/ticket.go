@@ -16,12 +16,12 @@ type Ticket struct {
 	on         *queue
 	srv        *Server // whose queue it is; nil: the backend's
 	next, prev *Ticket
-	granted    *Server // holds a place for the ticket, whose holder has not heard of it yet
+	granted    *Server // holds a slot for the ticket, whose holder has not heard of it yet
 }
 
 // Holder is who handed a ticket in. It is called on the ticket's thread.
 type Holder interface {
-	// Granted: a server has a place. Claim tells which.
+	// Granted: a server has a slot. Claim tells which.
 	Granted(gen uint32)
 	// Displaced: the server that was waited for has gone. Another one must be asked for if Stranded still says so.
 	Displaced(gen uint32)
@@ -41,10 +41,10 @@ const (
 	Queued                 // the holder will hear
 )
 
-// Take finds a server for a ticket and a place on it, or a queue. ahead is how many wait before it there.
+// Take finds a server for a ticket and a slot on it, or a queue. ahead is how many wait before it there.
 func (b *Backend) Take(t *Ticket) (srv *Server, ahead int, out Outcome) {
 	if srv := t.Pinned; srv != nil {
-		if srv.takePlace() {
+		if srv.takeSlot() {
 			return srv, 0, Placed
 		}
 		if srv.mayQueue() {
@@ -56,13 +56,13 @@ func (b *Backend) Take(t *Ticket) (srv *Server, ahead int, out Outcome) {
 		t.Pinned = nil // any other server
 	}
 	if last := t.Last; last != nil && last.Backend == b && last.ready.Load() && b.queued.Load() == 0 &&
-		!(t.Key.there && b.chooser.hashes()) && last.takePlace() {
+		!(t.Key.there && b.chooser.hashes()) && last.takeSlot() {
 		return last, 0, Placed
 	}
 	// Those waiting already come first, but for the servers they cannot use.
 	if b.queued.Load() == 0 {
-		srv, place := b.pick(t.Key, nil)
-		if place {
+		srv, slot := b.pick(t.Key, nil)
+		if slot {
 			return srv, 0, Placed
 		}
 		if srv != nil {
@@ -75,16 +75,16 @@ func (b *Backend) Take(t *Ticket) (srv *Server, ahead int, out Outcome) {
 	return nil, b.wait(t, nil), Queued
 }
 
-// TakeOther is Take after a server has failed: another one at once if there is one with a place.
+// TakeOther is Take after a server has failed: another one at once if there is one with a slot.
 func (b *Backend) TakeOther(t *Ticket, failed *Server) (srv *Server, ahead int, out Outcome) {
 	t.Pinned = nil
-	if srv, place := b.pick(t.Key, failed); place {
+	if srv, slot := b.pick(t.Key, failed); slot {
 		return srv, 0, Placed
 	}
 	return b.Take(t)
 }
 
-// Release gives a place back and offers it to those who wait.
+// Release gives a slot back and offers it to those who wait.
 func (srv *Server) Release() {
 	srv.served.Add(-1)
 	srv.Backend.chooser.table.Load().Done(srv.index)

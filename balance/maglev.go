@@ -5,22 +5,22 @@ import (
 	"slices"
 )
 
-// MaglevSize is the number of places in a Maglev table: a prime far above the number of
-// servers, so that shares come out to within one place in it.
+// MaglevSize is the number of entries in a Maglev table: a prime far above the number of
+// servers, so that shares come out to within one entry of it.
 const MaglevSize = 65537
 
-// Place is a server that wants places in a table. Its name decides which: the same names and
+// Member is a server that wants entries in a table. Its name decides which: the same names and
 // weights give the same table on every machine, in whatever order they are given.
-type Place struct {
+type Member struct {
 	Name   []byte // unique, e.g. address and port
 	Weight int    // 0 and less: none
 }
 
-// Maglev fills a table of [MaglevSize] places with indices of servers, in proportion to their weights
+// Maglev fills a table of [MaglevSize] entries with indices of servers, in proportion to their weights
 // (Eisenbud et al., "Maglev: A Fast and Reliable Software Network Load Balancer", NSDI 2016, §3.4). When a
-// server leaves or comes, few places change but its own. At most 65535 servers;
+// server leaves or comes, few entries change but its own. At most 65535 servers;
 // nil if none has a weight.
-func Maglev(servers []Place) []uint16 {
+func Maglev(servers []Member) []uint16 {
 	var queue []claimant
 	heaviest := 0
 	for i, s := range servers {
@@ -65,7 +65,7 @@ func Maglev(servers []Place) []uint16 {
 // claimant is a server while the table is filled.
 type claimant struct {
 	index, weight int
-	next, skip    int // its own order of places
+	next, skip    int // its own order of entries
 	owing         int // weight gathered towards its next turn
 }
 

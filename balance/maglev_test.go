@@ -8,10 +8,10 @@ import (
 	"testing"
 )
 
-func places(n int, weight func(i int) int) []Place {
-	p := make([]Place, n)
+func members(n int, weight func(i int) int) []Member {
+	p := make([]Member, n)
 	for i := range p {
-		p[i] = Place{Name: fmt.Appendf(nil, "192.0.2.%d:80", i), Weight: weight(i)}
+		p[i] = Member{Name: fmt.Appendf(nil, "192.0.2.%d:80", i), Weight: weight(i)}
 	}
 	return p
 }
@@ -20,7 +20,7 @@ func TestMaglevShares(t *testing.T) {
 	r := rand.New(rand.NewPCG(1, 2))
 	for round := range 40 {
 		n := 1 + r.IntN(200)
-		servers := places(n, func(int) int { return r.IntN(100) })
+		servers := members(n, func(int) int { return r.IntN(100) })
 		if round%4 == 0 {
 			servers[0].Weight = 65535
 		}
@@ -43,28 +43,28 @@ func TestMaglevShares(t *testing.T) {
 			want := float64(MaglevSize) * float64(s.Weight) / float64(sum)
 			// Each is short of less than one turn when the table is full; the heavy have what the others lack.
 			if math.Abs(float64(got[i])-want) > float64(n) || float64(got[i]) < want-2 {
-				t.Errorf("%d servers: server %d of weight %d has %d places, want %.1f", n, i, s.Weight, got[i], want)
+				t.Errorf("%d servers: server %d of weight %d has %d entries, want %.1f", n, i, s.Weight, got[i], want)
 			}
 		}
 	}
 }
 
 func TestMaglevOrderDoesNotMatter(t *testing.T) {
-	servers := places(50, func(i int) int { return 1 + i%7 })
+	servers := members(50, func(i int) int { return 1 + i%7 })
 	table := Maglev(servers)
 	other := slices.Clone(servers)
 	rand.New(rand.NewPCG(3, 4)).Shuffle(len(other), func(i, j int) { other[i], other[j] = other[j], other[i] })
 	for at, i := range Maglev(other) {
 		if string(other[i].Name) != string(servers[table[at]].Name) {
-			t.Fatalf("place %d is %s's in one order and %s's in another", at, servers[table[at]].Name, other[i].Name)
+			t.Fatalf("entry %d is %s's in one order and %s's in another", at, servers[table[at]].Name, other[i].Name)
 		}
 	}
 }
 
-// TestMaglevDisruption: when one of 100 leaves, at most 2 % of the places change hands besides its own.
+// TestMaglevDisruption: when one of 100 leaves, at most 2 % of the entries change hands besides its own.
 func TestMaglevDisruption(t *testing.T) {
 	for _, weight := range []func(int) int{func(int) int { return 1 }, func(i int) int { return 1 + i%5 }} {
-		servers := places(100, weight)
+		servers := members(100, weight)
 		before := Maglev(servers)
 		worst := 0.0
 		for gone := range servers {
@@ -80,7 +80,7 @@ func TestMaglevDisruption(t *testing.T) {
 		}
 		t.Logf("worst of 100: %.2f %% beyond the unavoidable", worst*100)
 		if worst > 0.02 {
-			t.Errorf("%.2f %% of the places changed hands", worst*100)
+			t.Errorf("%.2f %% of the entries changed hands", worst*100)
 		}
 	}
 }
@@ -134,7 +134,7 @@ func TestRoundShares(t *testing.T) {
 }
 
 func BenchmarkMaglev100(b *testing.B) {
-	servers := places(100, func(int) int { return 1 })
+	servers := members(100, func(int) int { return 1 })
 	for b.Loop() {
 		Maglev(servers)
 	}

@@ -167,15 +167,15 @@ func (t *Table) standing() ([]runner, int64) {
 // others and all shares are the same.
 func (r *race) resume(previous *Table) {
 	old, now := previous.standing()
-	places := make(map[uint16]runner, len(old))
+	before := make(map[uint16]runner, len(old))
 	for _, c := range old {
-		places[c.server] = c
+		before[c.server] = c
 		r.order = max(r.order, c.queued)
 	}
 	r.now = now
 	for i := range r.runners {
 		c := &r.runners[i]
-		if was, ok := places[c.server]; ok {
+		if was, ok := before[c.server]; ok {
 			c.waiting, c.due, c.queued = was.waiting, was.due, was.queued
 			c.late = was.late * c.weight / was.weight
 			continue

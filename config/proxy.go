@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/logformat"
 )
 
 // Proxying is what a node proxies: haproxy.cfg's half of a Site. Like a Site it is
@@ -130,17 +131,17 @@ type Proxy struct {
 
 	Timeouts       Timeouts
 	Options        ProxyOptions
-	Check          *HealthCheck     // kind of the servers' checks; nil: a TCP connect
-	Log            []LogTarget      // resolved: `log global` is replaced by the global ones
-	LogFormat      *sample.Format   // nil: the line of a bare `log` (Connect from …)
-	LogTag         string           // empty: the global one
-	ErrorFiles     map[int][]byte   // status -> raw response, sent as it stands (errorfile)
-	ErrorLoc       map[int]Redirect // errorloc, errorloc302, errorloc303
+	Check          *HealthCheck      // kind of the servers' checks; nil: a TCP connect
+	Log            []LogTarget       // resolved: `log global` is replaced by the global ones
+	LogFormat      *logformat.Format // nil: the line of a bare `log` (Connect from …)
+	LogTag         string            // empty: the global one
+	ErrorFiles     map[int][]byte    // status -> raw response, sent as it stands (errorfile)
+	ErrorLoc       map[int]Redirect  // errorloc, errorloc302, errorloc303
 	Captures       Captures
 	MonitorURI     string
 	MonitorFail    []*sample.Condition
 	Stats          *StatsPage // nil: none
-	UniqueID       *sample.Format
+	UniqueID       *logformat.Format
 	UniqueIDHeader string
 }
 
@@ -193,8 +194,8 @@ type Forwardfor struct {
 // Switch is one use_backend.
 type Switch struct {
 	Cond    *sample.Condition
-	Backend *Proxy         // nil: by Name
-	Name    *sample.Format // dynamic; an unknown name falls to the next rule's default
+	Backend *Proxy            // nil: by Name
+	Name    *logformat.Format // dynamic; an unknown name falls to the next rule's default
 }
 
 // UseServer is one use-server.
@@ -250,7 +251,7 @@ type Rule struct {
 	Name      string // header name
 	NameMatch NameMatch
 	Pattern   Pattern
-	Format    *sample.Format
+	Format    *logformat.Format
 	Expr      *sample.Expr
 	Slot      int
 	Status    int
@@ -283,22 +284,22 @@ type Pattern interface {
 type Reply struct {
 	Status      int
 	ContentType string
-	Body        *sample.Format // nil: none
-	Page        bool           // the error page of Status (default-errorfiles)
-	Raw         []byte         // a whole response as it stands (errorfile, default-errorfiles); Body is nil then
+	Body        *logformat.Format // nil: none
+	Page        bool              // the error page of Status (default-errorfiles)
+	Raw         []byte            // a whole response as it stands (errorfile, default-errorfiles); Body is nil then
 	Headers     []ReplyHeader
 }
 
 // ReplyHeader is a header of a Reply.
 type ReplyHeader struct {
 	Name  string
-	Value *sample.Format
+	Value *logformat.Format
 }
 
 // Redirect is a redirect rule's answer.
 type Redirect struct {
 	Kind                                RedirectKind
-	To                                  *sample.Format
+	To                                  *logformat.Format
 	Code                                int // 301, 302, 303, 307, 308
 	DropQuery, AppendSlash, IgnoreEmpty bool
 	SetCookie                           string // whole Set-Cookie value; empty: none

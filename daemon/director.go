@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -99,34 +100,10 @@ func Run(opts Options) error {
 		return ErrConfig
 	}
 	settleHeap()
-	d.workers = &workers{log: d.log, verbose: opts.Verbose, version: opts.Version, health: d.proxyHealth}
-	if site.Proxying != nil {
-		usable, commit, _, err := d.workers.prepare(site.Proxying, inputs)
-		if err != nil {
-			return err
-		}
-		d.proxyHealth(usable, true)
-		commit()
-		defer d.pidFile(site.Proxying.Global.PIDFile)()
-	}
-	d.site = site
-	d.forwarding.log, d.forwarding.vet, d.forwarding.runtimeDir = d.log, opts.Vet, opts.RuntimeDir
-	if err := d.forwarding.start(site); err != nil {
-		d.workers.stop(false)
-		return err
-	}
-	if err := d.startFailover(site, nil); err != nil {
-		d.workers.stop(false)
-		d.forwarding.close()
-		return err
-	}
-	d.forwarding.unlease(site)
-	control, err := listen(opts.RuntimeDir)
+	control, removePIDFile, err := d.start(site, inputs)
+	defer removePIDFile()
 	if err != nil {
-		d.workers.stop(false)
-		d.closeFailover()
-		d.forwarding.close()
-		return fmt.Errorf("control socket: %w", err)
+		return err
 	}
 	go d.serve(control)
 	d.log.logf(failover.LevelInfo, "evenkeel is running: %s", describe(site))
@@ -140,6 +117,41 @@ func Run(opts Options) error {
 	err = errors.Join(err, d.closeFailover(), d.forwarding.close())
 	d.workers.stop(soft)
 	return err
+}
+
+// start starts what a site asks for: the worker, virtual servers, the election, and last the control socket. What
+// fails ends what was started before it; a file with the process number is left for the caller to remove.
+func (d *director) start(site *config.Site, inputs *Inputs) (control net.Listener, removePIDFile func(), err error) {
+	removePIDFile = func() {}
+	d.workers = &workers{log: d.log, verbose: d.opts.Verbose, version: d.opts.Version, health: d.proxyHealth}
+	if site.Proxying != nil {
+		usable, commit, _, err := d.workers.prepare(site.Proxying, inputs)
+		if err != nil {
+			return nil, removePIDFile, err
+		}
+		d.proxyHealth(usable, true)
+		commit()
+		removePIDFile = d.pidFile(site.Proxying.Global.PIDFile)
+	}
+	d.site = site
+	d.forwarding.log, d.forwarding.vet, d.forwarding.runtimeDir = d.log, d.opts.Vet, d.opts.RuntimeDir
+	if err := d.forwarding.start(site); err != nil {
+		d.workers.stop(false)
+		return nil, removePIDFile, err
+	}
+	if err := d.startFailover(site, nil); err != nil {
+		d.workers.stop(false)
+		d.forwarding.close()
+		return nil, removePIDFile, err
+	}
+	d.forwarding.unlease(site)
+	if control, err = listen(d.opts.RuntimeDir); err != nil {
+		d.workers.stop(false)
+		d.closeFailover()
+		d.forwarding.close()
+		return nil, removePIDFile, fmt.Errorf("control socket: %w", err)
+	}
+	return control, removePIDFile, nil
 }
 
 // settleHeap gives back what reading a configuration took, and sets the pace of collections: a small heap is

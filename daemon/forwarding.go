@@ -68,29 +68,10 @@ func (f *forwarding) start(site *config.Site) error {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	opts := lvs.Options{
-		Driver: driver,
-		Log:    func(l lvs.Level, s string) { f.log.Log(failover.Level(l), s) },
-		Attempt: func(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Outcome {
-			if c.Kind == config.CheckerMisc && f.vet != nil {
-				vetted, why := f.vet(c.Command, *f.global.Load())
-				if why != "" {
-					return lvs.Outcome{Reason: why}
-				}
-				judged := *c
-				judged.Command = vetted
-				c = &judged
-			}
-			return attempt(ctx, c, rs)
-		},
-		Run: func(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error {
-			if f.vet != nil {
-				var why string
-				if c, why = f.vet(c, g); why != "" {
-					return errors.New(why)
-				}
-			}
-			return script.Run(ctx, c, g.ScriptUser, limit)
-		},
+		Driver:    driver,
+		Log:       func(l lvs.Level, s string) { f.log.Log(failover.Level(l), s) },
+		Attempt:   f.attempt,
+		Run:       f.runScript,
 		StateFile: filepath.Join(f.runtimeDir, "lvs.json"),
 	}
 	if f.plane != nil {
@@ -113,6 +94,32 @@ func (f *forwarding) start(site *config.Site) error {
 	f.cancel, f.driver = cancel, cfg.Driver
 	f.startConnSync(site)
 	return nil
+}
+
+// attempt asks a real server once. A script is one that may be run.
+func (f *forwarding) attempt(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Outcome {
+	if c.Kind == config.CheckerMisc && f.vet != nil {
+		vetted, why := f.vet(c.Command, *f.global.Load())
+		if why != "" {
+			return lvs.Outcome{Reason: why}
+		}
+		judged := *c
+		judged.Command = vetted
+		c = &judged
+	}
+	o := probe.Attempt(ctx, c, rs)
+	return lvs.Outcome{OK: o.OK, Weight: o.Weight, HasWeight: o.HasWeight, Reason: o.Reason}
+}
+
+// runScript runs a quorum or notify script that may be run.
+func (f *forwarding) runScript(ctx context.Context, c config.Command, g config.Global, limit time.Duration) error {
+	if f.vet != nil {
+		var why string
+		if c, why = f.vet(c, g); why != "" {
+			return errors.New(why)
+		}
+	}
+	return script.Run(ctx, c, g.ScriptUser, limit)
 }
 
 // shut closes a driver when start fails after opening it: there is no plane then.
@@ -206,12 +213,6 @@ func syncLinksOf(site *config.Site) (links []lvs.SyncLink) {
 		links = append(links, l)
 	}
 	return links
-}
-
-// verify makes one attempt of a check.
-func attempt(ctx context.Context, c *config.Checker, rs *config.RealServer) lvs.Outcome {
-	v := probe.Attempt(ctx, c, rs)
-	return lvs.Outcome{OK: v.OK, Weight: v.Weight, HasWeight: v.HasWeight, Reason: v.Reason}
 }
 
 // open opens the forwarding plane that the configuration asks for: without a word of it our own one where it still

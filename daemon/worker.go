@@ -226,18 +226,7 @@ func (w *workerProcess) letGo() {
 
 // life waits for orders and signals until the worker has ended.
 func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
-	incoming := make(chan order)
-	lost := make(chan error, 1)
-	go func() {
-		for {
-			var o order
-			if err := orders.Decode(&o); err != nil {
-				lost <- err
-				return
-			}
-			incoming <- o
-		}
-	}()
+	incoming, lost := receive(orders)
 	var drained <-chan struct{}
 	var limit, orphaned <-chan time.Time
 	go w.heartbeat()
@@ -285,6 +274,23 @@ func (w *workerProcess) life(orders *json.Decoder, signals <-chan os.Signal) {
 			}
 		}
 	}
+}
+
+// receive gives the director's orders as they come, and then why no more will.
+func receive(orders *json.Decoder) (<-chan order, <-chan error) {
+	incoming := make(chan order)
+	lost := make(chan error, 1)
+	go func() {
+		for {
+			var o order
+			if err := orders.Decode(&o); err != nil {
+				lost <- err
+				return
+			}
+			incoming <- o
+		}
+	}()
+	return incoming, lost
 }
 
 // pulseEvery is how often the worker says that it is alive.

@@ -137,50 +137,16 @@ func (w *workers) prepare(p *config.Proxying, in *Inputs) (usable map[string]int
 
 // start runs a worker and waits until it is ready.
 func (w *workers) start(o *startOrder) (*worker, error) {
-	self, err := os.Executable()
+	control, theirs, err := controlPair()
 	if err != nil {
 		return nil, err
 	}
-	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		return nil, err
-	}
-	theirs := os.NewFile(uintptr(pair[1]), "control")
 	defer theirs.Close()
-	ours := os.NewFile(uintptr(pair[0]), "control")
-	control, err := net.FileConn(ours)
-	ours.Close()
-	if err != nil {
-		return nil, err
-	}
 	o.Down = w.down
-	cmd := exec.Command(self, WorkerEntry)
-	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the director's to handle
-	cmd.ExtraFiles = []*os.File{theirs}
-	inherited := *o
-	inherited.Sockets = make(map[string][]int)
-	drops, err := takeDrops()
+	cmd, inherited, files, err := command(o, theirs)
 	if err != nil {
 		control.Close()
 		return nil, err
-	}
-	inherited.Drops = 3 + len(cmd.ExtraFiles)
-	cmd.ExtraFiles = append(cmd.ExtraFiles, drops)
-	files := []*os.File{drops}
-	for key, fds := range o.Sockets {
-		for _, fd := range fds {
-			copied, err := sock.Dup(fd)
-			if err != nil {
-				closeAll(files)
-				control.Close()
-				return nil, err
-			}
-			f := os.NewFile(uintptr(copied), "listener")
-			files = append(files, f)
-			inherited.Sockets[key] = append(inherited.Sockets[key], 3+len(cmd.ExtraFiles))
-			cmd.ExtraFiles = append(cmd.ExtraFiles, f)
-		}
 	}
 	err = script.Start(cmd)
 	closeAll(files)
@@ -195,13 +161,67 @@ func (w *workers) start(o *startOrder) (*worker, error) {
 		close(k.exited)
 		w.all.Done()
 	}()
-	if err := k.await(&inherited); err != nil {
+	if err := k.await(inherited); err != nil {
 		control.Close()
 		cmd.Process.Kill()
 		return nil, err
 	}
 	go w.listen(k)
 	return k, nil
+}
+
+// controlPair are the two ends of what director and worker talk over.
+func controlPair() (ours net.Conn, theirs *os.File, err error) {
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, err
+	}
+	end := os.NewFile(uintptr(pair[0]), "control")
+	ours, err = net.FileConn(end)
+	end.Close()
+	theirs = os.NewFile(uintptr(pair[1]), "control")
+	if err != nil {
+		theirs.Close()
+		return nil, nil, err
+	}
+	return ours, theirs, nil
+}
+
+// command is a worker's command with what it inherits: its end of the control socket, the end for connections that are
+// to be forgotten, and copies of the listening sockets. The order names them by the numbers they will have there; the
+// files are to be closed once it runs.
+func command(o *startOrder, control *os.File) (cmd *exec.Cmd, inherited *startOrder, files []*os.File, err error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	cmd = exec.Command(self, WorkerEntry)
+	cmd.Stdout, cmd.Stderr = os.Stdout, os.Stderr
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is the director's to handle
+	cmd.ExtraFiles = []*os.File{control}
+	hand := func(f *os.File) int {
+		cmd.ExtraFiles = append(cmd.ExtraFiles, f)
+		files = append(files, f)
+		return 2 + len(cmd.ExtraFiles)
+	}
+	copied := *o
+	copied.Sockets = make(map[string][]int)
+	drops, err := takeDrops()
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	copied.Drops = hand(drops)
+	for key, fds := range o.Sockets {
+		for _, fd := range fds {
+			listener, err := sock.Dup(fd)
+			if err != nil {
+				closeAll(files)
+				return nil, nil, nil, err
+			}
+			copied.Sockets[key] = append(copied.Sockets[key], hand(os.NewFile(uintptr(listener), "listener")))
+		}
+	}
+	return cmd, &copied, files, nil
 }
 
 func closeAll(files []*os.File) {

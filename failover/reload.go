@@ -68,42 +68,20 @@ func (r *router) apply(site *config.Site) (done Applied) {
 	for _, c := range config.Diff(before, site).Instances {
 		changes[c.Name] = c
 	}
-	old := map[string]*instance{}
-	for _, m := range r.instances {
-		old[m.cfg.Name] = m
-	}
-	keep := map[string]bool{}
-	for _, c := range site.Instances {
-		if old[c.Name] != nil {
-			if restarts(changes[c.Name]) {
-				done.Restarted = append(done.Restarted, c.Name)
-			} else {
-				keep[c.Name] = true
-			}
-		}
-	}
-	for _, m := range slices.Clone(r.instances) { // leavers first: their VRIDs may be taken over
-		if !keep[m.cfg.Name] {
-			if !slices.Contains(done.Restarted, m.cfg.Name) {
-				done.Removed = append(done.Removed, m.cfg.Name)
-			}
-			r.drop(m)
-		}
-	}
+	keep := r.dropLeavers(site, changes, &done)
 	r.site = site
 	r.applyScripts(site)
 	for _, c := range site.Instances { // an address may move from one instance to another
-		if keep[c.Name] {
-			old[c.Name].cfg = c
+		if m := keep[c.Name]; m != nil {
+			m.cfg = c
 			if _, changed := changes[c.Name]; changed {
-				r.withdraw(old[c.Name])
+				r.withdraw(m)
 			}
 		}
 	}
 	instances := make([]*instance, 0, len(site.Instances))
 	for _, c := range site.Instances {
-		if keep[c.Name] {
-			m := old[c.Name]
+		if m := keep[c.Name]; m != nil {
 			if change, ok := changes[c.Name]; ok {
 				r.update(m, change)
 				done.Changed = append(done.Changed, c.Name)
@@ -124,15 +102,45 @@ func (r *router) apply(site *config.Site) (done Applied) {
 	return done
 }
 
+// dropLeavers ends the instances that a new site does not have, or starts anew, and gives those that stay. It comes
+// before everything else: the others may take over the leavers' VRIDs.
+func (r *router) dropLeavers(
+	site *config.Site, changes map[string]config.InstanceChange, done *Applied,
+) map[string]*instance {
+	old := map[string]*instance{}
+	for _, m := range r.instances {
+		old[m.cfg.Name] = m
+	}
+	keep := map[string]*instance{}
+	for _, c := range site.Instances {
+		if old[c.Name] != nil {
+			if restarts(changes[c.Name]) {
+				done.Restarted = append(done.Restarted, c.Name)
+			} else {
+				keep[c.Name] = old[c.Name]
+			}
+		}
+	}
+	for _, m := range slices.Clone(r.instances) {
+		if keep[m.cfg.Name] == nil {
+			if !slices.Contains(done.Restarted, m.cfg.Name) {
+				done.Removed = append(done.Removed, m.cfg.Name)
+			}
+			r.drop(m)
+		}
+	}
+	return keep
+}
+
 // join starts the instances that are not kept, and groups all anew. A new instance knows its faults before its
 // group does, so that a group that was in fault does not leave it for a moment.
-func (r *router) join(site *config.Site, keep map[string]bool) {
+func (r *router) join(site *config.Site, keep map[string]*instance) {
 	r.listVirtual()
 	r.applyGroups(site)
 	r.refreshAddrs() // leavers took theirs along
 	for _, m := range r.instances {
 		switch {
-		case !keep[m.cfg.Name]:
+		case keep[m.cfg.Name] == nil:
 			r.add(m)
 			r.refresh(m)
 		case m.gate == nil:

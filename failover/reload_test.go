@@ -133,22 +133,31 @@ func (p *plan) site() *config.Site {
 
 func (p *plan) String() string { return fmt.Sprintf("%+v, groups %v", p.members, p.groups) }
 
+// free gives a number that no member uses.
+func (p *plan) free(rng *rand.Rand, used func(m member) []int, from, n int) int {
+	for {
+		x := from + rng.IntN(n)
+		if !slices.ContainsFunc(p.members, func(m member) bool { return slices.Contains(used(m), x) }) {
+			return x
+		}
+	}
+}
+
+func (p *plan) freeHost(rng *rand.Rand) int {
+	return p.free(rng, func(m member) []int { return m.hosts }, 100, 40)
+}
+
+func (p *plan) freeVRID(rng *rand.Rand) uint8 {
+	return uint8(p.free(rng, func(m member) []int { return []int{int(m.vrid)} }, 60, 12))
+}
+
 // edit makes one random change, as an operator would.
 func (p *plan) edit(rng *rand.Rand) (what string) {
 	p.members = slices.Clone(p.members)
-	free := func(used func(m member) []int, from, n int) int {
-		for {
-			x := from + rng.IntN(n)
-			if !slices.ContainsFunc(p.members, func(m member) bool { return slices.Contains(used(m), x) }) {
-				return x
-			}
-		}
-	}
-	host := func() int { return free(func(m member) []int { return m.hosts }, 100, 40) }
-	vrid := func() uint8 { return uint8(free(func(m member) []int { return []int{int(m.vrid)} }, 60, 12)) }
 	name := func() string { return fmt.Sprint("I", rng.IntN(1000)) }
 	if len(p.members) == 0 || len(p.members) < 6 && rng.IntN(3) == 0 {
-		m := member{name: name(), vrid: vrid(), priority: []uint8{100, 250}[rng.IntN(2)], iface: "eth0", hosts: []int{host()}}
+		m := member{name: name(), vrid: p.freeVRID(rng), priority: []uint8{100, 250}[rng.IntN(2)], iface: "eth0",
+			hosts: []int{p.freeHost(rng)}}
 		p.members = slices.Insert(p.members, rng.IntN(len(p.members)+1), m)
 		return "add " + m.name
 	}
@@ -165,21 +174,13 @@ func (p *plan) edit(rng *rand.Rand) (what string) {
 		p.regroup(was, m.name)
 		return "rename " + was
 	case 2:
-		m.vrid = vrid()
+		m.vrid = p.freeVRID(rng)
 		return "other id for " + was
 	case 3:
 		m.priority = 100 + (250 - m.priority)
 		return "priority of " + was
-	case 4:
-		m.hosts = append(slices.Clone(m.hosts), host())
-		return "address for " + was
-	case 5:
-		if o := &p.members[rng.IntN(len(p.members))]; o != m { // addresses change hands
-			m.hosts, o.hosts = o.hosts, m.hosts
-			return "addresses of " + was + " and " + o.name
-		}
-		m.hosts = []int{host()}
-		return "other address for " + was
+	case 4, 5, 9:
+		return p.editAddresses(rng, m)
 	case 6:
 		m.unicast = !m.unicast
 		return "unicast of " + was
@@ -189,13 +190,6 @@ func (p *plan) edit(rng *rand.Rand) (what string) {
 	case 8:
 		m.script = map[string]string{"": "true", "true": "false", "false": ""}[m.script]
 		return "script of " + was
-	case 9:
-		if m.elsewhere != 0 {
-			m.elsewhere = 0
-		} else {
-			m.elsewhere = free(func(m member) []int { return []int{m.elsewhere} }, 100, 40)
-		}
-		return "untracked address of " + was
 	case 10:
 		if o := &p.members[rng.IntN(len(p.members))]; o != m { // ids change hands
 			m.vrid, o.vrid = o.vrid, m.vrid
@@ -205,6 +199,34 @@ func (p *plan) edit(rng *rand.Rand) (what string) {
 		rng.Shuffle(len(p.members), func(a, b int) { p.members[a], p.members[b] = p.members[b], p.members[a] })
 		return "order"
 	}
+	p.editGroups(rng)
+	return "groups"
+}
+
+// editAddresses changes the addresses of one member.
+func (p *plan) editAddresses(rng *rand.Rand, m *member) (what string) {
+	switch rng.IntN(3) {
+	case 0:
+		m.hosts = append(slices.Clone(m.hosts), p.freeHost(rng))
+		return "address for " + m.name
+	case 1:
+		if o := &p.members[rng.IntN(len(p.members))]; o != m { // addresses change hands
+			m.hosts, o.hosts = o.hosts, m.hosts
+			return "addresses of " + m.name + " and " + o.name
+		}
+		m.hosts = []int{p.freeHost(rng)}
+		return "other address for " + m.name
+	}
+	if m.elsewhere != 0 {
+		m.elsewhere = 0
+	} else {
+		m.elsewhere = p.free(rng, func(m member) []int { return []int{m.elsewhere} }, 100, 40)
+	}
+	return "untracked address of " + m.name
+}
+
+// editGroups groups some of the members anew.
+func (p *plan) editGroups(rng *rand.Rand) {
 	p.groups = nil
 	for rest := p.members; len(rest) > 0 && rng.IntN(3) > 0; {
 		n := 1 + rng.IntN(min(3, len(rest)))
@@ -215,7 +237,6 @@ func (p *plan) edit(rng *rand.Rand) (what string) {
 		p.groups = append(p.groups, g)
 		rest = rest[n:]
 	}
-	return "groups"
 }
 
 // regroup follows a member's new name; empty: it is gone.

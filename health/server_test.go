@@ -18,73 +18,99 @@ func standard() Params {
 // for. Words: a code (L7STS:503:Sorry) is a check, @2.5 the time, ok500 and the like are
 // statuses of traffic, a "?" asks for the status text, the rest are the operator's.
 func play(p Params, script string) string {
-	s := New(p, 0)
-	tracking := New(Params{Rise: 2, Fall: 3}, 0)
-	now := Time(0)
-	var out []string
+	x := player{s: New(p, 0), tracking: New(Params{Rise: 2, Fall: 3}, 0)}
 	follow := false
 	for _, w := range strings.Fields(script) {
-		var e []Effect
-		switch {
-		case w[0] == '@':
-			f, _ := strconv.ParseFloat(w[1:], 64)
-			for until := Time(f * float64(sec)); ; {
-				if d := s.Deadline(); d > until {
-					now = until
-					break
-				} else {
-					now = d
-					e = s.Tick(now, e)
-				}
-			}
-		case w == "?":
-			out = append(out, fmt.Sprintf("= %s %s %d fail=%d down=%d", s.StatusText(), s.Last().Status.Code(), s.Health(), s.Failed, s.Downs))
-		case w == "warm?":
-			out = append(out, fmt.Sprintf("= %d/16", s.Warm()))
-		case w == "tracked?":
-			out = append(out, "= "+tracking.StatusText())
-		case w == "next?":
-			out = append(out, "= "+s.NextCheck(0).String())
-		case w == "follow":
+		if w == "follow" {
 			follow = true
-		case w == "ready":
-			e = s.SetAdmin(now, Ready, e)
-		case w == "drain":
-			e = s.SetAdmin(now, Drain, e)
-		case w == "maint":
-			e = s.SetAdmin(now, Maint, e)
-		case w == "up":
-			e = s.Force(now, Running, e)
-		case w == "stopping":
-			e = s.Force(now, Stopping, e)
-		case w == "down":
-			e = s.Force(now, Stopped, e)
-		case w[0] == 'r' && w[1] <= '9':
-			n, _ := strconv.Atoi(w[1:])
-			e = s.Observed(now, OutcomeOf(n), e)
-		case w == "connected":
-			e = s.Observed(now, Connected, e)
-		case w == "refused":
-			e = s.Observed(now, ConnectFailed, e)
-		case w == "timeout":
-			e = s.Observed(now, ReadTimeout, e)
-		default:
-			f := append(strings.Split(w, ":"), "", "")
-			r := Result{Info: strings.ReplaceAll(f[2], "_", " ")}
-			r.Code, _ = strconv.Atoi(f[1])
-			for i := range statuses {
-				if statuses[i].code == f[0] {
-					r.Status = Status(i)
-				}
-			}
-			e = s.Checked(now, r, e)
 		}
-		out = append(out, lines(e, "s1")...)
+		x.out = append(x.out, lines(x.word(w), "s1")...)
 		if follow {
-			out = append(out, lines(tracking.Follow(now, s, "be/s1", nil), "s3")...)
+			x.out = append(x.out, lines(x.tracking.Follow(x.now, x.s, "be/s1", nil), "s3")...)
 		}
 	}
-	return strings.Join(out, "\n")
+	return strings.Join(x.out, "\n")
+}
+
+// A player is a server that a script is played on, and one that tracks it.
+type player struct {
+	s, tracking *Server
+	now         Time
+	out         []string
+}
+
+// word plays one word of a script.
+func (x *player) word(w string) (e []Effect) {
+	s := x.s
+	if change, ok := operator[w]; ok {
+		return change(s, x.now)
+	}
+	switch {
+	case w[0] == '@':
+		return x.wait(w[1:])
+	case w == "?":
+		x.say("%s %s %d fail=%d down=%d", s.StatusText(), s.Last().Status.Code(), s.Health(), s.Failed, s.Downs)
+	case w == "warm?":
+		x.say("%d/16", s.Warm())
+	case w == "tracked?":
+		x.say("%s", x.tracking.StatusText())
+	case w == "next?":
+		x.say("%s", s.NextCheck(0))
+	case w == "follow":
+	case w[0] == 'r' && w[1] <= '9':
+		n, _ := strconv.Atoi(w[1:])
+		return s.Observed(x.now, OutcomeOf(n), nil)
+	case w == "connected":
+		return s.Observed(x.now, Connected, nil)
+	case w == "refused":
+		return s.Observed(x.now, ConnectFailed, nil)
+	case w == "timeout":
+		return s.Observed(x.now, ReadTimeout, nil)
+	default:
+		return s.Checked(x.now, resultOf(w), nil)
+	}
+	return nil
+}
+
+// operator are the words of an operator.
+var operator = map[string]func(*Server, Time) []Effect{
+	"ready":    func(s *Server, now Time) []Effect { return s.SetAdmin(now, Ready, nil) },
+	"drain":    func(s *Server, now Time) []Effect { return s.SetAdmin(now, Drain, nil) },
+	"maint":    func(s *Server, now Time) []Effect { return s.SetAdmin(now, Maint, nil) },
+	"up":       func(s *Server, now Time) []Effect { return s.Force(now, Running, nil) },
+	"stopping": func(s *Server, now Time) []Effect { return s.Force(now, Stopping, nil) },
+	"down":     func(s *Server, now Time) []Effect { return s.Force(now, Stopped, nil) },
+}
+
+func (x *player) say(format string, args ...any) {
+	x.out = append(x.out, "= "+fmt.Sprintf(format, args...))
+}
+
+// wait lets the time come, and every deadline before it.
+func (x *player) wait(seconds string) (e []Effect) {
+	f, _ := strconv.ParseFloat(seconds, 64)
+	for until := Time(f * float64(sec)); ; {
+		d := x.s.Deadline()
+		if d > until {
+			x.now = until
+			return e
+		}
+		x.now = d
+		e = x.s.Tick(x.now, e)
+	}
+}
+
+// resultOf reads code, status and text of a check's result.
+func resultOf(w string) Result {
+	f := append(strings.Split(w, ":"), "", "")
+	r := Result{Info: strings.ReplaceAll(f[2], "_", " ")}
+	r.Code, _ = strconv.Atoi(f[1])
+	for i := range statuses {
+		if statuses[i].code == f[0] {
+			r.Status = Status(i)
+		}
+	}
+	return r
 }
 
 func lines(effects []Effect, server string) (out []string) {
@@ -106,164 +132,172 @@ const (
 	well   = "reason: Layer7 check passed, code: 200, check duration: 0ms"
 )
 
-// TestLikeHAProxy has lines as HAProxy 2.6.12 wrote them.
+func logged(p Params) Params {
+	p.LogChecks = true
+	return p
+}
+
+func on404() Params {
+	p := standard()
+	p.DisableOn404 = true
+	return p
+}
+
+// likeHAProxy are scripts for play, and lines as HAProxy 2.6.12 wrote them.
+var likeHAProxy = []struct {
+	name   string
+	p      Params
+	script string
+	want   []string
+}{
+	{"fall and rise", standard(), "? L7OK:200 ? L7STS:500:Oops ? L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? L7OK:200 ? L7OK:200 ?", []string{
+		"= UP 1/3 INI 2 fail=0 down=0",
+		"= UP L7OK 4 fail=0 down=0",
+		"= UP 2/3 L7STS 3 fail=1 down=0",
+		"<1>Server be/s1 is DOWN, " + oops + left,
+		"= DOWN L7STS 0 fail=3 down=1",
+		"= DOWN L7STS 0 fail=3 down=1",
+		"= DOWN 1/2 L7OK 1 fail=3 down=1",
+		"<5>Server be/s1 is UP, " + well + online,
+		"= UP L7OK 4 fail=3 down=1",
+	}},
+	{"the first check decides", standard(), "L4CON::Connection_refused ?", []string{
+		`<1>Server be/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms` + left,
+		"= DOWN L4CON 0 fail=1 down=1",
+	}},
+	{"checks logged", logged(standard()), "L7OK:200 L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7STS:502:Oops L4CON::Connection_refused L7OK:200 L7OK:200 L7STS:500:Oops L7OK:200", []string{
+		"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
+		"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
+		"<5>Health check for server be/s1 failed, " + oops + ", status: 1/3 UP.",
+		"<5>Health check for server be/s1 failed, " + oops + ", status: 0/2 DOWN.",
+		"<1>Server be/s1 is DOWN" + left,
+		`<5>Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.`,
+		"<5>Health check for server be/s1 succeeded, " + well + ", status: 1/2 DOWN.",
+		"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
+		"<5>Server be/s1 is UP" + online,
+		"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
+		"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
+	}},
+	{"404", on404(), "L7OK:200 L7OKC:404 ? L7OK:200 L7OKC:404 L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? L7OKC:404 L7OKC:404 L7OKC:404 ? L7OK:200 L7OK:200", []string{
+		"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" + online,
+		"= NOLB L7OKC 4 fail=0 down=0",
+		"<5>Server be/s1 is UP, " + well + online,
+		"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" + online,
+		"= NOLB 1/3 L7STS 2 fail=2 down=0",
+		"<5>Server be/s1 is DOWN, " + oops + left,
+		"= DOWN L7STS 0 fail=3 down=1",
+		"= DOWN L7STS 0 fail=3 down=1",
+		"<5>Server be/s1 is UP, " + well + online,
+	}},
+	{"404 logged", logged(on404()), "L7OKC:404", []string{
+		"<5>Health check for server be/s1 conditionally succeeded, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms, status: 3/3 UP.",
+		"<5>Server be/s1 is stopping" + online,
+	}},
+	{"404 without the option", standard(), "L7OKC:404 ?", []string{
+		"<1>Server be/s1 is DOWN, reason: Layer7 wrong status, code: 404, check duration: 0ms" + left,
+		"= DOWN L7STS 0 fail=1 down=1",
+	}},
+	{"operator", standard(), "L7OK:200 drain ? ready ? maint ? drain ? ready ? maint ready L7OK:200 ? down ? up ? stopping ? L7OK:200 ?", []string{
+		"<5>Server be/s1 enters drain state" + online,
+		"= DRAIN L7OK 4 fail=0 down=0",
+		"<5>Server be/s1 is UP (leaving forced drain).",
+		"= UP L7OK 4 fail=0 down=0",
+		"<1>Server be/s1 is going DOWN for maintenance" + left,
+		"= MAINT L7OK 4 fail=0 down=1",
+		"<5>Server be/s1 is UP/DRAIN (leaving forced maintenance).",
+		"<5>Server be/s1 remains in forced drain mode.",
+		"= DRAIN 1/3 L7OK 2 fail=0 down=1",
+		"<5>Server be/s1 is UP (leaving forced drain).",
+		"= UP 1/3 L7OK 2 fail=0 down=1",
+		"<1>Server be/s1 is going DOWN for maintenance" + left,
+		"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
+		"= UP L7OK 4 fail=0 down=2",
+		"<1>Server be/s1 is DOWN, changed from CLI" + left,
+		"= DOWN L7OK 0 fail=0 down=3",
+		"<5>Server be/s1 is UP, changed from CLI" + online,
+		"= UP L7OK 4 fail=0 down=3",
+		"<5>Server be/s1 is stopping, changed from CLI" + online,
+		"= NOLB L7OK 4 fail=0 down=3",
+		"<5>Server be/s1 is UP, " + well + online,
+		"= UP L7OK 4 fail=0 down=3",
+	}},
+	{"operator on a server that is down", standard(), "L7STS:500:Oops maint maint ? up down ready L7STS:500:Oops drain ? L7OK:200 L7OK:200 ? ready", []string{
+		"<1>Server be/s1 is DOWN, " + oops + left,
+		"<5>Server be/s1 was DOWN and now enters maintenance.",
+		"= MAINT L7STS 0 fail=1 down=1",
+		"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
+		"<1>Server be/s1 is DOWN, " + oops + left,
+		"<5>Server be/s1 enters drain state" + left,
+		"= DOWN L7STS 0 fail=2 down=2",
+		"<5>Server be/s1 is UP, " + well + online,
+		"<5>Server be/s1 remains in forced drain mode.",
+		"= DRAIN L7OK 4 fail=2 down=2",
+		"<5>Server be/s1 is UP (leaving forced drain).",
+	}},
+	{"down while drained", standard(), "L7OK:200 drain L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops ready maint", []string{
+		"<5>Server be/s1 enters drain state" + online,
+		"<5>Server be/s1 is DOWN, " + oops + left,
+		"<5>Server be/s1 remains in forced drain mode.",
+		"<5>Server be/s1 is DOWN (leaving forced drain).",
+		"<5>Server be/s1 was DOWN and now enters maintenance.",
+	}},
+	{"no checks", Params{Rise: 2, Fall: 3}, "? L7STS:500:Oops ? drain ? down ? ready ? stopping ? up ? maint ? ready ?", []string{
+		"= no check UNK 2 fail=0 down=0",
+		"= no check UNK 2 fail=0 down=0",
+		"<5>Server be/s1 enters drain state" + online,
+		"= DRAIN UNK 2 fail=0 down=0",
+		"<5>Server be/s1 is DOWN, changed from CLI" + left,
+		"<5>Server be/s1 remains in forced drain mode.",
+		"= DOWN UNK 0 fail=0 down=1",
+		"<5>Server be/s1 is DOWN (leaving forced drain).",
+		"= DOWN UNK 0 fail=0 down=1",
+		"<5>Server be/s1 is stopping, changed from CLI" + online,
+		"= NOLB UNK 4 fail=0 down=1",
+		"<5>Server be/s1 is UP, changed from CLI" + online,
+		"= no check UNK 4 fail=0 down=1",
+		"<1>Server be/s1 is going DOWN for maintenance" + left,
+		"= MAINT UNK 4 fail=0 down=2",
+		"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
+		"= no check UNK 2 fail=0 down=2",
+	}},
+	{"tracked", standard(), "follow L7OK:200 drain tracked? L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops tracked? L7OK:200 L7OK:200 ready maint tracked? ready tracked? maint drain", []string{
+		"<5>Server be/s1 enters drain state" + online,
+		"<5>Server be/s3 enters drain state via be/s1" + online,
+		"= DRAIN",
+		"<5>Server be/s1 is DOWN, " + oops + left,
+		"<5>Server be/s1 remains in forced drain mode.",
+		"<5>Server be/s3 is DOWN via be/s1" + left,
+		"<5>Server be/s3 is leaving forced drain but remains in drain mode via be/s1.",
+		"= DOWN",
+		"<5>Server be/s1 is UP, " + well + online,
+		"<5>Server be/s1 remains in forced drain mode.",
+		"<5>Server be/s3 is UP via be/s1" + online,
+		"<5>Server be/s3 is leaving forced drain but remains in drain mode via be/s1.",
+		"<5>Server be/s1 is UP (leaving forced drain).",
+		"<5>Server be/s3 is UP (leaving forced drain).",
+		"<1>Server be/s1 is going DOWN for maintenance" + left,
+		"<1>Server be/s3 is going DOWN for maintenance via be/s1" + left,
+		"= MAINT (via be/s1)",
+		"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
+		"<5>Server be/s3 is UP/READY (leaving maintenance).",
+		"= UP 1/3",
+		"<1>Server be/s1 is going DOWN for maintenance" + left,
+		"<1>Server be/s3 is going DOWN for maintenance via be/s1" + left,
+		"<5>Server be/s1 is UP/DRAIN (leaving forced maintenance).",
+		"<5>Server be/s1 remains in forced drain mode.",
+		"<5>Server be/s3 is UP/DRAIN (leaving maintenance).",
+		"<5>Server be/s3 is leaving forced drain but remains in drain mode via be/s1.",
+	}},
+	{"tracked up and down", standard(), "follow L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7OK:200 L7OK:200", []string{
+		"<1>Server be/s1 is DOWN, " + oops + left,
+		"<1>Server be/s3 is DOWN via be/s1" + left,
+		"<5>Server be/s1 is UP, " + well + online,
+		"<5>Server be/s3 is UP via be/s1" + online,
+	}},
+}
+
 func TestLikeHAProxy(t *testing.T) {
-	logged := standard()
-	logged.LogChecks = true
-	on404 := standard()
-	on404.DisableOn404 = true
-	unchecked := Params{Rise: 2, Fall: 3}
-	for _, c := range []struct {
-		name   string
-		p      Params
-		script string
-		want   []string
-	}{
-		{"fall and rise", standard(), "? L7OK:200 ? L7STS:500:Oops ? L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? L7OK:200 ? L7OK:200 ?", []string{
-			"= UP 1/3 INI 2 fail=0 down=0",
-			"= UP L7OK 4 fail=0 down=0",
-			"= UP 2/3 L7STS 3 fail=1 down=0",
-			"<1>Server be/s1 is DOWN, " + oops + left,
-			"= DOWN L7STS 0 fail=3 down=1",
-			"= DOWN L7STS 0 fail=3 down=1",
-			"= DOWN 1/2 L7OK 1 fail=3 down=1",
-			"<5>Server be/s1 is UP, " + well + online,
-			"= UP L7OK 4 fail=3 down=1",
-		}},
-		{"the first check decides", standard(), "L4CON::Connection_refused ?", []string{
-			`<1>Server be/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms` + left,
-			"= DOWN L4CON 0 fail=1 down=1",
-		}},
-		{"checks logged", logged, "L7OK:200 L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7STS:502:Oops L4CON::Connection_refused L7OK:200 L7OK:200 L7STS:500:Oops L7OK:200", []string{
-			"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
-			"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
-			"<5>Health check for server be/s1 failed, " + oops + ", status: 1/3 UP.",
-			"<5>Health check for server be/s1 failed, " + oops + ", status: 0/2 DOWN.",
-			"<1>Server be/s1 is DOWN" + left,
-			`<5>Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.`,
-			"<5>Health check for server be/s1 succeeded, " + well + ", status: 1/2 DOWN.",
-			"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
-			"<5>Server be/s1 is UP" + online,
-			"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
-			"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
-		}},
-		{"404", on404, "L7OK:200 L7OKC:404 ? L7OK:200 L7OKC:404 L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? L7OKC:404 L7OKC:404 L7OKC:404 ? L7OK:200 L7OK:200", []string{
-			"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" + online,
-			"= NOLB L7OKC 4 fail=0 down=0",
-			"<5>Server be/s1 is UP, " + well + online,
-			"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" + online,
-			"= NOLB 1/3 L7STS 2 fail=2 down=0",
-			"<5>Server be/s1 is DOWN, " + oops + left,
-			"= DOWN L7STS 0 fail=3 down=1",
-			"= DOWN L7STS 0 fail=3 down=1",
-			"<5>Server be/s1 is UP, " + well + online,
-		}},
-		{"404 logged", func() Params { p := on404; p.LogChecks = true; return p }(), "L7OKC:404", []string{
-			"<5>Health check for server be/s1 conditionally succeeded, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms, status: 3/3 UP.",
-			"<5>Server be/s1 is stopping" + online,
-		}},
-		{"404 without the option", standard(), "L7OKC:404 ?", []string{
-			"<1>Server be/s1 is DOWN, reason: Layer7 wrong status, code: 404, check duration: 0ms" + left,
-			"= DOWN L7STS 0 fail=1 down=1",
-		}},
-		{"operator", standard(), "L7OK:200 drain ? ready ? maint ? drain ? ready ? maint ready L7OK:200 ? down ? up ? stopping ? L7OK:200 ?", []string{
-			"<5>Server be/s1 enters drain state" + online,
-			"= DRAIN L7OK 4 fail=0 down=0",
-			"<5>Server be/s1 is UP (leaving forced drain).",
-			"= UP L7OK 4 fail=0 down=0",
-			"<1>Server be/s1 is going DOWN for maintenance" + left,
-			"= MAINT L7OK 4 fail=0 down=1",
-			"<5>Server be/s1 is UP/DRAIN (leaving forced maintenance).",
-			"<5>Server be/s1 remains in forced drain mode.",
-			"= DRAIN 1/3 L7OK 2 fail=0 down=1",
-			"<5>Server be/s1 is UP (leaving forced drain).",
-			"= UP 1/3 L7OK 2 fail=0 down=1",
-			"<1>Server be/s1 is going DOWN for maintenance" + left,
-			"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
-			"= UP L7OK 4 fail=0 down=2",
-			"<1>Server be/s1 is DOWN, changed from CLI" + left,
-			"= DOWN L7OK 0 fail=0 down=3",
-			"<5>Server be/s1 is UP, changed from CLI" + online,
-			"= UP L7OK 4 fail=0 down=3",
-			"<5>Server be/s1 is stopping, changed from CLI" + online,
-			"= NOLB L7OK 4 fail=0 down=3",
-			"<5>Server be/s1 is UP, " + well + online,
-			"= UP L7OK 4 fail=0 down=3",
-		}},
-		{"operator on a server that is down", standard(), "L7STS:500:Oops maint maint ? up down ready L7STS:500:Oops drain ? L7OK:200 L7OK:200 ? ready", []string{
-			"<1>Server be/s1 is DOWN, " + oops + left,
-			"<5>Server be/s1 was DOWN and now enters maintenance.",
-			"= MAINT L7STS 0 fail=1 down=1",
-			"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
-			"<1>Server be/s1 is DOWN, " + oops + left,
-			"<5>Server be/s1 enters drain state" + left,
-			"= DOWN L7STS 0 fail=2 down=2",
-			"<5>Server be/s1 is UP, " + well + online,
-			"<5>Server be/s1 remains in forced drain mode.",
-			"= DRAIN L7OK 4 fail=2 down=2",
-			"<5>Server be/s1 is UP (leaving forced drain).",
-		}},
-		{"down while drained", standard(), "L7OK:200 drain L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops ready maint", []string{
-			"<5>Server be/s1 enters drain state" + online,
-			"<5>Server be/s1 is DOWN, " + oops + left,
-			"<5>Server be/s1 remains in forced drain mode.",
-			"<5>Server be/s1 is DOWN (leaving forced drain).",
-			"<5>Server be/s1 was DOWN and now enters maintenance.",
-		}},
-		{"no checks", unchecked, "? L7STS:500:Oops ? drain ? down ? ready ? stopping ? up ? maint ? ready ?", []string{
-			"= no check UNK 2 fail=0 down=0",
-			"= no check UNK 2 fail=0 down=0",
-			"<5>Server be/s1 enters drain state" + online,
-			"= DRAIN UNK 2 fail=0 down=0",
-			"<5>Server be/s1 is DOWN, changed from CLI" + left,
-			"<5>Server be/s1 remains in forced drain mode.",
-			"= DOWN UNK 0 fail=0 down=1",
-			"<5>Server be/s1 is DOWN (leaving forced drain).",
-			"= DOWN UNK 0 fail=0 down=1",
-			"<5>Server be/s1 is stopping, changed from CLI" + online,
-			"= NOLB UNK 4 fail=0 down=1",
-			"<5>Server be/s1 is UP, changed from CLI" + online,
-			"= no check UNK 4 fail=0 down=1",
-			"<1>Server be/s1 is going DOWN for maintenance" + left,
-			"= MAINT UNK 4 fail=0 down=2",
-			"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
-			"= no check UNK 2 fail=0 down=2",
-		}},
-		{"tracked", standard(), "follow L7OK:200 drain tracked? L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops tracked? L7OK:200 L7OK:200 ready maint tracked? ready tracked? maint drain", []string{
-			"<5>Server be/s1 enters drain state" + online,
-			"<5>Server be/s3 enters drain state via be/s1" + online,
-			"= DRAIN",
-			"<5>Server be/s1 is DOWN, " + oops + left,
-			"<5>Server be/s1 remains in forced drain mode.",
-			"<5>Server be/s3 is DOWN via be/s1" + left,
-			"<5>Server be/s3 is leaving forced drain but remains in drain mode via be/s1.",
-			"= DOWN",
-			"<5>Server be/s1 is UP, " + well + online,
-			"<5>Server be/s1 remains in forced drain mode.",
-			"<5>Server be/s3 is UP via be/s1" + online,
-			"<5>Server be/s3 is leaving forced drain but remains in drain mode via be/s1.",
-			"<5>Server be/s1 is UP (leaving forced drain).",
-			"<5>Server be/s3 is UP (leaving forced drain).",
-			"<1>Server be/s1 is going DOWN for maintenance" + left,
-			"<1>Server be/s3 is going DOWN for maintenance via be/s1" + left,
-			"= MAINT (via be/s1)",
-			"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
-			"<5>Server be/s3 is UP/READY (leaving maintenance).",
-			"= UP 1/3",
-			"<1>Server be/s1 is going DOWN for maintenance" + left,
-			"<1>Server be/s3 is going DOWN for maintenance via be/s1" + left,
-			"<5>Server be/s1 is UP/DRAIN (leaving forced maintenance).",
-			"<5>Server be/s1 remains in forced drain mode.",
-			"<5>Server be/s3 is UP/DRAIN (leaving maintenance).",
-			"<5>Server be/s3 is leaving forced drain but remains in drain mode via be/s1.",
-		}},
-		{"tracked up and down", standard(), "follow L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7OK:200 L7OK:200", []string{
-			"<1>Server be/s1 is DOWN, " + oops + left,
-			"<1>Server be/s3 is DOWN via be/s1" + left,
-			"<5>Server be/s1 is UP, " + well + online,
-			"<5>Server be/s3 is UP via be/s1" + online,
-		}},
-	} {
+	for _, c := range likeHAProxy {
 		if got, want := play(c.p, c.script), strings.Join(c.want, "\n"); got != want {
 			t.Errorf("%s:\n%s\nwant\n%s", c.name, got, want)
 		}
@@ -444,7 +478,7 @@ func TestLines(t *testing.T) {
 // FuzzServer: whatever happens, the counter stays within its bounds, state and counter
 // agree, and deadlines lie ahead.
 // TestNoVerdict: a check that could not be made says nothing of a server, however often.
-func TestNoVerdict(t *testing.T) {
+func TestNoResult(t *testing.T) {
 	s := New(Params{Check: true, Rise: 2, Fall: 3, Inter: time.Second}, 0)
 	s.Checked(0, Result{Status: L4OK}, nil)
 	for n := range 10 {

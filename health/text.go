@@ -247,11 +247,11 @@ func (s *Server) StatusText() string {
 	return s.outOf("UP", s.health < s.certain(), s.health-s.p.Rise+1, s.p.Fall)
 }
 
-func (s *Server) outOf(word string, moving bool, n, of int) string {
+func (s *Server) outOf(state string, moving bool, n, of int) string {
 	if !moving {
-		return word
+		return state
 	}
-	return word + " " + strconv.Itoa(n) + "/" + strconv.Itoa(of)
+	return state + " " + strconv.Itoa(n) + "/" + strconv.Itoa(of)
 }
 
 // Uptime is the time since the last change, for the statistics' lastchg.

@@ -33,9 +33,9 @@ func family(v6 bool) int32 {
 	return 0
 }
 
-// compareAddr compares as many words as a's family has.
+// compareAddr compares as many quarters as a's family has.
 func compareAddr(a, b netip.AddrPort) int {
-	x, y := words(a.Addr()), words(b.Addr())
+	x, y := quarters(a.Addr()), quarters(b.Addr())
 	n := 1
 	if a.Addr().Is6() {
 		n = 4
@@ -48,7 +48,7 @@ func compareAddr(a, b netip.AddrPort) int {
 	return int(a.Port()) - int(b.Port())
 }
 
-func words(a netip.Addr) (w [4]uint32) {
+func quarters(a netip.Addr) (w [4]uint32) {
 	var b [16]byte
 	copy(b[:], a.AsSlice())
 	for i := range w {

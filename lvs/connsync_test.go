@@ -155,84 +155,106 @@ func TestAsksUntilAnswered(t *testing.T) {
 	await(t, "the flow", func() bool { return plane.count() == 1 })
 }
 
+// A syncLinkCase makes a link to a peer.
+type syncLinkCase struct {
+	name string
+	link func(peer string) SyncLink
+}
+
+// syncLinks are the ways to a peer.
+var syncLinks = []syncLinkCase{
+	{"multicast", func(string) SyncLink {
+		return SyncLink{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849, ID: 51}
+	}},
+	{"multicast over IPv6", func(string) SyncLink {
+		return SyncLink{Interface: "eth0", IPv6: true, Group: netip.MustParseAddr("ff02::81"), Port: 8849, ID: 51}
+	}},
+	{"unicast", func(peer string) SyncLink {
+		return SyncLink{Peers: []netip.Addr{netip.MustParseAddr(peer)}, Port: 8849, ID: 51}
+	}},
+}
+
 // TestConnSync: flows reach the peer, a peer that starts later learns them all,
 // messages from behind a router and of other groups are ignored.
 func TestConnSync(t *testing.T) {
-	for _, tt := range []struct {
-		name string
-		link func(peer string) SyncLink
-	}{
-		{"multicast", func(string) SyncLink {
-			return SyncLink{Interface: "eth0", Group: netip.MustParseAddr("224.0.0.81"), Port: 8849, ID: 51}
-		}},
-		{"multicast over IPv6", func(string) SyncLink {
-			return SyncLink{Interface: "eth0", IPv6: true, Group: netip.MustParseAddr("ff02::81"), Port: 8849, ID: 51}
-		}},
-		{"unicast", func(peer string) SyncLink {
-			return SyncLink{Peers: []netip.Addr{netip.MustParseAddr(peer)}, Port: 8849, ID: 51}
-		}},
-	} {
-		t.Run(tt.name, func(t *testing.T) {
-			a, b := neighbours(t)
-			await(t, "link-local addresses", func() bool {
-				for _, ns := range []*netns.NS{a, b} {
-					if out := ns.Run("ip", "-6", "addr", "show", "dev", "eth0"); !strings.Contains(out, "fe80::") || strings.Contains(out, "tentative") {
-						return false
-					}
-				}
-				return true
-			})
-			var mu sync.Mutex
-			var logged []string
-			log := func(_ Level, s string) { mu.Lock(); logged = append(logged, s); mu.Unlock() }
-			first, second := someFlows(500), newFlows()
-			one := syncIn(a, first, []SyncLink{tt.link("10.9.0.2")}, log)
-			defer one.Close()
-			open(t, one)
-			other := tt.link("10.9.0.1")
-			two := syncIn(b, second, []SyncLink{other}, log)
-			defer two.Close()
-			await(t, "all flows", func() bool { return second.count() == 500 && two.Stats().Learnt == 500 })
-
-			second.events <- xdp.Event{Kind: xdp.FlowEstablished, Flow: aFlow(1000, "10.9.0.100:80")}
-			await(t, "a new flow", func() bool { return first.count() == 501 })
-			second.events <- xdp.Event{Kind: xdp.FlowEstablished, Flow: aFlow(1001, "10.9.0.100:9")}
-			await(t, "an unknown service", func() bool { return one.Stats().Unknown == 2 }) // it came twice
-			if s := two.Stats(); s.FlowsSent != 2 || s.Learnt != 500 || s.Failed != 0 {
-				t.Errorf("%+v", s)
-			}
-
-			// From behind a router, and nonsense.
-			count := first.count()
-			far := aFlow(2000, "10.9.0.100:80")
-			spoof, _ := connsync.Add(connsync.Begin(nil, connsync.Header{Kind: connsync.Flows, Group: 51, Sender: 1}), (*connsync.Flow)(&far))
-			b.Do(func() {
-				conn, err := net.Dial("udp4", "10.9.0.1:8849")
-				if err != nil {
-					t.Fatal(err)
-				}
-				defer conn.Close()
-				ipv4.NewConn(conn).SetTTL(254)
-				conn.Write(spoof)
-				ipv4.NewConn(conn).SetTTL(255)
-				conn.Write([]byte("nonsense, but long enough"))
-			})
-			if other.IPv6 {
-				return // its link does not receive IPv4
-			}
-			all := func() string { mu.Lock(); defer mu.Unlock(); return strings.Join(logged, "\n") }
-			defer func() {
-				if t.Failed() {
-					t.Logf("logged:\n%s", all())
-				}
-			}()
-			await(t, "refusals", func() bool { return one.Stats().Refused == 2 })
-			await(t, "their causes in the log", func() bool {
-				return strings.Contains(all(), "TTL 254") && strings.Contains(all(), "not a connection synchronisation message")
-			})
-			if first.count() != count {
-				t.Error("a message from behind a router was accepted")
-			}
-		})
+	for _, tt := range syncLinks {
+		t.Run(tt.name, func(t *testing.T) { connSync(t, tt) })
 	}
+}
+
+func connSync(t *testing.T, tt syncLinkCase) {
+	a, b := neighbours(t)
+	linkLocal(t, a, b)
+	var mu sync.Mutex
+	var logged []string
+	log := func(_ Level, s string) { mu.Lock(); logged = append(logged, s); mu.Unlock() }
+	first, second := someFlows(500), newFlows()
+	one := syncIn(a, first, []SyncLink{tt.link("10.9.0.2")}, log)
+	defer one.Close()
+	open(t, one)
+	other := tt.link("10.9.0.1")
+	two := syncIn(b, second, []SyncLink{other}, log)
+	defer two.Close()
+	await(t, "all flows", func() bool { return second.count() == 500 && two.Stats().Learnt == 500 })
+
+	second.events <- xdp.Event{Kind: xdp.FlowEstablished, Flow: aFlow(1000, "10.9.0.100:80")}
+	await(t, "a new flow", func() bool { return first.count() == 501 })
+	second.events <- xdp.Event{Kind: xdp.FlowEstablished, Flow: aFlow(1001, "10.9.0.100:9")}
+	await(t, "an unknown service", func() bool { return one.Stats().Unknown == 2 }) // it came twice
+	if s := two.Stats(); s.FlowsSent != 2 || s.Learnt != 500 || s.Failed != 0 {
+		t.Errorf("%+v", s)
+	}
+
+	// From behind a router, and nonsense.
+	count := first.count()
+	spoofed(t, b)
+	if other.IPv6 {
+		return // its link does not receive IPv4
+	}
+	all := func() string { mu.Lock(); defer mu.Unlock(); return strings.Join(logged, "\n") }
+	defer func() {
+		if t.Failed() {
+			t.Logf("logged:\n%s", all())
+		}
+	}()
+	await(t, "refusals", func() bool { return one.Stats().Refused == 2 })
+	await(t, "their causes in the log", func() bool {
+		return strings.Contains(all(), "TTL 254") && strings.Contains(all(), "not a connection synchronisation message")
+	})
+	if first.count() != count {
+		t.Error("a message from behind a router was accepted")
+	}
+}
+
+// linkLocal waits until the addresses of IPv6 can be used.
+func linkLocal(t *testing.T, all ...*netns.NS) {
+	t.Helper()
+	await(t, "link-local addresses", func() bool {
+		for _, ns := range all {
+			out := ns.Run("ip", "-6", "addr", "show", "dev", "eth0")
+			if !strings.Contains(out, "fe80::") || strings.Contains(out, "tentative") {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// spoofed sends what seems to come from behind a router, and nonsense.
+func spoofed(t *testing.T, from *netns.NS) {
+	t.Helper()
+	far := aFlow(2000, "10.9.0.100:80")
+	header := connsync.Header{Kind: connsync.Flows, Group: 51, Sender: 1}
+	spoof, _ := connsync.Add(connsync.Begin(nil, header), (*connsync.Flow)(&far))
+	from.Do(func() {
+		conn, err := net.Dial("udp4", "10.9.0.1:8849")
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer conn.Close()
+		ipv4.NewConn(conn).SetTTL(254)
+		conn.Write(spoof)
+		ipv4.NewConn(conn).SetTTL(255)
+		conn.Write([]byte("nonsense, but long enough"))
+	})
 }

@@ -128,54 +128,60 @@ func sum(text string) *[md5.Size]byte {
 	return &s
 }
 
+var (
+	helloPage = http("200 OK", "Content-Length: 5\r\n", "hello")
+	longBody  = strings.Repeat("0123456789abcdef", 20000) // more than any buffer
+	usual     = [][2]int{{200, 299}}
+)
+
+type pageCase struct {
+	name  string
+	play  play
+	url   config.CheckURL
+	ok    bool
+	words string
+}
+
+var pages = []pageCase{
+	{"status", helloPage, config.CheckURL{Statuses: usual}, true, "succeed"},
+	{"no status given", helloPage, config.CheckURL{}, true, "succeed"},
+	{"other status", http("404 Not Found", "Content-Length: 0\r\n", ""), config.CheckURL{Statuses: usual}, false, "HTTP status code error to [127.0.0.1]:tcp:"},
+	{"status code in the reason", http("503 x", "", ""), config.CheckURL{Statuses: usual}, false, "status_code [503]"},
+	{"redirect is not followed", http("302 Found", "Location: /b\r\n", ""), config.CheckURL{Statuses: usual}, false, "[302]"},
+	{"redirect wanted", http("302 Found", "Location: /b\r\n", ""), config.CheckURL{Statuses: [][2]int{{100, 199}, {301, 302}}}, true, ""},
+	{"digest", helloPage, config.CheckURL{Statuses: usual, Digest: sum("hello")}, true, ""},
+	{"wrong digest", helloPage, config.CheckURL{Statuses: usual, Digest: sum("hellO")}, false, "MD5 digest error"},
+	{"digest in the reason", helloPage, config.CheckURL{Digest: sum("x")}, false, "MD5SUM [5d41402abc4b2a76b9719d911017c592]"},
+	{"digest of a body until the end", http("200 OK", "", "hello"), config.CheckURL{Digest: sum("hello")}, true, ""},
+	{"digest of an empty body", http("200 OK", "Content-Length: 0\r\n", ""), config.CheckURL{Digest: sum("")}, true, ""},
+	{"digest of chunks", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("hello")}, true, ""},
+	{"digest of chunks as they come", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")}, true, ""},
+	{"digest of a long body", http("200 OK", "Content-Length: "+strconv.Itoa(len(longBody))+"\r\n", longBody), config.CheckURL{Digest: sum(longBody)}, true, ""},
+	{"digest of a long body in one chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(longBody), longBody)), config.CheckURL{Digest: sum(longBody)}, true, ""},
+	{"body cut short", http("200 OK", "Content-Length: 50\r\n", "hello"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
+	{"chunks cut short", http("200 OK", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
+	{"bad chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", "zz\r\nhello\r\n"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
+	{"regex", helloPage, config.CheckURL{Regex: regexp.MustCompile("h.llo")}, true, ""},
+	{"regex does not match", helloPage, config.CheckURL{Regex: regexp.MustCompile("HELLO")}, false, "Regex does not match"},
+	{"regex no match", helloPage, config.CheckURL{Regex: regexp.MustCompile("HELLO"), RegexNoMatch: true}, true, ""},
+	{"regex no match, matches", helloPage, config.CheckURL{Regex: regexp.MustCompile("hello"), RegexNoMatch: true}, false, "Regex matches"},
+	{"regex late in a long body", http("200 OK", "", longBody+"end"), config.CheckURL{Regex: regexp.MustCompile(`fend\z`)}, true, ""},
+	{"regex beyond the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("lo"), MaxOffset: 3}, false, "Regex"},
+	{"regex within the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("lo"), MaxOffset: 4}, true, ""},
+	{"regex before the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("he"), MinOffset: 1}, false, "Regex"},
+	{"regex at the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("l"), MinOffset: 3}, true, ""},
+	{"offset beyond the body", helloPage, config.CheckURL{Regex: regexp.MustCompile(""), MinOffset: 9}, false, "Regex"},
+	{"digest right, regex wrong", helloPage, config.CheckURL{Digest: sum("hello"), Regex: regexp.MustCompile("x")}, false, "Regex"},
+	{"interim response", play{read, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, config.CheckURL{}, true, ""},
+	{"no answer", play{read}, config.CheckURL{}, false, "Read, no data received from [127.0.0.1]:tcp:"},
+	{"not HTTP", play{read, "220 mail ready\r\n\r\n"}, config.CheckURL{}, false, "No HTTP answer"},
+	{"half a head", play{read, "HTTP/1.1 200 OK\r\nContent-"}, config.CheckURL{}, false, "No HTTP answer"},
+	{"reset", play{read, reset}, config.CheckURL{}, false, "No HTTP answer"},
+	{"endless head", play{read, "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 5000)}, config.CheckURL{}, false, "No HTTP answer"},
+}
+
 func TestAttemptPages(t *testing.T) {
-	ok := http("200 OK", "Content-Length: 5\r\n", "hello")
-	long := strings.Repeat("0123456789abcdef", 20000) // more than any buffer
-	statuses := func(s ...[2]int) [][2]int { return s }
-	usual := statuses([2]int{200, 299})
-	for _, c := range []struct {
-		name  string
-		play  play
-		url   config.CheckURL
-		ok    bool
-		words string
-	}{
-		{"status", ok, config.CheckURL{Statuses: usual}, true, "succeed"},
-		{"no status given", ok, config.CheckURL{}, true, "succeed"},
-		{"other status", http("404 Not Found", "Content-Length: 0\r\n", ""), config.CheckURL{Statuses: usual}, false, "HTTP status code error to [127.0.0.1]:tcp:"},
-		{"status code in the reason", http("503 x", "", ""), config.CheckURL{Statuses: usual}, false, "status_code [503]"},
-		{"redirect is not followed", http("302 Found", "Location: /b\r\n", ""), config.CheckURL{Statuses: usual}, false, "[302]"},
-		{"redirect wanted", http("302 Found", "Location: /b\r\n", ""), config.CheckURL{Statuses: statuses([2]int{100, 199}, [2]int{301, 302})}, true, ""},
-		{"digest", ok, config.CheckURL{Statuses: usual, Digest: sum("hello")}, true, ""},
-		{"wrong digest", ok, config.CheckURL{Statuses: usual, Digest: sum("hellO")}, false, "MD5 digest error"},
-		{"digest in the reason", ok, config.CheckURL{Digest: sum("x")}, false, "MD5SUM [5d41402abc4b2a76b9719d911017c592]"},
-		{"digest of a body until the end", http("200 OK", "", "hello"), config.CheckURL{Digest: sum("hello")}, true, ""},
-		{"digest of an empty body", http("200 OK", "Content-Length: 0\r\n", ""), config.CheckURL{Digest: sum("")}, true, ""},
-		{"digest of chunks", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("hello")}, true, ""},
-		{"digest of chunks as they come", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")}, true, ""},
-		{"digest of a long body", http("200 OK", "Content-Length: "+strconv.Itoa(len(long))+"\r\n", long), config.CheckURL{Digest: sum(long)}, true, ""},
-		{"digest of a long body in one chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(long), long)), config.CheckURL{Digest: sum(long)}, true, ""},
-		{"body cut short", http("200 OK", "Content-Length: 50\r\n", "hello"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
-		{"chunks cut short", http("200 OK", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
-		{"bad chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", "zz\r\nhello\r\n"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
-		{"regex", ok, config.CheckURL{Regex: regexp.MustCompile("h.llo")}, true, ""},
-		{"regex does not match", ok, config.CheckURL{Regex: regexp.MustCompile("HELLO")}, false, "Regex does not match"},
-		{"regex no match", ok, config.CheckURL{Regex: regexp.MustCompile("HELLO"), RegexNoMatch: true}, true, ""},
-		{"regex no match, matches", ok, config.CheckURL{Regex: regexp.MustCompile("hello"), RegexNoMatch: true}, false, "Regex matches"},
-		{"regex late in a long body", http("200 OK", "", long+"end"), config.CheckURL{Regex: regexp.MustCompile(`fend\z`)}, true, ""},
-		{"regex beyond the offset", ok, config.CheckURL{Regex: regexp.MustCompile("lo"), MaxOffset: 3}, false, "Regex"},
-		{"regex within the offset", ok, config.CheckURL{Regex: regexp.MustCompile("lo"), MaxOffset: 4}, true, ""},
-		{"regex before the offset", ok, config.CheckURL{Regex: regexp.MustCompile("he"), MinOffset: 1}, false, "Regex"},
-		{"regex at the offset", ok, config.CheckURL{Regex: regexp.MustCompile("l"), MinOffset: 3}, true, ""},
-		{"offset beyond the body", ok, config.CheckURL{Regex: regexp.MustCompile(""), MinOffset: 9}, false, "Regex"},
-		{"digest right, regex wrong", ok, config.CheckURL{Digest: sum("hello"), Regex: regexp.MustCompile("x")}, false, "Regex"},
-		{"interim response", play{read, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, config.CheckURL{}, true, ""},
-		{"no answer", play{read}, config.CheckURL{}, false, "Read, no data received from [127.0.0.1]:tcp:"},
-		{"not HTTP", play{read, "220 mail ready\r\n\r\n"}, config.CheckURL{}, false, "No HTTP answer"},
-		{"half a head", play{read, "HTTP/1.1 200 OK\r\nContent-"}, config.CheckURL{}, false, "No HTTP answer"},
-		{"reset", play{read, reset}, config.CheckURL{}, false, "No HTTP answer"},
-		{"endless head", play{read, "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 5000)}, config.CheckURL{}, false, "No HTTP answer"},
-	} {
+	for _, c := range pages {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, c.play)
@@ -183,6 +189,9 @@ func TestAttemptPages(t *testing.T) {
 			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, HTTPVersion: "1.0", URLs: []*config.CheckURL{&c.url}}), c.ok, c.words)
 		})
 	}
+}
+
+func TestAttemptPagesUnanswered(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		addr, _ := serve(t, nil)
 		expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, URLs: []*config.CheckURL{{Path: "/"}}}), false, "Error connecting server [127.0.0.1]:tcp:")
@@ -358,12 +367,14 @@ func serveTLS(t *testing.T, cfg *tls.Config) (addr string, heard chan tls.Connec
 	return l.Addr().String(), heard
 }
 
+// helloAt is a page of the test's server.
+func helloAt(host string) []*config.CheckURL {
+	return []*config.CheckURL{{Path: "/", VirtualHost: host, Digest: sum("hello")}}
+}
+
 func TestAttemptTLS(t *testing.T) {
 	pair, ca, certFile, keyFile := authorityOf(t, "web.example")
 	_, otherCA, _, _ := authorityOf(t, "other.example")
-	page := func(host string) []*config.CheckURL {
-		return []*config.CheckURL{{Path: "/", VirtualHost: host, Digest: sum("hello")}}
-	}
 	addr, heard := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}})
 	for _, c := range []struct {
 		name  string
@@ -372,14 +383,14 @@ func TestAttemptTLS(t *testing.T) {
 		sni   string
 		words string
 	}{
-		{"plain", config.Checker{URLs: page("")}, true, "", ""},
-		{"no SNI unless asked", config.Checker{URLs: page("www.example")}, true, "", ""},
-		{"SNI", config.Checker{URLs: page("www.example:443"), SNI: true}, true, "www.example", ""},
-		{"SNI without a host", config.Checker{URLs: page(""), SNI: true}, true, "", ""},
-		{"authority, whatever the name", config.Checker{URLs: page("www.example"), SNI: true, TLS: config.CheckTLS{CA: ca}}, true, "www.example", ""},
-		{"other authority", config.Checker{URLs: page(""), TLS: config.CheckTLS{CA: otherCA}}, false, "", "unknown authority"},
-		{"authority missing", config.Checker{URLs: page(""), TLS: config.CheckTLS{CA: "/nonexistent/ca.pem"}}, false, "", "no such file"},
-		{"authority empty", config.Checker{URLs: page(""), TLS: config.CheckTLS{CA: keyFile}}, false, "", "no certificate in it"},
+		{"plain", config.Checker{URLs: helloAt("")}, true, "", ""},
+		{"no SNI unless asked", config.Checker{URLs: helloAt("www.example")}, true, "", ""},
+		{"SNI", config.Checker{URLs: helloAt("www.example:443"), SNI: true}, true, "www.example", ""},
+		{"SNI without a host", config.Checker{URLs: helloAt(""), SNI: true}, true, "", ""},
+		{"authority, whatever the name", config.Checker{URLs: helloAt("www.example"), SNI: true, TLS: config.CheckTLS{CA: ca}}, true, "www.example", ""},
+		{"other authority", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: otherCA}}, false, "", "unknown authority"},
+		{"authority missing", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: "/nonexistent/ca.pem"}}, false, "", "no such file"},
+		{"authority empty", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: keyFile}}, false, "", "no certificate in it"},
 		{"wrong digest", config.Checker{URLs: []*config.CheckURL{{Path: "/", Digest: sum("x")}}}, false, "", "MD5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -395,31 +406,41 @@ func TestAttemptTLS(t *testing.T) {
 			}
 		})
 	}
-	t.Run("client certificate", func(t *testing.T) {
-		roots, err := readRoots(ca)
-		if err != nil {
-			t.Fatal(err)
-		}
-		strict, heard := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots})
-		expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), false)
-		expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page(""), TLS: config.CheckTLS{Certificate: certFile, Key: keyFile}}), true)
-		if state := <-heard; len(state.PeerCertificates) != 1 || state.PeerCertificates[0].Subject.CommonName != "web.example" {
-			t.Errorf("client: %v", state.PeerCertificates)
-		}
-		expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: page(""), TLS: config.CheckTLS{Certificate: certFile, Key: ca}}), false, "handshake")
-	})
+	t.Run("client certificate", func(t *testing.T) { clientCertificate(t, pair, ca, certFile, keyFile) })
 	t.Run("no TLS", func(t *testing.T) {
 		plain, _ := serve(t, http("200 OK", "", "hello"))
-		expectOutcome(t, judge(t, plain, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), false, "SSL handshake with [127.0.0.1]:tcp:")
+		o := judge(t, plain, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")})
+		expectOutcome(t, o, false, "SSL handshake with [127.0.0.1]:tcp:")
 	})
 	t.Run("hangs", func(t *testing.T) {
 		mute, _ := serve(t, play{hang})
-		expectOutcome(t, judge(t, mute, config.Checker{Kind: config.CheckerSSL, Timeout: impatience, URLs: page("")}), false, "timeout")
+		o := judge(t, mute, config.Checker{Kind: config.CheckerSSL, Timeout: impatience, URLs: helloAt("")})
+		expectOutcome(t, o, false, "timeout")
 	})
 	t.Run("old TLS", func(t *testing.T) {
 		old, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10})
-		expectOutcome(t, judge(t, old, config.Checker{Kind: config.CheckerSSL, URLs: page("")}), true)
+		expectOutcome(t, judge(t, old, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")}), true)
 	})
+}
+
+// asking is a check that has TLS settings.
+func asking(c config.CheckTLS) config.Checker {
+	return config.Checker{Kind: config.CheckerSSL, URLs: helloAt(""), TLS: c}
+}
+
+// clientCertificate: a server that wants one of the authority gets it where the configuration names it.
+func clientCertificate(t *testing.T, pair tls.Certificate, ca, certFile, keyFile string) {
+	roots, err := readRoots(ca)
+	if err != nil {
+		t.Fatal(err)
+	}
+	strict, heard := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots})
+	expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")}), false)
+	expectOutcome(t, judge(t, strict, asking(config.CheckTLS{Certificate: certFile, Key: keyFile})), true)
+	if state := <-heard; len(state.PeerCertificates) != 1 || state.PeerCertificates[0].Subject.CommonName != "web.example" {
+		t.Errorf("client: %v", state.PeerCertificates)
+	}
+	expectOutcome(t, judge(t, strict, asking(config.CheckTLS{Certificate: certFile, Key: ca})), false, "handshake")
 }
 
 // TestLockedKey: the SSL block's password opens a key.

@@ -448,6 +448,18 @@ func TestRun(t *testing.T) {
 	if d := (<-reports).Sub(second); d > 150*time.Millisecond {
 		t.Logf("early, but %v later: a busy machine?", d)
 	}
+	notWhileOff(t, &off, denied, reports)
+	cancel()
+	select {
+	case <-finished:
+	case <-time.After(patience):
+		t.Error("does not end")
+	}
+}
+
+// notWhileOff: nothing is probed while checking is off, and it goes on afterwards.
+func notWhileOff(t *testing.T, off *atomic.Bool, denied <-chan bool, reports <-chan time.Time) {
+	t.Helper()
 	off.Store(true)
 	<-denied
 	for len(reports) > 0 { // of before
@@ -465,18 +477,21 @@ func TestRun(t *testing.T) {
 		<-reports
 	case <-reports:
 	}
-	cancel()
-	select {
-	case <-finished:
-	case <-time.After(patience):
-		t.Error("does not end")
-	}
 }
 
 func TestSpread(t *testing.T) {
 	if Spread(0, 4, time.Second) != 0 || Spread(3, 4, time.Second) != 750*time.Millisecond || Spread(0, 0, time.Second) != 0 {
 		t.Error("spread")
 	}
+}
+
+// fuzzed are the checks that FuzzAnswers tries.
+var fuzzed = []*config.HealthCheck{
+	{Kind: config.CheckHTTP, Steps: []config.CheckStep{{Kind: config.StepHTTPSend, Method: "GET", URI: "/", Version: "HTTP/1.0"},
+		{Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectString, Text: []byte("hello")}}}},
+	{Kind: config.CheckTCP, Steps: []config.CheckStep{{Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectBinary, Text: []byte("hello")}}}},
+	{Kind: config.CheckMySQL, User: "u"}, {Kind: config.CheckMySQL}, {Kind: config.CheckPgSQL, User: "u"},
+	{Kind: config.CheckRedis}, {Kind: config.CheckSMTP, Hello: "HELO x"}, {Kind: config.CheckLDAP}, {Kind: config.CheckSSLHello},
 }
 
 // FuzzAnswers: no answer whatever makes a probe panic, hang or pass without its words.
@@ -488,57 +503,58 @@ func FuzzAnswers(f *testing.F) {
 			}
 		}
 	}
-	kinds := []*config.HealthCheck{
-		{Kind: config.CheckHTTP, Steps: []config.CheckStep{{Kind: config.StepHTTPSend, Method: "GET", URI: "/", Version: "HTTP/1.0"},
-			{Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectString, Text: []byte("hello")}}}},
-		{Kind: config.CheckTCP, Steps: []config.CheckStep{{Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectBinary, Text: []byte("hello")}}}},
-		{Kind: config.CheckMySQL, User: "u"}, {Kind: config.CheckMySQL}, {Kind: config.CheckPgSQL, User: "u"},
-		{Kind: config.CheckRedis}, {Kind: config.CheckSMTP, Hello: "HELO x"}, {Kind: config.CheckLDAP}, {Kind: config.CheckSSLHello},
-	}
-	f.Fuzz(func(t *testing.T, answer []byte, kind byte) {
-		here, there := net.Pipe()
-		go func() {
-			defer there.Close()
-			go func() { // what the probe says is of no interest
-				b := make([]byte, 512)
-				for {
-					if _, err := there.Read(b); err != nil {
-						return
-					}
+	f.Fuzz(judgeAnswer)
+}
+
+func judgeAnswer(t *testing.T, answer []byte, kind byte) {
+	here, there := net.Pipe()
+	go func() {
+		defer there.Close()
+		go func() { // what the probe says is of no interest
+			b := make([]byte, 512)
+			for {
+				if _, err := there.Read(b); err != nil {
+					return
 				}
-			}()
-			_, _ = there.Write(answer)
+			}
 		}()
-		p := &probe{t: &Target{Check: kinds[int(kind)%len(kinds)]}, ctx: context.Background(), step: -1, buf: new([answerSize]byte), conn: here}
-		p.answer = p.buf[:0]
-		defer here.Close()
-		var r health.Result
-		switch steps := p.t.steps(); p.t.kind() {
-		case config.CheckTCP:
-			if r = p.script(steps); r.Status == health.L7OK && !strings.Contains(string(answer), "hello") {
-				t.Fatalf("%q passed", answer)
-			}
-		case config.CheckHTTP:
-			if r = p.http(steps); r.Status == health.L7OK && !strings.HasPrefix(strings.TrimLeft(string(answer), "\r\n"), "HTTP/1.") {
-				t.Fatalf("%q passed", answer)
-			}
-		case config.CheckMySQL:
-			r = p.mysql()
-		case config.CheckPgSQL:
-			r = p.pgsql()
-		case config.CheckRedis:
-			if r = p.redis(); r.Status == health.L7OK && !strings.Contains(string(answer), "+PONG\r\n") {
-				t.Fatalf("%q passed", answer)
-			}
-		case config.CheckSMTP:
-			r = p.smtp()
-		case config.CheckLDAP:
-			r = p.ldap()
-		case config.CheckSSLHello:
-			r = p.sslHello()
+		_, _ = there.Write(answer)
+	}()
+	target := &Target{Check: fuzzed[int(kind)%len(fuzzed)]}
+	p := &probe{t: target, ctx: context.Background(), step: -1, buf: new([answerSize]byte), conn: here}
+	p.answer = p.buf[:0]
+	defer here.Close()
+	r := p.judge(t, answer)
+	if r.Status <= health.Initial || r.Status == health.HANA {
+		t.Fatalf("%q: %s", answer, resultText(r))
+	}
+}
+
+// judge has the probe judge an answer; what passes must have the words that were asked for.
+func (p *probe) judge(t *testing.T, answer []byte) (r health.Result) {
+	switch steps := p.t.steps(); p.t.kind() {
+	case config.CheckTCP:
+		if r = p.script(steps); r.Status == health.L7OK && !strings.Contains(string(answer), "hello") {
+			t.Fatalf("%q passed", answer)
 		}
-		if r.Status <= health.Initial || r.Status == health.HANA {
-			t.Fatalf("%q: %s", answer, resultText(r))
+	case config.CheckHTTP:
+		if r = p.http(steps); r.Status == health.L7OK && !strings.HasPrefix(strings.TrimLeft(string(answer), "\r\n"), "HTTP/1.") {
+			t.Fatalf("%q passed", answer)
 		}
-	})
+	case config.CheckMySQL:
+		r = p.mysql()
+	case config.CheckPgSQL:
+		r = p.pgsql()
+	case config.CheckRedis:
+		if r = p.redis(); r.Status == health.L7OK && !strings.Contains(string(answer), "+PONG\r\n") {
+			t.Fatalf("%q passed", answer)
+		}
+	case config.CheckSMTP:
+		r = p.smtp()
+	case config.CheckLDAP:
+		r = p.ldap()
+	case config.CheckSSLHello:
+		r = p.sslHello()
+	}
+	return r
 }

@@ -10,6 +10,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/logformat"
 )
 
 // echoServer answers each request on each connection with the same bytes, without allocating.
@@ -66,7 +67,7 @@ func TestStreamsDoNotAllocate(t *testing.T) {
 		}
 		p.Rules.HTTPRequest = []config.Rule{{Cond: cond, Do: config.ActDeny}}
 		p.Options.Forwardfor = &config.Forwardfor{Header: "X-Forwarded-For"}
-		if p.LogFormat, err = sample.ParseFormat(sample.HTTPLog, sample.Log, true); err != nil {
+		if p.LogFormat, err = logformat.Parse(logformat.HTTPLog, sample.Log, true, nil); err != nil {
 			t.Fatal(err)
 		}
 		p.Log = []config.LogTarget{{Addr: netip.MustParseAddrPort(sink.LocalAddr().String()), Max: 7, Len: 1024}}

@@ -174,6 +174,21 @@ func TestRulesSeeTheirOwnStream(t *testing.T) {
 	all.Wait()
 }
 
+// panicRule adds a rule without what it needs, to the rules of a place: it panics.
+func panicRule(t *testing.T, p *config.Proxy, where string) {
+	rule := config.Rule{Cond: rulesOf(t, "http-request deny if { always_true }").Rules.HTTPRequest[0].Cond, Do: config.ActSetHeader} // no format
+	switch where {
+	case "request":
+		p.Rules.HTTPRequest = append(p.Rules.HTTPRequest, rule)
+	case "response":
+		rule.Cond = rulesOf(t, "http-response deny if { status 404 }").Rules.HTTPResponse[0].Cond
+		p.Rules.HTTPResponse = append(p.Rules.HTTPResponse, rule)
+	case "after":
+		rule.Cond = rulesOf(t, "http-after-response set-header A b if { status 404 }").Rules.HTTPAfter[0].Cond
+		p.Rules.HTTPAfter = append(p.Rules.HTTPAfter, rule)
+	}
+}
+
 // A panic ends the stream it happens in with a 500, the others do not notice, and ten of them are an alarm.
 func TestPanicsEndTheirStream(t *testing.T) {
 	var mu sync.Mutex
@@ -191,17 +206,7 @@ func TestPanicsEndTheirStream(t *testing.T) {
 			lines = nil
 			s := startWith(t, config.HTTP, func(p *config.Proxy) {
 				withRules(t, "http-request allow if { path / }")(p)
-				rule := config.Rule{Cond: rulesOf(t, "http-request deny if { always_true }").Rules.HTTPRequest[0].Cond, Do: config.ActSetHeader} // no format
-				switch where {
-				case "request":
-					p.Rules.HTTPRequest = append(p.Rules.HTTPRequest, rule)
-				case "response":
-					rule.Cond = rulesOf(t, "http-response deny if { status 404 }").Rules.HTTPResponse[0].Cond
-					p.Rules.HTTPResponse = append(p.Rules.HTTPResponse, rule)
-				case "after":
-					rule.Cond = rulesOf(t, "http-after-response set-header A b if { status 404 }").Rules.HTTPAfter[0].Cond
-					p.Rules.HTTPAfter = append(p.Rules.HTTPAfter, rule)
-				}
+				panicRule(t, p, where)
 			}, func(o *Options) {
 				o.Log = func(_ int, _ *config.Proxy, text string) {
 					mu.Lock()
@@ -243,67 +248,51 @@ func TestPanicsEndTheirStream(t *testing.T) {
 	}
 }
 
-// A server connection is given only to who it fits.
-func TestWhoseConnection(t *testing.T) {
-	ask := func(s *site, c *client, path string) {
-		t.Helper()
-		if c == nil {
-			c = s.dial(t)
-		}
-		c.ask("GET", path, "")
+// askOver sends a request over a client's connection, or over a new one.
+func askOver(s *site, c *client, path string) {
+	s.t.Helper()
+	if c == nil {
+		c = s.dial(s.t)
 	}
-	expect := func(t *testing.T, srv *rawServer, want ...int) {
-		t.Helper()
-		if got := srv.connections(); fmt.Sprint(got) != fmt.Sprint(want) {
-			t.Errorf("requests came on connections %v, not %v", got, want)
-		}
-	}
-	ok := func(conn net.Conn, _ int, _ string) bool { io.WriteString(conn, okAnswer); return true }
+	c.ask("GET", path, "")
+}
 
+func expectConnections(t *testing.T, srv *rawServer, want ...int) {
+	t.Helper()
+	if got := srv.connections(); fmt.Sprint(got) != fmt.Sprint(want) {
+		t.Errorf("requests came on connections %v, not %v", got, want)
+	}
+}
+
+func alwaysOK(conn net.Conn, _ int, _ string) bool { io.WriteString(conn, okAnswer); return true }
+
+// TestWhoseConnection: a server connection is given only to who it fits.
+func TestWhoseConnection(t *testing.T) {
 	t.Run("shared", func(t *testing.T) {
-		srv := newRawServer(t, ok)
+		srv := newRawServer(t, alwaysOK)
 		s := startOne(t, nil, srv.addr)
-		ask(s, nil, "/")
-		ask(s, nil, "/")
-		expect(t, srv, 1, 1)
+		askOver(s, nil, "/")
+		askOver(s, nil, "/")
+		expectConnections(t, srv, 1, 1)
 	})
 	t.Run("reuse never", func(t *testing.T) {
-		srv := newRawServer(t, ok)
+		srv := newRawServer(t, alwaysOK)
 		s := startOne(t, func(p *config.Proxy) { p.Options.Reuse = config.ReuseNever }, srv.addr)
 		c := s.dial(t)
-		ask(s, c, "/")
-		ask(s, c, "/")
-		ask(s, nil, "/")
-		ask(s, c, "/")
-		expect(t, srv, 1, 1, 2, 1)
+		askOver(s, c, "/")
+		askOver(s, c, "/")
+		askOver(s, nil, "/")
+		askOver(s, c, "/")
+		expectConnections(t, srv, 1, 1, 2, 1)
 	})
-	for _, challenge := range []string{"NTLM", "Negotiate abc", "negotiate"} {
-		t.Run(challenge, func(t *testing.T) {
-			srv := newRawServer(t, func(conn net.Conn, n int, head string) bool {
-				if strings.Contains(head, " /secret ") && !strings.Contains(head, "Again") {
-					io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\nWWW-Authenticate: "+challenge+"\r\nContent-Length: 0\r\n\r\n")
-				} else {
-					io.WriteString(conn, okAnswer)
-				}
-				return true
-			})
-			s := startOne(t, nil, srv.addr)
-			c := s.dial(t)
-			ask(s, c, "/secret")
-			ask(s, nil, "/")
-			c.ask("GET", "/secret", "Again: 1\r\n")
-			ask(s, nil, "/")
-			expect(t, srv, 1, 2, 1, 2)
-		})
-	}
 	t.Run("PROXY header", func(t *testing.T) {
-		srv := newRawServer(t, func(conn net.Conn, n int, head string) bool { io.WriteString(conn, okAnswer); return true })
+		srv := newRawServer(t, alwaysOK)
 		s := startOne(t, func(p *config.Proxy) { p.Servers[0].SendProxy = 1 }, srv.addr)
 		c := s.dial(t)
-		ask(s, c, "/")
-		ask(s, c, "/")
-		ask(s, nil, "/")
-		expect(t, srv, 1, 1, 2)
+		askOver(s, c, "/")
+		askOver(s, c, "/")
+		askOver(s, nil, "/")
+		expectConnections(t, srv, 1, 1, 2)
 		for _, head := range srv.heads {
 			if strings.HasPrefix(head, "PROXY ") && !strings.Contains(head, "\r\nGET / ") {
 				t.Errorf("%q", head)
@@ -311,17 +300,46 @@ func TestWhoseConnection(t *testing.T) {
 		}
 	})
 	t.Run("another address", func(t *testing.T) {
-		first, second := newRawServer(t, ok), newRawServer(t, ok)
+		first, second := newRawServer(t, alwaysOK), newRawServer(t, alwaysOK)
 		s := startOne(t, nil, first.addr)
-		ask(s, nil, "/")
+		askOver(s, nil, "/")
 		addr, _ := net.ResolveTCPAddr("tcp", second.addr)
 		if err := s.engine.group.Servers[0].SetAddress(addr.IP.String(), addr.Port); err != nil {
 			t.Fatal(err)
 		}
-		ask(s, nil, "/")
-		expect(t, first, 1)
-		expect(t, second, 1)
+		askOver(s, nil, "/")
+		expectConnections(t, first, 1)
+		expectConnections(t, second, 1)
 	})
+}
+
+// TestConnectionOfAChallenge: a connection on which a server asks who the client is stays that client's.
+func TestConnectionOfAChallenge(t *testing.T) {
+	for _, challenge := range []string{"NTLM", "Negotiate abc", "negotiate"} {
+		t.Run(challenge, func(t *testing.T) {
+			srv := newRawServer(t, func(conn net.Conn, n int, head string) bool {
+				if strings.Contains(head, " /secret ") && !strings.Contains(head, "Again") {
+					io.WriteString(conn, "HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic\r\n"+
+						"WWW-Authenticate: "+challenge+"\r\nContent-Length: 0\r\n\r\n")
+				} else {
+					io.WriteString(conn, okAnswer)
+				}
+				return true
+			})
+			s := startOne(t, nil, srv.addr)
+			c := s.dial(t)
+			askOver(s, c, "/secret")
+			askOver(s, nil, "/")
+			c.ask("GET", "/secret", "Again: 1\r\n")
+			askOver(s, nil, "/")
+			expectConnections(t, srv, 1, 2, 1, 2)
+		})
+	}
+}
+
+// TestConnectionAfterTooMuch: no connection on which bytes came, or may still come, that are no answer's goes to
+// another request.
+func TestConnectionAfterTooMuch(t *testing.T) {
 	for _, bodyless := range []struct{ name, method, answer string }{
 		{"late body of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nContent-Length: 42\r\n\r\n"},
 		{"late chunks of HEAD", "HEAD", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
@@ -340,8 +358,8 @@ func TestWhoseConnection(t *testing.T) {
 			s := startOne(t, nil, srv.addr)
 			c := s.dial(t)
 			c.ask(bodyless.method, "/late", "")
-			ask(s, nil, "/") // somebody else's first request: bytes of the last answer may still come
-			expect(t, srv, 1, 2)
+			askOver(s, nil, "/") // somebody else's first request: bytes of the last answer may still come
+			expectConnections(t, srv, 1, 2)
 		})
 	}
 	t.Run("bytes behind the answer", func(t *testing.T) {
@@ -355,7 +373,7 @@ func TestWhoseConnection(t *testing.T) {
 				t.Errorf("%q", body)
 			}
 		}
-		expect(t, srv, 1, 2, 3)
+		expectConnections(t, srv, 1, 2, 3)
 	})
 }
 

@@ -114,7 +114,7 @@ func (s *stream) hashKey(h *h1.Head, body []byte) {
 	}
 }
 
-// assign finds a server for the request and a place on it: then the stream connects; or
+// assign finds a server for the request and a slot on it: then the stream connects; or
 // the stream queues, or is told that there is none.
 func (s *stream) assign() {
 	s.ticket.Last = nil
@@ -147,7 +147,7 @@ func (s *stream) take(srv *backend.Server, ahead int, out backend.Outcome) {
 	}
 }
 
-// leaveQueue gives the wait for a place up. The log tells how long it was, and a place further back than the ticket had:
+// leaveQueue gives the wait for a slot up. The log tells how long it was, and a place further back than the ticket had:
 // as with the reference, which counts the ticket itself.
 func (s *stream) leaveQueue() {
 	s.ticket.Leave()
@@ -159,11 +159,11 @@ func (s *stream) leaveQueue() {
 	}
 }
 
-// Granted implements backend.Holder: a server has a place for the stream.
+// Granted implements backend.Holder: a server has a slot for the stream.
 func (s *stream) Granted(gen uint32) {
 	defer s.guard()
 	if s.ticket.Gen != gen || s.gone || s.phase != phaseQueue {
-		return // it left, and gave the place back
+		return // it left, and gave the slot back
 	}
 	srv := s.ticket.Claim()
 	if srv == nil { // another request of this connection, which waits by itself
@@ -189,7 +189,7 @@ func (s *stream) Displaced(gen uint32) {
 	s.advance()
 }
 
-// assigned takes note of a server on which the stream has a place, and connects.
+// assigned takes note of a server on which the stream has a slot, and connects.
 func (s *stream) assigned(srv *backend.Server) {
 	s.srv, s.slot = srv, true
 	if s.queueAt == none {

@@ -9,7 +9,7 @@ import (
 )
 
 // at is the point of a stream's life that a place stands for.
-func (p place) at() sample.Place {
+func (p place) at() sample.Point {
 	switch p {
 	case onContent:
 		return sample.Content
@@ -42,7 +42,7 @@ func (s *stream) apply(rules []config.Rule, p *progress, where place, h *h1.Head
 		if !p.inside {
 			match, decided := true, true
 			if where == onContent {
-				match, decided = r.Cond.Verdict(x)
+				match, decided = r.Cond.Decide(x)
 			} else {
 				match = r.Cond.Match(x)
 			}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"slices"
 	"strings"
@@ -163,31 +164,8 @@ func (p *player) judge() error {
 			n--
 			continue
 		}
-		body, err := io.ReadAll(resp.Body)
-		cut := err != nil
-		if cut && !over {
-			return fmt.Errorf("%s: the answer to %s is cut short and the connection stands", p.name, a.id)
-		}
-		if echo := resp.Header.Get("X-Echo"); echo != "" {
-			want := answerTo(a.id)
-			switch {
-			case echo != a.id || resp.Header.Get("Y-Seen") != a.id:
-				return fmt.Errorf("%s asked %s and got the answer to %s (rules saw %s)", p.name, a.id, echo, resp.Header.Get("Y-Seen"))
-			case a.method == "HEAD":
-				want = nil
-			}
-			untilClose := resp.ContentLength < 0 && resp.TransferEncoding == nil
-			if !bytes.Equal(body, want) && !((cut || untilClose && over) && bytes.HasPrefix(want, body)) {
-				return fmt.Errorf("%s: another body of %s: %d bytes instead of %d", p.name, a.id, len(body), len(want))
-			}
-			if a.received == 0 && !p.sim.early[a.id] {
-				return fmt.Errorf("%s: %s was answered and reached no server", p.name, a.id)
-			}
-		} else if resp.StatusCode < 400 && resp.Header.Get("Made") != "here" && resp.Header.Get("Location") != "/to" {
-			return fmt.Errorf("%s: status %d for %s, from nobody", p.name, resp.StatusCode, a.id)
-		}
-		if seen := resp.Header.Get("Z-Seen"); seen != a.id && resp.StatusCode < 400 && p.sim.afterwards {
-			return fmt.Errorf("%s: the rules of the answer to %s saw %q", p.name, a.id, seen)
+		if err := p.judgeAnswer(a, resp, over); err != nil {
+			return err
 		}
 	}
 	if p.end.peer.silent && !slices.ContainsFunc(p.asks[:p.next], func(a *ask) bool { return strings.HasPrefix(a.path, "/drop/") }) {
@@ -195,6 +173,37 @@ func (p *player) judge() error {
 	}
 	if !over && n < p.next {
 		return fmt.Errorf("%s: %q was never answered, and the connection stands", p.name, p.asks[n].text[:min(60, len(p.asks[n].text))])
+	}
+	return nil
+}
+
+// judgeAnswer looks at the answer to one request; over: its connection has ended.
+func (p *player) judgeAnswer(a *ask, resp *http.Response, over bool) error {
+	body, err := io.ReadAll(resp.Body)
+	cut := err != nil
+	if cut && !over {
+		return fmt.Errorf("%s: the answer to %s is cut short and the connection stands", p.name, a.id)
+	}
+	if echo := resp.Header.Get("X-Echo"); echo != "" {
+		want := answerTo(a.id)
+		switch {
+		case echo != a.id || resp.Header.Get("Y-Seen") != a.id:
+			return fmt.Errorf("%s asked %s and got the answer to %s (rules saw %s)", p.name, a.id, echo, resp.Header.Get("Y-Seen"))
+		case a.method == "HEAD":
+			want = nil
+		}
+		untilClose := resp.ContentLength < 0 && resp.TransferEncoding == nil
+		if !bytes.Equal(body, want) && !((cut || untilClose && over) && bytes.HasPrefix(want, body)) {
+			return fmt.Errorf("%s: another body of %s: %d bytes instead of %d", p.name, a.id, len(body), len(want))
+		}
+		if a.received == 0 && !p.sim.early[a.id] {
+			return fmt.Errorf("%s: %s was answered and reached no server", p.name, a.id)
+		}
+	} else if resp.StatusCode < 400 && resp.Header.Get("Made") != "here" && resp.Header.Get("Location") != "/to" {
+		return fmt.Errorf("%s: status %d for %s, from nobody", p.name, resp.StatusCode, a.id)
+	}
+	if seen := resp.Header.Get("Z-Seen"); seen != a.id && resp.StatusCode < 400 && p.sim.afterwards {
+		return fmt.Errorf("%s: the rules of the answer to %s saw %q", p.name, a.id, seen)
 	}
 	return nil
 }
@@ -275,39 +284,12 @@ func (o *origin) serve() {
 
 // answer answers, one way or another.
 func (o *origin) answer(id, method string, early bool) {
-	s, rng := o.sim, o.sim.w.rng
+	rng := o.sim.w.rng
 	if o.over || o.end.rst {
 		return
 	}
-	body := answerTo(id)
-	head := "HTTP/1.1 200 OK\r\nX-Echo: " + id + "\r\n"
-	framed := body
-	closes := early
-	switch rng.IntN(5) {
-	case 0:
-		head += "Transfer-Encoding: chunked\r\n"
-		framed = nil
-		for rest := body; len(rest) > 0; {
-			n := min(len(rest), 1+rng.IntN(5000))
-			framed = append(fmt.Appendf(framed, "%x\r\n", n), rest[:n]...)
-			framed = append(framed, "\r\n"...)
-			rest = rest[n:]
-		}
-		framed = append(framed, "0\r\n\r\n"...)
-	case 1:
-		if rng.IntN(3) == 0 && method != "HEAD" {
-			head += "Connection: close\r\n"
-			closes = true
-			break
-		}
-		fallthrough
-	default:
-		head += fmt.Sprintf("Content-Length: %d\r\n", len(body))
-	}
-	if method == "HEAD" {
-		framed = nil
-	}
-	text := append([]byte(head+"\r\n"), framed...)
+	text, closes := frame(rng, id, method)
+	closes = closes || early
 	fault := rng.IntN(30)
 	switch fault {
 	case 0:
@@ -351,17 +333,54 @@ func (o *origin) answer(id, method string, early bool) {
 	case fault == 9: // it answers twice
 		o.unasked(second)
 	case fault == 10 && method == "HEAD": // a body that must not be
-		o.unasked(body)
+		o.unasked(answerTo(id))
 	}
 	o.busy = false
-	if rng.IntN(4) == 0 { // idle for so long, then closed
-		s.w.in(time.Duration(rng.IntN(2000))*time.Millisecond, func() {
-			if !o.busy {
-				o.finish(o.end.shut)
-			}
-		})
+	if rng.IntN(4) == 0 {
+		o.endIdle(time.Duration(rng.IntN(2000)) * time.Millisecond)
 	}
 	o.serve()
+}
+
+// endIdle closes a connection on which nothing is asked after some time.
+func (o *origin) endIdle(after time.Duration) {
+	o.sim.w.in(after, func() {
+		if !o.busy {
+			o.finish(o.end.shut)
+		}
+	})
+}
+
+// frame writes an answer's head and body, framed in one of the ways there are; closes: the connection ends behind it.
+func frame(rng *rand.Rand, id, method string) (text []byte, closes bool) {
+	body := answerTo(id)
+	head := "HTTP/1.1 200 OK\r\nX-Echo: " + id + "\r\n"
+	framed := body
+	switch rng.IntN(5) {
+	case 0:
+		head += "Transfer-Encoding: chunked\r\n"
+		framed = nil
+		for rest := body; len(rest) > 0; {
+			n := min(len(rest), 1+rng.IntN(5000))
+			framed = append(fmt.Appendf(framed, "%x\r\n", n), rest[:n]...)
+			framed = append(framed, "\r\n"...)
+			rest = rest[n:]
+		}
+		framed = append(framed, "0\r\n\r\n"...)
+	case 1:
+		if rng.IntN(3) == 0 && method != "HEAD" {
+			head += "Connection: close\r\n"
+			closes = true
+			break
+		}
+		fallthrough
+	default:
+		head += fmt.Sprintf("Content-Length: %d\r\n", len(body))
+	}
+	if method == "HEAD" {
+		framed = nil
+	}
+	return append([]byte(head+"\r\n"), framed...), closes
 }
 
 // unasked has bytes arrive that nobody asked for, while the connection is idle. Once the next request is on its way

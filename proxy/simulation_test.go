@@ -264,7 +264,7 @@ func (s *simulation) audit() {
 	}
 	for _, srv := range b.Servers {
 		if srv.Served() != 0 || srv.Queued() != 0 {
-			s.violated("%s: %d places are taken and %d streams wait", srv.Config.Name, srv.Served(), srv.Queued())
+			s.violated("%s: %d slots are taken and %d streams wait", srv.Config.Name, srv.Served(), srv.Queued())
 		}
 	}
 	front := &e.proxies[0].front[0]

@@ -116,20 +116,26 @@ func TestRedispatchIsNoRetry(t *testing.T) {
 	}
 }
 
+// unusedAddr is an address with a port that nobody else uses. A port that was asked for is kept by a socket that does
+// not listen; this one is of an address nobody else uses.
+func unusedAddr(t *testing.T) netip.AddrPort {
+	t.Helper()
+	pid := os.Getpid()
+	free, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>16&127, pid>>8&255, 1+pid&127))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer free.Close()
+	return netip.MustParseAddrPort(free.Addr().String())
+}
+
 // TestFrontendStopsListening: clients of a frontend that is disabled or shut down are refused at once, as by a port
 // where nobody listens, also while somebody else holds the socket; one that is enabled again, and the next worker,
 // listens.
 func TestFrontendStopsListening(t *testing.T) {
 	var held []int
 	var lines []string
-	// A port that was asked for is kept by a socket that does not listen; this one is of an address nobody else uses.
-	pid := os.Getpid()
-	free, err := net.Listen("tcp", fmt.Sprintf("127.%d.%d.%d:0", 1+pid>>16&127, pid>>8&255, 1+pid&127))
-	if err != nil {
-		t.Fatal(err)
-	}
-	addr := netip.MustParseAddrPort(free.Addr().String())
-	free.Close()
+	addr := unusedAddr(t)
 	s := startWith(t, config.HTTP, func(p *config.Proxy) { p.Binds[0].Addr = addr }, func(o *Options) {
 		listeners := o.Listeners
 		o.Listeners = func(b *config.Bind) []int {

@@ -38,7 +38,7 @@ type stream struct {
 // transaction is one request with its answer: all of it is over when the next one begins.
 type transaction struct {
 	be       *proxy
-	srv      *backend.Server // chosen; holds a place while slot is true
+	srv      *backend.Server // chosen; holds a slot while slot is true
 	slot     bool
 	counted  bool // counted in be
 	timeouts struct{ client, server, tunnel time.Duration }
@@ -310,7 +310,7 @@ func (s *stream) Expired(*loop.Timer) {
 }
 
 // context fills the core's evaluation context with what this stream knows.
-func (s *stream) context(at sample.Place) *sample.Context {
+func (s *stream) context(at sample.Point) *sample.Context {
 	c := s.core
 	x := &c.ctx
 	x.Reset(at)

@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
+	"github.com/evenkeel/evenkeel/sample/pattern"
 )
 
 // Files reads the files of -f patterns and of maps, by their names as written.
@@ -25,7 +28,7 @@ type acl struct {
 type test struct {
 	expr     *Expr
 	word     string // the criterion as written, without arguments
-	patterns *patterns
+	patterns *pattern.Set
 }
 
 // predefined are the ACLs every proxy has.
@@ -42,18 +45,6 @@ var predefined = map[string]string{
 // NewACLs returns the predefined ones (TRUE, FALSE, LOCALHOST, METH_GET, HTTP_1.1, …). files may be nil: then no
 // file can be named.
 func NewACLs(files Files) *ACLs { return &ACLs{files: files, named: map[string]*acl{}} }
-
-// ParseExpr is the package's ParseExpr, with map files.
-func (a *ACLs) ParseExpr(text string, at Place) (*Expr, error) {
-	e, used, err := parseExpr(text, at, a.files)
-	if err != nil {
-		return nil, err
-	}
-	if used < len(text) {
-		return nil, &Error{Offset: used, Message: fmt.Sprintf("unexpected %s after %s", quote(text[used:]), quote(text[:used]))}
-	}
-	return e, nil
-}
 
 // Declare adds `acl NAME CRITERION [flags] [operator] values…`; args are the words after
 // "acl". A name declared twice is the OR of both. Warnings are problems that do not prevent use.
@@ -178,9 +169,7 @@ type parser struct {
 
 func (p *parser) run(implied string) error {
 	if implied == "" {
-		if w, ok := defaultWay(p.test.expr.kind); ok {
-			implied = w.name
-		}
+		implied = defaultWay(p.test.expr.kind)
 	}
 	i, how, err := p.flags(implied)
 	if err != nil {
@@ -194,7 +183,7 @@ func (p *parser) run(implied string) error {
 	if err := p.values(i); err != nil {
 		return err
 	}
-	p.test.patterns.finish()
+	p.test.patterns.Finish()
 	return nil
 }
 
@@ -204,15 +193,15 @@ func (p *parser) use(how string, arg int) *Error {
 	if how == "" {
 		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s gives %s: say with -m how to compare it", quote(p.word), kindName(e.kind))}
 	}
-	w, ok := findWay(how)
+	w, ok := pattern.FindWay(how)
 	if !ok {
 		return &Error{Arg: p.first + arg, Message: "unknown matching method " + quote(how),
 			Hint: "there are found bool int ip bin len str sub reg beg end dir and dom"}
 	}
-	if !castable(e.kind, w.in) {
+	if !castable(e.kind, compared[w]) {
 		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s gives %s, which -m %s cannot compare", quote(p.word), kindName(e.kind), how)}
 	}
-	p.test.patterns = &patterns{way: w, dotted: w.name == "int" && strings.HasSuffix(p.test.word, "ssl_ver")}
+	p.test.patterns = &pattern.Set{Way: w, Dotted: w == pattern.Int && strings.HasSuffix(p.test.word, "ssl_ver")}
 	return nil
 }
 
@@ -244,7 +233,7 @@ func (p *parser) flags(how string) (int, string, error) {
 			if err != nil {
 				return i, how, err
 			}
-			if _, ok := findWay(v); !ok {
+			if _, ok := pattern.FindWay(v); !ok {
 				return i, how, p.use(v, i)
 			}
 			how = v
@@ -266,7 +255,7 @@ func (p *parser) flags(how string) (int, string, error) {
 			if err != nil {
 				return i, how, err
 			}
-			if _, ok := wholeNumber(v); !ok {
+			if _, ok := literal.Number(v); !ok {
 				return i, how, &Error{Arg: p.first + i, Message: "-u wants a number, not " + quote(v)}
 			}
 		case "-M":
@@ -286,7 +275,8 @@ func (p *parser) load(name string, arg int) error {
 	}
 	data, err := p.acls.files(name)
 	if err != nil {
-		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("cannot read the pattern file %s: %s", quote(name), printable(err.Error()))}
+		message := fmt.Sprintf("cannot read the pattern file %s: %s", quote(name), literal.Printable(err.Error()))
+		return &Error{Arg: p.first + arg, Message: message}
 	}
 	for n, line := range strings.Split(string(data), "\n") {
 		if line != "" && line[0] == '#' {
@@ -296,7 +286,7 @@ func (p *parser) load(name string, arg int) error {
 		if line == "" {
 			continue
 		}
-		if err := p.test.patterns.add(line, p.fold && !p.isMethod(line)); err != nil {
+		if err := p.test.patterns.Add(line, p.fold && !p.isMethod(line)); err != nil {
 			return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s line %d: %s", quote(name), n+1, err.Message), Hint: err.Hint}
 		}
 	}
@@ -306,41 +296,31 @@ func (p *parser) load(name string, arg int) error {
 // values adds the patterns from args[i] on.
 func (p *parser) values(i int) error {
 	start, set := i, p.test.patterns
-	numeric := set.way.name == "int" || set.way.name == "len"
 	for ; i < len(p.args); i++ {
 		word := p.args[i]
 		if word == "" {
 			p.warnings = append(p.warnings, fmt.Sprintf("%s: an empty pattern ends the list and is probably a mistake", quote(p.word)))
 			break
 		}
-		if numeric && isOperator(word) {
-			set.operator = word
+		if set.Way.Numeric() && set.Operator(word) {
 			if i+1 < len(p.args) && p.args[i+1] == "--" {
 				i++
 			}
 			continue
 		}
-		if err := set.add(word, p.fold && !p.isMethod(word)); err != nil {
-			return at(err, p.first+i)
+		if err := set.Add(word, p.fold && !p.isMethod(word)); err != nil {
+			return at(refused(err), p.first+i)
 		}
 	}
-	if i == start && !set.way.bare && !p.filed && len(p.args) == 0 {
+	if i == start && !set.Way.Bare() && !p.filed && len(p.args) == 0 {
 		p.warnings = append(p.warnings, fmt.Sprintf("%s has no pattern and can never match", quote(p.word)))
 	}
 	return nil
 }
 
-func isOperator(word string) bool {
-	switch word {
-	case "eq", "ge", "gt", "le", "lt":
-		return true
-	}
-	return false
-}
-
 // isMethod reports whether a pattern of the criterion method is a well-known one, whose case -i does not hide.
 func (p *parser) isMethod(word string) bool {
-	if p.test.expr.kind != verb || p.test.patterns.way.name != "str" {
+	if p.test.expr.kind != verb || p.test.patterns.Way != pattern.Str {
 		return false
 	}
 	switch strings.ToUpper(word) {

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // A call is one word of an expression with its arguments.
@@ -108,30 +110,8 @@ func writeEscaped(arg *strings.Builder, b, quoted byte) {
 	}
 }
 
-// quote gives text for a message: without control bytes and not too long.
-func quote(text string) string {
-	const most = 60
-	cut := false
-	if len(text) > most {
-		text, cut = text[:most], true
-	}
-	text = printable(text)
-	if cut {
-		text += "…"
-	}
-	return "'" + text + "'"
-}
-
-// printable puts a dot in place of each control byte, so that a message that repeats text of a file is one line and
-// tells a terminal nothing.
-func printable(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r < ' ' || r >= 0x7f && r < 0xa0 {
-			return '.'
-		}
-		return r
-	}, strings.ToValidUTF8(text, "�"))
-}
+// quote gives text for a message.
+func quote(text string) string { return literal.Quote(text) }
 
 // checkArgs compares arguments with a signature such as "string[,integer]": their number, and integers.
 func checkArgs(kind string, c call, signature string) *Error {

@@ -4,6 +4,8 @@ import (
 	"encoding/binary"
 	"net/netip"
 	"strconv"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // castable reports whether the reference turns values of one kind into another at all.
@@ -52,23 +54,13 @@ func cast(c *Context, v Value, to Kind) Value {
 		return toIP(v)
 	case Str:
 		if v.Kind == Bin {
-			return Value{Kind: Str, Bytes: untilNUL(v.Bytes)}
+			return Value{Kind: Str, Bytes: literal.UntilNUL(v.Bytes)}
 		}
 		return textOf(c, v, Str)
 	case Bin:
 		return toBin(c, v)
 	}
 	return v
-}
-
-// untilNUL is how the reference turns a block into a string.
-func untilNUL(b []byte) []byte {
-	for i, x := range b {
-		if x == 0 {
-			return b[:i]
-		}
-	}
-	return b
 }
 
 func toInt(v Value) Value {
@@ -85,33 +77,9 @@ func toInt(v Value) Value {
 		if len(v.Bytes) == 0 {
 			return Value{}
 		}
-		return Value{Kind: Int, Int: parseInt(v.Bytes)}
+		return Value{Kind: Int, Int: literal.Leading(v.Bytes)}
 	}
 	return Value{}
-}
-
-// parseInt reads a decimal number from the beginning of b and stops at the first other byte.
-func parseInt(b []byte) (n int64) {
-	negative := false
-	if len(b) > 0 && (b[0] == '-' || b[0] == '+') {
-		negative = b[0] == '-'
-		b = b[1:]
-	}
-	for _, x := range b {
-		if x < '0' || x > '9' {
-			break
-		}
-		d := int64(x - '0')
-		if n > (1<<63-1-d)/10 {
-			n = 1<<63 - 1
-			break
-		}
-		n = n*10 + d
-	}
-	if negative {
-		return -n
-	}
-	return n
 }
 
 func toIP(v Value) Value {
@@ -121,7 +89,7 @@ func toIP(v Value) Value {
 		binary.BigEndian.PutUint32(a[:], uint32(v.Int))
 		return Value{Kind: IP, Addr: netip.AddrFrom4(a)}
 	case Str:
-		if a, ok := parseAddr(v.Bytes); ok {
+		if a, ok := literal.Addr(v.Bytes); ok {
 			return Value{Kind: IP, Addr: a}
 		}
 	}
@@ -173,54 +141,3 @@ func (v Value) AppendTo(dst []byte) []byte {
 
 // since gives what was appended to the scratch space from at on, with no room to grow into what follows.
 func (c *Context) since(at int) []byte { return c.scratch[at:len(c.scratch):len(c.scratch)] }
-
-// parseAddr reads a textual IPv4 or IPv6 address without allocating.
-func parseAddr(b []byte) (netip.Addr, bool) {
-	if a, ok := parseAddr4(b); ok {
-		return a, true
-	}
-	if len(b) < 2 || len(b) > 45 {
-		return netip.Addr{}, false
-	}
-	colon := false
-	for _, x := range b {
-		switch {
-		case x == ':':
-			colon = true
-		case x >= '0' && x <= '9', x >= 'a' && x <= 'f', x >= 'A' && x <= 'F', x == '.':
-		default:
-			return netip.Addr{}, false
-		}
-	}
-	if !colon {
-		return netip.Addr{}, false
-	}
-	// ParseAddr keeps no part of its argument for an address without a zone and allocates only for its errors.
-	a, err := netip.ParseAddr(string(b))
-	return a, err == nil
-}
-
-// parseAddr4 reads a dotted quad.
-func parseAddr4(b []byte) (netip.Addr, bool) {
-	var a [4]byte
-	part, digits, value := 0, 0, 0
-	for _, x := range b {
-		switch {
-		case x >= '0' && x <= '9':
-			value = value*10 + int(x-'0')
-			if digits++; digits > 3 || value > 255 {
-				return netip.Addr{}, false
-			}
-		case x == '.' && digits > 0 && part < 3:
-			a[part] = byte(value)
-			part, digits, value = part+1, 0, 0
-		default:
-			return netip.Addr{}, false
-		}
-	}
-	if part != 3 || digits == 0 {
-		return netip.Addr{}, false
-	}
-	a[3] = byte(value)
-	return netip.AddrFrom4(a), true
-}

@@ -10,7 +10,7 @@ type Condition struct {
 	text   string
 	unless bool
 	any    [][]term // OR of ANDs
-	needs  Place
+	needs  Point
 	refs   []Reference
 	layer6 string
 }
@@ -23,8 +23,8 @@ type term struct {
 
 // ParseCondition compiles the words beginning with "if" or "unless"; no words give nil, which is always true.
 // Names must have been declared; anonymous { … } ACLs, !, or and || are understood. Expressions that have no
-// value at the place are an error or, as in the reference, a warning.
-func (a *ACLs) ParseCondition(args []string, at Place) (c *Condition, warnings []string, err error) {
+// value at the point are an error or, as in the reference, a warning.
+func (a *ACLs) ParseCondition(args []string, at Point) (c *Condition, warnings []string, err error) {
 	if len(args) == 0 {
 		return nil, nil, nil
 	}
@@ -46,7 +46,7 @@ func (a *ACLs) ParseCondition(args []string, at Place) (c *Condition, warnings [
 // A conditionBuilder reads the words of a condition.
 type conditionBuilder struct {
 	acls     *ACLs
-	at       Place
+	at       Point
 	c        *Condition
 	terms    []term
 	warnings []string
@@ -122,7 +122,7 @@ func (b *conditionBuilder) endTerms() {
 	}
 }
 
-// add keeps the tests that can have a value at the place, and says which cannot.
+// add keeps the tests that can have a value at the point, and says which cannot.
 func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 	t := term{not: not}
 	var missing []*test
@@ -130,8 +130,8 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 		if x.expr.implied && b.at&Front != 0 {
 			return x.expr.mayStand(b.at)
 		}
-		places, backend := x.expr.fetch.where()
-		if b.at&^Front&^places != 0 || backend && b.at&Front != 0 {
+		points, backend := x.expr.fetch.where()
+		if b.at&^Front&^points != 0 || backend && b.at&Front != 0 {
 			missing = append(missing, x)
 			continue
 		}
@@ -140,9 +140,7 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 		if x.expr.from.layer6 {
 			b.c.layer6 = x.word
 		}
-		if !x.expr.from.constant {
-			b.c.needs = both(b.c.needs, places)
-		}
+		b.c.needs = x.expr.Narrow(b.c.needs)
 	}
 	b.terms = append(b.terms, t)
 	for _, x := range missing {
@@ -150,25 +148,18 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 		if name != "" {
 			who = "acl " + name
 		}
-		places, _ := x.expr.fetch.where()
-		b.warnings = append(b.warnings, fmt.Sprintf("%s: %s never matches here, because it needs %s", who, x.word, needName(places)))
+		points, _ := x.expr.fetch.where()
+		b.warnings = append(b.warnings,
+			fmt.Sprintf("%s: %s never matches here, because it needs %s", who, x.word, needName(points)))
 	}
 	return nil
 }
 
-// both is the places that two parts of a condition have in common.
-func both(a, b Place) Place {
-	if a == 0 {
-		return b
-	}
-	return a & b
-}
-
-// A verdict is what is known about a test.
-type verdict uint8
+// A ternary is what is known about a test: it may depend on bytes that have not come yet.
+type ternary uint8
 
 const (
-	no verdict = iota
+	no ternary = iota
 	maybe
 	yes
 )
@@ -178,8 +169,8 @@ func (c *Condition) Match(ctx *Context) bool {
 	return c == nil || c.judge(ctx) == yes != c.unless
 }
 
-// Verdict is Match for tcp-request content rules: decided is false while more bytes could change the result.
-func (c *Condition) Verdict(ctx *Context) (match, decided bool) {
+// Decide is Match for tcp-request content rules: decided is false while more bytes could change the result.
+func (c *Condition) Decide(ctx *Context) (match, decided bool) {
 	if c == nil {
 		return true, true
 	}
@@ -190,7 +181,7 @@ func (c *Condition) Verdict(ctx *Context) (match, decided bool) {
 	return v == yes != c.unless, true
 }
 
-func (c *Condition) judge(ctx *Context) verdict {
+func (c *Condition) judge(ctx *Context) ternary {
 	mark := len(ctx.scratch)
 	result := no
 	for _, terms := range c.any {
@@ -205,7 +196,7 @@ func (c *Condition) judge(ctx *Context) verdict {
 }
 
 // all is the AND of terms.
-func all(terms []term, ctx *Context) verdict {
+func all(terms []term, ctx *Context) ternary {
 	result := yes
 	for i := range terms {
 		v := terms[i].judge(ctx)
@@ -218,7 +209,7 @@ func all(terms []term, ctx *Context) verdict {
 	return result
 }
 
-func (t *term) judge(ctx *Context) verdict {
+func (t *term) judge(ctx *Context) ternary {
 	result := no
 	for _, x := range t.tests {
 		if v := x.judge(ctx); v > result {
@@ -234,7 +225,7 @@ func (t *term) judge(ctx *Context) verdict {
 }
 
 // judge compares the values of a fetch until one matches.
-func (t *test) judge(ctx *Context) verdict {
+func (t *test) judge(ctx *Context) ternary {
 	e, mark := t.expr, len(ctx.scratch)
 	ctx.pending = false
 	if e.from.next == nil {
@@ -242,7 +233,7 @@ func (t *test) judge(ctx *Context) verdict {
 		if len(e.steps) > 0 {
 			v = e.apply(ctx, v)
 		}
-		if v.Kind != None && t.patterns.match(ctx, v) >= 0 {
+		if v.Kind != None && match(t.patterns, ctx, v) >= 0 {
 			return yes
 		}
 	} else {
@@ -251,7 +242,7 @@ func (t *test) judge(ctx *Context) verdict {
 			if v.Kind == None {
 				break
 			}
-			if v = e.apply(ctx, v); v.Kind != None && t.patterns.match(ctx, v) >= 0 {
+			if v = e.apply(ctx, v); v.Kind != None && match(t.patterns, ctx, v) >= 0 {
 				return yes
 			}
 		}
@@ -262,8 +253,8 @@ func (t *test) judge(ctx *Context) verdict {
 	return no
 }
 
-// Needs are the places the condition needs to be evaluated at; 0: it needs nothing.
-func (c *Condition) Needs() Place {
+// Needs are the points the condition needs to be evaluated at; 0: it needs nothing.
+func (c *Condition) Needs() Point {
 	if c == nil {
 		return 0
 	}

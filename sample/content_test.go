@@ -43,11 +43,11 @@ func rdpRequest(cookie string) []byte {
 
 func contentContext(t testing.TB, data []byte, complete bool) *Context {
 	c := newContext(t, "")
-	c.Place, c.Content, c.Complete = Content, data, complete
+	c.Point, c.Content, c.Complete = Content, data, complete
 	return c
 }
 
-func condition(t testing.TB, text string, at Place) *Condition {
+func condition(t testing.TB, text string, at Point) *Condition {
 	t.Helper()
 	c, _, err := NewACLs(nil).ParseCondition(append([]string{"if"}, splitWords(text)...), at)
 	if err != nil {
@@ -56,70 +56,80 @@ func condition(t testing.TB, text string, at Place) *Condition {
 	return c
 }
 
-// A verdict must not come before the bytes that decide it, and must not change with more of them.
-func TestVerdictAsBytesArrive(t *testing.T) {
+// arriving are conditions on bytes that come one by one; nil: those of a ClientHello.
+var arriving = []struct {
+	text string
+	data []byte
+	want bool
+	from int // bytes that decide; -1: the last
+}{
+	{"{ req.ssl_hello_type 1 }", nil, true, -1},
+	{"{ req.ssl_sni -i WWW.example.com }", nil, true, -1},
+	{"{ req.ssl_sni other }", nil, false, -1},
+	{"!{ req.ssl_sni other }", nil, true, -1},
+	{"{ req.ssl_ver 3.3 }", nil, true, -1},
+	{"{ req.ssl_alpn -m sub h2 }", nil, true, -1},
+	{"{ req.ssl_hello_type 1 }", []byte("GET / HTTP/1.1\r\n\r\n"), false, 1},
+	{"{ req.len gt 5 }", []byte("0123456789"), true, 6},
+	{"{ req.payload(0,3) -m str GET }", []byte("GET /"), true, 3},
+	{"{ req.payload(0,3) -m str PUT }", []byte("GET /"), false, 3},
+	{"{ req.payload(2,2),hex 5420 }", []byte("GET /"), true, 4},
+	{"{ req.payload_lv(1,1) -m str abc }", []byte("x\x03abcd"), true, 5},
+	{"{ req.payload_lv(1,1,3) -m str bc }", []byte("x\x02abcd"), true, 5},
+	{"{ req.payload_lv(1,1,+1) -m str bc }", []byte("x\x02abcd"), true, 5},
+	{"{ req.rdp_cookie(mstshash) -m beg adm }", rdpRequest("admin"), true, -1},
+	{"{ req.rdp_cookie_cnt gt 0 }", rdpRequest("admin"), true, -1},
+	{"RDP_COOKIE", []byte("GET / HTTP/1.1\r\n\r\n"), false, 12},
+	{"REQ_CONTENT", []byte("a"), true, 1},
+	{"HTTP", []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), true, -1},
+	{"HTTP", []byte("\x16\x03\x01"), false, 1},
+	{"HTTP", []byte("GET /\r\nabc"), false, 7},
+	{"{ src 127.0.0.1 }", []byte("abc"), true, 0},
+	{"{ req.len gt 100 } or { src 127.0.0.1 }", []byte("abc"), true, 0},
+	{"{ req.len gt 100 } { src 10.0.0.1 }", []byte("abc"), false, 0},
+}
+
+// What a condition is must not be decided before the bytes that decide it, and must not change with more of them.
+func TestDecidedAsBytesArrive(t *testing.T) {
 	hello := clientHello(t, "www.example.com", "h2", "http/1.1")
-	for _, test := range []struct {
-		text string
-		data []byte
-		want bool
-		from int // bytes that decide; -1: the last
-	}{
-		{"{ req.ssl_hello_type 1 }", hello, true, -1},
-		{"{ req.ssl_sni -i WWW.example.com }", hello, true, -1},
-		{"{ req.ssl_sni other }", hello, false, -1},
-		{"!{ req.ssl_sni other }", hello, true, -1},
-		{"{ req.ssl_ver 3.3 }", hello, true, -1},
-		{"{ req.ssl_alpn -m sub h2 }", hello, true, -1},
-		{"{ req.ssl_hello_type 1 }", []byte("GET / HTTP/1.1\r\n\r\n"), false, 1},
-		{"{ req.len gt 5 }", []byte("0123456789"), true, 6},
-		{"{ req.payload(0,3) -m str GET }", []byte("GET /"), true, 3},
-		{"{ req.payload(0,3) -m str PUT }", []byte("GET /"), false, 3},
-		{"{ req.payload(2,2),hex 5420 }", []byte("GET /"), true, 4},
-		{"{ req.payload_lv(1,1) -m str abc }", []byte("x\x03abcd"), true, 5},
-		{"{ req.payload_lv(1,1,3) -m str bc }", []byte("x\x02abcd"), true, 5},
-		{"{ req.payload_lv(1,1,+1) -m str bc }", []byte("x\x02abcd"), true, 5},
-		{"{ req.rdp_cookie(mstshash) -m beg adm }", rdpRequest("admin"), true, -1},
-		{"{ req.rdp_cookie_cnt gt 0 }", rdpRequest("admin"), true, -1},
-		{"RDP_COOKIE", []byte("GET / HTTP/1.1\r\n\r\n"), false, 12},
-		{"REQ_CONTENT", []byte("a"), true, 1},
-		{"HTTP", []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"), true, -1},
-		{"HTTP", []byte("\x16\x03\x01"), false, 1},
-		{"HTTP", []byte("GET /\r\nabc"), false, 7},
-		{"{ src 127.0.0.1 }", []byte("abc"), true, 0},
-		{"{ req.len gt 100 } or { src 127.0.0.1 }", []byte("abc"), true, 0},
-		{"{ req.len gt 100 } { src 10.0.0.1 }", []byte("abc"), false, 0},
-	} {
+	for _, test := range arriving {
+		if test.data == nil {
+			test.data = hello
+		}
 		c := condition(t, test.text, Content)
 		from := test.from
 		if from < 0 {
 			from = len(test.data)
 		}
 		for n := range len(test.data) + 1 {
-			match, decided := c.Verdict(contentContext(t, test.data[:n], false))
+			match, decided := c.Decide(contentContext(t, test.data[:n], false))
 			if decided != (n >= from) || decided && match != test.want {
 				t.Errorf("%s with %d of %d bytes: %v %v, want %v from %d on", test.text, n, len(test.data), match, decided, test.want, from)
 				break
 			}
 		}
-		if match, decided := c.Verdict(contentContext(t, test.data, true)); !decided || match != test.want {
+		if match, decided := c.Decide(contentContext(t, test.data, true)); !decided || match != test.want {
 			t.Errorf("%s at the end: %v %v", test.text, match, decided)
 		}
 	}
+}
+
+// What waits for the end, or for a head, is decided when it is there.
+func TestDecidedAtTheEnd(t *testing.T) {
 	end := condition(t, "WAIT_END", Content)
-	if _, decided := end.Verdict(contentContext(t, []byte("a"), false)); decided {
+	if _, decided := end.Decide(contentContext(t, []byte("a"), false)); decided {
 		t.Error("WAIT_END is decided before the end")
 	}
-	if match, _ := end.Verdict(contentContext(t, nil, true)); !match {
+	if match, _ := end.Decide(contentContext(t, nil, true)); !match {
 		t.Error("WAIT_END is false at the end")
 	}
 	head := condition(t, "{ path /x }", Content)
 	waiting := contentContext(t, nil, false)
 	waiting.ReadHead = func([]byte) (Message, bool) { return nil, true }
-	if _, decided := head.Verdict(waiting); decided {
+	if _, decided := head.Decide(waiting); decided {
 		t.Error("a path is decided before there is a head")
 	}
-	if match, decided := head.Verdict(contentContext(t, nil, false)); match || !decided {
+	if match, decided := head.Decide(contentContext(t, nil, false)); match || !decided {
 		t.Error("a path is waited for where none can come")
 	}
 }
@@ -172,7 +182,7 @@ func TestReferenceContent(t *testing.T) {
 			want := verdicts.Answer(text+" on "+name, func() string { return answers[i] })
 			c := contentContext(t, data, true)
 			got := "no"
-			if match, _ := condition(t, text, Content).Verdict(c); match {
+			if match, _ := condition(t, text, Content).Decide(c); match {
 				got = "yes"
 			}
 			if got != want {

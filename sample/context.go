@@ -5,12 +5,12 @@ import (
 	"time"
 )
 
-// Place is a set of points of a stream's life at which an expression may be evaluated.
-type Place uint16
+// Point is a set of points of a stream's life at which an expression may be evaluated.
+type Point uint16
 
-// Places. A fetch lists those at which it has a value.
+// Points. A fetch lists those at which it has a value.
 const (
-	Connection Place = 1 << iota // a connection was accepted; addresses only
+	Connection Point = 1 << iota // a connection was accepted; addresses only
 	Content                      // tcp-request content: bytes of the client are there
 	Request                      // a request's head is there
 	Response                     // a response's head is there (the request's is gone)
@@ -70,11 +70,11 @@ type Facts interface {
 }
 
 // Context is what expressions are evaluated on. An engine keeps one for each thread and
-// begins anew with Reset for each evaluation, then sets what is known at that place.
+// begins anew with Reset for each evaluation, then sets what is known at that point.
 // Methods of compiled expressions take it by pointer and keep intermediate strings in its
 // scratch space: a result is valid until the next Reset.
 type Context struct {
-	Place    Place
+	Point    Point
 	Source   netip.AddrPort // the client
 	Dest     netip.AddrPort // where it connected to
 	Request  Message        // nil where there is none
@@ -110,9 +110,9 @@ type Context struct {
 	looked, awaited bool
 }
 
-// Reset forgets everything about the stream before and makes the context one for place.
-func (c *Context) Reset(place Place) {
-	c.Place, c.Source, c.Dest = place, netip.AddrPort{}, netip.AddrPort{}
+// Reset forgets everything about the stream before and makes the context one for point.
+func (c *Context) Reset(point Point) {
+	c.Point, c.Source, c.Dest = point, netip.AddrPort{}, netip.AddrPort{}
 	c.Request, c.Response, c.Content, c.Complete = nil, nil, nil, false
 	c.RequestNumber, c.Now, c.Facts = 0, time.Time{}, nil
 	c.cursor, c.pending, c.filled, c.looked, c.awaited = cursor{}, false, false, false, false
@@ -123,8 +123,8 @@ func (c *Context) Reset(place Place) {
 	c.scratch = c.scratch[:0]
 }
 
-// facts are the stream's values, computed when first asked for after a Reset.
-func (c *Context) facts() *Record {
+// Record gives the stream's values, computed when first asked for after a Reset.
+func (c *Context) Record() *Record {
 	if !c.filled {
 		c.fill()
 	}
@@ -142,12 +142,20 @@ func (c *Context) fill() {
 	}
 }
 
-func (c *Context) uniqueID() []byte {
+// UniqueID gives the stream's unique ID; nil: it has none.
+func (c *Context) UniqueID() []byte {
 	if c.Facts == nil {
 		return nil
 	}
 	return c.Facts.UniqueID(c)
 }
+
+// Mark and Release enclose evaluations whose values are not needed afterwards: Release gives back the scratch space
+// used since Mark.
+func (c *Context) Mark() int { return len(c.scratch) }
+
+// Release is the end of what Mark began.
+func (c *Context) Release(mark int) { c.scratch = c.scratch[:mark] }
 
 // maxScratch is how much scratch space a context keeps between streams.
 const maxScratch = 64 << 10

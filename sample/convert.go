@@ -5,6 +5,9 @@ import (
 	"fmt"
 	"math"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
+	"github.com/evenkeel/evenkeel/sample/pattern"
 )
 
 // A step is one converter at work. Its input has the kind the converter takes.
@@ -65,34 +68,34 @@ var converterMakers = map[string]converterMaker{
 	"even":        simple(func(_ *Context, v Value) Value { return boolean(v.Int&1 == 0) }),
 	"htonl":       simple(htonl),
 	"nbsrv":       simple(usableServers),
-	"map":         makeMap("str", Str),
-	"map_str":     makeMap("str", Str),
-	"map_beg":     makeMap("beg", Str),
-	"map_end":     makeMap("end", Str),
-	"map_sub":     makeMap("sub", Str),
-	"map_dir":     makeMap("dir", Str),
-	"map_dom":     makeMap("dom", Str),
-	"map_reg":     makeMap("reg", Str),
-	"map_ip":      makeMap("ip", Str),
-	"map_int":     makeMap("int", Str),
-	"map_str_int": makeMap("str", Int),
-	"map_beg_int": makeMap("beg", Int),
-	"map_end_int": makeMap("end", Int),
-	"map_sub_int": makeMap("sub", Int),
-	"map_dir_int": makeMap("dir", Int),
-	"map_dom_int": makeMap("dom", Int),
-	"map_reg_int": makeMap("reg", Int),
-	"map_ip_int":  makeMap("ip", Int),
-	"map_int_int": makeMap("int", Int),
-	"map_str_ip":  makeMap("str", IP),
-	"map_beg_ip":  makeMap("beg", IP),
-	"map_end_ip":  makeMap("end", IP),
-	"map_sub_ip":  makeMap("sub", IP),
-	"map_dir_ip":  makeMap("dir", IP),
-	"map_dom_ip":  makeMap("dom", IP),
-	"map_reg_ip":  makeMap("reg", IP),
-	"map_ip_ip":   makeMap("ip", IP),
-	"map_int_ip":  makeMap("int", IP),
+	"map":         makeMap(pattern.Str, Str),
+	"map_str":     makeMap(pattern.Str, Str),
+	"map_beg":     makeMap(pattern.Beg, Str),
+	"map_end":     makeMap(pattern.End, Str),
+	"map_sub":     makeMap(pattern.Sub, Str),
+	"map_dir":     makeMap(pattern.Dir, Str),
+	"map_dom":     makeMap(pattern.Dom, Str),
+	"map_reg":     makeMap(pattern.Reg, Str),
+	"map_ip":      makeMap(pattern.IP, Str),
+	"map_int":     makeMap(pattern.Int, Str),
+	"map_str_int": makeMap(pattern.Str, Int),
+	"map_beg_int": makeMap(pattern.Beg, Int),
+	"map_end_int": makeMap(pattern.End, Int),
+	"map_sub_int": makeMap(pattern.Sub, Int),
+	"map_dir_int": makeMap(pattern.Dir, Int),
+	"map_dom_int": makeMap(pattern.Dom, Int),
+	"map_reg_int": makeMap(pattern.Reg, Int),
+	"map_ip_int":  makeMap(pattern.IP, Int),
+	"map_int_int": makeMap(pattern.Int, Int),
+	"map_str_ip":  makeMap(pattern.Str, IP),
+	"map_beg_ip":  makeMap(pattern.Beg, IP),
+	"map_end_ip":  makeMap(pattern.End, IP),
+	"map_sub_ip":  makeMap(pattern.Sub, IP),
+	"map_dir_ip":  makeMap(pattern.Dir, IP),
+	"map_dom_ip":  makeMap(pattern.Dom, IP),
+	"map_reg_ip":  makeMap(pattern.Reg, IP),
+	"map_ip_ip":   makeMap(pattern.IP, IP),
+	"map_int_ip":  makeMap(pattern.Int, IP),
 }
 
 // simple makes a converter without arguments, or one whose arguments make no difference.
@@ -107,7 +110,7 @@ func unary(f func(int64) int64) converterMaker {
 // arithmetic makes a converter of the input and a number; the reference also takes variables.
 func arithmetic(f func(a, b int64) int64) converterMaker {
 	return func(c call, _ Files) (step, *Error) {
-		n, ok := wholeNumber(c.arg(0))
+		n, ok := literal.Number(c.arg(0))
 		if !ok {
 			if isVariable(c.arg(0)) {
 				return nil, &Error{Message: "variables are not supported yet: " + c.name + " wants a number", Unsupported: true}
@@ -256,13 +259,13 @@ func makeBytes(c call, _ Files) (step, *Error) {
 }
 
 func makeIPMask(c call, _ Files) (step, *Error) {
-	mask4, ok := parseMask4(c.arg(0))
+	mask, ok := pattern.ParseMask4(c.arg(0))
 	if !ok {
 		return nil, &Error{Message: quote(c.arg(0)) + " is no IPv4 mask: a number of bits or four numbers"}
 	}
 	bits6 := -1
 	if s := c.arg(1); s != "" {
-		n, ok := wholeNumber(s)
+		n, ok := literal.Number(s)
 		if !ok || n < 0 || n > 128 {
 			return nil, &Error{Message: quote(s) + " is no IPv6 mask: a number of bits up to 128"}
 		}
@@ -271,7 +274,7 @@ func makeIPMask(c call, _ Files) (step, *Error) {
 	return func(_ *Context, v Value) Value {
 		switch {
 		case v.Addr.Is4() || v.Addr.Is4In6():
-			return Value{Kind: IP, Addr: mask4.apply(v.Addr.Unmap())}
+			return Value{Kind: IP, Addr: mask.Apply(v.Addr.Unmap())}
 		case bits6 >= 0:
 			p, err := v.Addr.Prefix(bits6)
 			if err != nil {
@@ -337,7 +340,7 @@ func hostOnly(c *Context, v Value) Value {
 
 func portOnly(_ *Context, v Value) Value {
 	if i := portAt(v.Bytes); i >= 0 {
-		return number(parseInt(v.Bytes[i+1:]))
+		return number(literal.Leading(v.Bytes[i+1:]))
 	}
 	return number(0)
 }

@@ -1,14 +1,15 @@
 package sample
 
 import (
-	"cmp"
 	"fmt"
-	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
+	"github.com/evenkeel/evenkeel/sample/pattern"
 )
 
 // makeMap makes a converter that looks its input up in a file of keys and values.
-func makeMap(how string, out Kind) converterMaker {
+func makeMap(how pattern.Way, out Kind) converterMaker {
 	return func(c call, files Files) (step, *Error) {
 		if files == nil {
 			return nil, &Error{Message: "maps are not read at this place", Unsupported: true}
@@ -19,17 +20,17 @@ func makeMap(how string, out Kind) converterMaker {
 		}
 		data, err := files(name)
 		if err != nil {
-			return nil, &Error{Message: fmt.Sprintf("cannot read the map %s: %s", quote(name), printable(err.Error()))}
+			why := literal.Printable(err.Error())
+			return nil, &Error{Message: fmt.Sprintf("cannot read the map %s: %s", quote(name), why)}
 		}
-		w, _ := findWay(how)
-		keys := &patterns{way: w}
+		keys := &pattern.Set{Way: how}
 		var values []Value
 		for n, line := range strings.Split(string(data), "\n") {
 			key, value, ok := mapLine(line)
 			if !ok {
 				continue
 			}
-			if err := keys.add(key, false); err != nil {
+			if err := keys.Add(key, false); err != nil {
 				return nil, &Error{Message: fmt.Sprintf("map %s line %d: %s", quote(name), n+1, err.Message), Hint: err.Hint}
 			}
 			v, bad := mapValue(value, out)
@@ -38,7 +39,7 @@ func makeMap(how string, out Kind) converterMaker {
 			}
 			values = append(values, v)
 		}
-		keys.finishKeys()
+		keys.FinishKeys()
 		otherwise := Value{}
 		if len(c.args) > 1 {
 			v, bad := mapValue(c.args[1], out)
@@ -48,24 +49,12 @@ func makeMap(how string, out Kind) converterMaker {
 			otherwise = v
 		}
 		return func(c *Context, v Value) Value {
-			if i := keys.match(c, v); i >= 0 {
+			if i := match(keys, c, v); i >= 0 {
 				return values[i]
 			}
 			return otherwise
 		}, nil
 	}
-}
-
-// finishKeys is finish, and lets the longest key win where the beginning of a text decides.
-func (p *patterns) finishKeys() {
-	if p.way.name == "beg" {
-		sortLongest(p.texts)
-	}
-	p.finish()
-}
-
-func sortLongest(t []textPattern) {
-	slices.SortStableFunc(t, func(a, b textPattern) int { return cmp.Compare(len(b.text), len(a.text)) })
 }
 
 // mapLine divides "key value".
@@ -83,13 +72,13 @@ func mapLine(line string) (key, value string, ok bool) {
 func mapValue(s string, out Kind) (Value, *Error) {
 	switch out {
 	case Int:
-		n, ok := wholeNumber(s)
+		n, ok := literal.Number(s)
 		if !ok {
 			return Value{}, &Error{Message: quote(s) + " is not a number"}
 		}
 		return number(n), nil
 	case IP:
-		a, ok := parseAddr([]byte(s))
+		a, ok := literal.Addr([]byte(s))
 		if !ok {
 			return Value{}, &Error{Message: quote(s) + " is not an address"}
 		}

@@ -5,12 +5,14 @@ import (
 	"encoding/base64"
 	"fmt"
 	"regexp"
-	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
+	"github.com/evenkeel/evenkeel/sample/pattern"
 )
 
 func toLower(c *Context, v Value) Value {
 	at := len(c.scratch)
-	c.scratch = appendLower(c.scratch, v.Bytes)
+	c.scratch = literal.AppendLower(c.scratch, v.Bytes)
 	return Value{Kind: Str, Bytes: c.since(at)}
 }
 
@@ -33,44 +35,16 @@ func toHex(c *Context, v Value) Value {
 	return Value{Kind: Str, Bytes: c.since(at)}
 }
 
-func hexDigit(b byte) int {
-	switch {
-	case b >= '0' && b <= '9':
-		return int(b - '0')
-	case b >= 'a' && b <= 'f':
-		return int(b-'a') + 10
-	case b >= 'A' && b <= 'F':
-		return int(b-'A') + 10
-	}
-	return -1
-}
-
 func hexToInt(_ *Context, v Value) Value {
 	n := int64(0)
 	for _, x := range v.Bytes {
-		d := hexDigit(x)
+		d := literal.HexDigit(x)
 		if d < 0 {
 			return Value{}
 		}
 		n = n<<4 | int64(d)
 	}
 	return number(n)
-}
-
-// parseHex reads pairs of hexadecimal digits.
-func parseHex(s string) ([]byte, *Error) {
-	if len(s)%2 != 0 {
-		return nil, &Error{Message: "an even number of hexadecimal digits is expected, not " + quote(s)}
-	}
-	b := make([]byte, 0, len(s)/2)
-	for i := 0; i < len(s); i += 2 {
-		hi, lo := hexDigit(s[i]), hexDigit(s[i+1])
-		if hi < 0 || lo < 0 {
-			return nil, &Error{Message: quote(s) + " are not hexadecimal digits"}
-		}
-		b = append(b, byte(hi<<4|lo))
-	}
-	return b, nil
 }
 
 var (
@@ -136,7 +110,7 @@ func makeURLDecode(c call, _ Files) (step, *Error) {
 				if i+2 >= len(v.Bytes) {
 					return Value{}
 				}
-				hi, lo := hexDigit(v.Bytes[i+1]), hexDigit(v.Bytes[i+2])
+				hi, lo := literal.HexDigit(v.Bytes[i+1]), literal.HexDigit(v.Bytes[i+2])
 				if hi < 0 || lo < 0 {
 					return Value{}
 				}
@@ -281,8 +255,8 @@ func newTemplate(s string) template {
 			flush()
 			t.parts = append(t.parts, templatePart{group: int(s[i+1] - '0')})
 			i++
-		case s[i+1] == 'x' && i+3 < len(s) && hexDigit(s[i+2]) >= 0 && hexDigit(s[i+3]) >= 0:
-			text = append(text, byte(hexDigit(s[i+2])<<4|hexDigit(s[i+3])))
+		case s[i+1] == 'x' && i+3 < len(s) && literal.HexDigit(s[i+2]) >= 0 && literal.HexDigit(s[i+3]) >= 0:
+			text = append(text, byte(literal.HexDigit(s[i+2])<<4|literal.HexDigit(s[i+3])))
 			i += 3
 		default:
 			text = append(text, s[i+1])
@@ -318,9 +292,9 @@ func makeRegsub(c call, _ Files) (step, *Error) {
 			return nil, &Error{Message: fmt.Sprintf("regsub knows the flags g and i, not %s", quote(string(f)))}
 		}
 	}
-	re, err := compileRegexp(c.arg(0), fold)
+	re, err := pattern.Regexp(c.arg(0), fold)
 	if err != nil {
-		return nil, err
+		return nil, refused(err)
 	}
 	t := newTemplate(c.arg(1))
 	return func(c *Context, v Value) Value {
@@ -328,7 +302,7 @@ func makeRegsub(c call, _ Files) (step, *Error) {
 	}, nil
 }
 
-// replace writes src with its matches replaced. It allocates for the match's places.
+// replace writes src with its matches replaced. It allocates for the match's offsets.
 func replace(c *Context, re *regexp.Regexp, t template, src []byte, all bool) []byte {
 	at := len(c.scratch)
 	rest := src
@@ -355,51 +329,6 @@ func replace(c *Context, re *regexp.Regexp, t template, src []byte, all bool) []
 	}
 	c.scratch = append(c.scratch, rest...)
 	return c.since(at)
-}
-
-// compileRegexp compiles a regular expression the way rules write them.
-//
-// Differs from HAProxy: the language is Go's (RE2), which has neither back references nor
-// lookaround; they are refused when the configuration is read. In exchange no expression can
-// take more than linear time.
-func compileRegexp(s string, fold bool) (*regexp.Regexp, *Error) {
-	re, err := CompileRegexp(s, fold)
-	if err == nil {
-		return re, nil
-	}
-	e := &Error{Message: fmt.Sprintf("regular expression %s: %s", quote(s), regexpReason(err))}
-	switch {
-	case strings.Contains(s, "(?=") || strings.Contains(s, "(?!") || strings.Contains(s, "(?<=") || strings.Contains(s, "(?<!"):
-		e.Message = fmt.Sprintf("regular expression %s looks around, which is not supported", quote(s))
-		e.Hint = "say it with two conditions, one of them negated"
-		e.Unsupported = true
-	case hasBackReference(s):
-		e.Message = fmt.Sprintf("regular expression %s refers back to a group, which is not supported", quote(s))
-		e.Unsupported = true
-	case strings.Contains(s, "++") || strings.Contains(s, "*+") || strings.Contains(s, "?+") || strings.Contains(s, "(?>"):
-		e.Hint = "possessive quantifiers are not needed here: leave out the second sign"
-		e.Unsupported = true
-	}
-	return nil, e
-}
-
-// regexpReason takes the prefix and our flags out of a message of package regexp.
-func regexpReason(err error) string {
-	s := strings.TrimPrefix(printable(err.Error()), "error parsing regexp: ")
-	s = strings.Replace(s, "`(?s)", "`", 1)
-	return strings.Replace(s, "`(?is)", "`", 1)
-}
-
-func hasBackReference(s string) bool {
-	for i := 0; i+1 < len(s); i++ {
-		if s[i] == '\\' {
-			if s[i+1] >= '1' && s[i+1] <= '9' {
-				return true
-			}
-			i++
-		}
-	}
-	return false
 }
 
 // makeJSON escapes a string for use inside the quotes of a JSON string.

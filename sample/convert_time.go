@@ -65,74 +65,71 @@ func appendTime(dst []byte, format string, t time.Time) []byte {
 	return dst
 }
 
+// layouts are the conversions that package time has, as it writes them.
+var layouts = [256]string{
+	'a': "Mon", 'A': "Monday", 'b': "Jan", 'h': "Jan", 'B': "January", 'c': "Mon Jan _2 15:04:05 2006",
+	'D': "01/02/06", 'x': "01/02/06", 'e': "_2", 'F': "2006-01-02", 'p': "PM", 'P': "pm", 'r': "03:04:05 PM",
+	'R': "15:04", 'T': "15:04:05", 'X': "15:04:05", 'z': "-0700",
+}
+
 func appendConversion(dst []byte, conversion byte, t time.Time) []byte {
-	hour12 := (t.Hour()+11)%12 + 1
+	if layout := layouts[conversion]; layout != "" {
+		return t.AppendFormat(dst, layout)
+	}
 	switch conversion {
-	case 'a':
-		return t.AppendFormat(dst, "Mon")
-	case 'A':
-		return t.AppendFormat(dst, "Monday")
-	case 'b', 'h':
-		return t.AppendFormat(dst, "Jan")
-	case 'B':
-		return t.AppendFormat(dst, "January")
-	case 'c':
-		return t.AppendFormat(dst, "Mon Jan _2 15:04:05 2006")
+	case 'n':
+		return append(dst, '\n')
+	case 't':
+		return append(dst, '\t')
+	case '%':
+		return append(dst, '%')
+	case 's':
+		return strconv.AppendInt(dst, t.Unix(), 10)
+	case 'H':
+		return appendPadded(dst, int64(t.Hour()), 2)
+	case 'I':
+		return appendPadded(dst, int64(hour12(t)), 2)
+	case 'k':
+		return appendBlanked(dst, t.Hour())
+	case 'l':
+		return appendBlanked(dst, hour12(t))
+	case 'M':
+		return appendPadded(dst, int64(t.Minute()), 2)
+	case 'S':
+		return appendPadded(dst, int64(t.Second()), 2)
+	case 'Z':
+		if t.Location() == time.UTC {
+			return append(dst, "GMT"...)
+		}
+		return t.AppendFormat(dst, "MST")
+	}
+	return appendDay(dst, conversion, t)
+}
+
+func hour12(t time.Time) int { return (t.Hour()+11)%12 + 1 }
+
+// appendDay writes the conversions of a calendar.
+func appendDay(dst []byte, conversion byte, t time.Time) []byte {
+	isoYear, isoWeek := t.ISOWeek()
+	switch conversion {
 	case 'C':
 		return appendPadded(dst, int64(t.Year()/100), 2)
 	case 'd':
 		return appendPadded(dst, int64(t.Day()), 2)
-	case 'D', 'x':
-		return t.AppendFormat(dst, "01/02/06")
-	case 'e':
-		return t.AppendFormat(dst, "_2")
-	case 'F':
-		return t.AppendFormat(dst, "2006-01-02")
 	case 'g':
-		year, _ := t.ISOWeek()
-		return appendPadded(dst, int64(year%100), 2)
+		return appendPadded(dst, int64(isoYear%100), 2)
 	case 'G':
-		year, _ := t.ISOWeek()
-		return strconv.AppendInt(dst, int64(year), 10)
-	case 'H':
-		return appendPadded(dst, int64(t.Hour()), 2)
-	case 'I':
-		return appendPadded(dst, int64(hour12), 2)
+		return strconv.AppendInt(dst, int64(isoYear), 10)
 	case 'j':
 		return appendPadded(dst, int64(t.YearDay()), 3)
-	case 'k':
-		return appendBlanked(dst, t.Hour())
-	case 'l':
-		return appendBlanked(dst, hour12)
 	case 'm':
 		return appendPadded(dst, int64(t.Month()), 2)
-	case 'M':
-		return appendPadded(dst, int64(t.Minute()), 2)
-	case 'n':
-		return append(dst, '\n')
-	case 'p':
-		return t.AppendFormat(dst, "PM")
-	case 'P':
-		return t.AppendFormat(dst, "pm")
-	case 'r':
-		return t.AppendFormat(dst, "03:04:05 PM")
-	case 'R':
-		return t.AppendFormat(dst, "15:04")
-	case 's':
-		return strconv.AppendInt(dst, t.Unix(), 10)
-	case 'S':
-		return appendPadded(dst, int64(t.Second()), 2)
-	case 't':
-		return append(dst, '\t')
-	case 'T', 'X':
-		return t.AppendFormat(dst, "15:04:05")
 	case 'u':
 		return append(dst, '0'+byte((t.Weekday()+6)%7+1))
 	case 'U':
 		return appendPadded(dst, int64((t.YearDay()+6-int(t.Weekday()))/7), 2)
 	case 'V':
-		_, week := t.ISOWeek()
-		return appendPadded(dst, int64(week), 2)
+		return appendPadded(dst, int64(isoWeek), 2)
 	case 'w':
 		return append(dst, '0'+byte(t.Weekday()))
 	case 'W':
@@ -141,15 +138,6 @@ func appendConversion(dst []byte, conversion byte, t time.Time) []byte {
 		return appendPadded(dst, int64(t.Year()%100), 2)
 	case 'Y':
 		return strconv.AppendInt(dst, int64(t.Year()), 10)
-	case 'z':
-		return t.AppendFormat(dst, "-0700")
-	case 'Z':
-		if t.Location() == time.UTC {
-			return append(dst, "GMT"...)
-		}
-		return t.AppendFormat(dst, "MST")
-	case '%':
-		return append(dst, '%')
 	}
 	return append(dst, '%', conversion)
 }

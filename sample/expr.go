@@ -1,6 +1,10 @@
 package sample
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
+)
 
 // Expr is a compiled sample expression: a fetch and its converters.
 type Expr struct {
@@ -9,7 +13,7 @@ type Expr struct {
 	from  source
 	steps []func(*Context, Value) Value
 	kind  Kind
-	needs Place
+	needs Point
 	refs  []Reference
 	// implied: it asks about the backend it stands in.
 	implied bool
@@ -21,7 +25,7 @@ type source struct {
 	// get gives the value outside of ACLs: one value, whichever the reference takes.
 	get func(*Context) Value
 	// next gives the values one after the other for ACLs, which match if any does, and None after
-	// the last; it keeps its place in Context.cursor. nil: get's value is the only one.
+	// the last; how far it has read is in Context.cursor. nil: get's value is the only one.
 	next func(*Context) Value
 	// layer6 marks fetches of raw bytes, which have no value in an HTTP proxy's rules.
 	layer6 bool
@@ -43,9 +47,12 @@ type Reference struct {
 	Frontend        string // instead of a backend
 }
 
-// ParseExpr compiles "fetch(args),converter(args),…" for use at the given place.
-func ParseExpr(text string, at Place) (*Expr, error) {
-	e, used, err := parseExpr(text, at, nil)
+// ParseExpr compiles "fetch(args),converter(args),…" for use at the given point.
+func ParseExpr(text string, at Point) (*Expr, error) { return (*ACLs)(nil).ParseExpr(text, at) }
+
+// ParseExpr is the package's ParseExpr, with map files.
+func (a *ACLs) ParseExpr(text string, at Point) (*Expr, error) {
+	e, used, err := a.ParsePrefix(text, at)
 	if err != nil {
 		return nil, err
 	}
@@ -55,8 +62,13 @@ func ParseExpr(text string, at Place) (*Expr, error) {
 	return e, nil
 }
 
-// parseExpr compiles the expression text begins with and returns how much of it was used. files may be nil.
-func parseExpr(text string, at Place, files Files) (*Expr, int, error) {
+// ParsePrefix compiles the expression text begins with and returns how much of it was used. No files are read for nil
+// ACLs.
+func (a *ACLs) ParsePrefix(text string, at Point) (*Expr, int, error) {
+	var files Files
+	if a != nil {
+		files = a.files
+	}
 	calls, used, bad := splitCalls(text)
 	if bad != nil {
 		return nil, used, bad
@@ -162,12 +174,13 @@ func (e *Expr) castTo(to Kind) {
 	e.kind = to
 }
 
-// mayStand refuses a fetch that has no value at a place.
-func (e *Expr) mayStand(at Place) *Error {
+// mayStand refuses a fetch that has no value at a point.
+func (e *Expr) mayStand(at Point) *Error {
 	k := e.fetch
-	places, backend := k.where()
-	if at&^Front&^places != 0 {
-		return &Error{Message: fmt.Sprintf("fetch %s needs %s, which is not there at this place", k.name, needName(places))}
+	points, backend := k.where()
+	if at&^Front&^points != 0 {
+		needs := needName(points)
+		return &Error{Message: fmt.Sprintf("fetch %s needs %s, which is not there at this place", k.name, needs)}
 	}
 	if e.implied && at&Front != 0 {
 		return &Error{Message: fmt.Sprintf("fetch %s in a frontend wants the name of a backend", k.name)}
@@ -199,7 +212,7 @@ func (e *Expr) Append(dst []byte, c *Context) []byte {
 	mark := len(c.scratch)
 	v := e.Eval(c)
 	if v.Kind == Bin {
-		v.Bytes = untilNUL(v.Bytes)
+		v.Bytes = literal.UntilNUL(v.Bytes)
 	}
 	dst = v.AppendTo(dst)
 	c.scratch = c.scratch[:mark]
@@ -220,8 +233,24 @@ func (e *Expr) Kind() Kind {
 	return e.kind
 }
 
-// Needs are the places at which the expression has a value.
-func (e *Expr) Needs() Place { return e.needs }
+// Needs are the points at which the expression has a value.
+func (e *Expr) Needs() Point { return e.needs }
+
+// Narrow leaves of points, where 0 are all, those at which the expression has a value, too.
+func (e *Expr) Narrow(points Point) Point {
+	if e.from.constant {
+		return points
+	}
+	return both(points, e.needs)
+}
+
+// both is the points that two parts of a condition have in common.
+func both(a, b Point) Point {
+	if a == 0 {
+		return b
+	}
+	return a & b
+}
 
 // References are the proxies and servers the expression asks for by name.
 func (e *Expr) References() []Reference { return e.refs }

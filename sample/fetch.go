@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"net/netip"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // A maker compiles a fetch; the arguments have been checked against the signature.
@@ -26,7 +28,7 @@ var fetchMakers = map[string]maker{
 	"uuid":         makeUUID,
 	"date":         makeDate,
 	"date_us":      plain(func(c *Context) Value { return number(int64(c.Now.Nanosecond() / 1000)) }),
-	"hostname":     plain(func(c *Context) Value { return c.name(c.facts().Host) }),
+	"hostname":     plain(func(c *Context) Value { return c.name(c.Record().Host) }),
 	"nbproc":       constant(Value{Kind: Int, Int: 1}),
 	"proc":         constant(Value{Kind: Int, Int: 1}),
 
@@ -45,10 +47,10 @@ var fetchMakers = map[string]maker{
 	"fc_http_major":   plain(httpMajor),
 	"fc_err":          constant(number(0)),
 	"fc_err_str":      constant(Value{Kind: Str, Bytes: []byte("Success")}),
-	"bc_src":          plain(func(c *Context) Value { return address(c.facts().BackendSource) }),
-	"bc_src_port":     plain(func(c *Context) Value { return port(c.facts().BackendSource) }),
-	"bc_dst":          plain(func(c *Context) Value { return address(c.facts().BackendDest) }),
-	"bc_dst_port":     plain(func(c *Context) Value { return port(c.facts().BackendDest) }),
+	"bc_src":          plain(func(c *Context) Value { return address(c.Record().BackendSource) }),
+	"bc_src_port":     plain(func(c *Context) Value { return port(c.Record().BackendSource) }),
+	"bc_dst":          plain(func(c *Context) Value { return address(c.Record().BackendDest) }),
+	"bc_dst_port":     plain(func(c *Context) Value { return port(c.Record().BackendDest) }),
 
 	// There is no TLS yet, so these are what they are on a clear connection.
 	"ssl_fc":               constant(Value{Kind: Bool}),
@@ -87,15 +89,15 @@ var fetchMakers = map[string]maker{
 	"http_first_req":       plain(func(c *Context) Value { return boolean(c.RequestNumber <= 1) }),
 	"method":               plain(method),
 	"url":                  plain(url),
-	"path":                 plain(func(c *Context) Value { return slice(c.request(), pathOf) }),
+	"path":                 plain(func(c *Context) Value { return slice(c.request(), PathOf) }),
 	"pathq":                plain(func(c *Context) Value { return slice(c.request(), pathqOf) }),
 	"query":                plain(func(c *Context) Value { return slice(c.request(), queryOf) }),
 	"url_ip":               plain(urlIP),
 	"url_port":             plain(urlPort),
-	"base":                 plain(func(c *Context) Value { return base(c, pathOf) }),
+	"base":                 plain(func(c *Context) Value { return base(c, PathOf) }),
 	"baseq":                plain(func(c *Context) Value { return base(c, pathqOf) }),
-	"base32":               plain(func(c *Context) Value { return base32(c, pathOf) }),
-	"base32+src":           plain(func(c *Context) Value { return withSource(c, base32(c, pathOf)) }),
+	"base32":               plain(func(c *Context) Value { return base32(c, PathOf) }),
+	"base32+src":           plain(func(c *Context) Value { return withSource(c, base32(c, PathOf)) }),
 	"url32":                plain(url32),
 	"url32+src":            plain(func(c *Context) Value { return withSource(c, url32(c)) }),
 	"req.ver":              plain(requestVersion),
@@ -107,16 +109,16 @@ var fetchMakers = map[string]maker{
 	"urlp":                 makeURLParam,
 	"urlp_val":             makeURLParamValue,
 	"unique-id":            plain(uniqueID),
-	"capture.req.method":   plain(func(c *Context) Value { return captured(c.facts().Method) }),
+	"capture.req.method":   plain(func(c *Context) Value { return captured(c.Record().Method) }),
 	"capture.req.uri":      plain(func(c *Context) Value { return capturedURI(c) }),
-	"capture.req.ver":      plain(func(c *Context) Value { return capturedVersion(c.facts().Version) }),
+	"capture.req.ver":      plain(func(c *Context) Value { return capturedVersion(c.Record().Version) }),
 	"capture.res.ver":      plain(responseVersionCapture),
 	"capture.req.hdr":      makeCapture(func(r *Record) [][]byte { return r.RequestCaptures }),
 	"capture.res.hdr":      makeCapture(func(r *Record) [][]byte { return r.ResponseCaptures }),
-	"be_name":              plain(func(c *Context) Value { return c.name(c.facts().Backend) }),
-	"fe_name":              plain(func(c *Context) Value { return c.name(c.facts().Frontend) }),
+	"be_name":              plain(func(c *Context) Value { return c.name(c.Record().Backend) }),
+	"fe_name":              plain(func(c *Context) Value { return c.name(c.Record().Frontend) }),
 	"srv_name":             plain(serverName),
-	"so_name":              plain(func(c *Context) Value { return c.name(c.facts().Bind) }),
+	"so_name":              plain(func(c *Context) Value { return c.name(c.Record().Bind) }),
 	"req.len":              bytesOf(contentLength),
 	"req_len":              bytesOf(contentLength),
 	"req.payload":          makePayload,
@@ -253,9 +255,9 @@ func makeBool(c call) (source, *Error) {
 }
 
 func makeBin(c call) (source, *Error) {
-	b, err := parseHex(c.arg(0))
+	b, err := literal.Hex(c.arg(0))
 	if err != nil {
-		return source{}, err
+		return source{}, &Error{Message: err.Error()}
 	}
 	if len(b) == 0 {
 		return source{}, &Error{Message: "bin wants hexadecimal digits"}
@@ -264,7 +266,7 @@ func makeBin(c call) (source, *Error) {
 }
 
 func makeIPv4(c call) (source, *Error) {
-	a, ok := parseAddr4([]byte(c.arg(0)))
+	a, ok := literal.Addr4([]byte(c.arg(0)))
 	if !ok {
 		return source{}, &Error{Message: quote(c.arg(0)) + " is not an IPv4 address"}
 	}
@@ -379,10 +381,10 @@ func captured(b []byte) Value {
 	return Value{Kind: Str, Bytes: b}
 }
 
-func uniqueID(c *Context) Value { return captured(c.uniqueID()) }
+func uniqueID(c *Context) Value { return captured(c.UniqueID()) }
 
 func serverName(c *Context) Value {
-	if s := c.facts().Server; s != "" && s[0] != '<' {
+	if s := c.Record().Server; s != "" && s[0] != '<' {
 		return c.text(s)
 	}
 	return Value{}
@@ -390,10 +392,10 @@ func serverName(c *Context) Value {
 
 // capturedURI gives the target of the request line that was kept for the log, from its path on.
 func capturedURI(c *Context) Value {
-	if len(c.facts().URI) == 0 {
+	if len(c.Record().URI) == 0 {
 		return Value{}
 	}
-	return Value{Kind: Str, Bytes: pathqOf(c.facts().URI)}
+	return Value{Kind: Str, Bytes: pathqOf(c.Record().URI)}
 }
 
 func capturedVersion(v []byte) Value {
@@ -416,7 +418,7 @@ func responseVersionCapture(c *Context) Value {
 	if c.Response != nil {
 		return capturedVersion(c.Response.Version())
 	}
-	if v := c.facts().ResponseVersion; v != "" {
+	if v := c.Record().ResponseVersion; v != "" {
 		return c.text("HTTP/" + v)
 	}
 	return Value{}
@@ -429,7 +431,7 @@ func makeCapture(of func(*Record) [][]byte) maker {
 			return source{}, &Error{Message: "the number of a capture counts from 0"}
 		}
 		return source{get: func(c *Context) Value {
-			if all := of(c.facts()); n < int64(len(all)) && all[n] != nil {
+			if all := of(c.Record()); n < int64(len(all)) && all[n] != nil {
 				return Value{Kind: Str, Bytes: all[n]}
 			}
 			return Value{}

@@ -2,7 +2,8 @@ package sample
 
 import (
 	"bytes"
-	"strconv"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // wait marks the value as one that more bytes could change.
@@ -18,7 +19,7 @@ func isHTTP(c *Context) Value {
 	switch {
 	case c.Request != nil:
 		return boolean(true)
-	case c.Place&Content == 0:
+	case c.Point&Content == 0:
 		return Value{}
 	}
 	line, rest, whole := bytes.Cut(c.Content, newline)
@@ -93,7 +94,7 @@ func makePayloadLV(a call) (source, *Error) {
 	start, relative := at+size, false
 	if s := a.arg(2); s != "" {
 		relative = s[0] == '+' || s[0] == '-'
-		n, ok := wholeNumber(s)
+		n, ok := literal.Number(s)
 		if !ok {
 			return source{}, &Error{Message: "the third argument of req.payload_lv is a number, not " + quote(s)}
 		}
@@ -121,19 +122,6 @@ func makePayloadLV(a call) (source, *Error) {
 		}
 		return Value{Kind: Bin, Bytes: c.Content[start : start+length]}
 	}}, nil
-}
-
-// wholeNumber reads a decimal number with an optional sign and nothing else.
-func wholeNumber(s string) (int64, bool) {
-	digits := s
-	if digits != "" && (digits[0] == '+' || digits[0] == '-') {
-		digits = digits[1:]
-	}
-	if digits == "" || digits[0] == '+' || digits[0] == '-' {
-		return 0, false
-	}
-	n, err := strconv.ParseInt(s, 10, 64)
-	return n, err == nil
 }
 
 // A hello is what was found out of a TLS ClientHello (RFC 8446 section 4.1.2).

@@ -3,6 +3,8 @@ package sample
 import (
 	"bytes"
 	"strconv"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // A head gives the message a fetch reads, nil where it is not there.
@@ -295,7 +297,7 @@ func makeHeaderNames(of head) maker {
 					c.scratch = append(c.scratch, delim)
 				}
 				name, _ := m.Field(i)
-				c.scratch = appendLower(c.scratch, name)
+				c.scratch = literal.AppendLower(c.scratch, name)
 			}
 			return Value{Kind: Str, Bytes: c.since(at)}
 		}}, nil
@@ -313,7 +315,7 @@ func makeHeaderBlock(of head) maker {
 		at := len(c.scratch)
 		for i := range m.Len() {
 			name, v := m.Field(i)
-			c.scratch = appendLower(c.scratch, name)
+			c.scratch = literal.AppendLower(c.scratch, name)
 			c.scratch = append(c.scratch, ": "...)
 			c.scratch = append(c.scratch, v...)
 			c.scratch = append(c.scratch, "\r\n"...)
@@ -321,14 +323,4 @@ func makeHeaderBlock(of head) maker {
 		c.scratch = append(c.scratch, "\r\n"...)
 		return Value{Kind: Bin, Bytes: c.since(at)}
 	})
-}
-
-func appendLower(dst, b []byte) []byte {
-	for _, x := range b {
-		if x >= 'A' && x <= 'Z' {
-			x |= 0x20
-		}
-		dst = append(dst, x)
-	}
-	return dst
 }

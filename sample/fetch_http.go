@@ -1,10 +1,14 @@
 package sample
 
-import "bytes"
+import (
+	"bytes"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
+)
 
 // request gives the request's head. While an HTTP proxy's tcp-request content rules wait for bytes, one may still come.
 func (c *Context) request() Message {
-	if c.Request == nil && c.Place&Content != 0 && c.ReadHead != nil {
+	if c.Request == nil && c.Point&Content != 0 && c.ReadHead != nil {
 		if !c.looked {
 			c.looked = true
 			if head, more := c.ReadHead(c.Content); head != nil {
@@ -24,8 +28,8 @@ func method(c *Context) Value {
 	if m := c.request(); m != nil {
 		return Value{Kind: Str, Bytes: m.MethodAsked()}
 	}
-	if c.Place&(Response|Log) != 0 {
-		if asked := c.facts().Method; len(asked) > 0 {
+	if c.Point&(Response|Log) != 0 {
+		if asked := c.Record().Method; len(asked) > 0 {
 			// Differs from HAProxy: it has lost the name of a method that is none of HTTP's own.
 			return Value{Kind: Str, Bytes: asked}
 		}
@@ -89,7 +93,8 @@ func splitScheme(uri []byte) (scheme, rest []byte, ok bool) {
 	return nil, nil, false
 }
 
-func pathOf(uri []byte) []byte {
+// PathOf gives a target's path without its query, nil where it has none.
+func PathOf(uri []byte) []byte {
 	p := pathqOf(uri)
 	for i, b := range p { // paths are short
 		if b == '?' {
@@ -226,15 +231,15 @@ func status(c *Context) Value {
 	switch {
 	case c.Response != nil:
 		return number(int64(c.Response.Status()))
-	case c.Place&Log != 0 && c.facts().Status > 0:
-		return number(int64(c.facts().Status))
+	case c.Point&Log != 0 && c.Record().Status > 0:
+		return number(int64(c.Record().Status))
 	}
 	return Value{}
 }
 
 // waitEnd is true when there is nothing more to wait for.
 func waitEnd(c *Context) Value {
-	if c.Place&Content != 0 && !c.Complete {
+	if c.Point&Content != 0 && !c.Complete {
 		c.pending = true
 		return Value{}
 	}
@@ -330,7 +335,7 @@ func (s source) asInt() source {
 		if v.Kind == None {
 			return v
 		}
-		return number(parseInt(v.Bytes))
+		return number(literal.Leading(v.Bytes))
 	}
 	out := source{kind: Int, get: func(c *Context) Value { return convert(get(c)) }}
 	if next != nil {

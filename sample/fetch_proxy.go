@@ -3,6 +3,8 @@ package sample
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // references lists the proxies and servers a fetch asks for by name.
@@ -28,10 +30,10 @@ func references(k known, c call) []Reference {
 
 // ownProxy is the proxy meant where no name is given.
 func (c *Context) ownProxy() string {
-	if c.facts().Backend != "" {
-		return c.facts().Backend
+	if c.Record().Backend != "" {
+		return c.Record().Backend
 	}
-	return c.facts().Frontend
+	return c.Record().Frontend
 }
 
 func backendFact(of func(BackendFacts) int) maker {
@@ -71,7 +73,7 @@ func frontendFact(of func(connections, rate int) int) maker {
 			}
 			name := name
 			if name == "" {
-				name = c.facts().Frontend
+				name = c.Record().Frontend
 			}
 			connections, rate, ok := c.Env.Frontend(name)
 			if !ok {
@@ -112,7 +114,7 @@ func serverFact(kind Kind, of func(ServerFacts) int) maker {
 // splitPort reads "1.2.3.4", "1.2.3.4:80", "::1", "[::1]" or "[::1]:80"; the port is 80 where none is written.
 func splitPort(b []byte) (a netip.Addr, port int, ok bool) {
 	port = 80
-	if a, ok := parseAddr(b); ok {
+	if a, ok := literal.Addr(b); ok {
 		return a, port, true
 	}
 	host, tail := b, []byte(nil)
@@ -131,7 +133,7 @@ func splitPort(b []byte) (a netip.Addr, port int, ok bool) {
 			}
 		}
 	}
-	if a, ok = parseAddr(host); !ok {
+	if a, ok = literal.Addr(host); !ok {
 		return a, 0, false
 	}
 	if len(tail) > 1 && tail[0] == ':' {

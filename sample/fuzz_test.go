@@ -23,14 +23,14 @@ func FuzzParseExpr(f *testing.F) {
 		f.Add(e)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
-		for _, at := range []Place{Connection, Content, Request, Response, Log} {
+		for _, at := range []Point{Connection, Content, Request, Response, Log} {
 			e, err := ParseExpr(text, at)
 			if err != nil {
 				checkError(t, err, 1, len(text))
 				continue
 			}
 			c := fuzzContext(t)
-			c.Place = at
+			c.Point = at
 			v := e.Eval(c)
 			if v.Kind > Bin {
 				t.Errorf("%q gives a value of kind %d", text, v.Kind)
@@ -61,32 +61,6 @@ func checkError(t *testing.T, err error, args, length int) {
 	}
 }
 
-func FuzzParseFormat(f *testing.F) {
-	for _, s := range []string{HTTPLog, TCPLog, CLFLog, HTTPSLog, "", "%", "%%", "%{", "%{+Q", "%{+Q}", "%[", "%[src", "%[src]", "%{+X,-Q}o %ci", "a  b", " %hr %HQ "} {
-		f.Add(s)
-	}
-	f.Fuzz(func(t *testing.T, text string) {
-		for _, at := range []Place{Request, Log} {
-			x, err := ParseFormat(text, at, true)
-			if err != nil {
-				checkError(t, err, 1, len(text))
-				continue
-			}
-			c := logged()
-			out := x.Append([]byte("before"), c)
-			if string(out[:6]) != "before" {
-				t.Error("Append changed what was there")
-			}
-			if s, ok := x.Constant(); ok && at == Request && s != string(out[6:]) {
-				t.Errorf("%q: constant %q, written %q", text, s, out[6:])
-			}
-			if len(c.scratch) != 0 {
-				t.Error("Append left something in the scratch space")
-			}
-		}
-	})
-}
-
 func FuzzCondition(f *testing.F) {
 	for _, s := range conditions {
 		f.Add(s, "GET")
@@ -105,7 +79,7 @@ func FuzzCondition(f *testing.F) {
 		ctx := fuzzContext(t)
 		ctx.Request.(*rawMessage).method = []byte(method)
 		match := c.Match(ctx)
-		again, decided := c.Verdict(ctx)
+		again, decided := c.Decide(ctx)
 		if decided && match != again {
 			t.Errorf("%q: Match %v, Verdict %v", text, match, again)
 		}

@@ -11,13 +11,13 @@ import (
 func TestKindsGiven(t *testing.T) {
 	compared := make(map[string]bool)
 	try := func(name, text string) {
-		for _, at := range []Place{Connection, Content, Request, Response, Log} {
+		for _, at := range []Point{Connection, Content, Request, Response, Log} {
 			e, err := ParseExpr(text, at)
 			if err != nil {
 				continue
 			}
 			c := fuzzContext(t)
-			c.Place, c.Env = at, quiet{}
+			c.Point, c.Env = at, quiet{}
 			v := e.Eval(c)
 			if v.Kind != None && e.Kind() != Any && v.Kind != e.Kind() {
 				t.Errorf("%s gives %s and says %s", text, kindName(v.Kind), kindName(e.Kind()))

@@ -19,7 +19,7 @@ type known struct {
 	name   string
 	args   string // types, optional ones in brackets
 	kind   Kind
-	places string
+	points string
 }
 
 // A knownConverter is a converter the reference has (see converterMakers).
@@ -57,9 +57,9 @@ func findCriterion(name string) (criterion, bool) {
 	return knownCriteria[i], true
 }
 
-// places of a fetch, and whether it needs a backend.
-func (k known) where() (at Place, backend bool) {
-	for _, l := range k.places {
+// points of a fetch, and whether it needs a backend.
+func (k known) where() (at Point, backend bool) {
+	for _, l := range k.points {
 		switch l {
 		case 'C':
 			at |= Connection
@@ -81,7 +81,7 @@ func (k known) where() (at Place, backend bool) {
 }
 
 // needName says what a fetch misses where it stands, in an operator's words.
-func needName(at Place) string {
+func needName(at Point) string {
 	switch {
 	case at&Request != 0 && at&Response == 0:
 		return "a request's head"

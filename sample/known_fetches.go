@@ -1,7 +1,7 @@
 package sample
 
 // knownFetches are the reference's fetches, sorted by name: what each takes, gives and where it is there.
-// Places are letters: C connection, T content, R request, P response, L log, K check; B needs a backend.
+// Points are letters: C connection, T content, R request, P response, L log, K check; B needs a backend.
 var knownFetches = [...]known{
 	{"always_false", "", Bool, "CTRPLK"},
 	{"always_true", "", Bool, "CTRPLK"},

@@ -86,7 +86,7 @@ func recordOf(c *Context) *Record {
 func newContext(t testing.TB, request string) *Context {
 	t.Helper()
 	c := &Context{
-		Place:  Request,
+		Point:  Request,
 		Source: netip.MustParseAddrPort("127.0.0.1:40000"),
 		Dest:   netip.MustParseAddrPort("127.0.0.1:8080"),
 		Now:    time.Unix(1795242742, 997_654_321).UTC(),
@@ -103,7 +103,7 @@ func newContext(t testing.TB, request string) *Context {
 // show writes a value the way a header gets it.
 func show(e *Expr, c *Context) string { return string(e.Append(nil, c)) }
 
-func mustExpr(t testing.TB, text string, at Place) *Expr {
+func mustExpr(t testing.TB, text string, at Point) *Expr {
 	t.Helper()
 	e, err := ParseExpr(text, at)
 	if err != nil {

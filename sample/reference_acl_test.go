@@ -32,16 +32,10 @@ const patternFile = "# a comment\n\n/static/img/logo.png\n  /x/y  \n\t# not a co
 
 const networkFile = "# networks\n10.0.0.0/8\n192.168.0.0/16\n172.16.0.0/12\n127.0.0.0/8\n127.0.0.1\n::1\n8.8.8.8\n"
 
-func TestReferenceConditions(t *testing.T) {
-	dir := t.TempDir()
-	for name, text := range map[string]string{"FILE": patternFile, "CIDRS": networkFile} {
-		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
+// compileConditions compiles the conditions, with the files of a directory.
+func compileConditions(t *testing.T, dir string) (all []string, compiled []*Condition) {
+	t.Helper()
 	acls := NewACLs(func(name string) ([]byte, error) { return os.ReadFile(name) })
-	var all []string
-	var compiled []*Condition
 	for _, text := range conditions {
 		text = strings.NewReplacer("CIDRS", dir+"/CIDRS", "FILE", dir+"/FILE").Replace(text)
 		c, _, err := acls.ParseCondition(append([]string{"if"}, splitWords(text)...), Request|Front)
@@ -51,23 +45,41 @@ func TestReferenceConditions(t *testing.T) {
 		}
 		all, compiled = append(all, text), append(compiled, c)
 	}
+	return all, compiled
+}
+
+// conditionsEach is how many conditions one frontend of the reference is asked.
+const conditionsEach = 100
+
+// conditionsConfig has the reference answer with the value of every condition.
+func conditionsConfig(all []string) string {
 	var cfg strings.Builder
 	cfg.WriteString(referenceDefaults)
-	const each = 100
-	for from := 0; from < len(all); from += each {
-		fmt.Fprintf(&cfg, "frontend f%d\n bind %%LISTEN%%\n", from/each)
+	for from := 0; from < len(all); from += conditionsEach {
+		fmt.Fprintf(&cfg, "frontend f%d\n bind %%LISTEN%%\n", from/conditionsEach)
 		answer := ""
-		for i, text := range all[from:min(from+each, len(all))] {
+		for i, text := range all[from:min(from+conditionsEach, len(all))] {
 			fmt.Fprintf(&cfg, " http-request set-var(txn.c%d) bool(1) if %s\n", i, text)
 			answer += fmt.Sprintf("%%[var(txn.c%d)],", i)
 		}
 		fmt.Fprintf(&cfg, " http-request return status 200 content-type text/plain lf-string %s\n", answer)
 	}
 	cfg.WriteString("backend b\n server s 127.0.0.1:9 weight 7\n")
+	return cfg.String()
+}
+
+func TestReferenceConditions(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{"FILE": patternFile, "CIDRS": networkFile} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	all, compiled := compileConditions(t, dir)
 	verdicts := peers.Open(t, peers.HAProxy, "testdata/conditions.verdicts")
 	var addrs []string
 	if peers.Asking() {
-		addrs = reference(t, verdicts.Path, cfg.String())
+		addrs = reference(t, verdicts.Path, conditionsConfig(all))
 	}
 	compared := 0
 	for _, request := range requests {
@@ -75,7 +87,7 @@ func TestReferenceConditions(t *testing.T) {
 		if strings.HasPrefix(request, "HEAD ") {
 			get = "GET" + request[4:]
 		}
-		for i := range (len(all) + each - 1) / each {
+		for i := range (len(all) + conditionsEach - 1) / conditionsEach {
 			var answers []string
 			if peers.Asking() {
 				_, body := ask(t, addrs[i], get)
@@ -84,12 +96,12 @@ func TestReferenceConditions(t *testing.T) {
 			c := newContext(t, withoutConnection(get))
 			asked(c)
 			c.Env, c.RequestNumber = quiet{}, 1
-			for n, text := range all[i*each : min(i*each+each, len(all))] {
+			for n, text := range all[i*conditionsEach : min(i*conditionsEach+conditionsEach, len(all))] {
 				verdict := verdicts.Answer(fmt.Sprintf("%s on %s", strings.ReplaceAll(text, dir+"/", ""), startLine(get)), func() string { return answers[n] })
 				if strings.Contains(text, "hdr_val(x-num)") && strings.Contains(get, "9223372036854775807") {
 					continue // numbers have 64 bits here
 				}
-				if ours, want := compiled[i*each+n].Match(c), verdict == "1"; ours != want {
+				if ours, want := compiled[i*conditionsEach+n].Match(c), verdict == "1"; ours != want {
 					t.Errorf("%s on %.50q: %v, want %v", text, get, ours, want)
 				}
 				compared++

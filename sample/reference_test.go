@@ -156,10 +156,13 @@ var differs = map[string]string{
 // words puts a string into single quotes of a configuration line.
 func quoteWord(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" }
 
-func TestReferenceExpressions(t *testing.T) {
+// A chunk is the expressions that one frontend of the reference is asked for.
+type chunk struct{ from, to int }
+
+// expressionsConfig has the reference answer with the values of all expressions.
+func expressionsConfig() (string, []chunk) {
 	var cfg strings.Builder
 	cfg.WriteString(referenceDefaults)
-	type chunk struct{ from, to int }
 	var chunks []chunk
 	for from := 0; from < len(expressions); {
 		line, to := "", from
@@ -172,10 +175,15 @@ func TestReferenceExpressions(t *testing.T) {
 		from = to
 	}
 	cfg.WriteString("backend b\n server s 127.0.0.1:9 weight 7\n")
+	return cfg.String(), chunks
+}
+
+func TestReferenceExpressions(t *testing.T) {
+	cfg, chunks := expressionsConfig()
 	verdicts := peers.Open(t, peers.HAProxy, "testdata/expressions.verdicts")
 	var addrs []string
 	if peers.Asking() {
-		addrs = reference(t, verdicts.Path, cfg.String())
+		addrs = reference(t, verdicts.Path, cfg)
 	}
 	compared := 0
 	for _, request := range requests {

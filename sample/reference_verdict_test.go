@@ -130,7 +130,7 @@ func TestReferenceResponses(t *testing.T) {
 		values = askResponses(t, verdicts.Path, answer, texts, conds)
 	}
 	c := newContext(t, "")
-	c.Place, c.Response = Response, readMessage(t, answer)
+	c.Point, c.Response = Response, readMessage(t, answer)
 	for i, text := range texts {
 		want := verdicts.Answer(text, func() string { return values[i] })
 		if got := show(mustExpr(t, text, Response), c); got != want {

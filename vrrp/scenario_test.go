@@ -87,23 +87,10 @@ func (s *scenario) play(text string) string {
 }
 
 func (s *scenario) input(f []string) {
-	id := func() ID {
-		id, ok := s.ids[f[1]]
-		if !ok {
-			s.t.Fatalf("no instance %q", f[1])
-		}
-		return id
-	}
+	id := func() ID { return s.id(f[1]) }
 	switch f[0] {
 	case "add":
-		p := defaults(f[1])
-		s.parameters(&p, f[2:])
-		if err := p.Validate(); err != nil {
-			s.t.Fatal(err)
-		}
-		id, e := s.r.Add(s.now, p, nil)
-		s.ids[f[1]], s.names[id] = id, f[1]
-		s.carry(e)
+		s.add(f)
 		return // what is known at the start comes before the first timer
 	case "set":
 		p := *s.r.Params(id())
@@ -124,11 +111,7 @@ func (s *scenario) input(f []string) {
 	case "hear":
 		s.hear(id(), f[2:])
 	case "fault":
-		var faults Faults
-		for _, word := range strings.Split(f[2], ",") {
-			faults |= map[string]Faults{"none": 0, "interface": FaultInterface, "source": FaultNoSource, "tracker": FaultTracker, "pending": FaultPending}[word]
-		}
-		s.carry(s.r.SetFaults(s.now, id(), faults, nil))
+		s.carry(s.r.SetFaults(s.now, id(), faults(f[2]), nil))
 	case "weight":
 		s.carry(s.r.SetWeight(s.now, id(), s.number(f[2]), nil))
 	case "unsent":
@@ -151,6 +134,37 @@ func (s *scenario) input(f []string) {
 		s.t.Fatalf("unknown input %q", f[0])
 	}
 	s.run(s.now)
+}
+
+// id is an instance by its name.
+func (s *scenario) id(name string) ID {
+	id, ok := s.ids[name]
+	if !ok {
+		s.t.Fatalf("no instance %q", name)
+	}
+	return id
+}
+
+func (s *scenario) add(f []string) {
+	p := defaults(f[1])
+	s.parameters(&p, f[2:])
+	if err := p.Validate(); err != nil {
+		s.t.Fatal(err)
+	}
+	id, e := s.r.Add(s.now, p, nil)
+	s.ids[f[1]], s.names[id] = id, f[1]
+	s.carry(e)
+}
+
+// faults reads words with commas between them.
+func faults(words string) (all Faults) {
+	for _, word := range strings.Split(words, ",") {
+		all |= map[string]Faults{
+			"none": 0, "interface": FaultInterface, "source": FaultNoSource, "tracker": FaultTracker,
+			"pending": FaultPending,
+		}[word]
+	}
+	return all
 }
 
 func defaults(name string) Params {

@@ -323,18 +323,7 @@ func (s *sim) apply(n *simNode, e Effect) {
 	case PermitAdverts:
 		k.advertUntil = e.Until
 	case Advertise:
-		if e.Priority == 0 || now < k.openUntil || now < k.advertUntil || !s.rules.egress {
-			s.logf("node%d advertises %d", n.index, e.Priority)
-			s.send(n, n.p.AppendAdvert(nil, e.Priority, n.p.Source, simGroup))
-		} else {
-			s.logf("node%d: advert %d dropped by the gate", n.index, e.Priority)
-			n.pending = append([]Effect{{Kind: simUnsent}}, n.pending...)
-			return
-		}
-		n.pending = append([]Effect{{Kind: simSent}}, n.pending...)
-		if e.Until != 0 { // another step: the process can be paused in between
-			n.pending = append([]Effect{{Kind: simExtend, Until: e.Until}}, n.pending...)
-		}
+		s.advertise(n, e, now < k.openUntil || now < k.advertUntil || !s.rules.egress)
 	case simUnsent:
 		n.pending = append(n.r.AdvertFailed(now, n.id, nil), n.pending...)
 	case simSent:
@@ -352,9 +341,7 @@ func (s *sim) apply(n *simNode, e Effect) {
 	case Probe:
 		s.logf("node%d probes", n.index)
 		for _, o := range s.nodes {
-			if !o.isArbiter() {
-				s.deliver(simMessage{from: n.index, to: o.index, probe: true})
-			}
+			s.deliver(simMessage{from: n.index, to: o.index, probe: true})
 		}
 		n.pending = append([]Effect{{Kind: simSent}}, n.pending...)
 	case OpenGate:
@@ -382,16 +369,29 @@ func (s *sim) apply(n *simNode, e Effect) {
 	}
 }
 
+// advertise sends an advert, if the gate lets it pass.
+func (s *sim) advertise(n *simNode, e Effect, passes bool) {
+	if e.Priority != 0 && !passes {
+		s.logf("node%d: advert %d dropped by the gate", n.index, e.Priority)
+		n.pending = append([]Effect{{Kind: simUnsent}}, n.pending...)
+		return
+	}
+	s.logf("node%d advertises %d", n.index, e.Priority)
+	s.send(n, n.p.AppendAdvert(nil, e.Priority, n.p.Source, simGroup))
+	n.pending = append([]Effect{{Kind: simSent}}, n.pending...)
+	if e.Until != 0 { // another step: the process can be paused in between
+		n.pending = append([]Effect{{Kind: simExtend, Until: e.Until}}, n.pending...)
+	}
+}
+
 func (s *sim) send(n *simNode, data []byte) {
 	for _, o := range s.nodes {
-		if !o.isArbiter() {
-			s.deliver(simMessage{from: n.index, to: o.index, data: data})
-		}
+		s.deliver(simMessage{from: n.index, to: o.index, data: data})
 	}
 }
 
 func (s *sim) deliver(m simMessage) {
-	if m.from == m.to {
+	if m.from == m.to || m.vote == nil && s.nodes[m.to].isArbiter() {
 		return
 	}
 	lost := s.cut[[2]int{m.from, m.to}] || s.loss > 0 && s.rng.Float64() < s.loss

@@ -50,48 +50,7 @@ func site(seed uint64, trace bool) *sim {
 		s.after(time.Duration(rng.Int64N(int64(5*base.Interval))), func() { s.start(n) })
 	}
 	for range 3 + rng.IntN(8) {
-		n := s.nodes[rng.IntN(count)]
-		t := time.Duration(rng.Int64N(int64(30 * base.Interval)))
-		long := time.Duration(rng.Int64N(int64(8 * base.Interval)))
-		switch rng.IntN(6) {
-		case 0, 1:
-			s.after(t, func() {
-				if n.alive {
-					s.kill(n)
-					s.after(long, func() { s.start(n) })
-				}
-			})
-		case 2, 3:
-			s.after(t, func() {
-				if n.alive {
-					s.freeze(n, long)
-				}
-			})
-		case 4:
-			s.after(t, func() {
-				if n.alive {
-					s.stop(n)
-					s.after(long, func() {
-						if !n.alive {
-							s.start(n)
-						}
-					})
-				}
-			})
-		default:
-			o := rng.IntN(count)
-			pair, both := [2]int{n.index, o}, rng.IntN(2) == 0
-			s.after(t, func() {
-				s.cut[pair] = true
-				if both {
-					s.cut[[2]int{o, n.index}] = true
-				}
-			})
-			s.after(t+long, func() {
-				delete(s.cut, pair)
-				delete(s.cut, [2]int{o, n.index})
-			})
-		}
+		s.trouble(rng, base.Interval)
 	}
 	s.after(40*base.Interval, func() {
 		s.loss, s.nasty = 0, 0
@@ -105,6 +64,52 @@ func site(seed uint64, trace bool) *sim {
 		}
 	})
 	return s
+}
+
+// trouble makes one fault of one node or of the way between two, some time from now.
+func (s *sim) trouble(rng *rand.Rand, interval time.Duration) {
+	n := s.nodes[rng.IntN(len(s.nodes))]
+	t := time.Duration(rng.Int64N(int64(30 * interval)))
+	long := time.Duration(rng.Int64N(int64(8 * interval)))
+	switch rng.IntN(6) {
+	case 0, 1:
+		s.after(t, func() {
+			if n.alive {
+				s.kill(n)
+				s.after(long, func() { s.start(n) })
+			}
+		})
+	case 2, 3:
+		s.after(t, func() {
+			if n.alive {
+				s.freeze(n, long)
+			}
+		})
+	case 4:
+		s.after(t, func() {
+			if n.alive {
+				s.stop(n)
+				s.after(long, func() {
+					if !n.alive {
+						s.start(n)
+					}
+				})
+			}
+		})
+	default:
+		o := rng.IntN(len(s.nodes))
+		pair, both := [2]int{n.index, o}, rng.IntN(2) == 0
+		s.after(t, func() {
+			s.cut[pair] = true
+			if both {
+				s.cut[[2]int{o, n.index}] = true
+			}
+		})
+		s.after(t+long, func() {
+			delete(s.cut, pair)
+			delete(s.cut, [2]int{o, n.index})
+		})
+	}
 }
 
 // simulate runs one seed and returns what went wrong, if anything did.

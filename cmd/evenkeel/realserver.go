@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/netip"
 	"text/tabwriter"
 
@@ -23,20 +24,6 @@ textbook does by hand with ifconfig lo:0, arp_ignore and arp_announce; with --tu
 load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is kept over a reboot.`,
 	})
 	host := func() realserver.Host { return realserver.Host{StateDir: dir} }
-	var a realserver.Address
-	add := &cobra.Command{Use: "add VIP", Short: "Serve a virtual address", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
-			vip, err := netip.ParseAddr(args[0])
-			if err != nil {
-				return err
-			}
-			if a.VIP = vip.Unmap(); !a.Tunnel {
-				a.GUEPort = 0
-			}
-			return host().Add(a)
-		}}
-	add.Flags().BoolVar(&a.Tunnel, "tun", false, "unwrap tunnelled packets for the address")
-	add.Flags().Uint16Var(&a.GUEPort, "gue-port", 6080, "with --tun: UDP port of GUE packets")
 	del := &cobra.Command{Use: "del VIP", Aliases: []string{"delete", "remove"}, Short: "Serve a virtual address no more", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			vip, err := netip.ParseAddr(args[0])
@@ -52,29 +39,52 @@ load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is k
 			if err != nil {
 				return err
 			}
-			if asJSON {
-				if list == nil {
-					list = []realserver.Address{}
-				}
-				return json.NewEncoder(c.OutOrStdout()).Encode(list)
-			}
-			t := tabwriter.NewWriter(c.OutOrStdout(), 0, 4, 2, ' ', 0)
-			fmt.Fprintln(t, "ADDRESS\tTUNNEL")
-			for _, a := range list {
-				tunnel := "no"
-				if a.Tunnel {
-					tunnel = "IPIP"
-					if a.GUEPort != 0 {
-						tunnel += fmt.Sprintf(", GUE on port %d", a.GUEPort)
-					}
-				}
-				fmt.Fprintf(t, "%s\t%s\n", a.VIP, tunnel)
-			}
-			return t.Flush()
+			return printServed(c.OutOrStdout(), list, asJSON)
 		}}
 	show.Flags().BoolVar(&asJSON, "json", false, "print JSON")
-	c.AddCommand(add, del, show)
+	c.AddCommand(realserverAdd(host), del, show)
 	fallback := daemon.RuntimeDir()
 	c.PersistentFlags().StringVar(&dir, "runtime-dir", fallback, "where it is remembered")
 	return c
+}
+
+func realserverAdd(host func() realserver.Host) *cobra.Command {
+	var a realserver.Address
+	add := &cobra.Command{Use: "add VIP", Short: "Serve a virtual address", Args: cobra.ExactArgs(1),
+		RunE: func(_ *cobra.Command, args []string) error {
+			vip, err := netip.ParseAddr(args[0])
+			if err != nil {
+				return err
+			}
+			if a.VIP = vip.Unmap(); !a.Tunnel {
+				a.GUEPort = 0
+			}
+			return host().Add(a)
+		}}
+	add.Flags().BoolVar(&a.Tunnel, "tun", false, "unwrap tunnelled packets for the address")
+	add.Flags().Uint16Var(&a.GUEPort, "gue-port", 6080, "with --tun: UDP port of GUE packets")
+	return add
+}
+
+// printServed lists the virtual addresses of a real server.
+func printServed(w io.Writer, list []realserver.Address, asJSON bool) error {
+	if asJSON {
+		if list == nil {
+			list = []realserver.Address{}
+		}
+		return json.NewEncoder(w).Encode(list)
+	}
+	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "ADDRESS\tTUNNEL")
+	for _, a := range list {
+		tunnel := "no"
+		if a.Tunnel {
+			tunnel = "IPIP"
+			if a.GUEPort != 0 {
+				tunnel += fmt.Sprintf(", GUE on port %d", a.GUEPort)
+			}
+		}
+		fmt.Fprintf(t, "%s\t%s\n", a.VIP, tunnel)
+	}
+	return t.Flush()
 }

@@ -62,51 +62,61 @@ func printLVS(w io.Writer, s *lvs.Status) error {
 	if err := printFates(w, s.Packets); err != nil {
 		return err
 	}
-	for _, v := range s.Virtual {
-		quorum := "quorum"
-		switch {
-		case !v.Quorate && v.Sorry != "":
-			quorum = "no quorum, sorry server " + v.Sorry
-		case !v.Quorate:
-			quorum = "no quorum"
-		}
-		if v.Suspended {
-			quorum += ", checks suspended: the address is not here"
-		}
-		fmt.Fprintf(w, "\n%s (%s): weight %d of %d, %s\n", v.Name, strings.Join(v.Keys, ", "), v.Live, v.Quorum, quorum)
-		t := tabwriter.NewWriter(w, 2, 4, 2, ' ', 0)
-		fmt.Fprintln(t, "  REAL SERVER\tSTATE\tWEIGHT\tCHECKS")
-		for _, r := range v.Servers {
-			state, weight := "up", fmt.Sprint(r.Weight)
-			if !r.Live {
-				state = "down"
-			}
-			if !r.Listed {
-				weight = "-"
-			}
-			var checks []string
-			for _, c := range r.Checks {
-				text := c.Kind + " passes"
-				switch {
-				case c.Ran == nil:
-					text = c.Kind + " has not run"
-				case !c.Passing:
-					text = c.Kind + " fails: " + c.Reason
-				case c.Reason != "":
-					text = c.Kind + " is retried: " + c.Reason
-				}
-				checks = append(checks, text)
-			}
-			if checks == nil {
-				checks = []string{"none"}
-			}
-			fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", r.Address, state, weight, strings.Join(checks, "; "))
-		}
-		if err := t.Flush(); err != nil {
+	for i := range s.Virtual {
+		if err := printVirtual(w, &s.Virtual[i]); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// printVirtual tells of a virtual server and of its real servers.
+func printVirtual(w io.Writer, v *lvs.VirtualStatus) error {
+	quorum := "quorum"
+	switch {
+	case !v.Quorate && v.Sorry != "":
+		quorum = "no quorum, sorry server " + v.Sorry
+	case !v.Quorate:
+		quorum = "no quorum"
+	}
+	if v.Suspended {
+		quorum += ", checks suspended: the address is not here"
+	}
+	fmt.Fprintf(w, "\n%s (%s): weight %d of %d, %s\n", v.Name, strings.Join(v.Keys, ", "), v.Live, v.Quorum, quorum)
+	t := tabwriter.NewWriter(w, 2, 4, 2, ' ', 0)
+	fmt.Fprintln(t, "  REAL SERVER\tSTATE\tWEIGHT\tCHECKS")
+	for _, r := range v.Servers {
+		state, weight := "up", fmt.Sprint(r.Weight)
+		if !r.Live {
+			state = "down"
+		}
+		if !r.Listed {
+			weight = "-"
+		}
+		fmt.Fprintf(t, "  %s\t%s\t%s\t%s\n", r.Address, state, weight, checksText(r.Checks))
+	}
+	return t.Flush()
+}
+
+// checksText says in words how a real server's checks stand.
+func checksText(all []lvs.CheckStatus) string {
+	var checks []string
+	for _, c := range all {
+		text := c.Kind + " passes"
+		switch {
+		case c.Ran == nil:
+			text = c.Kind + " has not run"
+		case !c.Passing:
+			text = c.Kind + " fails: " + c.Reason
+		case c.Reason != "":
+			text = c.Kind + " is retried: " + c.Reason
+		}
+		checks = append(checks, text)
+	}
+	if checks == nil {
+		return "none"
+	}
+	return strings.Join(checks, "; ")
 }
 
 // printFates lists what became of packets, without what never happened.

@@ -13,6 +13,8 @@ import (
 	"github.com/evenkeel/evenkeel/config/verdict"
 	"github.com/evenkeel/evenkeel/config/words"
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/logformat"
+	"github.com/evenkeel/evenkeel/sample/pattern"
 	"github.com/evenkeel/evenkeel/spelling"
 )
 
@@ -30,7 +32,7 @@ type args struct {
 	failed     bool
 	// rule is filled by the words of rule sets, which are evaluated at point.
 	rule  *config.Rule
-	point sample.Place
+	point sample.Point
 	// server is filled by the parameters of server lines, listen by those of binds.
 	server *serverDraft
 	listen *listenDraft
@@ -263,7 +265,7 @@ func (a *args) pattern(w word, fold bool) config.Pattern {
 	if a.failed {
 		return nil
 	}
-	re, err := sample.CompileRegexp(w.text, fold)
+	re, err := pattern.CompileRegexp(w.text, fold)
 	if err == nil {
 		return re
 	}
@@ -281,11 +283,11 @@ func (a *args) pattern(w word, fold bool) config.Pattern {
 }
 
 // format compiles a log-format string evaluated at the given point.
-func (a *args) format(w word, point sample.Place, http bool) *sample.Format {
+func (a *args) format(w word, point sample.Point, http bool) *logformat.Format {
 	if a.failed {
 		return nil
 	}
-	f, err := a.parser().ParseFormat(w.text, a.front(point), http)
+	f, err := logformat.Parse(w.text, a.front(point), http, a.parser())
 	if err != nil {
 		a.language([]word{w}, err)
 		return nil
@@ -303,7 +305,7 @@ func (a *args) parser() *sample.ACLs {
 }
 
 // front adds to a place that it is a frontend's, where the backend is not known yet.
-func (a *args) front(at sample.Place) sample.Place {
+func (a *args) front(at sample.Point) sample.Point {
 	if a.draft != nil && a.draft.kind == capF && at&(sample.Request|sample.Content) != 0 {
 		at |= sample.Front
 	}
@@ -318,10 +320,10 @@ func (a *args) refer(pos config.Position, names []sample.Reference) {
 }
 
 // literal is a format that prints the word as it stands.
-func (a *args) literal(w word) *sample.Format { return sample.Literal(w.text) }
+func (a *args) literal(w word) *logformat.Format { return logformat.Literal(w.text) }
 
 // expression compiles a sample expression.
-func (a *args) expression(w word, point sample.Place) *sample.Expr {
+func (a *args) expression(w word, point sample.Point) *sample.Expr {
 	if a.failed {
 		return nil
 	}
@@ -359,7 +361,7 @@ func (a *args) language(words []word, err error) {
 }
 
 // condition reads "if …" or "unless …" to the end of the line; nil where there is none.
-func (a *args) condition(point sample.Place) *sample.Condition {
+func (a *args) condition(point sample.Point) *sample.Condition {
 	if a.failed || !a.more() {
 		return nil
 	}
@@ -395,7 +397,7 @@ func (a *args) condition(point sample.Place) *sample.Condition {
 }
 
 // needCondition is condition where one must be there.
-func (a *args) needCondition(point sample.Place) *sample.Condition {
+func (a *args) needCondition(point sample.Point) *sample.Condition {
 	if t := a.peek(); t != "if" && t != "unless" {
 		a.missing("if or unless with a condition")
 	}

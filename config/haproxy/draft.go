@@ -7,6 +7,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/logformat"
 )
 
 // Defaults the manual names.
@@ -68,7 +69,7 @@ type inherited struct {
 type switchDraft struct {
 	cond *sample.Condition
 	name word
-	form *sample.Format
+	form *logformat.Format
 }
 
 type useServerDraft struct {

@@ -8,46 +8,49 @@ import (
 	"github.com/evenkeel/evenkeel/config/verdict"
 )
 
+// lines with the words they are split into.
+var lines = []struct {
+	line string
+	want []string
+	code string // of the error, if there is one
+}{
+	{`a\ b c`, []string{"a b", "c"}, ""},
+	{`"a\nb"`, []string{"a\nb"}, ""},
+	{`'a\nb'`, []string{`a\nb`}, ""},
+	{`a\x41b`, []string{"aAb"}, ""},
+	{`a\x4`, nil, "bad-escape"},
+	{`"$FOO"`, []string{"bar baz"}, ""},
+	{`"${FOO}x"`, []string{"bar bazx"}, ""},
+	{`"${FOO[*]}"`, []string{"bar", "baz"}, ""},
+	{`"a${FOO[*]}b" c`, []string{"abar", "bazb", "c"}, ""},
+	{`"${N[*]}"`, []string{"1,2"}, ""},
+	{`${FOO} $FOO`, []string{"${FOO}", "$FOO"}, ""},
+	{`"${UNSET}"`, []string{""}, ""},
+	{`"${UNSET-x y}"`, []string{"x y"}, ""},
+	{`"${EMPTY-d}"`, []string{"d"}, ""},
+	{`"${FOO-d}"`, []string{"bar baz"}, ""},
+	{`"$FOO-x"`, []string{"bar baz-x"}, ""},
+	{`"${1a}"`, nil, "bad-variable"},
+	{`"a$"`, nil, "bad-variable"},
+	{`"${FOO"`, nil, "bad-variable"},
+	{`"abc`, nil, "unterminated-quote"},
+	{`x 'abc`, nil, "unterminated-quote"},
+	{`abc\`, []string{`abc\`}, ""},
+	{`"ab\"c" "ab\$c" "ab\zc" ab\zc a\$b`, []string{`ab"c`, "ab$c", `ab\zc`, `ab\zc`, `a\$b`}, ""},
+	{`a\#b#c`, []string{"a#b"}, ""},
+	{`"a # b"#c`, []string{"a # b"}, ""},
+	{`a"b c"d'e f'`, []string{"ab cde f"}, ""},
+	{`"" x`, []string{"", "x"}, ""},
+	{"a\t\v\fb\r", []string{"a", "b"}, ""},
+	{"", nil, ""},
+	{"  # nothing", nil, ""},
+	{"a\x00b", nil, "nul-byte"},
+	{`"${.LINE}"`, []string{"7"}, ""},
+}
+
 func TestWords(t *testing.T) {
 	env := map[string]string{"FOO": "bar baz", "N": "1,2", "EMPTY": ""}
-	for _, test := range []struct {
-		line string
-		want []string
-		code string // of the error, if there is one
-	}{
-		{`a\ b c`, []string{"a b", "c"}, ""},
-		{`"a\nb"`, []string{"a\nb"}, ""},
-		{`'a\nb'`, []string{`a\nb`}, ""},
-		{`a\x41b`, []string{"aAb"}, ""},
-		{`a\x4`, nil, "bad-escape"},
-		{`"$FOO"`, []string{"bar baz"}, ""},
-		{`"${FOO}x"`, []string{"bar bazx"}, ""},
-		{`"${FOO[*]}"`, []string{"bar", "baz"}, ""},
-		{`"a${FOO[*]}b" c`, []string{"abar", "bazb", "c"}, ""},
-		{`"${N[*]}"`, []string{"1,2"}, ""},
-		{`${FOO} $FOO`, []string{"${FOO}", "$FOO"}, ""},
-		{`"${UNSET}"`, []string{""}, ""},
-		{`"${UNSET-x y}"`, []string{"x y"}, ""},
-		{`"${EMPTY-d}"`, []string{"d"}, ""},
-		{`"${FOO-d}"`, []string{"bar baz"}, ""},
-		{`"$FOO-x"`, []string{"bar baz-x"}, ""},
-		{`"${1a}"`, nil, "bad-variable"},
-		{`"a$"`, nil, "bad-variable"},
-		{`"${FOO"`, nil, "bad-variable"},
-		{`"abc`, nil, "unterminated-quote"},
-		{`x 'abc`, nil, "unterminated-quote"},
-		{`abc\`, []string{`abc\`}, ""},
-		{`"ab\"c" "ab\$c" "ab\zc" ab\zc a\$b`, []string{`ab"c`, "ab$c", `ab\zc`, `ab\zc`, `a\$b`}, ""},
-		{`a\#b#c`, []string{"a#b"}, ""},
-		{`"a # b"#c`, []string{"a # b"}, ""},
-		{`a"b c"d'e f'`, []string{"ab cde f"}, ""},
-		{`"" x`, []string{"", "x"}, ""},
-		{"a\t\v\fb\r", []string{"a", "b"}, ""},
-		{"", nil, ""},
-		{"  # nothing", nil, ""},
-		{"a\x00b", nil, "nul-byte"},
-		{`"${.LINE}"`, []string{"7"}, ""},
-	} {
+	for _, test := range lines {
 		r := &verdict.Report{}
 		s := scanner{text: test.line, pos: config.Position{File: "f", Line: 7, Col: 1}, report: r, variable: func(name string) (string, bool) {
 			if name == ".LINE" {

@@ -7,6 +7,7 @@ import (
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/logformat"
 )
 
 // proxying decides what could not be decided line by line, and gives the model.
@@ -172,16 +173,16 @@ func (r *reader) formats(d *draft) {
 	switch d.logOption {
 	case "":
 	case "httplog", "clf":
-		text = word{text: sample.HTTPLog, pos: d.logAt.pos}
+		text = word{text: logformat.HTTPLog, pos: d.logAt.pos}
 		if d.logOption == "clf" {
-			text.text = sample.CLFLog
+			text.text = logformat.CLFLog
 		}
 		if !http {
 			r.report.Warn(d.logAt.pos, "needs-http", fmt.Sprintf("%s %s: option httplog needs mode http; option tcplog is used", p.Kind, p.Name), "")
-			text.text = sample.TCPLog
+			text.text = logformat.TCPLog
 		}
 	case "tcplog":
-		text = word{text: sample.TCPLog, pos: d.logAt.pos}
+		text = word{text: logformat.TCPLog, pos: d.logAt.pos}
 	}
 	if text.text != "" {
 		p.LogFormat = a.format(text, sample.Log, http)

@@ -32,7 +32,7 @@ func (a *args) inOrder(rank int) {
 }
 
 // ruleSet reads an action with its condition and adds it to a rule set.
-func (a *args) ruleSet(p place, point sample.Place, to *[]config.Rule) {
+func (a *args) ruleSet(p place, point sample.Point, to *[]config.Rule) {
 	w := a.need("an action")
 	if a.failed {
 		return

@@ -15,7 +15,7 @@ func TestAstrayLines(t *testing.T) {
 	for text, want := range map[string]string{
 		checked("TCP_CHECK", "nb_get_retry 3"):                            `warning: "nb_get_retry" is no word of TCP_CHECK and is not read; write "retry"`,
 		checked("MISC_CHECK", "misc_path /usr/bin/true\nconnect_port 80"): `warning: "connect_port" is no word of MISC_CHECK and is not read`,
-		page("nb_get_retry 3"):                                            `warning: "nb_get_retry" is no word of url`,
+		urlBlock("nb_get_retry 3"):                                        `warning: "nb_get_retry" is no word of url`,
 		realServer("lvs_sched rr\nTCP_CHECK {\n}"):                        `warning: "lvs_sched" is no word of real_server`,
 		virtual("inhibit_on_failure\nuthreshold 5"):                       ``,
 		checked("TCP_CHECK", "connetc_port 80"):                           `error: unknown word "connetc_port" in TCP_CHECK`,

@@ -17,6 +17,12 @@ import (
 // FuzzParse reads anything: it must end, never panic, and place every
 // diagnostic inside a file it read. Includes find files made of the input itself.
 func FuzzParse(f *testing.F) {
+	seed(f)
+	f.Fuzz(parseAnything)
+}
+
+// seed adds the configurations that the other tests read.
+func seed(f *testing.F) {
 	for _, pattern := range []string{"testdata/*.conf", "../../examples/*/*.conf", "../../../shared/corpus/keepalived/*.conf"} {
 		files, _ := filepath.Glob(pattern)
 		for _, file := range files {
@@ -39,44 +45,45 @@ func FuzzParse(f *testing.F) {
 		}
 	}
 	f.Add([]byte("include a.conf\ninclude {a,b}{c,d}\n@x include *\n"))
-	f.Fuzz(func(t *testing.T, data []byte) {
-		opened := map[string][]byte{"main.conf": data}
-		reads := 0
-		opts := Options{
-			ID: "x",
-			ReadFile: func(name string) ([]byte, error) {
-				if !strings.HasSuffix(name, ".conf") || reads > 50 {
-					return nil, fs.ErrNotExist
-				}
-				reads++
-				opened[name] = data[min(len(data), len(name)):]
-				return opened[name], nil
-			},
-			Glob: func(pattern string) ([]string, error) {
-				if strings.Contains(pattern, "[") {
-					return nil, errors.New("bad pattern")
-				}
-				return []string{strings.ReplaceAll(pattern, "*", "a")}, nil
-			},
+}
+
+func parseAnything(t *testing.T, data []byte) {
+	opened := map[string][]byte{"main.conf": data}
+	reads := 0
+	opts := Options{
+		ID: "x",
+		ReadFile: func(name string) ([]byte, error) {
+			if !strings.HasSuffix(name, ".conf") || reads > 50 {
+				return nil, fs.ErrNotExist
+			}
+			reads++
+			opened[name] = data[min(len(data), len(name)):]
+			return opened[name], nil
+		},
+		Glob: func(pattern string) ([]string, error) {
+			if strings.Contains(pattern, "[") {
+				return nil, errors.New("bad pattern")
+			}
+			return []string{strings.ReplaceAll(pattern, "*", "a")}, nil
+		},
+	}
+	for _, strict := range []bool{false, true} {
+		opts.Strict = strict
+		site, diags := Parse("main.conf", data, opts)
+		if strict == false && (site == nil) != config.HasErrors(diags) {
+			t.Errorf("site %v, errors %v", site != nil, config.HasErrors(diags))
 		}
-		for _, strict := range []bool{false, true} {
-			opts.Strict = strict
-			site, diags := Parse("main.conf", data, opts)
-			if strict == false && (site == nil) != config.HasErrors(diags) {
-				t.Errorf("site %v, errors %v", site != nil, config.HasErrors(diags))
-			}
-			for _, d := range diags {
-				checkPlace(t, opened, d)
-			}
-			if site != nil {
-				checkSite(t, site)
-				if !config.Diff(site, site).Empty() {
-					t.Error("a site differs from itself")
-				}
+		for _, d := range diags {
+			checkPlace(t, opened, d)
+		}
+		if site != nil {
+			checkSite(t, site)
+			if !config.Diff(site, site).Empty() {
+				t.Error("a site differs from itself")
 			}
 		}
-		Recognise(data)
-	})
+	}
+	Recognise(data)
 }
 
 // checkPlace holds a diagnostic to a place that exists.

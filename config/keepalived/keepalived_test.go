@@ -115,6 +115,12 @@ func TestCheckScripts(t *testing.T) {
 		}
 	}
 
+	checkedInPlace(t, dir, plain)
+}
+
+// checkedInPlace: a script that cannot be run is told of where the configuration names it.
+func checkedInPlace(t *testing.T, dir, plain string) {
+	t.Helper()
 	conf := fmt.Sprintf("vrrp_script c {\n  script %q\n}\n%s", dir+"/none", inst("notify_fault "+plain+"\ntrack_script {\nc\n}"))
 	site, diags := Parse("f.conf", []byte(conf), Options{})
 	if site == nil {

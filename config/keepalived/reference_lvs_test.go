@@ -34,7 +34,7 @@ func realServer(lines string) string {
 
 func checked(kind, lines string) string { return realServer(kind + " {\n" + lines + "\n}") }
 
-func page(lines string) string { return checked("HTTP_GET", "url {\npath /\n"+lines+"\n}") }
+func urlBlock(lines string) string { return checked("HTTP_GET", "url {\npath /\n"+lines+"\n}") }
 
 func addresses(lines string) string { return "virtual_server_group g {\n" + lines + "\n}\n" }
 
@@ -82,7 +82,7 @@ var lvsWords = []struct {
 	{func(l string) string { return checked("TCP_CHECK", l) }, "TCP_CHECK", []string{"", "connect_ip 10.9.0.7", "connect_ip foo", "connect_ip 10.9.0.7 81", "connect_ip ::1", "connect_port 81", "connect_port 0", "connect_port 65536", "connect_port x",
 		"connect_port", "bindto 10.9.0.1", "bindto foo", "bindto ::1", "bind_port 0", "bind_port 99", "bind_if eth0", "bind_if nope", "bind_if", "fwmark 5", "fwmark 0", "fwmark 4294967296", "fwmark x", "connect_timeout 0", "connect_timeout 0.5",
 		"delay_loop 0", "delay_loop 0.5", "retry 0", "retry x", "delay_before_retry 0", "delay_before_retry 1.5", "warmup 0", "alpha", "alpha off", "alpha foo", "log_all_failures", "log_all_failures off", "log_all_failures foo"}},
-	{page, "url", []string{"", "status_code 200", "status_code 200-299 301 400-404", "status_code 99", "status_code 100", "status_code 599", "status_code 600", "status_code 1000", "status_code foo", "status_code 300-200", "status_code 200-",
+	{urlBlock, "url", []string{"", "status_code 200", "status_code 200-299 301 400-404", "status_code 99", "status_code 100", "status_code 599", "status_code 600", "status_code 1000", "status_code foo", "status_code 300-200", "status_code 200-",
 		"status_code 200,201", "status_code 200 foo", "digest 9b3a0c85a887a256d6939da88aabd8cd", "digest 9B3A0C85A887A256D6939DA88AABD8CD", "digest 9b3a", "digest zz3a0c85a887a256d6939da88aabd8cd", "digest",
 		"regex foo", "regex \"a b\"", "≠regex (foo", "≠regex (?=foo)", "regex foo\nregex_no_match", "regex_no_match", "regex foo\nregex_options caseless dotall", "≠regex foo\nregex_options nope", "regex foo\nregex_min_offset 5\nregex_max_offset 10",
 		"≠regex foo\nregex_min_offset 10\nregex_max_offset 5", "regex foo\nregex_stack 1000 2000", "virtualhost foo", "virtualhost", "path /b", "path", "tls_compliant"}},

@@ -58,19 +58,7 @@ var errNotSettled = errors.New("the site did not settle")
 
 // play makes one fault in a settled site, measures, and restores the site.
 func (l *lab) play(ctx context.Context, f fault) (Result, error) {
-	res := Result{
-		Fault: f.name, Node: f.host, Title: f.title, Formula: f.formula,
-	}
-	if !f.partial {
-		res.ExpectedOutage = &[2]float64{measure.Millis(int64(f.outage[0])), measure.Millis(int64(f.outage[1]))}
-	}
-	if f.failed >= 0 {
-		res.ExpectedFailed = &f.failed
-	}
-	if f.takeover > 0 {
-		t := measure.Millis(int64(f.takeover))
-		res.ExpectedTakeover = &t
-	}
+	res := expected(f)
 	if err := l.settle(ctx); err != nil {
 		return res, err
 	}
@@ -118,33 +106,57 @@ func (l *lab) play(ctx context.Context, f fault) (Result, error) {
 	if err := l.until(ctx, func() bool { return l.board.SeenUntil() >= end }); err != nil {
 		return res, err
 	}
-	// Requests that hung when the fault was undone have ended now.
-	broken = l.board.Measure(in.At, repair.At)
-	res.Outage, res.Failed, res.Slow = measure.Millis(broken.Outage), broken.Failed, broken.Slow
-	c := l.board.Tally(in.At, repair.At)
-	res.Asked, res.Served, res.Statuses, res.Reasons, res.Longest = c.Asked, c.Served, c.Statuses, c.Reasons, c.Longest
 	if after := l.board.Proxies(); after != nil && before != nil {
 		retries, redispatches := after.Retries-before.Retries, after.Redispatches-before.Redispatches
 		res.Retries, res.Redispatches = &retries, &redispatches
 	}
-	mended := l.board.Measure(repair.At, end)
+	l.conclude(&res, f, in.At, repair.At, end)
+	return res, nil
+}
+
+// expected is a result with nothing but what the fault leads one to expect.
+func expected(f fault) Result {
+	res := Result{
+		Fault: f.name, Node: f.host, Title: f.title, Formula: f.formula,
+	}
+	if !f.partial {
+		res.ExpectedOutage = &[2]float64{measure.Millis(int64(f.outage[0])), measure.Millis(int64(f.outage[1]))}
+	}
+	if f.failed >= 0 {
+		res.ExpectedFailed = &f.failed
+	}
+	if f.takeover > 0 {
+		t := measure.Millis(int64(f.takeover))
+		res.ExpectedTakeover = &t
+	}
+	return res
+}
+
+// conclude fills in what is known when a fault, begun at in and undone at repair, is over, and judges it.
+func (l *lab) conclude(res *Result, f fault, in, repair, end int64) {
+	// Requests that hung when the fault was undone have ended now.
+	broken := l.board.Measure(in, repair)
+	res.Outage, res.Failed, res.Slow = measure.Millis(broken.Outage), broken.Failed, broken.Slow
+	c := l.board.Tally(in, repair)
+	res.Asked, res.Served, res.Statuses, res.Reasons, res.Longest = c.Asked, c.Served, c.Statuses, c.Reasons, c.Longest
+	mended := l.board.Measure(repair, end)
 	res.RepairOutage, res.RepairFailed = measure.Millis(mended.Outage), mended.Failed
-	whole := l.board.Measure(in.At, end)
+	whole := l.board.Measure(in, end)
 	res.Double, res.Blind = measure.Millis(whole.Double), measure.Millis(whole.Blind)
+	complain := func(text string) { res.Problem = strings.TrimPrefix(res.Problem+"; "+text, "; ") }
 	if res.Double > 0 {
-		res.Problem = strings.TrimPrefix(res.Problem+fmt.Sprintf("; two nodes answered for the address for %.1f ms", res.Double), "; ")
+		complain(fmt.Sprintf("two nodes answered for the address for %.1f ms", res.Double))
 	}
 	if res.Held != nil && res.Held.Survived() != "" {
-		res.Problem = strings.TrimPrefix(res.Problem+"; "+res.Held.Survived(), "; ")
+		complain(res.Held.Survived())
 	}
-	if f.leaves && l.board.ServedBy(f.host, repair.At-int64(time.Second), repair.At) {
-		res.Problem = strings.TrimPrefix(res.Problem+"; it was still asked in the end", "; ")
+	if f.leaves && l.board.ServedBy(f.host, repair-int64(time.Second), repair) {
+		complain("it was still asked in the end")
 	}
-	if f.stays && l.board.Takeover(in.At, l.site.Nodes[0]) != nil {
-		res.Problem = strings.TrimPrefix(res.Problem+"; the address moved", "; ")
+	if f.stays && l.board.Takeover(in, l.site.Nodes[0]) != nil {
+		complain("the address moved")
 	}
 	res.OK = res.Problem == ""
-	return res, nil
 }
 
 // watch waits until a fault has had its effect and the client is served again. The problem is

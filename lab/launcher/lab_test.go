@@ -159,15 +159,7 @@ func TestKilledLabLeavesNothing(t *testing.T) {
 	if len(family) < 9 { // switch, four hosts, two directors, two web servers
 		t.Fatalf("only %d processes below the lab: %v", len(family), family)
 	}
-	inside := make(map[string]bool)
-	for _, pid := range family {
-		for _, ns := range []string{"net", "mnt", "pid", "uts"} {
-			id, err := os.Readlink("/proc/" + pid + "/ns/" + ns)
-			if own, _ := os.Readlink("/proc/self/ns/" + ns); err == nil && id != own {
-				inside[id] = true
-			}
-		}
-	}
+	inside := namespacesOf(family)
 	if len(inside) < 4*5 {
 		t.Fatalf("only %d namespaces: %v", len(inside), inside)
 	}
@@ -187,7 +179,27 @@ func TestKilledLabLeavesNothing(t *testing.T) {
 	if left != "" {
 		t.Errorf("left behind: %s", left)
 	}
-	// Other tests may run beside this one, so only what a lab would make is looked for.
+	nothingLeft(t, filesBefore)
+}
+
+// namespacesOf are the namespaces of processes, but for our own.
+func namespacesOf(family []string) map[string]bool {
+	inside := make(map[string]bool)
+	for _, pid := range family {
+		for _, ns := range []string{"net", "mnt", "pid", "uts"} {
+			id, err := os.Readlink("/proc/" + pid + "/ns/" + ns)
+			if own, _ := os.Readlink("/proc/self/ns/" + ns); err == nil && id != own {
+				inside[id] = true
+			}
+		}
+	}
+	return inside
+}
+
+// nothingLeft looks for mounts, interfaces and files of a lab. Other tests may run beside this one, so only what a lab
+// would make is looked for.
+func nothingLeft(t *testing.T, filesBefore map[string]bool) {
+	t.Helper()
 	if mounts := readFile(t, "/proc/self/mounts"); strings.Contains(mounts, "evenkeel-lab") {
 		t.Errorf("a mount is left behind:\n%s", mounts)
 	}

@@ -41,10 +41,10 @@ type ruleset struct {
 
 func newRuleset() *ruleset {
 	t := &nftables.Table{Name: tableName, Family: nftables.TableFamilyNetdev}
-	word := nftables.TypeMark // four bytes in the byte order of the machine
-	pair := nftables.MustConcatSetType(word, word)
+	mark := nftables.TypeMark // four bytes in the byte order of the machine
+	pair := nftables.MustConcatSetType(mark, mark)
 	mapping := func(name string, key nftables.SetDatatype) *nftables.Set {
-		return &nftables.Set{Table: t, Name: name, IsMap: true, KeyType: key, DataType: word}
+		return &nftables.Set{Table: t, Name: name, IsMap: true, KeyType: key, DataType: mark}
 	}
 	return &ruleset{
 		table:      t,
@@ -52,15 +52,15 @@ func newRuleset() *ruleset {
 		out:        &nftables.Chain{Table: t, Name: "out"},
 		addresses4: mapping("addresses4", nftables.TypeIPAddr),
 		addresses6: mapping("addresses6", nftables.TypeIP6Addr),
-		links6:     mapping("links6", nftables.MustConcatSetType(word, nftables.TypeIP6Addr)),
+		links6:     mapping("links6", nftables.MustConcatSetType(mark, nftables.TypeIP6Addr)),
 		news4: &nftables.Set{Table: t, Name: "news4", Concatenation: true,
 			KeyType: nftables.MustConcatSetType(nftables.TypeIPAddr, nftables.TypeIPAddr)},
 		multicast4: mapping("multicast4", pair),
 		multicast6: mapping("multicast6", pair),
-		unicast4:   mapping("unicast4", word),
-		unicast6:   mapping("unicast6", word),
-		open:       &nftables.Set{Table: t, Name: "open", KeyType: word, HasTimeout: true},
-		adverts:    &nftables.Set{Table: t, Name: "adverts", KeyType: word, HasTimeout: true},
+		unicast4:   mapping("unicast4", mark),
+		unicast6:   mapping("unicast6", mark),
+		open:       &nftables.Set{Table: t, Name: "open", KeyType: mark, HasTimeout: true},
+		adverts:    &nftables.Set{Table: t, Name: "adverts", KeyType: mark, HasTimeout: true},
 		dropped:    &nftables.Set{Table: t, Name: "dropped", KeyType: pair, Concatenation: true, Dynamic: true, Size: 8 * maxNFTSlots},
 		served4:    &nftables.Set{Table: t, Name: "served4", KeyType: nftables.TypeIPAddr},
 		served6:    &nftables.Set{Table: t, Name: "served6", KeyType: nftables.TypeIP6Addr},

@@ -80,7 +80,7 @@ func TestSlotLayout(t *testing.T) {
 	}
 }
 
-// benchmarkPacket runs the program on one packet again and again: ns/op is one verdict.
+// benchmarkPacket runs the program on one packet again and again: ns/op is one run.
 func benchmarkPacket(b *testing.B, frame []byte, program func(*programObjects) *ebpf.Program, state string) {
 	r := newRig(b)
 	s := r.set(config.GateEBPF)
@@ -95,12 +95,12 @@ func benchmarkPacket(b *testing.B, frame []byte, program func(*programObjects) *
 	d := s.driver.(*ebpfDriver)
 	r.node.Do(func() {
 		b.ResetTimer()
-		verdict, took, err := program(&d.objs).Benchmark(frame, b.N, b.ResetTimer)
+		action, took, err := program(&d.objs).Benchmark(frame, b.N, b.ResetTimer)
 		if err != nil {
 			b.Fatal(err)
 		}
 		b.ReportMetric(float64(took.Nanoseconds()), "ns/packet")
-		b.ReportMetric(float64(int32(verdict)), "verdict")
+		b.ReportMetric(float64(int32(action)), "action")
 	})
 }
 

@@ -171,76 +171,86 @@ func TestClientOfTheOther(t *testing.T) {
 
 // TestWithoutEthernet: an interface whose frames begin with the IP header is judged as well.
 func TestWithoutEthernet(t *testing.T) {
-	eachMode(t, func(t *testing.T, mode config.GateMode) {
-		node := netns.New(t, "node")
-		far4, far6 := netip.MustParseAddr("10.10.0.2"), netip.MustParseAddr("2001:db8:10::2")
-		var tun int
-		do(t, node, func() (err error) {
-			if tun, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
-				return err
-			}
-			ifr, err := unix.NewIfreq("tun0")
-			if err != nil {
-				return err
-			}
-			ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
-			return unix.IoctlIfreq(tun, unix.TUNSETIFF, ifr)
-		})
-		defer unix.Close(tun)
-		for _, a := range []string{"10.10.0.1/24", "2001:db8:10::1/64", vip4.String() + "/32", vip6.String() + "/128"} {
-			node.Address("tun0", a)
-		}
-		node.Up("tun0")
-		s := newSet(t, node, mode)
-		t.Cleanup(func() { node.Do(func() { s.Shutdown() }) })
-		var g *Gate
-		do(t, node, func() (err error) {
-			g, err = s.Gate(Key{Name: "VI_1", VRID: 51, Unicast: true}, []netip.Addr{vip4, vip6})
-			return err
-		})
-		echo := func(src, dst netip.Addr, want bool) bool {
-			message, proto := []byte{8, 0, 0, 0, 0, 1, 0, 1}, byte(unix.IPPROTO_ICMP)
-			if dst.Is6() {
-				message[0], proto = 128, unix.IPPROTO_ICMPV6
-			} else {
-				s := checksum(message)
-				message[2], message[3] = byte(s>>8), byte(s)
-			}
-			d := vain
-			if want {
-				d = patient
-			}
-			buf := make([]byte, 2048)
-			for limit := time.Now().Add(d); time.Now().Before(limit); {
-				unix.Write(tun, ip(src, dst, proto, 64, message))
-				unix.Poll([]unix.PollFd{{Fd: int32(tun), Events: unix.POLLIN}}, 50)
-				for {
-					n, err := unix.Read(tun, buf)
-					if err != nil {
-						break
-					}
-					if f := append(make([]byte, 12), ipFrame(nil, nil, buf[:n])[6:]...); isIPFrom(dst)(f) {
-						return true
-					}
-				}
-			}
-			return false
-		}
-		for _, q := range []struct {
-			src, dst netip.Addr
-			vip      bool
-		}{{far4, netip.MustParseAddr("10.10.0.1"), false}, {far4, vip4, true}, {far6, netip.MustParseAddr("2001:db8:10::1"), false}, {far6, vip6, true}} {
-			if got := echo(q.src, q.dst, !q.vip); got == q.vip {
-				t.Errorf("closed: %s answered %v", q.dst, got)
-			}
-		}
-		openFor(t, g, time.Hour)
-		for _, q := range [][2]netip.Addr{{far4, vip4}, {far6, vip6}} {
-			if !echo(q[0], q[1], true) {
-				t.Errorf("open: %s does not answer", q[1])
-			}
-		}
+	eachMode(t, func(t *testing.T, mode config.GateMode) { withoutEthernet(t, mode) })
+}
+
+func withoutEthernet(t *testing.T, mode config.GateMode) {
+	node := netns.New(t, "node")
+	far4, far6 := netip.MustParseAddr("10.10.0.2"), netip.MustParseAddr("2001:db8:10::2")
+	tun := openTun(t, node)
+	defer unix.Close(tun)
+	for _, a := range []string{"10.10.0.1/24", "2001:db8:10::1/64", vip4.String() + "/32", vip6.String() + "/128"} {
+		node.Address("tun0", a)
+	}
+	node.Up("tun0")
+	s := newSet(t, node, mode)
+	t.Cleanup(func() { node.Do(func() { s.Shutdown() }) })
+	var g *Gate
+	do(t, node, func() (err error) {
+		g, err = s.Gate(Key{Name: "VI_1", VRID: 51, Unicast: true}, []netip.Addr{vip4, vip6})
+		return err
 	})
+	for _, q := range []struct {
+		src, dst netip.Addr
+		vip      bool
+	}{{far4, netip.MustParseAddr("10.10.0.1"), false}, {far4, vip4, true}, {far6, netip.MustParseAddr("2001:db8:10::1"), false}, {far6, vip6, true}} {
+		if got := echo(tun, q.src, q.dst, !q.vip); got == q.vip {
+			t.Errorf("closed: %s answered %v", q.dst, got)
+		}
+	}
+	openFor(t, g, time.Hour)
+	for _, q := range [][2]netip.Addr{{far4, vip4}, {far6, vip6}} {
+		if !echo(tun, q[0], q[1], true) {
+			t.Errorf("open: %s does not answer", q[1])
+		}
+	}
+}
+
+// openTun makes the interface tun0.
+func openTun(t *testing.T, node *netns.NS) (tun int) {
+	t.Helper()
+	do(t, node, func() (err error) {
+		if tun, err = unix.Open("/dev/net/tun", unix.O_RDWR|unix.O_NONBLOCK|unix.O_CLOEXEC, 0); err != nil {
+			return err
+		}
+		ifr, err := unix.NewIfreq("tun0")
+		if err != nil {
+			return err
+		}
+		ifr.SetUint16(unix.IFF_TUN | unix.IFF_NO_PI)
+		return unix.IoctlIfreq(tun, unix.TUNSETIFF, ifr)
+	})
+	return tun
+}
+
+// echo asks from the other end of a tunnel whether dst answers; want is what is expected, and how long it may take.
+func echo(tun int, src, dst netip.Addr, want bool) bool {
+	message, proto := []byte{8, 0, 0, 0, 0, 1, 0, 1}, byte(unix.IPPROTO_ICMP)
+	if dst.Is6() {
+		message[0], proto = 128, unix.IPPROTO_ICMPV6
+	} else {
+		s := checksum(message)
+		message[2], message[3] = byte(s>>8), byte(s)
+	}
+	d := vain
+	if want {
+		d = patient
+	}
+	buf := make([]byte, 2048)
+	for limit := time.Now().Add(d); time.Now().Before(limit); {
+		unix.Write(tun, ip(src, dst, proto, 64, message))
+		unix.Poll([]unix.PollFd{{Fd: int32(tun), Events: unix.POLLIN}}, 50)
+		for {
+			n, err := unix.Read(tun, buf)
+			if err != nil {
+				break
+			}
+			if f := append(make([]byte, 12), ipFrame(nil, nil, buf[:n])[6:]...); isIPFrom(dst)(f) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 // TestShutdownLeavesNothing, but what others put there stays.
@@ -385,13 +395,33 @@ func TestSettleForgets(t *testing.T) {
 	})
 }
 
+// expectFrames compares which frames of the node pass: announcements of the VIP and of another address, adverts by
+// their VRID.
+func expectFrames(c *cable, when string, want map[string]bool) {
+	c.t.Helper()
+	announce := func(a netip.Addr) []byte { return arpFrame(1, c.nodeMAC, a, nil, a) }
+	advert := func(vrid byte) []byte {
+		payload := []byte{0x21, vrid, 100, 0, 0, 1, 0, 0}
+		return ipFrame(c.nodeMAC, nil, ip(own4, netip.MustParseAddr("224.0.0.18"), 112, 255, payload))
+	}
+	for what, frame := range map[string][]byte{
+		"vip": announce(vip4), "other": announce(otherVIP), "51": advert(51), "52": advert(52),
+	} {
+		if got := c.passes(true, frame); got != want[what] {
+			c.t.Errorf("%s: %s passes %v, want %v", when, what, got, want[what])
+		}
+	}
+}
+
+var otherVIP = netip.MustParseAddr("10.9.0.200")
+
 func TestSetAddressesAndInterface(t *testing.T) {
 	eachMode(t, func(t *testing.T, mode config.GateMode) {
 		c := newCable(t)
 		s := newSet(t, c.node, mode)
 		t.Cleanup(func() { c.node.Do(func() { s.Shutdown() }) })
 		index := c.node.Index("eth0")
-		other := netip.MustParseAddr("10.9.0.200")
+		other := otherVIP
 		c.node.Do(func() {
 			g, err := s.Gate(Key{Name: "VI_1", Ifindex: index, VRID: 51}, []netip.Addr{vip4, vip4, netip.AddrFrom16(vip4.As16())})
 			if err != nil {
@@ -407,34 +437,22 @@ func TestSetAddressesAndInterface(t *testing.T) {
 			if err != nil {
 				t.Fatalf("after a refusal: %v", err)
 			}
-			announce := func(a netip.Addr) []byte { return arpFrame(1, c.nodeMAC, a, nil, a) }
-			advert := func(vrid byte) []byte {
-				return ipFrame(c.nodeMAC, nil, ip(own4, netip.MustParseAddr("224.0.0.18"), 112, 255, []byte{0x21, vrid, 100, 0, 0, 1, 0, 0}))
-			}
-			expect := func(when string, want map[string]bool) {
-				t.Helper()
-				for what, frame := range map[string][]byte{"vip": announce(vip4), "other": announce(other), "51": advert(51), "52": advert(52)} {
-					if got := c.passes(true, frame); got != want[what] {
-						t.Errorf("%s: %s passes %v, want %v", when, what, got, want[what])
-					}
-				}
-			}
-			expect("closed", map[string]bool{})
+			expectFrames(c, "closed", map[string]bool{})
 			if err := g.SetAddresses(nil); err != nil {
 				t.Fatal(err)
 			}
-			expect("without addresses", map[string]bool{"vip": true})
+			expectFrames(c, "without addresses", map[string]bool{"vip": true})
 			if err := g2.SetAddresses([]netip.Addr{vip4, other}); err != nil {
 				t.Fatal(err)
 			}
 			g2.PermitAdverts(realtime.Now() + time.Hour)
-			expect("permitted", map[string]bool{"52": true})
+			expectFrames(c, "permitted", map[string]bool{"52": true})
 			g2.Open(realtime.Now() + time.Hour)
-			expect("open", map[string]bool{"vip": true, "other": true, "52": true})
+			expectFrames(c, "open", map[string]bool{"vip": true, "other": true, "52": true})
 			if err := g.SetInterface(index + 100); err != nil {
 				t.Fatal(err)
 			}
-			expect("elsewhere", map[string]bool{"vip": true, "other": true, "51": true, "52": true})
+			expectFrames(c, "elsewhere", map[string]bool{"vip": true, "other": true, "51": true, "52": true})
 			if err := g.SetInterface(index); err != nil {
 				t.Fatal(err)
 			}
@@ -443,11 +461,11 @@ func TestSetAddressesAndInterface(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			expect("removed", map[string]bool{"vip": true, "other": true, "52": true})
+			expectFrames(c, "removed", map[string]bool{"vip": true, "other": true, "52": true})
 			if _, err := s.Gate(Key{Name: "VI_3", Ifindex: index, VRID: 52}, []netip.Addr{vip4}); err != nil {
 				t.Fatal(err)
 			}
-			expect("made anew", map[string]bool{"other": true})
+			expectFrames(c, "made anew", map[string]bool{"other": true})
 		})
 	})
 }

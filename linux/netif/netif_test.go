@@ -76,20 +76,20 @@ func show(t testing.TB, ns *netns.NS) map[string]shown {
 	return m
 }
 
-func TestAddShowsAsIPWouldSay(t *testing.T) {
-	ns := host(t)
-	c := dial(t, ns)
-	i := ns.Index("eth0")
+// An addition is an assignment with what ip(8) shows of it then.
+type addition struct {
+	a    Assignment
+	want shown
+}
+
+func additions(i int) []addition {
 	with := func(prefix string, f func(*Assignment)) Assignment {
 		a := vip(i, prefix)
 		f(&a)
 		return a
 	}
 	const none = forever
-	tests := []struct {
-		a    Assignment
-		want shown
-	}{
+	return []addition{
 		{vip(i, "10.9.0.100/32"), shown{Local: "10.9.0.100", PrefixLen: 32, Scope: "global", Label: "eth0", Valid: none, Preferred: none}},
 		{with("10.9.0.101/24", func(a *Assignment) { a.Addr.Label = "eth0:web"; a.Addr.BroadcastAuto = true }),
 			shown{Local: "10.9.0.101", PrefixLen: 24, Scope: "global", Label: "eth0:web", Broadcast: "10.9.0.255", Valid: none, Preferred: none}},
@@ -109,6 +109,12 @@ func TestAddShowsAsIPWouldSay(t *testing.T) {
 			shown{Local: "2001:db8::102", PrefixLen: 64, Scope: "global", Valid: 50, Preferred: 50, NoDAD: true}},
 		{vip(i, "fe80::100/64"), shown{Local: "fe80::100", PrefixLen: 64, Scope: "link", Valid: none, Preferred: none, NoDAD: true}},
 	}
+}
+
+func TestAddShowsAsIPWouldSay(t *testing.T) {
+	ns := host(t)
+	c := dial(t, ns)
+	tests := additions(ns.Index("eth0"))
 	// With duplicate address detection on, only nodad keeps an address from being tentative.
 	ns.Sysctl("net/ipv6/conf/eth0/accept_dad", "1")
 	var all []Assignment
@@ -130,7 +136,12 @@ func TestAddShowsAsIPWouldSay(t *testing.T) {
 			t.Errorf("%s\n got %+v\nwant %+v", test.a.Addr.Prefix, g, test.want)
 		}
 	}
+	takeBack(t, ns, c, all)
+}
 
+// takeBack removes what carries our mark, which is all that was added.
+func takeBack(t *testing.T, ns *netns.NS, c *Conn, all []Assignment) {
+	t.Helper()
 	left, err := c.Leftovers()
 	if err != nil {
 		t.Fatal(err)

@@ -407,63 +407,70 @@ func TestProbeFindsTheOwner(t *testing.T) {
 	a, b := pair(t)
 	an := announcer(t, a)
 	for _, vip := range []string{"10.9.0.100/24", "fe80::64/64"} {
-		t.Run(vip, func(t *testing.T) {
-			ip := netip.MustParsePrefix(vip).Addr()
-			others := []netip.Addr{ip.Next(), ip.Next().Next(), ip}
-			var r *Replies
-			a.Do(func() {
-				var err error
-				if r, err = OpenReplies(a.Index("eth0"), mac(t, a), others); err != nil {
-					t.Fatal(err)
-				}
-			})
-			defer r.Close()
-			buf := make([]byte, 128)
-			if err := an.Probe(ip); err != nil {
-				t.Fatal(err)
-			}
-			if readable(t, r.Fd(), 100*time.Millisecond) {
-				ip, mac, ok, err := r.Receive(buf)
-				t.Fatalf("nobody owns the address, yet %v %x %v %v", ip, mac, ok, err)
-			}
-			b.Address("eth0", vip)
-			hears(t, b, ip)
-			// Traffic for others does not wake the listener.
-			if err := an.Probe(own(ip)); err != nil {
-				t.Fatal(err)
-			}
-			if readable(t, r.Fd(), 100*time.Millisecond) {
-				t.Error("woken by an answer for another address")
-			}
-			if err := an.Probe(ip); err != nil {
-				t.Fatal(err)
-			}
-			if !readable(t, r.Fd(), patience) {
-				t.Fatal("the owner did not answer")
-			}
-			got, who, ok, err := r.Receive(buf)
-			if got != ip || !bytes.Equal(who[:], mac(t, b)) || !ok || err != nil {
-				t.Errorf("answer %v from %x, %v, %v", got, who, ok, err)
-			}
-			// An announcement counts as an answer; our own does not.
-			ba := announcer(t, b)
-			for _, x := range []*Announcer{an, ba} {
-				if ip.Is4() {
-					x.GratuitousARP(ip)
-				} else {
-					x.UnsolicitedNA(ip, false)
-				}
-			}
-			if !readable(t, r.Fd(), patience) {
-				t.Fatal("the owner's announcement was not heard")
-			}
-			if got, who, ok, err := r.Receive(buf); got != ip || !bytes.Equal(who[:], mac(t, b)) || !ok || err != nil {
-				t.Errorf("announcement %v from %x, %v, %v", got, who, ok, err)
-			}
-			if _, _, ok, err := r.Receive(buf); ok || err != nil {
-				t.Errorf("one more answer: %v, %v", ok, err)
-			}
-		})
+		t.Run(vip, func(t *testing.T) { probeFindsTheOwner(t, a, b, an, vip) })
+	}
+}
+
+// replies hears answers for addresses.
+func replies(t *testing.T, ns *netns.NS, addrs ...netip.Addr) (r *Replies) {
+	t.Helper()
+	ns.Do(func() {
+		var err error
+		if r, err = OpenReplies(ns.Index("eth0"), mac(t, ns), addrs); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() { r.Close() })
+	return r
+}
+
+func probeFindsTheOwner(t *testing.T, a, b *netns.NS, an *Announcer, vip string) {
+	ip := netip.MustParsePrefix(vip).Addr()
+	r := replies(t, a, ip.Next(), ip.Next().Next(), ip)
+	buf := make([]byte, 128)
+	if err := an.Probe(ip); err != nil {
+		t.Fatal(err)
+	}
+	if readable(t, r.Fd(), 100*time.Millisecond) {
+		ip, mac, ok, err := r.Receive(buf)
+		t.Fatalf("nobody owns the address, yet %v %x %v %v", ip, mac, ok, err)
+	}
+	b.Address("eth0", vip)
+	hears(t, b, ip)
+	// Traffic for others does not wake the listener.
+	if err := an.Probe(own(ip)); err != nil {
+		t.Fatal(err)
+	}
+	if readable(t, r.Fd(), 100*time.Millisecond) {
+		t.Error("woken by an answer for another address")
+	}
+	if err := an.Probe(ip); err != nil {
+		t.Fatal(err)
+	}
+	if !readable(t, r.Fd(), patience) {
+		t.Fatal("the owner did not answer")
+	}
+	got, who, ok, err := r.Receive(buf)
+	if got != ip || !bytes.Equal(who[:], mac(t, b)) || !ok || err != nil {
+		t.Errorf("answer %v from %x, %v, %v", got, who, ok, err)
+	}
+	// An announcement counts as an answer; our own does not.
+	ba := announcer(t, b)
+	for _, x := range []*Announcer{an, ba} {
+		if ip.Is4() {
+			x.GratuitousARP(ip)
+		} else {
+			x.UnsolicitedNA(ip, false)
+		}
+	}
+	if !readable(t, r.Fd(), patience) {
+		t.Fatal("the owner's announcement was not heard")
+	}
+	if got, who, ok, err := r.Receive(buf); got != ip || !bytes.Equal(who[:], mac(t, b)) || !ok || err != nil {
+		t.Errorf("announcement %v from %x, %v, %v", got, who, ok, err)
+	}
+	if _, _, ok, err := r.Receive(buf); ok || err != nil {
+		t.Errorf("one more answer: %v, %v", ok, err)
 	}
 }
 

@@ -71,36 +71,17 @@ func (h Host) Add(a Address) error {
 		st.Addresses = slices.Delete(st.Addresses, old, old+1)
 	}
 	// Silence first: between the two the machine would answer for the address.
-	if len(st.Sysctls) == 0 {
-		st.Sysctls = map[string]string{}
-	}
-	for _, s := range sysctls {
-		was, err := read(s.name)
-		if err != nil {
-			return err
-		}
-		if _, known := st.Sysctls[s.name]; !known {
-			st.Sysctls[s.name] = was
-		}
-		if was < s.value { // one digit each
-			if err := write(s.name, s.value); err != nil {
-				return err
-			}
-		}
+	if err := silence(&st); err != nil {
+		return err
 	}
 	// What is noted before it is done can always be undone.
 	st.Addresses = append(st.Addresses, a)
 	if err := h.save(st); err != nil {
 		return err
 	}
-	lo, err := netlink.LinkByName("lo")
+	lo, err := loopback()
 	if err != nil {
-		return fmt.Errorf("realserver: %w", err)
-	}
-	if lo.Attrs().Flags&unix.IFF_UP == 0 {
-		if err := netlink.LinkSetUp(lo); err != nil {
-			return fmt.Errorf("realserver: bringing lo up: %w", err)
-		}
+		return err
 	}
 	switch err := netlink.AddrAdd(lo, onLoopback(a.VIP)); {
 	case errors.Is(err, unix.EEXIST):
@@ -119,6 +100,42 @@ func (h Host) Add(a Address) error {
 		}
 	}
 	return nil
+}
+
+// silence sets the sysctls that keep the machine from answering for addresses on lo, and notes what they were.
+func silence(st *state) error {
+	if len(st.Sysctls) == 0 {
+		st.Sysctls = map[string]string{}
+	}
+	for _, s := range sysctls {
+		was, err := read(s.name)
+		if err != nil {
+			return err
+		}
+		if _, known := st.Sysctls[s.name]; !known {
+			st.Sysctls[s.name] = was
+		}
+		if was < s.value { // one digit each
+			if err := write(s.name, s.value); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// loopback gives lo, which is up then.
+func loopback() (netlink.Link, error) {
+	lo, err := netlink.LinkByName("lo")
+	if err != nil {
+		return nil, fmt.Errorf("realserver: %w", err)
+	}
+	if lo.Attrs().Flags&unix.IFF_UP == 0 {
+		if err := netlink.LinkSetUp(lo); err != nil {
+			return nil, fmt.Errorf("realserver: bringing lo up: %w", err)
+		}
+	}
+	return lo, nil
 }
 
 // ErrUnknown says that an address was not added here.

@@ -47,50 +47,50 @@ func (p *Plane) replace(batch []*service) error {
 // arranged is a service's destinations in the order its scheduler wants them, as a new map.
 func (p *Plane) arranged(s *service) (*ebpf.Map, error) {
 	members, table := p.arrangement(s)
-	words := make([]uint64, 1, 1+len(members)+len(table)/4+1)
-	words[0] = uint64(len(members)) | uint64(len(table))<<32
+	cells := make([]uint64, 1, 1+len(members)+len(table)/4+1)
+	cells[0] = uint64(len(members)) | uint64(len(table))<<32
 	for _, i := range members {
-		words = append(words, uint64(i))
+		cells = append(cells, uint64(i))
 	}
 	for at := 0; at < len(table); at += 4 {
 		var w uint64
-		for j, place := range table[at:min(at+4, len(table))] {
-			w |= uint64(place) << (16 * j)
+		for j, member := range table[at:min(at+4, len(table))] {
+			w |= uint64(member) << (16 * j)
 		}
-		words = append(words, w)
+		cells = append(cells, w)
 	}
 	m, err := ebpf.NewMap(&ebpf.MapSpec{
 		Name: "plane_arrangement", Type: ebpf.Array, KeySize: 4, ValueSize: 8,
-		MaxEntries: uint32(len(words)), Flags: unix.BPF_F_INNER_MAP,
+		MaxEntries: uint32(len(cells)), Flags: unix.BPF_F_INNER_MAP,
 	})
 	if err != nil {
 		return nil, explain(err)
 	}
-	if err := fill(m, words); err != nil {
+	if err := fill(m, cells); err != nil {
 		m.Close()
 		return nil, err
 	}
 	return m, nil
 }
 
-func fill(m *ebpf.Map, words []uint64) error {
-	if len(words) < 8 {
-		for i, w := range words {
+func fill(m *ebpf.Map, cells []uint64) error {
+	if len(cells) < 8 {
+		for i, w := range cells {
 			if err := m.Put(uint32(i), w); err != nil {
 				return err
 			}
 		}
 		return nil
 	}
-	keys := make([]uint32, len(words))
+	keys := make([]uint32, len(cells))
 	for i := range keys {
 		keys[i] = uint32(i)
 	}
-	_, err := m.BatchUpdate(keys, words, nil)
+	_, err := m.BatchUpdate(keys, cells, nil)
 	return err
 }
 
-// arrangement lists those who take new flows and, for schedulers that have one, the table of places among them.
+// arrangement lists those who take new flows and, for schedulers that have one, the table of entries for them.
 func (p *Plane) arrangement(s *service) (members []uint32, table []uint16) {
 	for _, i := range s.members {
 		if p.slotAt(i).weight > 0 {
@@ -109,12 +109,12 @@ func (p *Plane) arrangement(s *service) (members []uint32, table []uint16) {
 		table = balance.Round(weights)
 	case "sh", "mh":
 		// Both nodes must see the same: what counts is who the destinations are.
-		places := make([]balance.Place, len(members))
+		wanting := make([]balance.Member, len(members))
 		for i, m := range members {
 			at := p.slotAt(m)
-			places[i] = balance.Place{Name: slices.Concat(at.addr[:], at.port[:]), Weight: int(at.weight)}
+			wanting[i] = balance.Member{Name: slices.Concat(at.addr[:], at.port[:]), Weight: int(at.weight)}
 		}
-		table = balance.Maglev(places)
+		table = balance.Maglev(wanting)
 	}
 	return members, table
 }

@@ -84,7 +84,7 @@ func run(b *testing.B, prog *ebpf.Program, frame []byte, times int) {
 			b.Fatal(err)
 		}
 		if v != 4 && v != redirect {
-			b.Fatalf("verdict %d", v)
+			b.Fatalf("action %d", v)
 		}
 		total += int64(took) * int64(times)
 		count += int64(times)

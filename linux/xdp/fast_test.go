@@ -110,62 +110,64 @@ func TestFast(t *testing.T) {
 	for _, m := range []table.Method{table.Direct, table.NAT, table.Tunnel} {
 		for _, v6 := range []bool{false, true} {
 			for _, whole := range []bool{true, false} {
-				t.Run(fmt.Sprintf("%v v6=%v whole=%v", m, v6, whole), func(t *testing.T) {
-					r := newStar(t, 2, whole)
-					r.v6 = v6
-					if m != table.NAT {
-						r.lo()
-					}
-					if m == table.Tunnel {
-						r.decapsulate(6080)
-					}
-					for i, ns := range r.reals {
-						r.serve(ns, fmt.Sprint("r", i), 8080)
-					}
-					p := r.open(Options{Mode: XDPNative})
-					s := r.service(table.TCP, 8080, "rr")
-					changes := []table.Change{{Verb: table.AddService, Service: s}}
-					for i := range r.reals {
-						d := table.Destination{Addr: netip.AddrPortFrom(r.starReal(i), 8080), Method: m, Weight: 1}
-						if m == table.Tunnel && i == 1 {
-							d.Wrap = table.Wrap{Type: table.GUE, Port: 6080}
-						}
-						changes = append(changes, table.Change{Verb: table.AddDestination, Service: s, Destination: d})
-					}
-					r.do(func() error { return p.Apply(changes) })
-					to := netip.AddrPortFrom(r.vip(), 8080)
-					r.meet(p, to)
-					for range 4 {
-						r.look(p)
-						c, err := r.dial("tcp", to)
-						if err != nil {
-							t.Fatal(err, r.counts(p))
-						}
-						for range 20 {
-							if _, err := ask(c, "who"); err != nil {
-								t.Fatal(err, r.counts(p))
-							}
-						}
-						c.Close()
-					}
-					r.look(p)
-					took, err := r.upload(to, 2<<20)
-					if err != nil {
-						t.Fatal("upload:", err, r.counts(p))
-					}
-					n := r.counts(p)
-					t.Log("2 MB in", took, n)
-					if whole && n["fast"] < 100 {
-						t.Errorf("XDP carried %d packets only", n["fast"])
-					}
-					if !whole && n["fast"] != 0 {
-						t.Errorf("XDP touched %d packets without whole checksums", n["fast"])
-					}
-					r.balanced(p)
-				})
+				t.Run(fmt.Sprintf("%v v6=%v whole=%v", m, v6, whole), func(t *testing.T) { fast(t, m, v6, whole) })
 			}
 		}
 	}
+}
+
+func fast(t *testing.T, m table.Method, v6, whole bool) {
+	r := newStar(t, 2, whole)
+	r.v6 = v6
+	if m != table.NAT {
+		r.lo()
+	}
+	if m == table.Tunnel {
+		r.decapsulate(6080)
+	}
+	for i, ns := range r.reals {
+		r.serve(ns, fmt.Sprint("r", i), 8080)
+	}
+	p := r.open(Options{Mode: XDPNative})
+	s := r.service(table.TCP, 8080, "rr")
+	changes := []table.Change{{Verb: table.AddService, Service: s}}
+	for i := range r.reals {
+		d := table.Destination{Addr: netip.AddrPortFrom(r.starReal(i), 8080), Method: m, Weight: 1}
+		if m == table.Tunnel && i == 1 {
+			d.Wrap = table.Wrap{Type: table.GUE, Port: 6080}
+		}
+		changes = append(changes, table.Change{Verb: table.AddDestination, Service: s, Destination: d})
+	}
+	r.do(func() error { return p.Apply(changes) })
+	to := netip.AddrPortFrom(r.vip(), 8080)
+	r.meet(p, to)
+	for range 4 {
+		r.look(p)
+		c, err := r.dial("tcp", to)
+		if err != nil {
+			t.Fatal(err, r.counts(p))
+		}
+		for range 20 {
+			if _, err := ask(c, "who"); err != nil {
+				t.Fatal(err, r.counts(p))
+			}
+		}
+		c.Close()
+	}
+	r.look(p)
+	took, err := r.upload(to, 2<<20)
+	if err != nil {
+		t.Fatal("upload:", err, r.counts(p))
+	}
+	n := r.counts(p)
+	t.Log("2 MB in", took, n)
+	if whole && n["fast"] < 100 {
+		t.Errorf("XDP carried %d packets only", n["fast"])
+	}
+	if !whole && n["fast"] != 0 {
+		t.Errorf("XDP touched %d packets without whole checksums", n["fast"])
+	}
+	r.balanced(p)
 }
 
 // balanced waits until as many packets are counted for servers as were forwarded; last ones may still be on their way.

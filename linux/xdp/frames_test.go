@@ -88,14 +88,14 @@ const (
 )
 
 // send runs a frame through the program.
-func (b *bench) send(frame []byte) (verdict uint32, out []byte) {
+func (b *bench) send(frame []byte) (action uint32, out []byte) {
 	b.t.Helper()
 	opts := ebpf.RunOptions{Data: frame, DataOut: make([]byte, len(frame)+256)}
-	verdict, err := b.p.programs[programProgPlaneIngress].Run(&opts)
+	action, err := b.p.programs[programProgPlaneIngress].Run(&opts)
 	if err != nil {
 		b.t.Fatalf("%x: %v", frame, err)
 	}
-	return verdict, opts.DataOut
+	return action, opts.DataOut
 }
 
 // TCP flags.
@@ -208,7 +208,7 @@ func TestShares(t *testing.T) {
 				for n := range flows {
 					from := client(n, v6)
 					if v, _ := b.send(tcpFrame(from, s.Addr, syn)); v != redirect {
-						t.Fatalf("flow %d: verdict %d", n, v)
+						t.Fatalf("flow %d: action %d", n, v)
 					}
 					b.send(tcpFrame(from, s.Addr, ack))
 				}
@@ -259,7 +259,7 @@ func TestAgreement(t *testing.T) {
 				_, x := a.send(tcpFrame(from, s.Addr, syn))
 				v, y := b.send(tcpFrame(from, s.Addr, ack))
 				if v != redirect || target(x) != target(y) {
-					t.Fatalf("%s %#x: %s goes to %s here and to %s (verdict %d) there", scheduler, flags, from, target(x), target(y), v)
+					t.Fatalf("%s %#x: %s goes to %s here and to %s (action %d) there", scheduler, flags, from, target(x), target(y), v)
 				}
 			}
 		}
@@ -272,7 +272,7 @@ func forwardedRight(in, out []byte, servers map[netip.Addr]bool) error {
 	if len(in) != len(out) {
 		return fmt.Errorf("%d bytes became %d", len(in), len(out))
 	}
-	src, dst, l4, proto, n, err := strict(in)
+	p, err := strict(in)
 	later := errors.Is(err, errLater) // goes after the first one: nothing but the address changes
 	if err != nil && !later {
 		return fmt.Errorf("it should not have been forwarded: %w", err)
@@ -280,10 +280,10 @@ func forwardedRight(in, out []byte, servers map[netip.Addr]bool) error {
 	if !servers[target(out)] {
 		return fmt.Errorf("it goes to %s", target(out))
 	}
-	if _, _, _, _, _, err := strict(out); err != nil && !later {
+	if _, err := strict(out); err != nil && !later {
 		return fmt.Errorf("what came out is malformed: %w", err)
 	}
-	at := 16
+	src, dst, l4, proto, n, at := p.src, p.dst, p.l4, p.proto, p.end, 16
 	if proto == 17 {
 		at = 6
 	}
@@ -328,72 +328,85 @@ func forwardedRight(in, out []byte, servers map[netip.Addr]bool) error {
 
 var errLater = errors.New("a later fragment")
 
-// strict reads a frame by the letter of the RFCs, or says what is wrong with it. n is where the IP packet ends.
-func strict(f []byte) (src, dst netip.Addr, l4 int, proto uint8, n int, err error) {
-	bad := func(format string, args ...any) { err = fmt.Errorf(format, args...) }
+// A packet is what the letter of the RFCs says of a frame: src and dst, where the header behind IP begins, its
+// protocol, and where the IP packet ends.
+type packet struct {
+	src, dst netip.Addr
+	l4       int
+	proto    uint8
+	end      int
+}
+
+// strict reads a frame by the letter of the RFCs, or says what is wrong with it.
+func strict(f []byte) (p packet, err error) {
 	switch {
 	case len(f) < 34:
-		bad("short")
-		return
+		return p, errors.New("short")
 	case f[12] == 8 && f[13] == 0:
-		ihl := int(f[14]&15) * 4
-		n = 14 + int(binary.BigEndian.Uint16(f[16:]))
-		if f[14]>>4 != 4 || ihl < 20 || n < 14+ihl || n > len(f) {
-			bad("header or length")
-			return
-		}
-		if fold16(sum16(0, f[14:14+ihl])) != 0xffff {
-			bad("header sum")
-		}
-		src, dst, l4, proto = netip.AddrFrom4([4]byte(f[26:30])), netip.AddrFrom4([4]byte(f[30:34])), 14+ihl, f[23]
-		if binary.BigEndian.Uint16(f[20:])&0x1fff != 0 {
-			err = errLater
-			return
-		}
-		if src.IsUnspecified() || src.IsMulticast() || src.IsLoopback() || src == dst || f[26] >= 240 {
-			bad("source %s", src)
-		}
+		p, err = strict4(f)
 	case f[12] == 0x86 && f[13] == 0xdd && len(f) >= 54:
-		n = 54 + int(binary.BigEndian.Uint16(f[18:]))
-		if f[14]>>4 != 6 || n > len(f) {
-			bad("header or length")
-			return
-		}
-		src, dst, l4, proto = netip.AddrFrom16([16]byte(f[22:38])), netip.AddrFrom16([16]byte(f[38:54])), 54, f[20]
-		for proto == 0 || proto == 43 || proto == 60 || proto == 44 {
-			if l4+8 > n {
-				bad("extension header")
-				return
-			}
-			if proto == 44 {
-				if binary.BigEndian.Uint16(f[l4+2:])&0xfff8 != 0 {
-					err = errLater
-					return
-				}
-				proto = f[l4]
-				l4 += 8
-				continue
-			}
-			proto, l4 = f[l4], l4+int(f[l4+1]+1)*8
-		}
-		if src.IsUnspecified() || src.IsMulticast() || src.IsLoopback() || src == dst {
-			bad("source %s", src)
-		}
+		p, err = strict6(f)
 	default:
-		bad("neither IPv4 nor IPv6")
-		return
+		return p, errors.New("neither IPv4 nor IPv6")
 	}
-	switch proto {
+	if err != nil {
+		return p, err
+	}
+	if p.src.IsUnspecified() || p.src.IsMulticast() || p.src.IsLoopback() || p.src == p.dst {
+		return p, fmt.Errorf("source %s", p.src)
+	}
+	switch p.proto {
 	case unix.IPPROTO_TCP:
-		if l4+20 > n || int(f[l4+12]>>4) < 5 {
-			bad("TCP header")
+		if p.l4+20 > p.end || int(f[p.l4+12]>>4) < 5 {
+			return p, errors.New("TCP header")
 		}
 	case unix.IPPROTO_UDP:
-		if l4+8 > n {
-			bad("UDP header")
+		if p.l4+8 > p.end {
+			return p, errors.New("UDP header")
 		}
 	default:
-		bad("protocol %d", proto)
+		return p, fmt.Errorf("protocol %d", p.proto)
 	}
-	return
+	return p, nil
+}
+
+func strict4(f []byte) (p packet, err error) {
+	ihl := int(f[14]&15) * 4
+	p.end = 14 + int(binary.BigEndian.Uint16(f[16:]))
+	if f[14]>>4 != 4 || ihl < 20 || p.end < 14+ihl || p.end > len(f) {
+		return p, errors.New("header or length")
+	}
+	p.src, p.dst, p.l4, p.proto = netip.AddrFrom4([4]byte(f[26:30])), netip.AddrFrom4([4]byte(f[30:34])), 14+ihl, f[23]
+	switch {
+	case binary.BigEndian.Uint16(f[20:])&0x1fff != 0:
+		return p, errLater
+	case fold16(sum16(0, f[14:14+ihl])) != 0xffff:
+		return p, errors.New("header sum")
+	case f[26] >= 240:
+		return p, fmt.Errorf("source %s", p.src)
+	}
+	return p, nil
+}
+
+func strict6(f []byte) (p packet, err error) {
+	p.end = 54 + int(binary.BigEndian.Uint16(f[18:]))
+	if f[14]>>4 != 6 || p.end > len(f) {
+		return p, errors.New("header or length")
+	}
+	p.src, p.dst, p.l4, p.proto = netip.AddrFrom16([16]byte(f[22:38])), netip.AddrFrom16([16]byte(f[38:54])), 54, f[20]
+	for p.proto == 0 || p.proto == 43 || p.proto == 60 || p.proto == 44 {
+		if p.l4+8 > p.end {
+			return p, errors.New("extension header")
+		}
+		if p.proto == 44 {
+			if binary.BigEndian.Uint16(f[p.l4+2:])&0xfff8 != 0 {
+				return p, errLater
+			}
+			p.proto = f[p.l4]
+			p.l4 += 8
+			continue
+		}
+		p.proto, p.l4 = f[p.l4], p.l4+int(f[p.l4+1]+1)*8
+	}
+	return p, nil
 }

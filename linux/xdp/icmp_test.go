@@ -80,7 +80,7 @@ func TestErrors(t *testing.T) {
 				// A router on the client's side cannot deliver what the service sent.
 				v, out := b.send(icmpFrame(router, kind, 4, tcpFrame(s.Addr, from, ack)))
 				if v != redirect {
-					t.Fatalf("verdict %d, %v", v, b.fates())
+					t.Fatalf("action %d, %v", v, b.fates())
 				}
 				src, dst := ends(checkICMP(t, out))
 				if src != real || dst != from || target(out) != real.Addr() {
@@ -93,7 +93,7 @@ func TestErrors(t *testing.T) {
 				for _, who := range []netip.Addr{real.Addr(), router} {
 					v, out = b.send(icmpFrame(who, kind, 3, tcpFrame(from, real, ack)))
 					if v != redirect && v != dropped { // there is no route to the client here
-						t.Fatalf("verdict %d, %v", v, b.fates())
+						t.Fatalf("action %d, %v", v, b.fates())
 					}
 					src, dst = ends(checkICMP(t, out))
 					if src != from || dst != s.Addr || target(out) != from.Addr() {
@@ -102,7 +102,7 @@ func TestErrors(t *testing.T) {
 				}
 				// About nothing known: the stack's.
 				if v, _ := b.send(icmpFrame(router, kind, 4, tcpFrame(s.Addr, client(4, v6), ack))); v != passed {
-					t.Errorf("an error about an unknown flow: verdict %d", v)
+					t.Errorf("an error about an unknown flow: action %d", v)
 				}
 			})
 		}
@@ -125,12 +125,12 @@ func TestFragments(t *testing.T) {
 		return resum(f)
 	}
 	if v, _ := b.send(piece(1, 48, 24, false)); v != passed {
-		t.Errorf("a later fragment before the first: verdict %d", v)
+		t.Errorf("a later fragment before the first: action %d", v)
 	}
 	for id := range byte(3) {
 		v, first := b.send(piece(10+id, 0, 24, true))
 		if v != redirect {
-			t.Fatalf("the first fragment: verdict %d, %v", v, b.fates())
+			t.Fatalf("the first fragment: action %d, %v", v, b.fates())
 		}
 		v, second := b.send(piece(10+id, 24, 24, true))
 		_, third := b.send(piece(10+id, 48, 24, false))
@@ -158,12 +158,12 @@ func TestTooBig(t *testing.T) {
 		}
 		v, out := b.send(tcpFrame(from, s.Addr, ack, make([]byte, fits-overhead)...))
 		if v != redirect || len(out) <= fits+14 {
-			t.Errorf("what fits: verdict %d, %d bytes", v, len(out))
+			t.Errorf("what fits: action %d, %d bytes", v, len(out))
 		}
 		in := tcpFrame(from, s.Addr, ack, make([]byte, fits-overhead+1)...)
 		v, out = b.send(in)
 		if v != redirect || target(out) != from.Addr() {
-			t.Fatalf("what does not: verdict %d, to %s, %v", v, target(out), b.fates())
+			t.Fatalf("what does not: action %d, to %s, %v", v, target(out), b.fates())
 		}
 		src, dst := ends(checkICMP(t, out))
 		if src != from || dst != s.Addr {
@@ -197,7 +197,7 @@ func TestFlood(t *testing.T) {
 		t.Helper()
 		v, out := b.send(tcpFrame(client(n, false), s.Addr, ack, 1))
 		if v != redirect || target(out) != to[n] {
-			t.Fatalf("flow %d: verdict %d, to %s, was %s", n, v, target(out), to[n])
+			t.Fatalf("flow %d: action %d, to %s, was %s", n, v, target(out), to[n])
 		}
 	}
 	for n := range 300 {
@@ -205,7 +205,7 @@ func TestFlood(t *testing.T) {
 	}
 	for n := 100_000; n < 120_000; n++ {
 		if v, _ := b.send(tcpFrame(client(n, false), s.Addr, syn)); v != redirect {
-			t.Fatalf("verdict %d in the flood", v)
+			t.Fatalf("action %d in the flood", v)
 		}
 	}
 	for n := range 300 {

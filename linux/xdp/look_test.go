@@ -113,31 +113,36 @@ func TestDoesNotStart(t *testing.T) {
 	}
 }
 
+// lookAt looks at a plane as one who could not start it.
+func lookAt(t *testing.T, b *bench, dir string, f func(table.Driver)) {
+	t.Helper()
+	if err := without(t, b.ns, loading, func() error {
+		d, err := Look(dir)
+		if err == nil {
+			f(d)
+			err = d.Close()
+		}
+		return err
+	}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func isServing(t *testing.T, ns *netns.NS, dir string, want bool) {
+	t.Helper()
+	ns.Do(func() {
+		if serves, err := Serving(dir); serves != want || err != nil {
+			t.Errorf("serving: %v, %v", serves, err)
+		}
+	})
+}
+
 // TestLook: a plane that runs can be looked at and taken away by who could not start it.
 func TestLook(t *testing.T) {
 	b := newBench(t, 1024)
 	dir := b.p.pins.dir
-	look := func(f func(table.Driver)) {
-		t.Helper()
-		if err := without(t, b.ns, loading, func() error {
-			d, err := Look(dir)
-			if err == nil {
-				f(d)
-				err = d.Close()
-			}
-			return err
-		}); err != nil {
-			t.Fatal(err)
-		}
-	}
-	serving := func(want bool) {
-		t.Helper()
-		b.ns.Do(func() {
-			if serves, err := Serving(dir); serves != want || err != nil {
-				t.Errorf("serving: %v, %v", serves, err)
-			}
-		})
-	}
+	look := func(f func(table.Driver)) { t.Helper(); lookAt(t, b, dir, f) }
+	serving := func(want bool) { t.Helper(); isServing(t, b.ns, dir, want) }
 	serving(false)
 	s := b.service(table.TCP, false, 80, "rr", 0, table.Direct, 1, 1)
 	serving(true)
@@ -157,12 +162,7 @@ func TestLook(t *testing.T) {
 		t.Errorf("looking changed what is pinned from %v to %v", before, after)
 	}
 	// Of a namespace that is gone, whose number this one has got.
-	other := netns.New(t, "o")
-	other.Do(func() {
-		if serves, err := Serving(dir); serves || err != nil {
-			t.Errorf("another namespace's: %v, %v", serves, err)
-		}
-	})
+	isServing(t, netns.New(t, "o"), dir, false)
 	b.ns.Do(func() {
 		if err := Remove(dir); err != nil {
 			t.Error(err)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"github.com/evenkeel/evenkeel/lvs/table"
@@ -45,6 +46,122 @@ func extension(f []byte, kind byte, body ...byte) []byte {
 	return out
 }
 
+// What becomes of a frame.
+const (
+	good    = "forwarded"
+	broken  = "malformed"
+	notOurs = "passed"
+	old     = "ttl"
+)
+
+// An oddFrame is one with what becomes of it.
+type oddFrame struct {
+	name  string
+	frame []byte
+	want  string
+}
+
+// Whole frames, to be spoiled.
+var (
+	client4, client6 = client(1, false), client(1, true)
+	web4, web6       = netip.AddrPortFrom(vip4, 80), netip.AddrPortFrom(vip6, 80)
+	tcp4, tcp6       = tcpFrame(client4, web4, syn, 1, 2, 3, 4), tcpFrame(client6, web6, syn, 1, 2, 3, 4)
+	udp4             = udpFrame(client4, netip.AddrPortFrom(vip4, 53), 1, 2, 3)
+	udp6             = udpFrame(client6, netip.AddrPortFrom(vip6, 53), 1, 2, 3)
+)
+
+// framesOf4 are frames of IPv4, and a whole one of each other kind.
+func framesOf4() []oddFrame {
+	from4 := func(a string) []byte { return tcpFrame(netip.MustParseAddrPort(a), web4, syn) }
+	nops := func(n int) []byte { return bytes.Repeat([]byte{1}, n) }
+	return []oddFrame{
+		{"TCP", tcp4, good}, {"UDP", udp4, good}, {"TCP over IPv6", tcp6, good}, {"UDP over IPv6", udp6, good},
+		{"padded to a frame's length", append(bytes.Clone(tcp4), make([]byte, 20)...), good},
+		{"version 5", resum(change(tcp4, 14, 0x55)), broken},
+		{"version 6 in an IPv4 frame", change(tcp4, 14, 0x65), broken},
+		{"header of 16 bytes", resum(change(tcp4, 14, 0x44)), broken},
+		{"header of 60 bytes in a short packet", resum(change(tcp4, 14, 0x4f)), broken},
+		{"total length 0", resum(change(tcp4, 16, 0, 0)), broken},
+		{"total length of the header only", resum(change(tcp4, 16, 0, 20)), broken},
+		{"total length beyond the frame", resum(change(tcp4, 16, 1, 0)), broken},
+		{"wrong header sum", change(tcp4, 24, 0, 0), broken},
+		{"options", withOptions(tcp4, nops(4)...), good},
+		{"ten words of options", withOptions(tcp4, nops(40)...), good},
+		{"wrong sum of options", change(withOptions(tcp4, nops(8)...), 36, 7), broken},
+		{"TTL 1", resum(change(tcp4, 22, 1)), old},
+		{"TTL 0", resum(change(tcp4, 22, 0)), old},
+		{"TTL 2", resum(change(tcp4, 22, 2)), good},
+		{"source 0.0.0.0", from4("0.0.0.0:1"), broken},
+		{"source 127.0.0.1", from4("127.0.0.1:1"), broken},
+		{"source of a group", from4("224.0.0.1:1"), broken},
+		{"source 255.255.255.255", from4("255.255.255.255:1"), broken},
+		{"source is the destination", from4(vip4.String() + ":1"), broken},
+		{"source port 0", from4("192.0.2.9:0"), broken},
+		{"destination port 0", tcpFrame(client4, netip.AddrPortFrom(vip4, 0), syn), broken},
+		{"TCP header of 16 bytes", change(tcp4, 46, 4<<4), broken},
+		{"TCP header beyond the packet", change(tcp4, 46, 15<<4), broken},
+		{"TCP cut", ipFrame(client4.Addr(), vip4, 6, tcp4[34:52]), broken},
+		{"UDP length 7", change(udp4, 38, 0, 7), broken},
+		{"UDP length beyond the packet", change(udp4, 38, 0, 99), broken},
+		{"UDP length shorter than the packet", change(udp4, 38, 0, 8), good},
+		{"UDP without a sum", change(udp4, 40, 0, 0), good},
+		{"UDP cut", ipFrame(client4.Addr(), vip4, 17, udp4[34:40]), broken},
+		{"another protocol", ipFrame(client4.Addr(), vip4, 47, make([]byte, 40)), notOurs},
+		{"protocol TCP, nothing in it", ipFrame(client4.Addr(), vip4, 6, nil), broken},
+		{"a later fragment of nothing known", resum(change(tcp4, 20, 0x20, 2)), notOurs},
+		{"a later fragment that would write TCP's flags", resum(change(tcp4, 20, 0x20, 1)), broken},
+		{"a fragment beyond 65535", resum(change(tcp4, 20, 0x3f, 0xff)), broken},
+		{"not for this service's port", tcpFrame(client4, netip.AddrPortFrom(vip4, 81), syn), notOurs},
+		{"not for this address", tcpFrame(client4, netip.MustParseAddrPort("10.9.9.9:80"), syn), notOurs},
+		{"to another machine's link address", change(tcp4, 0, 2, 2, 2, 2, 2, 2), notOurs},
+		{"to all", change(tcp4, 0, 255, 255, 255, 255, 255, 255), notOurs},
+	}
+}
+
+// framesOf6 are frames of IPv6.
+func framesOf6() []oddFrame {
+	from6 := func(a string) []byte { return tcpFrame(netip.MustParseAddrPort(a), web6, syn) }
+	many := tcp6
+	for range 7 {
+		many = extension(many, 60, 0, 1, 4, 0, 0, 0, 0)
+	}
+	return []oddFrame{
+		{"IPv6 version 4", change(tcp6, 14, 0x40), broken},
+		{"IPv6 length beyond the frame", change(tcp6, 18, 1, 0), broken},
+		{"IPv6 length 0", change(tcp6, 18, 0, 0), broken},
+		{"hop limit 1", change(tcp6, 21, 1), old},
+		{"source ::", from6("[::]:1"), broken},
+		{"source ::1", from6("[::1]:1"), broken},
+		{"source of a group over IPv6", from6("[ff02::1]:1"), broken},
+		{"source ::ffff:1.2.3.4", from6("[::ffff:1.2.3.4]:1"), notOurs}, // becomes an IPv4 frame
+		{"source is the destination over IPv6", from6("[" + vip6.String() + "]:1"), broken},
+		{"TCP over IPv6 cut", ipFrame(client6.Addr(), vip6, 6, tcp6[54:70]), broken},
+		{"hop-by-hop options", extension(tcp6, 0, 0, 1, 4, 0, 0, 0, 0), good},
+		{"destination options of two words", extension(tcp6, 60, append([]byte{1, 1, 12}, make([]byte, 12)...)...), good},
+		{"routing header", extension(tcp6, 43, 0, 0, 0, 0, 0, 0, 0), good},
+		{"extension beyond the packet", extension(tcp6, 60, 200, 0, 0, 0, 0, 0, 0), broken},
+		{"an atomic fragment", extension(tcp6, 44, 0, 0, 0, 0, 0, 0, 9), good},
+		{"two fragment headers", extension(extension(tcp6, 44, 0, 0, 1, 0, 0, 0, 9), 44, 0, 0, 1, 0, 0, 0, 9), broken},
+		{"a later fragment over IPv6", extension(tcp6, 44, 0, 0, 0x10, 0, 0, 0, 9), notOurs},
+		{"no next header", change(tcp6, 20, 59), notOurs},
+		{"seven extension headers", many, notOurs},
+	}
+}
+
+// cutFrames are frames that end too early. The kernel itself takes no test frame that ends within an IP header.
+func cutFrames() (all []oddFrame) {
+	for _, at := range []struct {
+		name  string
+		frame []byte
+		l4    int
+	}{{"TCP", tcp4, 34}, {"UDP", udp4, 34}, {"TCP over IPv6", tcp6, 54}, {"UDP over IPv6", udp6, 54}} {
+		for n := at.l4; n < len(at.frame); n++ {
+			all = append(all, oddFrame{fmt.Sprintf("%s, frame cut to %d bytes", at.name, n), at.frame[:n], broken})
+		}
+	}
+	return all
+}
+
 // TestMalformed: frame by frame, what is broken in which way is not forwarded, is counted if it may have been for
 // us, and what only looks odd is forwarded.
 func TestMalformed(t *testing.T) {
@@ -57,101 +174,7 @@ func TestMalformed(t *testing.T) {
 			servers[server(i, v6)] = true
 		}
 	}
-	c4, c6 := client(1, false), client(1, true)
-	web4, web6 := netip.AddrPortFrom(vip4, 80), netip.AddrPortFrom(vip6, 80)
-	dns4, dns6 := netip.AddrPortFrom(vip4, 53), netip.AddrPortFrom(vip6, 53)
-	s4, s6 := tcpFrame(c4, web4, syn, 1, 2, 3, 4), tcpFrame(c6, web6, syn, 1, 2, 3, 4)
-	u4, u6 := udpFrame(c4, dns4, 1, 2, 3), udpFrame(c6, dns6, 1, 2, 3)
-	from4 := func(a string) []byte { return tcpFrame(netip.MustParseAddrPort(a), web4, syn) }
-	from6 := func(a string) []byte { return tcpFrame(netip.MustParseAddrPort(a), web6, syn) }
-	nops := func(n int) []byte { return bytes.Repeat([]byte{1}, n) }
-	const (
-		good    = "forwarded"
-		broken  = "malformed"
-		notOurs = "passed"
-		old     = "ttl"
-	)
-	type one struct {
-		name  string
-		frame []byte
-		want  string
-	}
-	cases := []one{
-		{"TCP", s4, good}, {"UDP", u4, good}, {"TCP over IPv6", s6, good}, {"UDP over IPv6", u6, good},
-		{"padded to a frame's length", append(bytes.Clone(s4), make([]byte, 20)...), good},
-		{"version 5", resum(change(s4, 14, 0x55)), broken},
-		{"version 6 in an IPv4 frame", change(s4, 14, 0x65), broken},
-		{"header of 16 bytes", resum(change(s4, 14, 0x44)), broken},
-		{"header of 60 bytes in a short packet", resum(change(s4, 14, 0x4f)), broken},
-		{"total length 0", resum(change(s4, 16, 0, 0)), broken},
-		{"total length of the header only", resum(change(s4, 16, 0, 20)), broken},
-		{"total length beyond the frame", resum(change(s4, 16, 1, 0)), broken},
-		{"wrong header sum", change(s4, 24, 0, 0), broken},
-		{"options", withOptions(s4, nops(4)...), good},
-		{"ten words of options", withOptions(s4, nops(40)...), good},
-		{"wrong sum of options", change(withOptions(s4, nops(8)...), 36, 7), broken},
-		{"TTL 1", resum(change(s4, 22, 1)), old},
-		{"TTL 0", resum(change(s4, 22, 0)), old},
-		{"TTL 2", resum(change(s4, 22, 2)), good},
-		{"source 0.0.0.0", from4("0.0.0.0:1"), broken},
-		{"source 127.0.0.1", from4("127.0.0.1:1"), broken},
-		{"source of a group", from4("224.0.0.1:1"), broken},
-		{"source 255.255.255.255", from4("255.255.255.255:1"), broken},
-		{"source is the destination", from4(vip4.String() + ":1"), broken},
-		{"source port 0", from4("192.0.2.9:0"), broken},
-		{"destination port 0", tcpFrame(c4, netip.AddrPortFrom(vip4, 0), syn), broken},
-		{"TCP header of 16 bytes", change(s4, 46, 4<<4), broken},
-		{"TCP header beyond the packet", change(s4, 46, 15<<4), broken},
-		{"TCP cut", ipFrame(c4.Addr(), vip4, 6, s4[34:52]), broken},
-		{"UDP length 7", change(u4, 38, 0, 7), broken},
-		{"UDP length beyond the packet", change(u4, 38, 0, 99), broken},
-		{"UDP length shorter than the packet", change(u4, 38, 0, 8), good},
-		{"UDP without a sum", change(u4, 40, 0, 0), good},
-		{"UDP cut", ipFrame(c4.Addr(), vip4, 17, u4[34:40]), broken},
-		{"another protocol", ipFrame(c4.Addr(), vip4, 47, make([]byte, 40)), notOurs},
-		{"protocol TCP, nothing in it", ipFrame(c4.Addr(), vip4, 6, nil), broken},
-		{"a later fragment of nothing known", resum(change(s4, 20, 0x20, 2)), notOurs},
-		{"a later fragment that would write TCP's flags", resum(change(s4, 20, 0x20, 1)), broken},
-		{"a fragment beyond 65535", resum(change(s4, 20, 0x3f, 0xff)), broken},
-		{"not for this service's port", tcpFrame(c4, netip.AddrPortFrom(vip4, 81), syn), notOurs},
-		{"not for this address", tcpFrame(c4, netip.MustParseAddrPort("10.9.9.9:80"), syn), notOurs},
-		{"to another machine's link address", change(s4, 0, 2, 2, 2, 2, 2, 2), notOurs},
-		{"to all", change(s4, 0, 255, 255, 255, 255, 255, 255), notOurs},
-		{"IPv6 version 4", change(s6, 14, 0x40), broken},
-		{"IPv6 length beyond the frame", change(s6, 18, 1, 0), broken},
-		{"IPv6 length 0", change(s6, 18, 0, 0), broken},
-		{"hop limit 1", change(s6, 21, 1), old},
-		{"source ::", from6("[::]:1"), broken},
-		{"source ::1", from6("[::1]:1"), broken},
-		{"source of a group over IPv6", from6("[ff02::1]:1"), broken},
-		{"source ::ffff:1.2.3.4", from6("[::ffff:1.2.3.4]:1"), notOurs}, // becomes an IPv4 frame
-		{"source is the destination over IPv6", from6("[" + vip6.String() + "]:1"), broken},
-		{"TCP over IPv6 cut", ipFrame(c6.Addr(), vip6, 6, s6[54:70]), broken},
-		{"hop-by-hop options", extension(s6, 0, 0, 1, 4, 0, 0, 0, 0), good},
-		{"destination options of two words", extension(s6, 60, append([]byte{1, 1, 12}, make([]byte, 12)...)...), good},
-		{"routing header", extension(s6, 43, 0, 0, 0, 0, 0, 0, 0), good},
-		{"extension beyond the packet", extension(s6, 60, 200, 0, 0, 0, 0, 0, 0), broken},
-		{"an atomic fragment", extension(s6, 44, 0, 0, 0, 0, 0, 0, 9), good},
-		{"two fragment headers", extension(extension(s6, 44, 0, 0, 1, 0, 0, 0, 9), 44, 0, 0, 1, 0, 0, 0, 9), broken},
-		{"a later fragment over IPv6", extension(s6, 44, 0, 0, 0x10, 0, 0, 0, 9), notOurs},
-		{"no next header", change(s6, 20, 59), notOurs},
-	}
-	many := s6
-	for range 7 {
-		many = extension(many, 60, 0, 1, 4, 0, 0, 0, 0)
-	}
-	cases = append(cases, one{"seven extension headers", many, notOurs})
-	for _, at := range []struct {
-		name  string
-		frame []byte
-		l4    int
-	}{{"TCP", s4, 34}, {"UDP", u4, 34}, {"TCP over IPv6", s6, 54}, {"UDP over IPv6", u6, 54}} {
-		// The kernel itself takes no test frame that ends within an IP header.
-		for n := at.l4; n < len(at.frame); n++ {
-			cases = append(cases, one{fmt.Sprintf("%s, frame cut to %d bytes", at.name, n), at.frame[:n], broken})
-		}
-	}
-	for _, c := range cases {
+	for _, c := range slices.Concat(framesOf4(), framesOf6(), cutFrames()) {
 		if c.name == "source ::ffff:1.2.3.4" {
 			continue
 		}
@@ -170,7 +193,7 @@ func TestMalformed(t *testing.T) {
 		case v == passed && after["malformed"] > before["malformed"]:
 			got = broken
 		case v != passed:
-			t.Errorf("%s: verdict %d", c.name, v)
+			t.Errorf("%s: action %d", c.name, v)
 		}
 		if got != c.want {
 			t.Errorf("%s: %s, want %s", c.name, got, c.want)
@@ -258,7 +281,7 @@ func FuzzForward(f *testing.F) {
 			}
 		case dropped:
 		default:
-			t.Fatalf("verdict %d for %x", v, frame)
+			t.Fatalf("action %d for %x", v, frame)
 		}
 	}
 	for _, s := range seeds {

@@ -214,7 +214,7 @@ func (p *Plane) mapAll() error {
 }
 
 // begin fills in the settings of a new plane.
-func (s *settings) begin(cookie uint64, size, places int) {
+func (s *settings) begin(cookie uint64, size, recents int) {
 	var res unix.Timespec
 	// The coarse clock goes by ticks.
 	unix.ClockGetres(unix.CLOCK_MONOTONIC_COARSE, &res)
@@ -223,7 +223,7 @@ func (s *settings) begin(cookie uint64, size, places int) {
 	s.tableSize = uint32(size)
 	s.alive = s.ticks(AliveEvery)
 	s.recent = s.ticks(recent)
-	s.notes = uint32(places)
+	s.notes = uint32(recents)
 	for state, d := range defaultTimeouts {
 		s.timeout[state] = s.ticks(d)
 	}

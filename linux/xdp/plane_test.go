@@ -111,7 +111,7 @@ func TestRefusals(t *testing.T) {
 		name   string
 		change table.Change
 		is     error
-		words  string
+		says   string
 	}{
 		{"again", table.Change{Verb: table.AddService, Service: ok}, table.ErrExists, ""},
 		{"unknown service", table.Change{Verb: table.EditService, Service: r.service(table.TCP, 99, "rr")}, table.ErrNotFound, ""},
@@ -129,7 +129,7 @@ func TestRefusals(t *testing.T) {
 		var err error
 		r.balancer.Do(func() { err = p.Apply([]table.Change{c.change}) })
 		var ce *table.ChangeError
-		if !errors.As(err, &ce) || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.words) {
+		if !errors.As(err, &ce) || c.is != nil && !errors.Is(err, c.is) || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v", c.name, err)
 		}
 	}
@@ -144,76 +144,85 @@ func TestRefusals(t *testing.T) {
 // another build replaces the programs under them.
 func TestOutlivesItsMaker(t *testing.T) {
 	for _, clsact := range []bool{false, true} {
-		r := newRig(t, 2)
-		r.viaBalancer()
-		for i, ns := range r.reals {
-			r.serve(ns, []string{"r0", "r1"}[i], 8080)
+		outlivesItsMaker(t, clsact)
+	}
+}
+
+func outlivesItsMaker(t *testing.T, clsact bool) {
+	r := newRig(t, 2)
+	r.viaBalancer()
+	for i, ns := range r.reals {
+		r.serve(ns, []string{"r0", "r1"}[i], 8080)
+	}
+	p := r.open(Options{Clsact: clsact})
+	s := r.service(table.TCP, 80, "rr")
+	changes := []table.Change{{Verb: table.AddService, Service: s}}
+	for i := range r.reals {
+		changes = append(changes, table.Change{Verb: table.AddDestination, Service: s, Destination: r.destination(i, 8080, table.NAT)})
+	}
+	r.do(func() error { return p.Apply(changes) })
+	to := netip.AddrPortFrom(vip4, 80)
+	c, err := r.dial("tcp", to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	first, err := ask(c, "who")
+	if err != nil {
+		t.Fatal(err)
+	}
+	same := func(when string) {
+		t.Helper()
+		if who, err := ask(c, "who"); err != nil || who != first {
+			t.Fatalf("%s: %q after %q, %v", when, who, first, err)
 		}
-		p := r.open(Options{Clsact: clsact})
-		s := r.service(table.TCP, 80, "rr")
-		changes := []table.Change{{Verb: table.AddService, Service: s}}
-		for i := range r.reals {
-			changes = append(changes, table.Change{Verb: table.AddDestination, Service: s, Destination: r.destination(i, 8080, table.NAT)})
-		}
-		r.do(func() error { return p.Apply(changes) })
-		to := netip.AddrPortFrom(vip4, 80)
-		c, err := r.dial("tcp", to)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer c.Close()
-		first, err := ask(c, "who")
-		if err != nil {
-			t.Fatal(err)
-		}
-		same := func(when string) {
-			t.Helper()
-			if who, err := ask(c, "who"); err != nil || who != first {
-				t.Fatalf("%s: %q after %q, %v", when, who, first, err)
-			}
-			if _, err := r.askOnce("tcp", to); err != nil {
-				t.Fatalf("%s: %v", when, err)
-			}
-		}
-		r.do(p.Close)
-		same("closed")
-		p = r.open(Options{Clsact: clsact})
-		same("opened again")
-		p.settings.build++ // as if another version had loaded them
-		r.do(p.Close)
-		p = r.open(Options{Clsact: clsact})
-		same("programs replaced")
-		// Its server is drained, then deleted and put back: the connection stays.
-		which := 0
-		if first == "r1" {
-			which = 1
-		}
-		d := r.destination(which, 8080, table.NAT)
-		d.Weight = 0
-		r.do(func() error {
-			return p.Apply([]table.Change{{Verb: table.EditDestination, Service: s, Destination: d}})
-		})
-		same("drained")
-		for range 6 {
-			if who, err := r.askOnce("tcp", to); err != nil || who == first {
-				t.Fatalf("a new connection went to the drained server: %s, %v", who, err)
-			}
-		}
-		r.do(func() error {
-			return p.Apply([]table.Change{{Verb: table.DeleteDestination, Service: s, Destination: d}})
-		})
-		r.do(func() error {
-			return p.Apply([]table.Change{{Verb: table.AddDestination, Service: s, Destination: d}})
-		})
-		same("deleted and back")
-		r.do(p.Remove)
-		if _, err := r.askOnce("tcp", to); err == nil {
-			t.Fatal("it still forwards")
-		}
-		if out := r.balancer.Run("tc", "qdisc", "show", "dev", "eth0"); strings.Contains(out, "clsact") {
-			t.Errorf("left over: %s", out)
+		if _, err := r.askOnce("tcp", to); err != nil {
+			t.Fatalf("%s: %v", when, err)
 		}
 	}
+	r.do(p.Close)
+	same("closed")
+	p = r.open(Options{Clsact: clsact})
+	same("opened again")
+	p.settings.build++ // as if another version had loaded them
+	r.do(p.Close)
+	p = r.open(Options{Clsact: clsact})
+	same("programs replaced")
+	drainedAndBack(r, p, s, first, same)
+	r.do(p.Remove)
+	if _, err := r.askOnce("tcp", to); err == nil {
+		t.Fatal("it still forwards")
+	}
+	if out := r.balancer.Run("tc", "qdisc", "show", "dev", "eth0"); strings.Contains(out, "clsact") {
+		t.Errorf("left over: %s", out)
+	}
+}
+
+// drainedAndBack drains the server of a connection, then deletes it and puts it back: the connection stays.
+func drainedAndBack(r *rig, p *Plane, s table.Service, first string, same func(when string)) {
+	r.t.Helper()
+	which := 0
+	if first == "r1" {
+		which = 1
+	}
+	d := r.destination(which, 8080, table.NAT)
+	d.Weight = 0
+	r.do(func() error {
+		return p.Apply([]table.Change{{Verb: table.EditDestination, Service: s, Destination: d}})
+	})
+	same("drained")
+	for range 6 {
+		if who, err := r.askOnce("tcp", netip.AddrPortFrom(vip4, 80)); err != nil || who == first {
+			r.t.Fatalf("a new connection went to the drained server: %s, %v", who, err)
+		}
+	}
+	r.do(func() error {
+		return p.Apply([]table.Change{{Verb: table.DeleteDestination, Service: s, Destination: d}})
+	})
+	r.do(func() error {
+		return p.Apply([]table.Change{{Verb: table.AddDestination, Service: s, Destination: d}})
+	})
+	same("deleted and back")
 }
 
 func boot() time.Duration {
@@ -284,16 +293,25 @@ func TestLease(t *testing.T) {
 	who("real")
 }
 
-// TestFlows: connections are listed, counted, forgotten in time, told of, learnt.
-func TestFlows(t *testing.T) {
+// flowing are a TCP and a UDP service on a plane whose events are listened to.
+type flowing struct {
+	*rig
+	p      *Plane
+	to     netip.AddrPort
+	events chan Event
+	end    func() error // stops listening
+}
+
+func newFlowing(t *testing.T) *flowing {
+	t.Helper()
 	r := newRig(t, 2)
 	r.lo()
 	r.serve(r.reals[0], "r0", 8080)
 	r.serve(r.reals[1], "r1", 8080)
-	p := r.open(Options{})
+	f := &flowing{rig: r, p: r.open(Options{}), to: netip.AddrPortFrom(vip4, 8080), events: make(chan Event, 100)}
 	s, u := r.service(table.TCP, 8080, "rr"), r.service(table.UDP, 8080, "rr")
 	r.do(func() error {
-		return p.Apply([]table.Change{
+		return f.p.Apply([]table.Change{
 			{Verb: table.AddService, Service: s},
 			{Verb: table.AddDestination, Service: s, Destination: r.destination(0, 8080, table.Direct)},
 			{Verb: table.AddService, Service: u},
@@ -301,12 +319,59 @@ func TestFlows(t *testing.T) {
 		})
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	events := make(chan Event, 100)
 	done := make(chan error)
-	go func() { done <- p.Events(ctx, func(e *Event) { events <- *e }) }()
-	listens(t, p)
-	to := netip.AddrPortFrom(vip4, 8080)
-	c, err := r.dial("tcp", to)
+	go func() { done <- f.p.Events(ctx, func(e *Event) { f.events <- *e }) }()
+	f.end = func() error {
+		cancel()
+		return <-done
+	}
+	listens(t, f.p)
+	return f
+}
+
+// expect waits for an event.
+func (f *flowing) expect(want Event) {
+	f.t.Helper()
+	limit := time.After(soon)
+	for {
+		select {
+		case got := <-f.events:
+			if got.Kind == FlowAlive { // may come at any time
+				continue
+			}
+			if d := equal(want, got); d != "" {
+				f.t.Fatal(d)
+			}
+			return
+		case <-limit:
+			f.t.Fatal("no event", f.rig.counts(f.p))
+		}
+	}
+}
+
+// counted are the TCP server's flows after a sweep.
+func (f *flowing) counted() (active, inactive uint32) {
+	f.t.Helper()
+	f.do(func() error { _, err := f.p.Sweep(); return err })
+	state, err := f.p.State()
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	d := state[0].Destinations[0]
+	return d.Active, d.Inactive
+}
+
+func (f *flowing) has(active, inactive uint32) {
+	f.t.Helper()
+	if a, i := f.counted(); a != active || i != inactive {
+		f.t.Fatalf("%d active and %d inactive, want %d and %d", a, i, active, inactive)
+	}
+}
+
+// TestFlows: connections are listed, counted, forgotten in time, told of, learnt.
+func TestFlows(t *testing.T) {
+	f := newFlowing(t)
+	c, err := f.dial("tcp", f.to)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -315,85 +380,61 @@ func TestFlows(t *testing.T) {
 	}
 	client := c.LocalAddr().(*net.TCPAddr).AddrPort()
 	client = netip.AddrPortFrom(client.Addr().Unmap(), client.Port())
-	want := Event{Kind: FlowEstablished, Flow: Flow{Protocol: table.TCP, State: table.Established, Client: client, Virtual: to,
-		Destination: netip.MustParseAddrPort("10.9.0.3:8080")}}
-	expect := func(want Event) {
-		t.Helper()
-		limit := time.After(soon)
-		for {
-			select {
-			case got := <-events:
-				if got.Kind == FlowAlive { // may come at any time
-					continue
-				}
-				if d := equal(want, got); d != "" {
-					t.Fatal(d)
-				}
-				return
-			case <-limit:
-				t.Fatal("no event", r.counts(p))
-			}
-		}
+	want := Event{Kind: FlowEstablished, Flow: Flow{Protocol: table.TCP, State: table.Established, Client: client,
+		Virtual: f.to, Destination: netip.MustParseAddrPort("10.9.0.3:8080")}}
+	f.expect(want)
+	f.has(1, 0)
+	var got []table.Connection
+	if err := f.p.Connections(func(c *table.Connection) bool { got = append(got, *c); return true }); err != nil {
+		t.Fatal(err)
 	}
-	expect(want)
-	counted := func() (active, inactive uint32) {
-		t.Helper()
-		r.do(func() error { _, err := p.Sweep(); return err })
-		state, err := p.State()
-		if err != nil {
-			t.Fatal(err)
-		}
-		d := state[0].Destinations[0]
-		return d.Active, d.Inactive
-	}
-	counts := func(active, inactive uint32) {
-		t.Helper()
-		if a, i := counted(); a != active || i != inactive {
-			t.Fatalf("%d active and %d inactive, want %d and %d", a, i, active, inactive)
-		}
-	}
-	counts(1, 0)
-	list := func() (out []table.Connection) {
-		t.Helper()
-		if err := p.Connections(func(c *table.Connection) bool { out = append(out, *c); return true }); err != nil {
-			t.Fatal(err)
-		}
-		return out
-	}
-	got := list()
 	if len(got) != 1 || got[0].Expires > 15*time.Minute || got[0].Expires < 14*time.Minute {
 		t.Fatalf("listed: %+v", got)
 	}
 	got[0].Expires = 0
-	if d := equal(got[0], table.Connection{Protocol: table.TCP, Client: client, Virtual: to, Destination: want.Destination,
-		State: table.Established, Method: table.Direct}); d != "" {
+	if d := equal(got[0], table.Connection{Protocol: table.TCP, Client: client, Virtual: f.to,
+		Destination: want.Destination, State: table.Established, Method: table.Direct}); d != "" {
 		t.Error(d)
 	}
 	c.Close()
 	want.Kind, want.State = FlowClosed, table.FinWait
-	expect(want)
-	counts(0, 1)
+	f.expect(want)
+	f.has(0, 1)
 
-	// Learnt flows count like others; what has no destination here is reported.
+	learnt := f.learnFlows(want.Destination)
+	f.endInTime(learnt)
+	if err := f.end(); !errors.Is(err, context.Canceled) {
+		t.Fatal(err)
+	}
+}
+
+// learnFlows: learnt flows count like others; what has no destination here is reported. It gives the one that has.
+func (f *flowing) learnFlows(server netip.AddrPort) []Flow {
+	t, p := f.t, f.p
+	t.Helper()
+	flow := func(client string, virtual, destination netip.AddrPort) Flow {
+		return Flow{Protocol: table.TCP, State: table.Established, Client: netip.MustParseAddrPort(client),
+			Virtual: virtual, Destination: destination}
+	}
 	flows := []Flow{
-		{Protocol: table.TCP, State: table.Established, Client: netip.MustParseAddrPort("10.9.0.1:999"), Virtual: to, Destination: want.Destination},
-		{Protocol: table.TCP, State: table.Established, Client: netip.MustParseAddrPort("10.9.0.1:998"), Virtual: to, Destination: netip.MustParseAddrPort("10.9.0.9:8080")},
-		{Protocol: table.TCP, State: table.Established, Client: netip.MustParseAddrPort("10.9.0.1:997"), Virtual: netip.MustParseAddrPort("10.9.0.9:1"), Destination: want.Destination},
+		flow("10.9.0.1:999", f.to, server),
+		flow("10.9.0.1:998", f.to, netip.MustParseAddrPort("10.9.0.9:8080")),
+		flow("10.9.0.1:997", netip.MustParseAddrPort("10.9.0.9:1"), server),
 	}
 	unknown, err := p.Learn(flows)
 	if err != nil || unknown != 2 {
 		t.Fatalf("learning: %d unknown, %v", unknown, err)
 	}
-	counts(1, 1)
+	f.has(1, 1)
 	if _, err := p.Learn(flows); err != nil {
 		t.Fatal(err)
 	}
-	counts(1, 1)
+	f.has(1, 1)
 	flows[0].State = table.FinWait
 	if _, err := p.Learn(flows[:1]); err != nil {
 		t.Fatal(err)
 	}
-	counts(0, 2)
+	f.has(0, 2)
 	dumped := 0
 	if err := p.Dump(func(*Flow) bool { dumped++; return true }); err != nil || dumped != 2 {
 		t.Fatalf("dumped %d, %v", dumped, err)
@@ -403,41 +444,63 @@ func TestFlows(t *testing.T) {
 	p.Learn(flows[:1])
 	flows[0].State, flows[0].Idle = table.FinWait, time.Hour
 	p.Learn(flows[:1])
-	counts(0, 2) // the learnt one's last packet is not made older
+	f.has(0, 2) // the learnt one's last packet is not made older
+	return flows[:1]
+}
 
-	// Timeouts: of it, what changes its state from now on is over soon.
+// endInTime: of the timeouts, what changes its state from now on is over soon.
+func (f *flowing) endInTime(learnt []Flow) {
+	t, p := f.t, f.p
+	t.Helper()
 	if err := p.SetTimeouts(table.Timeouts{TCPFin: time.Second}); err != nil {
 		t.Fatal(err)
 	}
-	if d, err := p.Timeouts(); err != nil || d != (table.Timeouts{TCP: 15 * time.Minute, TCPFin: time.Second, UDP: 5 * time.Minute}) {
+	want := table.Timeouts{TCP: 15 * time.Minute, TCPFin: time.Second, UDP: 5 * time.Minute}
+	if d, err := p.Timeouts(); err != nil || d != want {
 		t.Fatal(d, err)
 	}
-	flows[0].State, flows[0].Idle = table.Established, 0
-	p.Learn(flows[:1])
-	flows[0].State = table.FinWait
-	p.Learn(flows[:1])
+	learnt[0].State, learnt[0].Idle = table.Established, 0
+	p.Learn(learnt)
+	learnt[0].State = table.FinWait
+	p.Learn(learnt)
 	for limit := time.Now().Add(soon); ; time.Sleep(20 * time.Millisecond) {
-		if a, i := counted(); a == 0 && i == 1 { // the other keeps the timeout it had
+		if a, i := f.counted(); a == 0 && i == 1 { // the other keeps the timeout it had
 			break
 		}
 		if time.Now().After(limit) {
 			t.Fatal("a flow does not end in time")
 		}
 	}
-	cancel()
-	if err := <-done; !errors.Is(err, context.Canceled) {
-		t.Fatal(err)
-	}
 }
 
 // listens waits until somebody listens to a plane's events.
-func listens(t *testing.T, p *Plane) {
+func listens(t testing.TB, p *Plane) {
 	t.Helper()
 	for limit := time.Now().Add(soon); atomic.LoadUint32(&p.settings.listening) == 0; time.Sleep(time.Millisecond) {
 		if time.Now().After(limit) {
 			t.Fatal("nobody listens to events")
 		}
 	}
+}
+
+// whoFrom connects from an address of the client to a port of the service, and gives who answers.
+func (r *rig) whoFrom(p *Plane, src string, port uint16) string {
+	r.t.Helper()
+	var c net.Conn
+	var err error
+	r.client.Do(func() {
+		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(src)}, Timeout: soon}
+		c, err = d.Dial("tcp", netip.AddrPortFrom(vip4, port).String())
+	})
+	if err != nil {
+		r.t.Fatal(err, r.counts(p))
+	}
+	defer c.Close()
+	who, err := ask(c, "who")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return who
 }
 
 // TestPersistence: a client, or its network, stays with its server; also over ports.
@@ -459,24 +522,7 @@ func TestPersistence(t *testing.T) {
 			{Verb: table.AddDestination, Service: s, Destination: r.destination(1, 0, table.Direct)},
 		})
 	})
-	from := func(src string, port uint16) string {
-		t.Helper()
-		var c net.Conn
-		var err error
-		r.client.Do(func() {
-			d := net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(src)}, Timeout: soon}
-			c, err = d.Dial("tcp", netip.AddrPortFrom(vip4, port).String())
-		})
-		if err != nil {
-			t.Fatal(err, r.counts(p))
-		}
-		defer c.Close()
-		who, err := ask(c, "who")
-		if err != nil {
-			t.Fatal(err)
-		}
-		return who
-	}
+	from := func(src string, port uint16) string { return r.whoFrom(p, src, port) }
 	a, b := from("10.9.0.1", 8080), from("10.9.0.77", 8080)
 	if a == b {
 		t.Errorf("both clients went to %s", a)

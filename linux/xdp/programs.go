@@ -28,10 +28,10 @@ func build() uint64 {
 // recent is how long a processor's note of a flow that XDP carried stands for the flow (bpf/recent.h).
 const recent = 100 * time.Millisecond
 
-// places is how many places for notes each of so many processors gets, a power of two: room for 64k flows of each, in
+// recentSize is how many notes each of so many processors gets, a power of two: room for 64k flows of each, in
 // 2 MB, less where processors are many and so each has fewer of the flows, but never more than 16 MB for all as
 // long as 2048 flows have room.
-func places(cpus, flows int) int {
+func recentSize(cpus, flows int) int {
 	n := 1 << 14
 	for n > 512 && (n*cpus > 1<<17 || n > flows) {
 		n /= 2
@@ -41,7 +41,7 @@ func places(cpus, flows int) int {
 
 // sizes sets how many flows the tables of spec hold.
 func sizes(spec *ebpf.CollectionSpec, cpus, flows int) {
-	spec.Maps[programMapPlaneRecent].MaxEntries = uint32(cpus * places(cpus, flows))
+	spec.Maps[programMapPlaneRecent].MaxEntries = uint32(cpus * recentSize(cpus, flows))
 	half := min(max(flows/16, 1024), 1<<20)
 	for _, n := range []string{programMapPlaneFlows4, programMapPlaneFlows6} {
 		spec.Maps[n].MaxEntries = uint32(flows)

@@ -15,7 +15,7 @@ func TestPlaces(t *testing.T) {
 		{1, 1 << 20, 1 << 14}, {8, 1 << 20, 1 << 14}, {16, 1 << 20, 1 << 13}, {12, 1 << 20, 1 << 13}, {128, 1 << 20, 1 << 10},
 		{1024, 1 << 20, 512}, {2, 4096, 4096}, {2, 1024, 1024},
 	} {
-		if got := places(c.cpus, c.flows); got != c.want {
+		if got := recentSize(c.cpus, c.flows); got != c.want {
 			t.Errorf("%d processors, %d flows: %d places, not %d", c.cpus, c.flows, got, c.want)
 		}
 	}

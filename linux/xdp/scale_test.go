@@ -10,24 +10,43 @@ import (
 	"github.com/evenkeel/evenkeel/lvs/table"
 )
 
-// TestScale: 10 000 services with 100 000 servers, and a million flows, are no trouble.
-func TestScale(t *testing.T) {
-	if testing.Short() {
-		t.Skip("it takes half a minute")
-	}
-	b := newBench(t, 1<<21)
-	var want []table.Group
+// manyServices are 10 000 services with 10 servers each.
+func manyServices() (all []table.Group) {
 	for i := range 10_000 {
 		vip := netip.AddrFrom4([4]byte{10, 20, byte(i >> 8), byte(i)})
-		g := table.Group{Service: table.Service{Key: table.Key{Protocol: table.TCP, Addr: netip.AddrPortFrom(vip, 80)}, Scheduler: "wrr"}}
+		key := table.Key{Protocol: table.TCP, Addr: netip.AddrPortFrom(vip, 80)}
+		g := table.Group{Service: table.Service{Key: key, Scheduler: "wrr"}}
 		for j := range 10 {
 			n := i*10 + j
 			g.Destinations = append(g.Destinations, table.Destination{
 				Addr:   netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 8, byte(n >> 8), byte(n)}), uint16(8000+n>>16)),
 				Method: table.Direct, Weight: 1 + j})
 		}
-		want = append(want, g)
+		all = append(all, g)
 	}
+	return all
+}
+
+// manyFlows are a million flows of those services.
+func manyFlows(services []table.Group) []Flow {
+	flows := make([]Flow, 1_000_000)
+	for i := range flows {
+		var c [4]byte
+		binary.BigEndian.PutUint32(c[:], 0x14000000+uint32(i))
+		d := &services[i%10_000]
+		flows[i] = Flow{Protocol: table.TCP, State: table.Established, Client: netip.AddrPortFrom(netip.AddrFrom4(c), 1234),
+			Virtual: d.Addr, Destination: d.Destinations[i%10].Addr}
+	}
+	return flows
+}
+
+// TestScale: 10 000 services with 100 000 servers, and a million flows, are no trouble.
+func TestScale(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it takes half a minute")
+	}
+	b := newBench(t, 1<<21)
+	want := manyServices()
 	took := func(what string, f func() error) {
 		t.Helper()
 		begin := time.Now()
@@ -52,14 +71,7 @@ func TestScale(t *testing.T) {
 	took("one change", func() error { return b.p.Apply(table.Diff(state, want)) })
 	took("neighbours", b.p.Neighbours)
 
-	flows := make([]Flow, 1_000_000)
-	for i := range flows {
-		var c [4]byte
-		binary.BigEndian.PutUint32(c[:], 0x14000000+uint32(i))
-		d := &want[i%10_000]
-		flows[i] = Flow{Protocol: table.TCP, State: table.Established, Client: netip.AddrPortFrom(netip.AddrFrom4(c), 1234),
-			Virtual: d.Addr, Destination: d.Destinations[i%10].Addr}
-	}
+	flows := manyFlows(want)
 	took("learning a million flows", func() error {
 		unknown, err := b.p.Learn(flows)
 		if unknown != 0 {

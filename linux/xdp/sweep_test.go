@@ -151,81 +151,87 @@ func (b *bench) age(v6, reverse bool, idle time.Duration) {
 	}
 }
 
+type heldBinding struct {
+	name  string
+	v6    bool
+	m     table.Method
+	proto table.Protocol
+	bits  int
+	half  bool
+}
+
+var heldBindings = []heldBinding{
+	{"NAT", false, table.NAT, table.TCP, 32, false},
+	{"direct", false, table.Direct, table.TCP, 32, false},
+	{"a network of clients", false, table.Direct, table.TCP, 16, false},
+	{"half-open", false, table.NAT, table.TCP, 32, true},
+	{"UDP", false, table.Direct, table.UDP, 32, false},
+	{"IPv6", true, table.NAT, table.TCP, 128, false},
+	{"IPv6, half-open", true, table.Direct, table.TCP, 128, true},
+}
+
 // TestSweepHoldsBindings: a client stays bound as long as it has a flow, half-open or remembered, however silent,
 // IPv4 and IPv6, NAT and direct routing; and no longer.
 func TestSweepHoldsBindings(t *testing.T) {
+	for _, c := range heldBindings {
+		t.Run(c.name, func(t *testing.T) { sweepHoldsBinding(t, c) })
+	}
+}
+
+func sweepHoldsBinding(t *testing.T, c heldBinding) {
 	const timeout = 5 * time.Second
-	for _, c := range []struct {
-		name  string
-		v6    bool
-		m     table.Method
-		proto table.Protocol
-		bits  int
-		half  bool
-	}{
-		{"NAT", false, table.NAT, table.TCP, 32, false},
-		{"direct", false, table.Direct, table.TCP, 32, false},
-		{"a network of clients", false, table.Direct, table.TCP, 16, false},
-		{"half-open", false, table.NAT, table.TCP, 32, true},
-		{"UDP", false, table.Direct, table.UDP, 32, false},
-		{"IPv6", true, table.NAT, table.TCP, 128, false},
-		{"IPv6, half-open", true, table.Direct, table.TCP, 128, true},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			b := newBench(t, 1024)
-			s := b.service(c.proto, c.v6, 80, "rr", 0, c.m, 1, 1)
-			s.Flags, s.Timeout, s.Granularity = table.Persistent, timeout, c.bits
-			b.apply([]table.Change{{Verb: table.EditService, Service: s}})
-			frame := func(port uint16, flags byte) []byte {
-				from := netip.AddrPortFrom(client(1, c.v6).Addr(), port)
-				if c.proto == table.UDP {
-					return udpFrame(from, s.Addr, make([]byte, 18)...)
-				}
-				return tcpFrame(from, s.Addr, flags)
-			}
-			// goes opens a connection, and tells by which destination it is bound then.
-			goes := func(port uint16) (dest uint32) {
-				t.Helper()
-				if v, _ := b.send(frame(port, syn)); v != redirect {
-					t.Fatalf("verdict %d", v)
-				}
-				b.eachBindingOf(func(_ uint32, r *bindingRecord) bool { dest = r.dest; return false })
-				return dest
-			}
-			at := goes(1000)
-			if !c.half {
-				b.send(frame(1000, ack))
-			}
-			// It would have run out, however often, but for the open connection.
-			for range 2 {
-				b.ageBinding(timeout - time.Second)
-				sweepAll(t, b.p)
-				b.ageBinding(timeout - time.Second)
-				sweepAll(t, b.p)
-			}
-			if left := b.bindingLeft(); left < time.Second {
-				t.Errorf("a client with an open connection is bound for %v only", left)
-			}
-			if to := goes(1001); to != at {
-				t.Errorf("a client went from %d to %d with its connection open", at, to)
-			}
-			// Also when nobody swept in time.
-			b.ageBinding(timeout + time.Second)
-			sweepAll(t, b.p)
-			if to := goes(1002); to != at {
-				t.Errorf("after a late sweep a client went from %d to %d", at, to)
-			}
-			// When its connections are over, so is that.
-			b.forgetFlows()
-			b.ageBinding(timeout + 10*time.Second)
-			sweepAll(t, b.p)
-			if left := b.bindingLeft(); left >= 0 {
-				t.Errorf("a client without a connection is bound for %v", left)
-			}
-			if to := goes(1003); to == at {
-				t.Error("round robin gave the same server again")
-			}
-		})
+	b := newBench(t, 1024)
+	s := b.service(c.proto, c.v6, 80, "rr", 0, c.m, 1, 1)
+	s.Flags, s.Timeout, s.Granularity = table.Persistent, timeout, c.bits
+	b.apply([]table.Change{{Verb: table.EditService, Service: s}})
+	frame := func(port uint16, flags byte) []byte {
+		from := netip.AddrPortFrom(client(1, c.v6).Addr(), port)
+		if c.proto == table.UDP {
+			return udpFrame(from, s.Addr, make([]byte, 18)...)
+		}
+		return tcpFrame(from, s.Addr, flags)
+	}
+	// goes opens a connection, and tells by which destination it is bound then.
+	goes := func(port uint16) (dest uint32) {
+		t.Helper()
+		if v, _ := b.send(frame(port, syn)); v != redirect {
+			t.Fatalf("action %d", v)
+		}
+		b.eachBindingOf(func(_ uint32, r *bindingRecord) bool { dest = r.dest; return false })
+		return dest
+	}
+	at := goes(1000)
+	if !c.half {
+		b.send(frame(1000, ack))
+	}
+	// It would have run out, however often, but for the open connection.
+	for range 2 {
+		b.ageBinding(timeout - time.Second)
+		sweepAll(t, b.p)
+		b.ageBinding(timeout - time.Second)
+		sweepAll(t, b.p)
+	}
+	if left := b.bindingLeft(); left < time.Second {
+		t.Errorf("a client with an open connection is bound for %v only", left)
+	}
+	if to := goes(1001); to != at {
+		t.Errorf("a client went from %d to %d with its connection open", at, to)
+	}
+	// Also when nobody swept in time.
+	b.ageBinding(timeout + time.Second)
+	sweepAll(t, b.p)
+	if to := goes(1002); to != at {
+		t.Errorf("after a late sweep a client went from %d to %d", at, to)
+	}
+	// When its connections are over, so is that.
+	b.forgetFlows()
+	b.ageBinding(timeout + 10*time.Second)
+	sweepAll(t, b.p)
+	if left := b.bindingLeft(); left >= 0 {
+		t.Errorf("a client without a connection is bound for %v", left)
+	}
+	if to := goes(1003); to == at {
+		t.Error("round robin gave the same server again")
 	}
 }
 

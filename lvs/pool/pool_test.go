@@ -36,75 +36,81 @@ func entries(p *Pool) string {
 	return s
 }
 
+func one(weight int) Server { return Server{Weight: weight, Down: []bool{false}} }
+
+// A step is a result of a checker with what comes of it.
+type step struct {
+	server, checker int
+	ok              bool
+	add             int
+	events, table   string
+}
+
+// histories are pools with what their checkers find one after the other.
+var histories = []struct {
+	name         string
+	p            Params
+	start, table string
+	steps        []step
+}{
+	{"two servers", Params{Quorum: 1, Servers: []Server{one(1), one(2)}}, "quorum up 3/1; ", "0:1 1:2 ", []step{
+		{0, 0, true, 0, "", "0:1 1:2 "},
+		{0, 0, false, 0, "down 0; ", "1:2 "},
+		{0, 0, false, 0, "", "1:2 "},
+		{1, 0, false, 0, "down 1; quorum down 0/1; ", ""},
+		{1, 0, true, 0, "up 1; quorum up 2/1; ", "1:2 "},
+	}},
+	{"alpha", Params{Quorum: 1, Servers: []Server{{Weight: 1, Down: []bool{true, true}}}}, "", "", []step{
+		{0, 0, true, 0, "", ""},
+		{0, 1, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
+	}},
+	{"alpha that fails", Params{Quorum: 1, Servers: []Server{{Weight: 1, Down: []bool{true, true}}, one(1)}}, "quorum up 1/1; ", "1:1 ", []step{
+		{0, 0, true, 0, "", "1:1 "},
+		{0, 1, false, 0, "stays 0; ", "1:1 "},
+		{0, 0, false, 0, "", "1:1 "},
+		{0, 1, false, 0, "", "1:1 "},
+		{0, 0, true, 0, "", "1:1 "},
+		{0, 1, true, 0, "up 0; ", "0:1 1:1 "},
+		{0, 1, false, 0, "down 0; ", "1:1 "},
+		{0, 0, false, 0, "", "1:1 "},
+	}},
+	{"too few for the hysteresis at first", Params{Quorum: 2, Hysteresis: 1, Servers: []Server{one(1), one(1)}}, "", "0:1 1:1 ", nil},
+	{"too few, and a sorry server", Params{Quorum: 2, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1)}}, "quorum missing 2/3; ", "sorry:1 ", nil},
+	{"no checkers", Params{Quorum: 1, Servers: []Server{{Weight: 1}}}, "quorum up 1/1; ", "0:1 ", nil},
+	{"inhibit", Params{Quorum: 1, Servers: []Server{{Weight: 3, Inhibit: true, Down: []bool{false}}, one(1)}}, "quorum up 4/1; ", "0:3 1:1 ", []step{
+		{0, 0, false, 0, "down 0; ", "0:0 1:1 "},
+	}},
+	{"sorry and quorum with hysteresis", Params{Quorum: 3, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1), one(1), one(1)}}, "quorum up 4/4; ", "0:1 1:1 2:1 3:1 ", []step{
+		{0, 0, false, 0, "down 0; ", "1:1 2:1 3:1 "},
+		{1, 0, false, 0, "down 1; ", "2:1 3:1 "},
+		{2, 0, false, 0, "down 2; quorum down 1/2; ", "sorry:1 "},
+		{2, 0, true, 0, "up 2; ", "sorry:1 "},
+		{1, 0, true, 0, "up 1; ", "sorry:1 "},
+		{0, 0, true, 0, "up 0; quorum up 4/4; ", "0:1 1:1 2:1 3:1 "},
+	}},
+	{"sorry inhibited", Params{Quorum: 1, Sorry: true, SorryInhibit: true, Servers: []Server{one(1)}}, "quorum up 1/1; ", "0:1 sorry:0 ", []step{
+		{0, 0, false, 0, "down 0; quorum down 0/1; ", "sorry:1 "},
+	}},
+	{"inhibited servers beside a sorry server", Params{Quorum: 2, Sorry: true, Servers: []Server{
+		{Weight: 1, Inhibit: true, Down: []bool{false}}, {Weight: 1, Inhibit: true, Down: []bool{false}}, one(1)}}, "quorum up 3/2; ", "0:1 1:1 2:1 ", []step{
+		{0, 0, false, 0, "down 0; ", "0:0 1:1 2:1 "},
+		// Their connections go on, new ones go to the sorry server; one that is not inhibited is taken out.
+		{1, 0, false, 0, "down 1; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
+		{1, 0, true, 0, "up 1; quorum up 2/2; ", "0:0 1:1 2:1 "},
+		{2, 0, false, 0, "down 2; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
+	}},
+	{"inhibited from the first", Params{Quorum: 1, Sorry: true, Servers: []Server{{Weight: 1, Inhibit: true, Down: []bool{true}}}}, "quorum missing 0/1; ", "0:0 sorry:1 ", []step{
+		{0, 0, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
+	}},
+	{"weights moved by checkers", Params{Quorum: 2, Servers: []Server{one(2)}}, "quorum up 2/2; ", "0:2 ", []step{
+		{0, 0, true, -1, "weight 0; quorum down 1/2; ", "0:1 "},
+		{0, 0, true, -5, "weight 0; ", "0:0 "},
+		{0, 0, true, 5, "weight 0; quorum up 7/2; ", "0:7 "},
+	}},
+}
+
 func TestPool(t *testing.T) {
-	one := func(weight int) Server { return Server{Weight: weight, Down: []bool{false}} }
-	type step struct {
-		server, checker int
-		ok              bool
-		add             int
-		events, table   string
-	}
-	for _, tt := range []struct {
-		name         string
-		p            Params
-		start, table string
-		steps        []step
-	}{
-		{"two servers", Params{Quorum: 1, Servers: []Server{one(1), one(2)}}, "quorum up 3/1; ", "0:1 1:2 ", []step{
-			{0, 0, true, 0, "", "0:1 1:2 "},
-			{0, 0, false, 0, "down 0; ", "1:2 "},
-			{0, 0, false, 0, "", "1:2 "},
-			{1, 0, false, 0, "down 1; quorum down 0/1; ", ""},
-			{1, 0, true, 0, "up 1; quorum up 2/1; ", "1:2 "},
-		}},
-		{"alpha", Params{Quorum: 1, Servers: []Server{{Weight: 1, Down: []bool{true, true}}}}, "", "", []step{
-			{0, 0, true, 0, "", ""},
-			{0, 1, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
-		}},
-		{"alpha that fails", Params{Quorum: 1, Servers: []Server{{Weight: 1, Down: []bool{true, true}}, one(1)}}, "quorum up 1/1; ", "1:1 ", []step{
-			{0, 0, true, 0, "", "1:1 "},
-			{0, 1, false, 0, "stays 0; ", "1:1 "},
-			{0, 0, false, 0, "", "1:1 "},
-			{0, 1, false, 0, "", "1:1 "},
-			{0, 0, true, 0, "", "1:1 "},
-			{0, 1, true, 0, "up 0; ", "0:1 1:1 "},
-			{0, 1, false, 0, "down 0; ", "1:1 "},
-			{0, 0, false, 0, "", "1:1 "},
-		}},
-		{"too few for the hysteresis at first", Params{Quorum: 2, Hysteresis: 1, Servers: []Server{one(1), one(1)}}, "", "0:1 1:1 ", nil},
-		{"too few, and a sorry server", Params{Quorum: 2, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1)}}, "quorum missing 2/3; ", "sorry:1 ", nil},
-		{"no checkers", Params{Quorum: 1, Servers: []Server{{Weight: 1}}}, "quorum up 1/1; ", "0:1 ", nil},
-		{"inhibit", Params{Quorum: 1, Servers: []Server{{Weight: 3, Inhibit: true, Down: []bool{false}}, one(1)}}, "quorum up 4/1; ", "0:3 1:1 ", []step{
-			{0, 0, false, 0, "down 0; ", "0:0 1:1 "},
-		}},
-		{"sorry and quorum with hysteresis", Params{Quorum: 3, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1), one(1), one(1)}}, "quorum up 4/4; ", "0:1 1:1 2:1 3:1 ", []step{
-			{0, 0, false, 0, "down 0; ", "1:1 2:1 3:1 "},
-			{1, 0, false, 0, "down 1; ", "2:1 3:1 "},
-			{2, 0, false, 0, "down 2; quorum down 1/2; ", "sorry:1 "},
-			{2, 0, true, 0, "up 2; ", "sorry:1 "},
-			{1, 0, true, 0, "up 1; ", "sorry:1 "},
-			{0, 0, true, 0, "up 0; quorum up 4/4; ", "0:1 1:1 2:1 3:1 "},
-		}},
-		{"sorry inhibited", Params{Quorum: 1, Sorry: true, SorryInhibit: true, Servers: []Server{one(1)}}, "quorum up 1/1; ", "0:1 sorry:0 ", []step{
-			{0, 0, false, 0, "down 0; quorum down 0/1; ", "sorry:1 "},
-		}},
-		{"inhibited servers beside a sorry server", Params{Quorum: 2, Sorry: true, Servers: []Server{
-			{Weight: 1, Inhibit: true, Down: []bool{false}}, {Weight: 1, Inhibit: true, Down: []bool{false}}, one(1)}}, "quorum up 3/2; ", "0:1 1:1 2:1 ", []step{
-			{0, 0, false, 0, "down 0; ", "0:0 1:1 2:1 "},
-			// Their connections go on, new ones go to the sorry server; one that is not inhibited is taken out.
-			{1, 0, false, 0, "down 1; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
-			{1, 0, true, 0, "up 1; quorum up 2/2; ", "0:0 1:1 2:1 "},
-			{2, 0, false, 0, "down 2; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
-		}},
-		{"inhibited from the first", Params{Quorum: 1, Sorry: true, Servers: []Server{{Weight: 1, Inhibit: true, Down: []bool{true}}}}, "quorum missing 0/1; ", "0:0 sorry:1 ", []step{
-			{0, 0, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
-		}},
-		{"weights moved by checkers", Params{Quorum: 2, Servers: []Server{one(2)}}, "quorum up 2/2; ", "0:2 ", []step{
-			{0, 0, true, -1, "weight 0; quorum down 1/2; ", "0:1 "},
-			{0, 0, true, -5, "weight 0; ", "0:0 "},
-			{0, 0, true, 5, "weight 0; quorum up 7/2; ", "0:7 "},
-		}},
-	} {
+	for _, tt := range histories {
 		t.Run(tt.name, func(t *testing.T) {
 			p := New(tt.p)
 			if got := events(p.Start()); got != tt.start || entries(p) != tt.table {

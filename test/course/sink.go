@@ -109,8 +109,8 @@ func (c *Course) End(ns *netns.NS, name string, h Hook, want Expectation) {
 		asm.LoadMem(asm.R1, asm.R7, 12, asm.Half), asm.JNE.Imm(asm.R1, int32(binary.NativeEndian.Uint16([]byte{8, 0})), "pass"),
 		asm.Mov.Imm(asm.R6, 0),
 		asm.LoadMem(asm.R1, asm.R7, 23, asm.Byte), asm.JNE.Imm(asm.R1, int32(want.Protocol), "other"),
-		asm.LoadMem(asm.R1, asm.R7, 30, asm.Word), asm.And.Imm32(asm.R1, word(net.CIDRMask(want.To.Bits(), 32))),
-		asm.Mov.Imm32(asm.R2, word(to)), asm.JEq.Reg32(asm.R1, asm.R2, "count"),
+		asm.LoadMem(asm.R1, asm.R7, 30, asm.Word), asm.And.Imm32(asm.R1, loaded(net.CIDRMask(want.To.Bits(), 32))),
+		asm.Mov.Imm32(asm.R2, loaded(to)), asm.JEq.Reg32(asm.R1, asm.R2, "count"),
 		asm.Mov.Imm(asm.R6, 1).WithSymbol("other"),
 		asm.StoreMem(asm.RFP, -4, asm.R6, asm.Word).WithSymbol("count"),
 		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -4), asm.LoadMapPtr(asm.R1, c.seen.FD()), asm.FnMapLookupElem.Call(),
@@ -122,7 +122,7 @@ func (c *Course) End(ns *netns.NS, name string, h Hook, want Expectation) {
 }
 
 // word is four bytes as a program loads them.
-func word(b []byte) int32 { return int32(binary.NativeEndian.Uint32(b)) }
+func loaded(b []byte) int32 { return int32(binary.NativeEndian.Uint32(b)) }
 
 // Arrived is how many packets came to the end as they should be, and how many otherwise.
 func (c *Course) Arrived() (good, others uint64) {

@@ -79,60 +79,74 @@ func facts() (all []exchange) {
 	return all
 }
 
+// Ends of requests, and whole replies.
+const (
+	plainFields  = " HTTP/1.1\r\nHost: x\r\n"
+	withLength   = plainFields + "Content-Length: 5\r\n\r\nhello"
+	withChunks   = plainFields + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+	withoutBody  = plainFields + "\r\n"
+	chunkedReply = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
+	sizedReply   = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\nhello"
+	endedReply   = "HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\nhello"
+)
+
+// framedRequests are rules of requests: name, rule, what is sent.
+var framedRequests = []struct{ name, rule, send string }{
+	{"length removed", "del-header Content-Length", "POST /" + withLength},
+	{"length removed, 1.0", "del-header Content-Length", "POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello"},
+	{"length of nothing", "set-header Content-Length 0", "POST /" + withLength},
+	{"length too short", "set-header Content-Length 3", "POST /" + withLength},
+	{"length as it is", "set-header Content-Length 5", "POST /" + withLength},
+	{"length that is no number", "set-header Content-Length x", "POST /" + withLength},
+	{"length for chunks", "set-header Content-Length 5", "POST /" + withChunks},
+	{"length for no body", "set-header Content-Length 5", "GET /" + withoutBody},
+	{"coding removed", "del-header Transfer-Encoding", "POST /" + withChunks},
+	{"coding for a length", "set-header Transfer-Encoding chunked", "POST /" + withLength},
+	{"coding for no body", "set-header Transfer-Encoding chunked", "GET /" + withoutBody},
+	{"close towards the server", "set-header Connection close", "GET /" + withoutBody},
+	{"HEAD to GET", "set-method GET", "HEAD /" + withoutBody},
+	{"GET to HEAD", "set-method HEAD", "GET /" + withoutBody},
+	{"GET to CONNECT", "set-method CONNECT", "GET /" + withoutBody},
+	{"no method", "set-method %[req.hdr(none)]", "GET /" + withoutBody},
+	{"no target", "set-uri %[req.hdr(none)]", "GET /" + withoutBody},
+	{"target that is none", "set-path a", "GET /" + withoutBody},
+	{"target of another host", "set-uri http://other.example%[pathq]", "GET /a?b" + withoutBody},
+}
+
+// framedResponses are rules of responses, and what the server says.
+var framedResponses = []struct{ name, rule, send, reply string }{
+	{"length removed", "del-header Content-Length", "GET /" + withoutBody, sizedReply},
+	{"length removed, 1.0", "del-header Content-Length", "GET / HTTP/1.0\r\n\r\n", sizedReply},
+	{"length removed, HEAD", "del-header Content-Length", "HEAD /" + withoutBody, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\n"},
+	{"length too short", "set-header Content-Length 3", "GET /" + withoutBody, sizedReply},
+	{"length too long", "set-header Content-Length 9", "GET /" + withoutBody, sizedReply},
+	{"length as it is", "set-header Content-Length 5", "GET /" + withoutBody, sizedReply},
+	{"length for chunks", "set-header Content-Length 5", "GET /" + withoutBody, chunkedReply},
+	{"coding removed", "del-header Transfer-Encoding", "GET /" + withoutBody, chunkedReply},
+	{"coding for a length", "set-header Transfer-Encoding chunked", "GET /" + withoutBody, sizedReply},
+	{"status 204 for a body", "set-status 204", "GET /" + withoutBody, sizedReply},
+	{"status 204 for chunks", "set-status 204", "GET /" + withoutBody, chunkedReply},
+	{"status 304 for a body", "set-status 304", "GET /" + withoutBody, sizedReply},
+	{"status 200 for 204", "set-status 200", "GET /" + withoutBody, "HTTP/1.1 204 No Content\r\nX-Origin: a\r\n\r\n"},
+	{"status 200 for 304", "set-status 200", "GET /" + withoutBody, "HTTP/1.1 304 Not Modified\r\nContent-Length: 17\r\nX-Origin: a\r\n\r\n"},
+	{"status 103 for 200", "set-status 103", "GET /" + withoutBody, sizedReply},
+	{"close towards the client", "set-header Connection close", "GET /" + withoutBody, sizedReply},
+	{"until the end, with a length", "set-header Content-Length 5", "GET /" + withoutBody, endedReply},
+}
+
 // framing are rules that touch what tells a body's end.
 func framing() (all []exchange) {
-	const (
-		plain   = " HTTP/1.1\r\nHost: x\r\n"
-		length  = plain + "Content-Length: 5\r\n\r\nhello"
-		chunked = plain + "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
-		none    = plain + "\r\n"
-		chunks  = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n5\r\nhello\r\n0\r\n\r\n"
-		sized   = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\nhello"
-		until   = "HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\nhello"
-	)
-	request := func(name, rule, send string) {
-		all = append(all, exchange{name: "framing: " + name, settings: "http-request " + rule, send: send, whole: true})
+	for _, r := range framedRequests {
+		all = append(all, exchange{
+			name: "framing: " + r.name, settings: "http-request " + r.rule, send: r.send, whole: true,
+		})
 	}
-	response := func(name, rule, send, reply string) {
-		all = append(all, exchange{name: "framing: " + name, settings: "http-response " + rule, send: send, replies: []string{reply}, serverCloses: reply == until, whole: true})
+	for _, r := range framedResponses {
+		all = append(all, exchange{
+			name: "framing: " + r.name, settings: "http-response " + r.rule, send: r.send, whole: true,
+			replies: []string{r.reply}, serverCloses: r.reply == endedReply,
+		})
 	}
-	request("length removed", "del-header Content-Length", "POST /"+length)
-	request("length removed, 1.0", "del-header Content-Length", "POST / HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello")
-	request("length of nothing", "set-header Content-Length 0", "POST /"+length)
-	request("length too short", "set-header Content-Length 3", "POST /"+length)
-	request("length as it is", "set-header Content-Length 5", "POST /"+length)
-	request("length that is no number", "set-header Content-Length x", "POST /"+length)
-	request("length for chunks", "set-header Content-Length 5", "POST /"+chunked)
-	request("length for no body", "set-header Content-Length 5", "GET /"+none)
-	request("coding removed", "del-header Transfer-Encoding", "POST /"+chunked)
-	request("coding for a length", "set-header Transfer-Encoding chunked", "POST /"+length)
-	request("coding for no body", "set-header Transfer-Encoding chunked", "GET /"+none)
-	request("close towards the server", "set-header Connection close", "GET /"+none)
-	request("HEAD to GET", "set-method GET", "HEAD /"+none)
-	request("GET to HEAD", "set-method HEAD", "GET /"+none)
-	request("GET to CONNECT", "set-method CONNECT", "GET /"+none)
-	request("no method", "set-method %[req.hdr(none)]", "GET /"+none)
-	request("no target", "set-uri %[req.hdr(none)]", "GET /"+none)
-	request("target that is none", "set-path a", "GET /"+none)
-	request("target of another host", "set-uri http://other.example%[pathq]", "GET /a?b"+none)
-
-	response("length removed", "del-header Content-Length", "GET /"+none, sized)
-	response("length removed, 1.0", "del-header Content-Length", "GET / HTTP/1.0\r\n\r\n", sized)
-	response("length removed, HEAD", "del-header Content-Length", "HEAD /"+none, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\n")
-	response("length too short", "set-header Content-Length 3", "GET /"+none, sized)
-	response("length too long", "set-header Content-Length 9", "GET /"+none, sized)
-	response("length as it is", "set-header Content-Length 5", "GET /"+none, sized)
-	response("length for chunks", "set-header Content-Length 5", "GET /"+none, chunks)
-	response("coding removed", "del-header Transfer-Encoding", "GET /"+none, chunks)
-	response("coding for a length", "set-header Transfer-Encoding chunked", "GET /"+none, sized)
-	response("status 204 for a body", "set-status 204", "GET /"+none, sized)
-	response("status 204 for chunks", "set-status 204", "GET /"+none, chunks)
-	response("status 304 for a body", "set-status 304", "GET /"+none, sized)
-	response("status 200 for 204", "set-status 200", "GET /"+none, "HTTP/1.1 204 No Content\r\nX-Origin: a\r\n\r\n")
-	response("status 200 for 304", "set-status 200", "GET /"+none, "HTTP/1.1 304 Not Modified\r\nContent-Length: 17\r\nX-Origin: a\r\n\r\n")
-	response("status 103 for 200", "set-status 103", "GET /"+none, sized)
-	response("close towards the client", "set-header Connection close", "GET /"+none, sized)
-	response("until the end, with a length", "set-header Content-Length 5", "GET /"+none, until)
 	for i := range all {
 		switch strings.TrimPrefix(all[i].name, "framing: ") {
 		case "length too short", "length too long", "length for chunks", "status 103 for 200":
@@ -147,9 +161,9 @@ func framing() (all []exchange) {
 		}
 	}
 	all = append(all,
-		exchange{name: "framing: length of our own page removed", settings: "http-after-response del-header Content-Length\nhttp-request return status 200 content-type text/plain string hello", send: "GET /" + none, whole: true},
-		exchange{name: "framing: status of our own page", settings: "http-after-response set-status 204\nhttp-request return status 200 content-type text/plain string hello", send: "GET /" + none, whole: true},
-		exchange{name: "framing: upgrade by a rule", settings: "http-request set-header Connection upgrade\nhttp-request set-header Upgrade foo", send: "GET /" + none,
+		exchange{name: "framing: length of our own page removed", settings: "http-after-response del-header Content-Length\nhttp-request return status 200 content-type text/plain string hello", send: "GET /" + withoutBody, whole: true},
+		exchange{name: "framing: status of our own page", settings: "http-after-response set-status 204\nhttp-request return status 200 content-type text/plain string hello", send: "GET /" + withoutBody, whole: true},
+		exchange{name: "framing: upgrade by a rule", settings: "http-request set-header Connection upgrade\nhttp-request set-header Upgrade foo", send: "GET /" + withoutBody,
 			replies: []string{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n"}, whole: true})
 	return all
 }

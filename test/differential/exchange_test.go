@@ -337,46 +337,59 @@ func (x *exchange) reached(lines []string) (n int) {
 	return n
 }
 
-// talk sends what the client has to say, reports what comes back and how it ends, and closes the connection.
-func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func() int, slow bool) []string {
-	var mu sync.Mutex
-	var got bytes.Buffer
-	closed := make(chan struct{}) // FIN or RST: which of them depends on when the kernel looks
+// heard is what came on a connection.
+type heard struct {
+	mu     sync.Mutex
+	got    bytes.Buffer
+	closed chan struct{} // FIN or RST: which of them depends on when the kernel looks
+}
+
+func hear(conn *net.TCPConn) *heard {
+	l := &heard{closed: make(chan struct{})}
 	go func() {
-		defer close(closed)
+		defer close(l.closed)
 		buf := make([]byte, 65536)
 		for {
 			n, err := conn.Read(buf)
-			mu.Lock()
-			got.Write(buf[:n])
-			mu.Unlock()
+			l.mu.Lock()
+			l.got.Write(buf[:n])
+			l.mu.Unlock()
 			if err != nil {
 				return
 			}
 		}
 	}()
-	gone := func() bool {
-		select {
-		case <-closed:
-			return true
-		default:
-			return false
-		}
+	return l
+}
+
+func (l *heard) gone() bool {
+	select {
+	case <-l.closed:
+		return true
+	default:
+		return false
 	}
-	has := func(text string) bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return got.Len() > 0 && strings.Contains(got.String(), text)
-	}
-	go x.say(t, p, conn, func() bool { return gone() || has("") }, slow)
+}
+
+// has says whether something came, and the text in it.
+func (l *heard) has(text string) bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.got.Len() > 0 && strings.Contains(l.got.String(), text)
+}
+
+// talk sends what the client has to say, reports what comes back and how it ends, and closes the connection.
+func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func() int, slow bool) []string {
+	l := hear(conn)
+	go x.say(t, p, conn, func() bool { return l.gone() || l.has("") }, slow)
 	if !x.await(func() bool {
 		switch {
 		case x.stuck:
 			return true
-		case gone():
+		case l.gone():
 			return !x.lingers || logged() >= x.lines(p)
 		case x.until != "":
-			return has(x.until)
+			return l.has(x.until)
 		case x.silent && x.requests < 0: // no log line comes: the connection is gone from the kernel's list
 			return !p.holds(conn)
 		}
@@ -387,7 +400,7 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 	p.turn(t) // what the proxy did with its log line, such as closing, is done
 	end := "closed"
 	select {
-	case <-closed:
+	case <-l.closed:
 	case <-time.After(quiet):
 		end = "open"
 	}
@@ -398,8 +411,8 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 		end += fmt.Sprintf(", probed %v, server probed %v", probed(t, conn.RemoteAddr().String(), conn.LocalAddr().String()), probed(t, "", x.origin))
 	}
 	conn.Close()
-	<-closed
-	return append([]string{"client: " + end}, describeResponses(got.Bytes(), x.send, x.finds)...)
+	<-l.closed
+	return append([]string{"client: " + end}, describeResponses(l.got.Bytes(), x.send, x.finds)...)
 }
 
 // say sends what the client has to say.
@@ -607,6 +620,39 @@ const haste = `    timeout client 500ms
     timeout server 500ms
 `
 
+// namedCases: what is said to differ is the name of a case.
+func namedCases(t *testing.T, all []exchange) {
+	t.Helper()
+	names := make(map[string]bool)
+	for i := range all {
+		names[all[i].name] = true
+	}
+	for name := range differences {
+		if !names[name] {
+			t.Errorf("there is no case %q", name)
+		}
+	}
+}
+
+// casesConfig has a section for each case, with a port behind the first.
+func casesConfig(all []exchange, origins []*origin, port int, logs *logSink) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, preamble, logs.conn.LocalAddr().(*net.UDPAddr).Port, port)
+	for i, x := range all {
+		fmt.Fprintf(&b, "listen case%d\n    bind 127.0.0.1:%d\n", i, port+1+i)
+		if x.hasty {
+			b.WriteString(haste)
+		}
+		for line := range strings.Lines(x.settings) {
+			fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(strings.TrimSpace(line), "ORIGIN", origins[i].addr))
+		}
+		if !strings.Contains(x.settings, "server ") {
+			fmt.Fprintf(&b, "    server s %s\n", origins[i].addr)
+		}
+	}
+	return b.String()
+}
+
 // TestExchanges plays every case through both proxies, at once and byte by byte, and compares the reports.
 func TestExchanges(t *testing.T) {
 	if testing.Short() {
@@ -618,40 +664,15 @@ func TestExchanges(t *testing.T) {
 		t.Fatal(err)
 	}
 	all := exchanges()
-	names := make(map[string]bool)
-	for i := range all {
-		names[all[i].name] = true
-	}
-	for name := range differences {
-		if !names[name] {
-			t.Errorf("there is no case %q", name)
-		}
-	}
+	namedCases(t, all)
 	origins := make([]*origin, len(all))
 	for i := range all {
 		origins[i] = newOrigin(t, &all[i])
 	}
-	configFor := func(port int, logs *logSink) string {
-		var b strings.Builder
-		fmt.Fprintf(&b, preamble, logs.conn.LocalAddr().(*net.UDPAddr).Port, port)
-		for i, x := range all {
-			fmt.Fprintf(&b, "listen case%d\n    bind 127.0.0.1:%d\n", i, port+1+i)
-			if x.hasty {
-				b.WriteString(haste)
-			}
-			for line := range strings.Lines(x.settings) {
-				fmt.Fprintf(&b, "    %s\n", strings.ReplaceAll(strings.TrimSpace(line), "ORIGIN", origins[i].addr))
-			}
-			if !strings.Contains(x.settings, "server ") {
-				fmt.Fprintf(&b, "    server s %s\n", origins[i].addr)
-			}
-		}
-		return b.String()
-	}
 	run := func(name, path string, args ...string) *program {
 		logs := newLogSink(t)
 		port := freePorts(t, len(all)+1)
-		return startProgram(t, name, path, args, configFor(port, logs), port, logs)
+		return startProgram(t, name, path, args, casesConfig(all, origins, port, logs), port, logs)
 	}
 	theirs := run("haproxy", haproxy, "-db")
 	mine := run("evenkeel", ours, "run", "--runtime-dir", t.TempDir())
@@ -666,23 +687,29 @@ func TestExchanges(t *testing.T) {
 				want := x.play(t, theirs, i, origins[i], slow)
 				got := x.play(t, mine, i, origins[i], slow)
 				how := map[bool]string{false: "at once", true: "byte by byte"}[slow]
-				differs, ok := differences[x.name]
-				if !ok {
-					if d := cmp.Diff(want, got); d != "" {
-						t.Errorf("%s (- haproxy, + evenkeel):\n%s", how, d)
-					}
-					continue
-				}
-				if !slow && cmp.Equal(want, got) {
-					t.Errorf("%s: said to differ (%s), and does not", how, differs.why)
-				}
-				text := strings.Join(got, "\n")
-				for _, w := range differs.want {
-					if !strings.Contains(text, w) {
-						t.Errorf("%s: %q is not in\n%s\nhaproxy:\n%s", how, w, text, strings.Join(want, "\n"))
-					}
-				}
+				x.compare(t, how, slow, want, got)
 			}
 		})
+	}
+}
+
+// compare compares what came of a case, once in each program.
+func (x *exchange) compare(t *testing.T, how string, slow bool, want, got []string) {
+	t.Helper()
+	differs, ok := differences[x.name]
+	if !ok {
+		if d := cmp.Diff(want, got); d != "" {
+			t.Errorf("%s (- haproxy, + evenkeel):\n%s", how, d)
+		}
+		return
+	}
+	if !slow && cmp.Equal(want, got) {
+		t.Errorf("%s: said to differ (%s), and does not", how, differs.why)
+	}
+	text := strings.Join(got, "\n")
+	for _, w := range differs.want {
+		if !strings.Contains(text, w) {
+			t.Errorf("%s: %q is not in\n%s\nhaproxy:\n%s", how, w, text, strings.Join(want, "\n"))
+		}
 	}
 }

@@ -81,6 +81,19 @@ func (p *pair) calm(t *testing.T, n *node) func() {
 	}
 }
 
+// answerOn is all that comes on a connection.
+func answerOn(c net.Conn) string {
+	var b strings.Builder
+	buf := make([]byte, 1<<16)
+	for {
+		n, err := c.Read(buf)
+		b.Write(buf[:n])
+		if err != nil {
+			return b.String()
+		}
+	}
+}
+
 // TestControlSocketAbuse: whatever clients of the control socket do, adverts keep
 // their interval and well-behaved clients are answered.
 func TestControlSocketAbuse(t *testing.T) {
@@ -99,17 +112,6 @@ func TestControlSocketAbuse(t *testing.T) {
 		c.SetDeadline(time.Now().Add(3 * slack))
 		return c
 	}
-	reply := func(c net.Conn) string {
-		var b strings.Builder
-		buf := make([]byte, 1<<16)
-		for {
-			n, err := c.Read(buf)
-			b.Write(buf[:n])
-			if err != nil {
-				return b.String()
-			}
-		}
-	}
 	check := p.calm(t, p.a)
 	for request, want := range map[string]string{
 		"garbage\n":                  "not JSON",
@@ -126,7 +128,7 @@ func TestControlSocketAbuse(t *testing.T) {
 			c.Write([]byte(request))
 			c.(*net.UnixConn).CloseWrite()
 		}()
-		if got := reply(c); !strings.Contains(got, want) {
+		if got := answerOn(c); !strings.Contains(got, want) {
 			t.Errorf("%.20q was answered with %.200q, without %q", request, got, want)
 		}
 	}
@@ -134,6 +136,15 @@ func TestControlSocketAbuse(t *testing.T) {
 		dial()
 		dial().Write([]byte(`{"command":"status"}` + "\n"))
 	}
+	crowd(t, p.a, path)
+	time.Sleep(10 * p.dialect.advert)
+	p.a.status()
+	check()
+}
+
+// crowd has 100 clients ask at once, and 10 reload.
+func crowd(t *testing.T, n *node, path string) {
+	t.Helper()
 	var all sync.WaitGroup
 	for range 100 {
 		all.Go(func() {
@@ -145,22 +156,19 @@ func TestControlSocketAbuse(t *testing.T) {
 			defer c.Close()
 			c.SetDeadline(time.Now().Add(3 * slack))
 			fmt.Fprintln(c, `{"command":"status"}`)
-			if got := reply(c); !strings.Contains(got, `"ok":true`) {
+			if got := answerOn(c); !strings.Contains(got, `"ok":true`) {
 				t.Errorf("one of 100 clients was answered %.200q", got)
 			}
 		})
 	}
 	for range 10 {
 		all.Go(func() {
-			if out, err := p.a.evenkeel("reload"); err != nil {
+			if out, err := n.evenkeel("reload"); err != nil {
 				t.Errorf("one of 10 reloads at once: %v\n%s", err, out)
 			}
 		})
 	}
 	all.Wait()
-	time.Sleep(10 * p.dialect.advert)
-	p.a.status()
-	check()
 }
 
 // TestUnreadableLog: a reader of our log that stops reading costs lines, never an

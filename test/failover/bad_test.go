@@ -30,109 +30,131 @@ func (p *pair) monitor(t *testing.T, n *node) func() string {
 // be. Nothing moves, each cause is counted, and each is logged once.
 func TestMalformedAdverts(t *testing.T) {
 	for _, version := range []int{2, 3} {
-		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) {
-			t.Parallel()
-			d := dialect{version: version, advert: time.Second}
-			if version == 2 {
-				d.pass = "1111"
+		t.Run(fmt.Sprintf("v%d", version), func(t *testing.T) { malformedAdverts(t, version) })
+	}
+}
+
+func malformedAdverts(t *testing.T, version int) {
+	t.Parallel()
+	d := dialect{version: version, advert: time.Second}
+	if version == 2 {
+		d.pass = "1111"
+	}
+	p := newPair(t, d, ours, ours, 150, 100)
+	p.a.conf = "global_defs {\n    log_unknown_vrids\n}\n" + p.a.conf
+	p.b.start()
+	p.a.start()
+	p.master(t, p.a, 2*d.down(100)+slack)
+	group := netip.MustParseAddr("224.0.0.18")
+	src := netip.MustParseAddr("10.9.0.3")
+	s := p.sender(t, group)
+	defer s.Close()
+	params := vrrp.Params{VRID: 51, Version: uint8(version), Interval: d.advert, AuthPass: d.pass,
+		Addrs: []netip.Addr{netip.MustParseAddr("10.9.0.100")}}
+	packets := malformed(params, src, group)
+	for range 5 {
+		for i, k := range packets {
+			if err := s.Send(k.payload, src, group, k.ttl); err != nil {
+				t.Fatalf("packet %d: %v", i, err)
 			}
-			p := newPair(t, d, ours, ours, 150, 100)
-			p.a.conf = "global_defs {\n    log_unknown_vrids\n}\n" + p.a.conf
-			p.b.start()
-			p.a.start()
-			p.master(t, p.a, 2*d.down(100)+slack)
-			group := netip.MustParseAddr("224.0.0.18")
-			src := netip.MustParseAddr("10.9.0.3")
-			var s *rawsock.VRRP
-			var err error
-			p.observer.Do(func() {
-				s, err = rawsock.OpenVRRP(rawsock.VRRPConfig{Ifindex: p.observer.Index("eth0"), Ifname: "eth0", Group: group})
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer s.Close()
-			params := vrrp.Params{VRID: 51, Version: uint8(version), Interval: d.advert, AuthPass: d.pass,
-				Addrs: []netip.Addr{netip.MustParseAddr("10.9.0.100")}}
-			good := params.AppendAdvert(nil, 200, src, group)
-			broken := func(change func(b []byte) []byte) []byte { return change(append([]byte(nil), good...)) }
-			set := func(at int, v byte) []byte {
-				return broken(func(b []byte) []byte { b[at] = v; return b })
-			}
-			type packet struct {
-				payload []byte
-				ttl     int
-			}
-			packets := []packet{
-				{good, 254}, // came through a router
-				{set(0, 0x51), 255},
-				{set(0, 0x01), 255},
-				{set(0, byte(version<<4|7)), 255},
-				{set(0, byte((5-version)<<4|1)), 255},
-				{set(3, 255), 255},
-				{set(3, 0), 255},
-				{set(6, good[6]+1), 255},
-				{good[:9], 255},
-				{good[:8], 255},
-				{good[:7], 255},
-				{good[:1], 255},
-				{good[:len(good)-1], 255},
-				{append(append([]byte(nil), good...), 0, 0, 0, 0, 0, 0, 0), 254},
-			}
-			if version == 2 {
-				wrong := params
-				wrong.AuthPass = "2222"
-				none := params
-				none.AuthPass = ""
-				slow := params
-				slow.Interval = 3 * time.Second
-				packets = append(packets, packet{wrong.AppendAdvert(nil, 200, src, group), 255},
-					packet{none.AppendAdvert(nil, 200, src, group), 255}, packet{slow.AppendAdvert(nil, 200, src, group), 255})
-			}
-			for range 5 {
-				for i, k := range packets {
-					if err := s.Send(k.payload, src, group, k.ttl); err != nil {
-						t.Fatalf("packet %d: %v", i, err)
-					}
-				}
-				foreign := params
-				foreign.VRID = 77
-				s.Send(foreign.AppendAdvert(nil, 200, src, group), src, group, 255)
-			}
-			for _, n := range []*node{p.a, p.b} { // the last of them has been read
-				eventually(t, slack, n.ns.Name+" has refused them all", func() bool {
-					refused := n.status().Instances[0].Counters.Refused
-					return refused[vrrp.BadTTL.String()] >= 10 && (version == 3 || refused[vrrp.BadInterval.String()] >= 5)
-				})
-			}
-			p.master(t, p.a, slack)
-			p.a.logged(slack, "virtual router 77")
-			for _, n := range []*node{p.a, p.b} {
-				refused := n.status().Instances[0].Counters.Refused
-				n.logged(slack, "too short") // of the first round, behind the other lines
-				want := []vrrp.Reason{vrrp.BadTTL, vrrp.BadVersion, vrrp.BadLength}
-				if version == 2 {
-					want = append(want, vrrp.BadAuthType, vrrp.BadPassword, vrrp.BadInterval)
-				} else {
-					want = append(want, vrrp.BadType, vrrp.BadChecksum)
-				}
-				for _, reason := range want {
-					if refused[reason.String()] == 0 {
-						t.Errorf("%s: nothing refused because %v: %v", n.ns.Name, reason, refused)
-					}
-					if got := strings.Count(n.log.String(), "refused: "+reason.String()); got != 1 {
-						t.Errorf("%s: %q logged %d times, not once", n.ns.Name, reason, got)
-					}
-				}
-				unknown := map[*node]int{p.a: 1}[n] // a has log_unknown_vrids
-				if got := strings.Count(n.log.String(), "virtual router 77"); got != unknown {
-					t.Errorf("%s: the foreign virtual router was logged %d times, not %d", n.ns.Name, got, unknown)
-				}
-				if got := strings.Count(n.log.String(), "too short"); got != 1 {
-					t.Errorf("%s: short packets were logged %d times", n.ns.Name, got)
-				}
-			}
+		}
+		foreign := params
+		foreign.VRID = 77
+		s.Send(foreign.AppendAdvert(nil, 200, src, group), src, group, 255)
+	}
+	for _, n := range []*node{p.a, p.b} { // the last of them has been read
+		eventually(t, slack, n.ns.Name+" has refused them all", func() bool {
+			refused := n.status().Instances[0].Counters.Refused
+			return refused[vrrp.BadTTL.String()] >= 10 && (version == 3 || refused[vrrp.BadInterval.String()] >= 5)
 		})
+	}
+	p.master(t, p.a, slack)
+	p.a.logged(slack, "virtual router 77")
+	refusedOnce(t, p.a, version, 1) // it has log_unknown_vrids
+	refusedOnce(t, p.b, version, 0)
+}
+
+// sender is a socket of the observer.
+func (p *pair) sender(t *testing.T, group netip.Addr) *rawsock.VRRP {
+	t.Helper()
+	var s *rawsock.VRRP
+	var err error
+	p.observer.Do(func() {
+		s, err = rawsock.OpenVRRP(rawsock.VRRPConfig{Ifindex: p.observer.Index("eth0"), Ifname: "eth0", Group: group})
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// A packet is an advert with its TTL.
+type packet struct {
+	payload []byte
+	ttl     int
+}
+
+// malformed are adverts that a router of these parameters refuses.
+func malformed(params vrrp.Params, src, group netip.Addr) []packet {
+	version := params.Version
+	good := params.AppendAdvert(nil, 200, src, group)
+	broken := func(change func(b []byte) []byte) []byte { return change(append([]byte(nil), good...)) }
+	set := func(at int, v byte) []byte {
+		return broken(func(b []byte) []byte { b[at] = v; return b })
+	}
+	packets := []packet{
+		{good, 254}, // came through a router
+		{set(0, 0x51), 255},
+		{set(0, 0x01), 255},
+		{set(0, version<<4|7), 255},
+		{set(0, (5-version)<<4|1), 255},
+		{set(3, 255), 255},
+		{set(3, 0), 255},
+		{set(6, good[6]+1), 255},
+		{good[:9], 255},
+		{good[:8], 255},
+		{good[:7], 255},
+		{good[:1], 255},
+		{good[:len(good)-1], 255},
+		{append(append([]byte(nil), good...), 0, 0, 0, 0, 0, 0, 0), 254},
+	}
+	if version == 2 {
+		wrong := params
+		wrong.AuthPass = "2222"
+		none := params
+		none.AuthPass = ""
+		slow := params
+		slow.Interval = 3 * time.Second
+		packets = append(packets, packet{wrong.AppendAdvert(nil, 200, src, group), 255},
+			packet{none.AppendAdvert(nil, 200, src, group), 255}, packet{slow.AppendAdvert(nil, 200, src, group), 255})
+	}
+	return packets
+}
+
+// refusedOnce: each cause is counted, and logged once; unknown is how often the foreign virtual router is.
+func refusedOnce(t *testing.T, n *node, version, unknown int) {
+	t.Helper()
+	refused := n.status().Instances[0].Counters.Refused
+	n.logged(slack, "too short") // of the first round, behind the other lines
+	want := []vrrp.Reason{vrrp.BadTTL, vrrp.BadVersion, vrrp.BadLength}
+	if version == 2 {
+		want = append(want, vrrp.BadAuthType, vrrp.BadPassword, vrrp.BadInterval)
+	} else {
+		want = append(want, vrrp.BadType, vrrp.BadChecksum)
+	}
+	for _, reason := range want {
+		if refused[reason.String()] == 0 {
+			t.Errorf("%s: nothing refused because %v: %v", n.ns.Name, reason, refused)
+		}
+		if got := strings.Count(n.log.String(), "refused: "+reason.String()); got != 1 {
+			t.Errorf("%s: %q logged %d times, not once", n.ns.Name, reason, got)
+		}
+	}
+	if got := strings.Count(n.log.String(), "virtual router 77"); got != unknown {
+		t.Errorf("%s: the foreign virtual router was logged %d times, not %d", n.ns.Name, got, unknown)
+	}
+	if got := strings.Count(n.log.String(), "too short"); got != 1 {
+		t.Errorf("%s: short packets were logged %d times", n.ns.Name, got)
 	}
 }
 
@@ -204,6 +226,10 @@ func TestScripts(t *testing.T) {
 			exec.Command("kill", pid).Run()
 		}
 	})
+}
+
+// TestScriptsThatChange: a script that begins to fail moves mastership or priority, and back when it recovers.
+func TestScriptsThatChange(t *testing.T) {
 	t.Run("fails and recovers", func(t *testing.T) {
 		t.Parallel()
 		flag := filepath.Join(t.TempDir(), "bad")

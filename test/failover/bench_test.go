@@ -32,38 +32,7 @@ func BenchmarkTakeover(b *testing.B) {
 	for _, k := range kinds {
 		d := dialect{version: 3, advert: k.advert}
 		n := max(int(float64(k.rounds)**rounds), 2)
-		times := map[string][]time.Duration{}
-		pairs := map[string]*pair{}
-		for _, program := range []string{ours, ref} {
-			p := newPair(b, d, program, program, 150, 100)
-			p.b.start()
-			p.a.start()
-			pairs[program] = p
-		}
-		void := 0 // the pair flapped just then: no takeover to measure
-		for range n {
-			for _, program := range []string{ours, ref} { // in turns, so that both meet the same machine
-				p := pairs[program]
-				for _, event := range []string{"crash", "stop"} {
-					p.master(b, p.a, 4*d.down(100)+slack)
-					time.Sleep(k.advert + rand.N(k.advert))
-					if took, ok := p.measure(b, event); ok {
-						times[event+program] = append(times[event+program], took)
-					} else {
-						void++
-					}
-					p.a.kill()
-					p.a.start()
-				}
-			}
-		}
-		for _, program := range []string{ours, ref} {
-			pairs[program].a.stop()
-			pairs[program].b.stop()
-		}
-		if void > n/4 {
-			b.Fatalf("%d of %d events came while the pair flapped; the machine is too busy to measure on", void, 4*n)
-		}
+		times := takeovers(b, d, n)
 		for _, event := range []string{"crash", "stop"} {
 			formula := d.down(100)
 			if event == "stop" {
@@ -77,6 +46,44 @@ func BenchmarkTakeover(b *testing.B) {
 	}
 	b.Log(out.String())
 	fmt.Print(out.String())
+}
+
+// takeovers measures n rounds of both programs in turns, by event and program.
+func takeovers(b *testing.B, d dialect, n int) map[string][]time.Duration {
+	b.Helper()
+	times := map[string][]time.Duration{}
+	pairs := map[string]*pair{}
+	for _, program := range []string{ours, ref} {
+		p := newPair(b, d, program, program, 150, 100)
+		p.b.start()
+		p.a.start()
+		pairs[program] = p
+	}
+	void := 0 // the pair flapped just then: no takeover to measure
+	for range n {
+		for _, program := range []string{ours, ref} { // in turns, so that both meet the same machine
+			p := pairs[program]
+			for _, event := range []string{"crash", "stop"} {
+				p.master(b, p.a, 4*d.down(100)+slack)
+				time.Sleep(d.advert + rand.N(d.advert))
+				if took, ok := p.measure(b, event); ok {
+					times[event+program] = append(times[event+program], took)
+				} else {
+					void++
+				}
+				p.a.kill()
+				p.a.start()
+			}
+		}
+	}
+	for _, program := range []string{ours, ref} {
+		pairs[program].a.stop()
+		pairs[program].b.stop()
+	}
+	if void > n/4 {
+		b.Fatalf("%d of %d events came while the pair flapped; the machine is too busy to measure on", void, 4*n)
+	}
+	return times
 }
 
 // measure plays one event on the master and returns how long the takeover took;

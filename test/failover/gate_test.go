@@ -58,6 +58,29 @@ func (p *pair) taken(t testing.TB) {
 	time.Sleep(150*time.Millisecond + rand.N(150*time.Millisecond))
 }
 
+// gateWorkers is how many pairs are tried at the same time.
+const gateWorkers = 6
+
+// A gateRow is what was seen of one fault.
+type gateRow struct {
+	n      int
+	double []time.Duration
+	gap    []time.Duration
+}
+
+type gateResults struct {
+	mu   sync.Mutex
+	rows []gateRow // as gateFaults
+}
+
+func (r *gateResults) add(i int, double, gap time.Duration) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.rows[i].n++
+	r.rows[i].double = append(r.rows[i].double, double)
+	r.rows[i].gap = append(r.rows[i].gap, gap)
+}
+
 // TestGateAgainstKeepalived ends or freezes our master in the ways no program can
 // clean up after, with a stock Keepalived as backup, and lets a third machine ask
 // every half millisecond who answers. With the gate nobody ever answers twice;
@@ -67,70 +90,68 @@ func TestGateAgainstKeepalived(t *testing.T) {
 	if testing.Short() {
 		t.Skip("plays hundreds of takeovers")
 	}
-	const workers = 6
-	type row struct {
-		n      int
-		double []time.Duration
-		gap    []time.Duration
-	}
-	table := make([]row, len(gateFaults))
-	var mu sync.Mutex
+	r := gateResults{rows: make([]gateRow, len(gateFaults))}
 	t.Run("trials", func(t *testing.T) {
-		for worker := range workers {
-			t.Run(fmt.Sprint(worker), func(t *testing.T) {
-				t.Parallel()
-				d := dialects[2]
-				p := newPair(t, d, ours, ref, 150, 100)
-				gated := p.a.conf
-				// It gets to hear us on a busy machine too: as long as it has not, it answers, and we cannot know.
-				p.b.conf = "global_defs {\n    vrrp_rt_priority 1\n    vrrp_rlimit_rttime 1000000\n}\n" + p.b.conf
-				p.b.start()
-				w := p.watch(t)
-				for i, f := range gateFaults {
-					conf := gated
-					count := *trials
-					if !f.gated {
-						conf = d.conf(1, 150, "lease_gate off")
-						count = max(*trials/10, 1) // a baseline
-					}
-					p.a.stop()
-					p.a.conf = conf
-					p.a.start()
-					for n := worker; n < count; n += workers {
-						p.master(t, p.a, 3*d.down(100)+slack)
-						time.Sleep(50*time.Millisecond + rand.N(100*time.Millisecond))
-						from := now()
-						f.trial(t, p)
-						p.master(t, p.a, 3*d.down(150)+slack)
-						double, gap := w.totals(from, now())
-						mu.Lock()
-						table[i].n++
-						table[i].double = append(table[i].double, double)
-						table[i].gap = append(table[i].gap, gap)
-						mu.Unlock()
-						if f.gated && double > 0 {
-							t.Errorf("%s: two masters for %v\n%s", f.name, double, p.a.log)
-						}
-					}
-				}
-			})
+		for worker := range gateWorkers {
+			t.Run(fmt.Sprint(worker), func(t *testing.T) { r.trials(t, worker) })
 		}
 	})
+	r.report(t)
+}
+
+// trials plays a share of the faults on a pair.
+func (r *gateResults) trials(t *testing.T, worker int) {
+	t.Parallel()
+	d := dialects[2]
+	p := newPair(t, d, ours, ref, 150, 100)
+	gated := p.a.conf
+	// It gets to hear us on a busy machine too: as long as it has not, it answers, and we cannot know.
+	p.b.conf = "global_defs {\n    vrrp_rt_priority 1\n    vrrp_rlimit_rttime 1000000\n}\n" + p.b.conf
+	p.b.start()
+	w := p.watch(t)
+	for i, f := range gateFaults {
+		conf := gated
+		count := *trials
+		if !f.gated {
+			conf = d.conf(1, 150, "lease_gate off")
+			count = max(*trials/10, 1) // a baseline
+		}
+		p.a.stop()
+		p.a.conf = conf
+		p.a.start()
+		for n := worker; n < count; n += gateWorkers {
+			p.master(t, p.a, 3*d.down(100)+slack)
+			time.Sleep(50*time.Millisecond + rand.N(100*time.Millisecond))
+			from := now()
+			f.trial(t, p)
+			p.master(t, p.a, 3*d.down(150)+slack)
+			double, gap := w.totals(from, now())
+			r.add(i, double, gap)
+			if f.gated && double > 0 {
+				t.Errorf("%s: two masters for %v\n%s", f.name, double, p.a.log)
+			}
+		}
+	}
+}
+
+// report prints the table; a baseline in which nothing is seen proves nothing.
+func (r *gateResults) report(t *testing.T) {
+	t.Helper()
 	var b strings.Builder
 	fmt.Fprintf(&b, "%-34s %5s %16s %16s %14s %14s\n", "fault of our master (adverts 100 ms)", "n", "double max (ms)", "double mean (ms)", "nobody p50", "nobody p99")
 	for i, f := range gateFaults {
-		r := &table[i]
-		if r.n == 0 {
+		row := &r.rows[i]
+		if row.n == 0 {
 			continue
 		}
-		slices.Sort(r.double)
-		slices.Sort(r.gap)
+		slices.Sort(row.double)
+		slices.Sort(row.gap)
 		var sum time.Duration
-		for _, d := range r.double {
+		for _, d := range row.double {
 			sum += d
 		}
-		fmt.Fprintf(&b, "%-34s %5d %16.1f %16.1f %14.1f %14.1f\n", f.name, r.n, inMS(r.double[r.n-1]), inMS(sum)/float64(r.n),
-			inMS(r.gap[r.n/2]), inMS(r.gap[r.n*99/100]))
+		fmt.Fprintf(&b, "%-34s %5d %16.1f %16.1f %14.1f %14.1f\n", f.name, row.n,
+			inMS(row.double[row.n-1]), inMS(sum)/float64(row.n), inMS(row.gap[row.n/2]), inMS(row.gap[row.n*99/100]))
 		if !f.gated && sum == 0 {
 			t.Errorf("%s: the observer saw no second master where there is one", f.name)
 		}

@@ -151,107 +151,142 @@ func TestManyRouters(t *testing.T) {
 	}
 	for _, ab := range [][2]string{{ours, ours}, {ref, ours}, {ours, ref}} {
 		t.Run(ab[0]+"-"+ab[1], func(t *testing.T) {
-			d := dialects[2]
-			p := newPair(t, d, ab[0], ab[1], 150, 100)
+			p := newPair(t, dialects[2], ab[0], ab[1], 150, 100)
 			p.a.conf, p.b.conf = manyConf(many, 150), manyConf(many, 100)
-			started, stood := time.Now(), stalls(t, true)
-			p.a.start()
-			eventually(t, slack, "all addresses are held", func() bool { return p.a.held() == many })
-			t.Logf("%s: %d routers held %v after the start", ab[0], many, time.Since(started).Round(time.Millisecond))
-			p.b.start()
-			time.Sleep(2 * time.Second)
-			if early := moves(p.b.log.String()); ab[1] == ours && early != "" {
-				t.Logf("the backup moved early:\n%s", early)
-			}
-			for _, n := range []*node{p.a, p.b} {
-				pid := n.cmd.Process.Pid
-				if child := n.child(); child > 0 {
-					pid = child
-				}
-				before := usageOf(t, pid)
-				time.Sleep(2 * time.Second)
-				after := usageOf(t, pid)
-				t.Logf("%s with %d addresses: %.1f %% of a processor, %d MB", n.program, n.held(), 100*float64(after.cpu-before.cpu)/2e9, after.rss)
-			}
-			late, count := p.lateness(p.port(p.a), time.Now().Add(-2*time.Second), d.advert)
-			t.Logf("%s sent %d adverts a second, the latest %v behind its beat", ab[0], count/2, late)
-
-			if early := moves(p.b.log.String()); ab[1] == ours && early != "" {
-				silent := p.silence(p.a, started)
-				t.Logf("routers moved before anything happened; a processor stood still for %v, %s was silent for %v:\n%s",
-					stood(), ab[0], silent, early)
-				if down := d.down(100); silent < down-20*time.Millisecond || ab[0] == ours && silent > hung+stood() {
-					t.Errorf("silent for %v, stood still for %v: one may be silent for %v", silent, stood(), down)
-				}
-			}
-			eventually(t, slack, "all addresses are where they belong", func() bool { return p.a.held() == many && p.b.held() == 0 })
-			calm, stalled := time.Now(), stalls(t, true)
-			eventually(t, slack, "an advert of each router", func() bool { return p.heard(p.port(p.a), calm) == many })
-			killed := time.Now()
-			p.a.kill()
-			eventually(t, slack, "all addresses taken over", func() bool { return p.b.held() == many })
-			eventually(t, slack, "an advert of each router's new master", func() bool { return p.heard(p.port(p.b), killed) == many })
-			gaps := p.gaps(p.port(p.a), p.port(p.b), calm)
-			var list []time.Duration
-			for _, g := range gaps {
-				list = append(list, g)
-			}
-			slices.Sort(list)
-			if len(list) != many {
-				t.Fatalf("%d of %d takeovers seen", len(list), many)
-			}
-			formula := d.down(100)
-			t.Logf("%s after %s: advert to advert min %v median %v max %v, formula %v", ab[1], ab[0], list[0], list[many/2], list[many-1], formula)
-			first := p.announced(p.port(p.b), calm)
-			var slowest time.Time
-			var lastAdvert time.Time
-			for _, f := range p.tap.since(calm) {
-				if f.advert() && f.port == p.port(p.a) {
-					lastAdvert = f.at
-				}
-			}
-			for _, at := range first {
-				if at.After(slowest) {
-					slowest = at
-				}
-			}
-			t.Logf("all %d announced %v after the last advert", len(first), slowest.Sub(lastAdvert))
-			if list[0] < formula-20*time.Millisecond {
-				t.Errorf("a router was taken over after only %v; the protocol says %v", list[0], formula)
-			}
-			// Keepalived's own logging to our pipe slows it down; that is not ours to judge.
-			if ab[1] == ours && list[many-1] > formula+hung+stalled() {
-				t.Errorf("a router was taken over after %v; the protocol says %v", list[many-1], formula)
-			}
-			steady := time.Now()
-			became := uint64(0)
-			if ab[1] == ours {
-				became = p.b.became(t)
-			}
-			time.Sleep(3 * time.Second)
-			eventually(t, slack, "3 s later all addresses are held", func() bool { return p.b.held() == many })
-			if ab[1] == ours {
-				n := p.b.became(t)
-				late, _ := p.lateness(p.port(p.b), steady, d.advert)
-				if n != became && late < d.advert { // later, the lease may have run out
-					t.Errorf("%d changes to master in 3 s after the takeover", n-became)
-				}
-				t.Logf("the latest advert afterwards was %v behind its beat", late)
-			}
-
-			// The old master comes back and takes all of them from the living one.
-			back := time.Now()
-			p.a.start()
-			eventually(t, slack, "all addresses are back", func() bool { return p.a.held() == many && p.b.held() == 0 })
-			t.Logf("%s preempted all after %v", ab[0], time.Since(back).Round(time.Millisecond))
-			time.Sleep(time.Second)
-			eventually(t, slack, "a second later all are held", func() bool { return p.a.held() == many })
-			stop := time.Now()
-			p.a.cmd.Process.Signal(syscall.SIGTERM)
-			eventually(t, slack, "all addresses moved by a stop", func() bool { return p.b.held() == many })
-			t.Logf("%s stopped; %s held all after %v", ab[0], ab[1], time.Since(stop).Round(time.Millisecond))
+			p.startMany(t)
+			p.killMany(t)
+			p.keepMany(t)
+			p.returnMany(t)
 		})
 	}
+}
+
+// startMany: the first node holds all addresses, and nothing moves when the second one starts.
+func (p *pair) startMany(t *testing.T) {
+	t.Helper()
+	started, stood := time.Now(), stalls(t, true)
+	p.a.start()
+	eventually(t, slack, "all addresses are held", func() bool { return p.a.held() == many })
+	t.Logf("%s: %d routers held %v after the start", p.a.program, many, time.Since(started).Round(time.Millisecond))
+	p.b.start()
+	time.Sleep(2 * time.Second)
+	if early := moves(p.b.log.String()); p.b.program == ours && early != "" {
+		t.Logf("the backup moved early:\n%s", early)
+	}
+	p.usage(t)
+	late, count := p.lateness(p.port(p.a), time.Now().Add(-2*time.Second), p.dialect.advert)
+	t.Logf("%s sent %d adverts a second, the latest %v behind its beat", p.a.program, count/2, late)
+
+	if early := moves(p.b.log.String()); p.b.program == ours && early != "" {
+		silent := p.silence(p.a, started)
+		t.Logf("routers moved before anything happened; a processor stood still for %v, %s was silent for %v:\n%s",
+			stood(), p.a.program, silent, early)
+		down := p.dialect.down(100)
+		if silent < down-20*time.Millisecond || p.a.program == ours && silent > hung+stood() {
+			t.Errorf("silent for %v, stood still for %v: one may be silent for %v", silent, stood(), down)
+		}
+	}
+}
+
+// usage logs what the programs need.
+func (p *pair) usage(t *testing.T) {
+	t.Helper()
+	for _, n := range []*node{p.a, p.b} {
+		pid := n.cmd.Process.Pid
+		if child := n.child(); child > 0 {
+			pid = child
+		}
+		before := usageOf(t, pid)
+		time.Sleep(2 * time.Second)
+		after := usageOf(t, pid)
+		t.Logf("%s with %d addresses: %.1f %% of a processor, %d MB", n.program, n.held(), 100*float64(after.cpu-before.cpu)/2e9, after.rss)
+	}
+}
+
+// killMany kills the master: each router is taken over in the time that the protocol says.
+func (p *pair) killMany(t *testing.T) {
+	t.Helper()
+	eventually(t, slack, "all addresses are where they belong", func() bool { return p.a.held() == many && p.b.held() == 0 })
+	calm, stalled := time.Now(), stalls(t, true)
+	eventually(t, slack, "an advert of each router", func() bool { return p.heard(p.port(p.a), calm) == many })
+	killed := time.Now()
+	p.a.kill()
+	eventually(t, slack, "all addresses taken over", func() bool { return p.b.held() == many })
+	eventually(t, slack, "an advert of each router's new master", func() bool { return p.heard(p.port(p.b), killed) == many })
+	gaps := p.gaps(p.port(p.a), p.port(p.b), calm)
+	var list []time.Duration
+	for _, g := range gaps {
+		list = append(list, g)
+	}
+	slices.Sort(list)
+	if len(list) != many {
+		t.Fatalf("%d of %d takeovers seen", len(list), many)
+	}
+	formula := p.dialect.down(100)
+	t.Logf("%s after %s: advert to advert min %v median %v max %v, formula %v",
+		p.b.program, p.a.program, list[0], list[many/2], list[many-1], formula)
+	p.slowestAnnouncement(t, calm)
+	if list[0] < formula-20*time.Millisecond {
+		t.Errorf("a router was taken over after only %v; the protocol says %v", list[0], formula)
+	}
+	// Keepalived's own logging to our pipe slows it down; that is not ours to judge.
+	if p.b.program == ours && list[many-1] > formula+hung+stalled() {
+		t.Errorf("a router was taken over after %v; the protocol says %v", list[many-1], formula)
+	}
+}
+
+// slowestAnnouncement logs how long after the last advert of the killed master everything was announced.
+func (p *pair) slowestAnnouncement(t *testing.T, calm time.Time) {
+	t.Helper()
+	first := p.announced(p.port(p.b), calm)
+	var slowest time.Time
+	var lastAdvert time.Time
+	for _, f := range p.tap.since(calm) {
+		if f.advert() && f.port == p.port(p.a) {
+			lastAdvert = f.at
+		}
+	}
+	for _, at := range first {
+		if at.After(slowest) {
+			slowest = at
+		}
+	}
+	t.Logf("all %d announced %v after the last advert", len(first), slowest.Sub(lastAdvert))
+}
+
+// keepMany: the new master keeps them.
+func (p *pair) keepMany(t *testing.T) {
+	t.Helper()
+	steady := time.Now()
+	became := uint64(0)
+	if p.b.program == ours {
+		became = p.b.became(t)
+	}
+	time.Sleep(3 * time.Second)
+	eventually(t, slack, "3 s later all addresses are held", func() bool { return p.b.held() == many })
+	if p.b.program == ours {
+		n := p.b.became(t)
+		late, _ := p.lateness(p.port(p.b), steady, p.dialect.advert)
+		if n != became && late < p.dialect.advert { // later, the lease may have run out
+			t.Errorf("%d changes to master in 3 s after the takeover", n-became)
+		}
+		t.Logf("the latest advert afterwards was %v behind its beat", late)
+	}
+}
+
+// returnMany: the old master comes back and takes all of them from the living one, and gives them away when it stops.
+func (p *pair) returnMany(t *testing.T) {
+	t.Helper()
+	back := time.Now()
+	p.a.start()
+	eventually(t, slack, "all addresses are back", func() bool { return p.a.held() == many && p.b.held() == 0 })
+	t.Logf("%s preempted all after %v", p.a.program, time.Since(back).Round(time.Millisecond))
+	time.Sleep(time.Second)
+	eventually(t, slack, "a second later all are held", func() bool { return p.a.held() == many })
+	stop := time.Now()
+	p.a.cmd.Process.Signal(syscall.SIGTERM)
+	eventually(t, slack, "all addresses moved by a stop", func() bool { return p.b.held() == many })
+	t.Logf("%s stopped; %s held all after %v", p.a.program, p.b.program, time.Since(stop).Round(time.Millisecond))
 }
 
 // TestManyAddresses: one router with 200 addresses moves while a second one on the
@@ -300,23 +335,29 @@ func TestManyAddresses(t *testing.T) {
 			if took := lastSeen.Sub(lastAdvert); took > d.down(100)+hung+stalled() {
 				t.Errorf("the last of 201 addresses was announced after %v", took)
 			}
-			var last time.Time
-			var worst time.Duration
-			for _, f := range p.tap.since(from.Add(-200 * time.Millisecond)) {
-				if f.vrid == 52 && f.port == p.port(p.b) {
-					if !last.IsZero() {
-						worst = max(worst, f.at.Sub(last)-d.advert)
-					}
-					last = f.at
-				}
-			}
-			t.Logf("the other router's latest advert was %v behind its beat", worst)
-			if worst > hung+stalled() {
-				t.Errorf("moving 200 addresses delayed another router's advert by %v", worst)
-			}
+			p.otherBeat(t, from, hung+stalled())
 			p.a.start()
 			eventually(t, slack, "they go back", func() bool { return p.a.held() == 200 && p.b.held() == 0 })
 		})
+	}
+}
+
+// otherBeat: the second router's adverts were late by no more than limit while the addresses moved.
+func (p *pair) otherBeat(t *testing.T, from time.Time, limit time.Duration) {
+	t.Helper()
+	var last time.Time
+	var worst time.Duration
+	for _, f := range p.tap.since(from.Add(-200 * time.Millisecond)) {
+		if f.vrid == 52 && f.port == p.port(p.b) {
+			if !last.IsZero() {
+				worst = max(worst, f.at.Sub(last)-p.dialect.advert)
+			}
+			last = f.at
+		}
+	}
+	t.Logf("the other router's latest advert was %v behind its beat", worst)
+	if worst > limit {
+		t.Errorf("moving 200 addresses delayed another router's advert by %v", worst)
 	}
 }
 

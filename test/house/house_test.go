@@ -32,10 +32,14 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto", "lease", "heartbeat"}, ours: []string{"lvs/table", "spelling"}, std: true},
-	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "lvs/table"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto", "lease", "heartbeat"}, ours: []string{"lvs/table", "spelling"}, std: true},
+	{name: "literals", packages: []string{"sample/literal"}, std: true},
+	{name: "patterns", packages: []string{"sample/pattern"}, ours: []string{"sample/literal"}, std: true},
+	{name: "rules", packages: []string{"sample"}, ours: []string{"sample/literal", "sample/pattern", "spelling"}, std: true},
+	{name: "formats", packages: []string{"sample/logformat"}, ours: []string{"sample", "sample/literal", "spelling"}, std: true},
+	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "sample/logformat", "lvs/table"}, std: true},
 	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"}, ours: []string{"config", "spelling"}, std: true},
-	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "lvs/table"}, std: true},
+	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "sample/pattern", "sample/logformat", "lvs/table"}, std: true},
 	{name: "edge", packages: []string{"linux/loop", "linux/realtime", "linux/sock", "linux/rawsock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver", "linux/option"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "script edge", packages: []string{"script"}, ours: []string{"config"}, std: true},
@@ -156,7 +160,8 @@ func TestFloors(t *testing.T) {
 
 // TestMachinesArePure: machines have no clock, no process, no goroutine.
 func TestMachinesArePure(t *testing.T) {
-	for _, name := range []string{"vrrp", "h1", "sample", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling", "proxyproto"} {
+	for _, name := range []string{"vrrp", "h1", "sample", "sample/literal", "sample/pattern", "sample/logformat",
+		"balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "lab/measure", "spelling", "proxyproto"} {
 		files, err := filepath.Glob(filepath.Join(root(t), name, "*.go"))
 		if err != nil || len(files) == 0 {
 			t.Fatalf("%s: %v", name, err)

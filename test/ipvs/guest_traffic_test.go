@@ -376,24 +376,7 @@ func TestEditsUnderTraffic(t *testing.T) {
 	}
 	defer held.Close()
 	var made, lost, edits atomic.Int64
-	stop, done := make(chan struct{}), make(chan struct{})
-	for range 2 {
-		go func() {
-			defer func() { done <- struct{}{} }()
-			for {
-				select {
-				case <-stop:
-					return
-				default:
-				}
-				if _, err := request(s.client, vip+":80"); err != nil {
-					lost.Add(1)
-					t.Logf("after %d edits: %v", edits.Load(), err)
-				}
-				made.Add(1)
-			}
-		}()
-	}
+	stop := requests(t, s, &made, &lost, &edits)
 	more := func(n int64) { // requests between one edit and the next
 		from := made.Load()
 		eventually(t, "requests going on", func() bool { return made.Load() >= from+n })
@@ -413,9 +396,7 @@ func TestEditsUnderTraffic(t *testing.T) {
 		eventually(t, "no connection with the server that is to go", func() bool { return unused(t, d, dest(1, 0).Addr) })
 		edit(table.Change{Verb: table.DeleteDestination, Service: service, Destination: dest(1, 0)})
 	}
-	close(stop)
-	<-done
-	<-done
+	stop()
 	if lost.Load() != 0 || made.Load() < 100 {
 		t.Errorf("%d of %d requests lost", lost.Load(), made.Load())
 	}
@@ -432,6 +413,33 @@ func TestEditsUnderTraffic(t *testing.T) {
 		t.Errorf("the connection that was there from the start: %q, %v", who, err)
 	}
 	t.Logf("%d edits, %d requests, %d lost", edits.Load(), made.Load(), lost.Load())
+}
+
+// requests has two clients ask all the time, until they are stopped.
+func requests(t *testing.T, s *site, made, lost, edits *atomic.Int64) (end func()) {
+	stop, done := make(chan struct{}), make(chan struct{})
+	for range 2 {
+		go func() {
+			defer func() { done <- struct{}{} }()
+			for {
+				select {
+				case <-stop:
+					return
+				default:
+				}
+				if _, err := request(s.client, vip+":80"); err != nil {
+					lost.Add(1)
+					t.Logf("after %d edits: %v", edits.Load(), err)
+				}
+				made.Add(1)
+			}
+		}()
+	}
+	return func() {
+		close(stop)
+		<-done
+		<-done
+	}
 }
 
 // unused: no connection with a destination is opening or open. (Active does not count those that
@@ -462,19 +470,7 @@ func TestSync(t *testing.T) {
 			apply(t, x, table.Change{Verb: table.AddDestination, Service: service, Destination: table.Destination{Addr: addr(real4(i) + ":80"), Method: table.Direct, Weight: 1}})
 		}
 	}
-	daemon := table.Daemon{Interface: "eth0", ID: 7, MaxLen: 1400, Port: 9000, TTL: 2}
-	daemon.Role = table.Master
-	if err := d.StartDaemon(daemon); err != nil {
-		t.Fatal(err)
-	}
-	daemon.Role = table.Backup
-	if err := spare.StartDaemon(daemon); err != nil {
-		t.Fatal(err)
-	}
-	running, err := spare.Daemons()
-	if err != nil || len(running) != 1 || running[0].Role != table.Backup || running[0].ID != 7 || running[0].Port != 9000 || running[0].TTL != 2 || running[0].Group.String() != "224.0.0.81" {
-		t.Errorf("the backup's daemon: %+v, %v", running, err)
-	}
+	startDaemons(t, d, spare)
 	held, err := dial(s.client, vip+":80")
 	if err != nil {
 		t.Fatal(err)
@@ -517,5 +513,23 @@ func TestSync(t *testing.T) {
 		if err := x.d.StopDaemon(x.role); err != nil {
 			t.Error(err)
 		}
+	}
+}
+
+// startDaemons has one director tell the other of its connections.
+func startDaemons(t *testing.T, d, spare *ipvs.Driver) {
+	t.Helper()
+	daemon := table.Daemon{Interface: "eth0", ID: 7, MaxLen: 1400, Port: 9000, TTL: 2}
+	daemon.Role = table.Master
+	if err := d.StartDaemon(daemon); err != nil {
+		t.Fatal(err)
+	}
+	daemon.Role = table.Backup
+	if err := spare.StartDaemon(daemon); err != nil {
+		t.Fatal(err)
+	}
+	running, err := spare.Daemons()
+	if err != nil || len(running) != 1 || running[0].Role != table.Backup || running[0].ID != 7 || running[0].Port != 9000 || running[0].TTL != 2 || running[0].Group.String() != "224.0.0.81" {
+		t.Errorf("the backup's daemon: %+v, %v", running, err)
 	}
 }

@@ -36,7 +36,7 @@ func (f flows) header() []byte {
 }
 
 // wordSum adds up 16-bit words as they lie in memory.
-func wordSum(b []byte) (sum int32) {
+func sum16(b []byte) (sum int32) {
 	for i := 0; i < len(b); i += 2 {
 		sum += int32(binary.NativeEndian.Uint16(b[i:]))
 	}
@@ -78,7 +78,7 @@ func (f flows) write(state *ebpf.Map, timed bool) asm.Instructions {
 	// R9 becomes the source's two words added.
 	add(asm.Mov.Reg(asm.R1, asm.R9), asm.And.Imm(asm.R1, 0xffff), asm.RSh.Imm(asm.R9, 16), asm.Add.Reg(asm.R9, asm.R1))
 	pseudo := []byte{0, unix.IPPROTO_UDP, 0, 8 + dataSize}
-	for at, rest := range map[int16]int32{24: wordSum(h[14:34]), 40: wordSum(h[30:42]) + wordSum(pseudo)} {
+	for at, rest := range map[int16]int32{24: sum16(h[14:34]), 40: sum16(h[30:42]) + sum16(pseudo)} {
 		add(asm.Mov.Reg(asm.R1, asm.R9), asm.Add.Imm(asm.R1, rest))
 		for range 2 {
 			add(asm.Mov.Reg(asm.R2, asm.R1), asm.RSh.Imm(asm.R2, 16), asm.And.Imm(asm.R1, 0xffff), asm.Add.Reg(asm.R1, asm.R2))

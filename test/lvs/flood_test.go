@@ -19,68 +19,77 @@ const floodSize = 600000
 // served after it and, if they try again, during it.
 func TestFlood(t *testing.T) {
 	for _, kind := range []string{"dr", "nat"} {
-		t.Run(kind, func(t *testing.T) {
-			s := newSite(t, kind)
-			s.d1.start("global_defs {\n    lvs_table_size 65536\n}\n" + s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind "+strings.ToUpper(kind)+"\n    protocol TCP\n", ""))
-			s.d1.master()
-			eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
-			first, second := s.ticking(), s.ticking()
-			idle := s.connect(50)
-			for i, conn := range idle {
-				if askOn(conn) == "" {
-					t.Fatalf("connection %d is not answered", i)
-				}
-			}
-			began := time.Now()
-			ended := make(chan error, 1)
-			s.client.Do(func() {
-				flood, err := newFlood(s.client.Index("eth0"), s.client.Link("eth0").Attrs().HardwareAddr, s.d1.ns.Link("eth0").Attrs().HardwareAddr)
-				if err != nil {
-					t.Fatal(err)
-				}
-				go func() { ended <- flood.run(floodSize) }()
-			})
-			during := 0
-			for flooding := true; flooding; {
-				if s.askFor(patience) != "" {
-					during++
-				}
-				select {
-				case err := <-ended:
-					if err != nil {
-						t.Fatal(err)
-					}
-					flooding = false
-				default:
-				}
-			}
-			took := time.Since(began)
-			t.Logf("%d connections were begun in %v (%.0f a second), %d others served meanwhile; the director has %d MB", floodSize, took.Round(time.Millisecond), floodSize/took.Seconds(), during, usageOf(t, s.d1.cmd.Process.Pid).rss)
-			first.goesOnAfter(t, "after the flood", took)
-			second.goesOnAfter(t, "after the flood", took)
-			for i, conn := range idle {
-				if askOn(conn) == "" {
-					t.Errorf("connection %d, idle during the flood, is not answered", i)
-				}
-			}
-			if during == 0 {
-				t.Error("nobody else was served during the flood")
-			}
-			// What is left of the flood in the kernel's queues still takes its turns.
-			var got map[string]int
-			eventually(t, patience, "only the client's own connections begin", func() bool {
-				before := s.d1.begun()
-				got = s.shares(20)
-				return s.d1.begun() == before+20
-			})
-			if got["web1"] != 10 || got["web2"] != 10 {
-				t.Errorf("after the flood: %v", got)
-			}
-			if n := strings.Count(s.d1.must("ipvs", "-Lnc"), "ESTABLISHED"); n < len(idle)+2 {
-				t.Errorf("%d flows are established", n)
-			}
-		})
+		t.Run(kind, func(t *testing.T) { flooded(t, kind) })
 	}
+}
+
+func flooded(t *testing.T, kind string) {
+	s := newSite(t, kind)
+	s.d1.start("global_defs {\n    lvs_table_size 65536\n}\n" + s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind "+strings.ToUpper(kind)+"\n    protocol TCP\n", ""))
+	s.d1.master()
+	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
+	first, second := s.ticking(), s.ticking()
+	idle := s.connect(50)
+	for i, conn := range idle {
+		if askOn(conn) == "" {
+			t.Fatalf("connection %d is not answered", i)
+		}
+	}
+	began := time.Now()
+	ended := s.flood()
+	during := 0
+	for flooding := true; flooding; {
+		if s.askFor(patience) != "" {
+			during++
+		}
+		select {
+		case err := <-ended:
+			if err != nil {
+				t.Fatal(err)
+			}
+			flooding = false
+		default:
+		}
+	}
+	took := time.Since(began)
+	t.Logf("%d connections were begun in %v (%.0f a second), %d others served meanwhile; the director has %d MB", floodSize, took.Round(time.Millisecond), floodSize/took.Seconds(), during, usageOf(t, s.d1.cmd.Process.Pid).rss)
+	first.goesOnAfter(t, "after the flood", took)
+	second.goesOnAfter(t, "after the flood", took)
+	for i, conn := range idle {
+		if askOn(conn) == "" {
+			t.Errorf("connection %d, idle during the flood, is not answered", i)
+		}
+	}
+	if during == 0 {
+		t.Error("nobody else was served during the flood")
+	}
+	// What is left of the flood in the kernel's queues still takes its turns.
+	var got map[string]int
+	eventually(t, patience, "only the client's own connections begin", func() bool {
+		before := s.d1.begun()
+		got = s.shares(20)
+		return s.d1.begun() == before+20
+	})
+	if got["web1"] != 10 || got["web2"] != 10 {
+		t.Errorf("after the flood: %v", got)
+	}
+	if n := strings.Count(s.d1.must("ipvs", "-Lnc"), "ESTABLISHED"); n < len(idle)+2 {
+		t.Errorf("%d flows are established", n)
+	}
+}
+
+// flood begins connections that never go on, and tells when all are begun.
+func (s *site) flood() <-chan error {
+	s.t.Helper()
+	ended := make(chan error, 1)
+	s.client.Do(func() {
+		flood, err := newFlood(s.client.Index("eth0"), s.client.Link("eth0").Attrs().HardwareAddr, s.d1.ns.Link("eth0").Attrs().HardwareAddr)
+		if err != nil {
+			s.t.Fatal(err)
+		}
+		go func() { ended <- flood.run(floodSize) }()
+	})
+	return ended
 }
 
 // begun is how many connections of the only service have begun so far.

@@ -47,26 +47,7 @@ func TestLimits(t *testing.T) {
 	netns.Veth(t, a, "eth0", b, "eth0")
 	a.Address("eth0", "10.9.0.1/24")
 	b.Address("eth0", "10.9.0.2/24")
-	// Every real server is this host itself, so that checks have somebody to talk to. The plane
-	// calls such destinations local.
-	a.Run("ip", "route", "add", "local", "10.100.0.0/14", "dev", "lo")
-	var ln net.Listener
-	a.Do(func() {
-		var err error
-		if ln, err = net.Listen("tcp4", ":80"); err != nil {
-			t.Fatal(err)
-		}
-	})
-	defer ln.Close()
-	go func() {
-		for {
-			conn, err := ln.Accept()
-			if err != nil {
-				return
-			}
-			conn.Close()
-		}
-	}()
+	everyServer(t, a)
 	d := newNode(t, a)
 	started := time.Now()
 	d.start(manyConf(1))
@@ -105,6 +86,30 @@ func TestLimits(t *testing.T) {
 		t.Errorf("%d servers have their new weight", strings.Count(out, "Route   2"))
 	}
 	d.stop()
+}
+
+// everyServer: every real server is this host itself, so that checks have somebody to talk to. The plane calls such
+// destinations local.
+func everyServer(t *testing.T, ns *netns.NS) {
+	t.Helper()
+	ns.Run("ip", "route", "add", "local", "10.100.0.0/14", "dev", "lo")
+	var ln net.Listener
+	ns.Do(func() {
+		var err error
+		if ln, err = net.Listen("tcp4", ":80"); err != nil {
+			t.Fatal(err)
+		}
+	})
+	t.Cleanup(func() { ln.Close() })
+	go func() {
+		for {
+			conn, err := ln.Accept()
+			if err != nil {
+				return
+			}
+			conn.Close()
+		}
+	}()
 }
 
 // ear hears adverts.

@@ -186,22 +186,7 @@ func TestCrossed(t *testing.T) {
 		return holds(s.d1, vip) && !holds(s.d1, other) && holds(s.d2, other) && !holds(s.d2, vip)
 	}
 	eventually(t, patience, "each director has its address", settled)
-	askAt := func(addr string) map[string]int {
-		there := *s
-		there.vip = addr
-		return there.shares(20)
-	}
-	bothServe := func(when string) {
-		t.Helper()
-		for _, addr := range []string{vip, other} {
-			there := *s
-			there.vip = addr
-			eventually(t, patience, addr+" serves "+when, func() bool { return there.ask() != "" })
-			if got := askAt(addr); got["web1"] != 10 || got["web2"] != 10 {
-				t.Errorf("%s, %s: %v", when, addr, got)
-			}
-		}
-	}
+	bothServe := func(when string) { t.Helper(); s.bothServe(other, when) }
 	bothServe("with two masters")
 	crossed := *s
 	crossed.vip = other
@@ -223,4 +208,17 @@ func TestCrossed(t *testing.T) {
 	first.goesOn(t, "as before, alone")
 	next.goesOn(t, "through the first")
 	bothServe("with the peer")
+}
+
+// bothServe: both addresses are answered by the web servers in turns.
+func (s *site) bothServe(other, when string) {
+	s.t.Helper()
+	for _, addr := range []string{vip, other} {
+		there := *s
+		there.vip = addr
+		eventually(s.t, patience, addr+" serves "+when, func() bool { return there.ask() != "" })
+		if got := there.shares(20); got["web1"] != 10 || got["web2"] != 10 {
+			s.t.Errorf("%s, %s: %v", when, addr, got)
+		}
+	}
 }

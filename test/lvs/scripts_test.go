@@ -42,6 +42,38 @@ func (s scripted) text(dir string) string {
 	return b.String() + "}\n"
 }
 
+const (
+	alpha   = "    alpha\n"
+	inhibit = "        inhibit_on_failure\n"
+	sorry   = "    sorry_server 10.9.0.1 8083\n"
+)
+
+func quorum(n int) string { return fmt.Sprintf("    quorum %d\n", n) }
+
+var one, two, half = []int{1}, []int{1, 2}, []int{1, 9}
+
+type scriptCase struct {
+	name  string
+	steps [][]scripted
+	more  []string // what we run in addition, at each step: the quorum is there, and Keepalived does not say so
+}
+
+var scriptCases = []scriptCase{
+	{name: "plain", steps: [][]scripted{{{servers: two}}, {{servers: one}}, {{servers: two}}}},
+	{name: "alpha", steps: [][]scripted{{{words: alpha, servers: two}}, {{words: alpha, servers: one}}, {{words: alpha, servers: two}}}},
+	{name: "alpha, one fails", steps: [][]scripted{{{words: alpha, servers: half}}}},
+	{name: "quorum of two", steps: [][]scripted{{{words: quorum(2), servers: two}}, {{words: quorum(2), servers: one}}}, more: []string{"", "QUP"}},
+	{name: "too large a quorum", steps: [][]scripted{{{words: quorum(3), servers: two}}, {{words: quorum(2), servers: two}}}},
+	{name: "one is down", steps: [][]scripted{{{servers: half}}, {{servers: one}}, {{servers: half}}}},
+	{name: "a service more", steps: [][]scripted{{{servers: two}}, {{servers: two}, {port: 81, servers: two}}, {{servers: two}}}},
+	{name: "inhibited", steps: [][]scripted{{{each: inhibit, servers: two}}, {{each: inhibit, servers: one}}}},
+	{name: "omega", steps: [][]scripted{{{words: "    omega\n", servers: two}}, {{words: "    omega\n", servers: one}}}},
+	{name: "the last goes", steps: [][]scripted{{{servers: two}}, {{port: 81, servers: half}}}},
+	{name: "another one", steps: [][]scripted{{{servers: one}}, {{servers: []int{2}}}}, more: []string{"", "QUP"}},
+	{name: "hysteresis and a sorry server", steps: [][]scripted{{{words: quorum(2) + "    hysteresis 1\n" + sorry, servers: two}}}},
+	{name: "alpha and a sorry server", steps: [][]scripted{{{words: quorum(2) + alpha + sorry, servers: half}}}},
+}
+
 // TestScriptsBesideKeepalived: quorum_up, quorum_down, notify_up and notify_down run when Keepalived runs them: at
 // the start, at reloads and at the end. Keepalived runs them side by side, so their order is not compared.
 func TestScriptsBesideKeepalived(t *testing.T) {
@@ -55,60 +87,40 @@ func TestScriptsBesideKeepalived(t *testing.T) {
 	if out, err := exec.Command("clang", "-shared", "-fPIC", "-Wall", "-Werror", "-o", shim, "testdata/noipvs.c", "-ldl").CombinedOutput(); err != nil {
 		missing(t, "clang that makes libraries: "+string(out))
 	}
-	const alpha, inhibit = "    alpha\n", "        inhibit_on_failure\n"
-	const sorry = "    sorry_server 10.9.0.1 8083\n"
-	quorum := func(n int) string { return fmt.Sprintf("    quorum %d\n", n) }
-	one, two, half := []int{1}, []int{1, 2}, []int{1, 9}
-	for _, c := range []struct {
-		name  string
-		steps [][]scripted
-		more  []string // what we run in addition, at each step: the quorum is there, and Keepalived does not say so
-	}{
-		{name: "plain", steps: [][]scripted{{{servers: two}}, {{servers: one}}, {{servers: two}}}},
-		{name: "alpha", steps: [][]scripted{{{words: alpha, servers: two}}, {{words: alpha, servers: one}}, {{words: alpha, servers: two}}}},
-		{name: "alpha, one fails", steps: [][]scripted{{{words: alpha, servers: half}}}},
-		{name: "quorum of two", steps: [][]scripted{{{words: quorum(2), servers: two}}, {{words: quorum(2), servers: one}}}, more: []string{"", "QUP"}},
-		{name: "too large a quorum", steps: [][]scripted{{{words: quorum(3), servers: two}}, {{words: quorum(2), servers: two}}}},
-		{name: "one is down", steps: [][]scripted{{{servers: half}}, {{servers: one}}, {{servers: half}}}},
-		{name: "a service more", steps: [][]scripted{{{servers: two}}, {{servers: two}, {port: 81, servers: two}}, {{servers: two}}}},
-		{name: "inhibited", steps: [][]scripted{{{each: inhibit, servers: two}}, {{each: inhibit, servers: one}}}},
-		{name: "omega", steps: [][]scripted{{{words: "    omega\n", servers: two}}, {{words: "    omega\n", servers: one}}}},
-		{name: "the last goes", steps: [][]scripted{{{servers: two}}, {{port: 81, servers: half}}}},
-		{name: "another one", steps: [][]scripted{{{servers: one}}, {{servers: []int{2}}}}, more: []string{"", "QUP"}},
-		{name: "hysteresis and a sorry server", steps: [][]scripted{{{words: quorum(2) + "    hysteresis 1\n" + sorry, servers: two}}}},
-		{name: "alpha and a sorry server", steps: [][]scripted{{{words: quorum(2) + alpha + sorry, servers: half}}}},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			theirs := newRecorder(t, func(conf, dir string) *exec.Cmd {
-				cmd := exec.Command(keepalived, "--check", "--dont-fork", "--log-console", "--no-syslog", "--use-file="+conf, "--pid="+dir+"/pid", "--checkers_pid="+dir+"/checkers")
-				cmd.Env = append(os.Environ(), "LD_PRELOAD="+shim)
-				return cmd
-			})
-			ours := newRecorder(t, func(conf, dir string) *exec.Cmd {
-				return exec.Command(programFile, "run", "-f", conf, "--runtime-dir", dir+"/run")
-			})
-			for i := range len(c.steps) + 1 {
-				what, more := "the end", ""
-				if i < len(c.steps) {
-					what = fmt.Sprint("step ", i+1)
-					theirs.step(c.steps[i], func() { theirs.cmd.Process.Signal(syscall.SIGHUP) })
-					ours.step(c.steps[i], func() {
-						out, err := exec.Command(programFile, "reload", "--runtime-dir", ours.dir+"/run").CombinedOutput()
-						if err != nil {
-							t.Errorf("reload: %v\n%s", err, out)
-						}
-					})
-				} else {
-					theirs.stop()
-					ours.stop()
+	for _, c := range scriptCases {
+		t.Run(c.name, func(t *testing.T) { besideKeepalived(t, keepalived, shim, c) })
+	}
+}
+
+func besideKeepalived(t *testing.T, keepalived, shim string, c scriptCase) {
+	t.Parallel()
+	theirs := newRecorder(t, func(conf, dir string) *exec.Cmd {
+		cmd := exec.Command(keepalived, "--check", "--dont-fork", "--log-console", "--no-syslog", "--use-file="+conf, "--pid="+dir+"/pid", "--checkers_pid="+dir+"/checkers")
+		cmd.Env = append(os.Environ(), "LD_PRELOAD="+shim)
+		return cmd
+	})
+	ours := newRecorder(t, func(conf, dir string) *exec.Cmd {
+		return exec.Command(programFile, "run", "-f", conf, "--runtime-dir", dir+"/run")
+	})
+	for i := range len(c.steps) + 1 {
+		what, more := "the end", ""
+		if i < len(c.steps) {
+			what = fmt.Sprint("step ", i+1)
+			theirs.step(c.steps[i], func() { theirs.cmd.Process.Signal(syscall.SIGHUP) })
+			ours.step(c.steps[i], func() {
+				out, err := exec.Command(programFile, "reload", "--runtime-dir", ours.dir+"/run").CombinedOutput()
+				if err != nil {
+					t.Errorf("reload: %v\n%s", err, out)
 				}
-				if i < len(c.more) {
-					more = c.more[i]
-				}
-				agree(t, what, theirs, ours, more)
-			}
-		})
+			})
+		} else {
+			theirs.stop()
+			ours.stop()
+		}
+		if i < len(c.more) {
+			more = c.more[i]
+		}
+		agree(t, what, theirs, ours, more)
 	}
 }
 

@@ -88,86 +88,102 @@ func (k *talker) whoWithin(limit time.Duration) string {
 // TestUDP: datagrams take turns by flow, or each by itself; flows end after their time.
 func TestUDP(t *testing.T) {
 	for _, six := range []bool{false, true} {
-		t.Run(map[bool]string{false: "IPv4", true: "IPv6"}[six], func(t *testing.T) {
-			s := wire(t, "dr", six)
-			const rr, mh, ops = 5300, 5301, 5302
-			for _, port := range []int{rr, mh, ops} {
-				s.echoes(port)
-			}
-			conf := func(timeouts string) string {
-				return "global_defs {\n    lvs_timeouts " + timeouts + "\n}\n" + s.mastery() +
-					s.service(rr, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n", "") +
-					s.service(mh, "    lb_algo mh\n    mh-port\n    lb_kind DR\n    protocol UDP\n", "") +
-					s.service(ops, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    ops\n", "")
-			}
-			s.d1.start(conf("udp 300"))
-			s.d1.master()
-			eventually(t, patience, "the site serves", func() bool { return s.talk("", rr).whoWithin(3*time.Second) != "" })
-			listing := s.d1.must("ipvs", "-Ln")
-			for _, want := range []string{fmt.Sprintf("UDP  %s rr\n", s.at(rr)), fmt.Sprintf("UDP  %s mh (mh-port)\n", s.at(mh)), fmt.Sprintf("UDP  %s rr ops\n", s.at(ops))} {
-				if !strings.Contains(listing, want) {
-					t.Errorf("no line %q in\n%s", want, listing)
-				}
-			}
+		t.Run(map[bool]string{false: "IPv4", true: "IPv6"}[six], func(t *testing.T) { overUDP(t, six) })
+	}
+}
 
-			var talkers []*talker
-			got := map[string]int{}
-			first := make([]string, 20)
-			for i := range first {
-				k := s.talk("", rr)
-				first[i] = k.who()
-				got[first[i]]++
-				talkers = append(talkers, k)
-			}
-			if got["web1"] != 10 || got["web2"] != 10 {
-				t.Errorf("20 flows by turns went to %v", got)
-			}
-			for range 3 {
-				for i, k := range talkers {
-					if who := k.who(); who != first[i] {
-						t.Errorf("flow %d went to %s and then to %s", i, first[i], who)
-					}
-				}
-			}
-			if flows := s.d1.must("ipvs", "-Lnc"); strings.Count(flows, "UDP ") < 20 {
-				t.Errorf("-Lnc:\n%s", flows)
-			}
+func overUDP(t *testing.T, six bool) {
+	s := wire(t, "dr", six)
+	const rr, mh, ops = 5300, 5301, 5302
+	for _, port := range []int{rr, mh, ops} {
+		s.echoes(port)
+	}
+	conf := func(timeouts string) string {
+		return "global_defs {\n    lvs_timeouts " + timeouts + "\n}\n" + s.mastery() +
+			s.service(rr, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n", "") +
+			s.service(mh, "    lb_algo mh\n    mh-port\n    lb_kind DR\n    protocol UDP\n", "") +
+			s.service(ops, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    ops\n", "")
+	}
+	s.d1.start(conf("udp 300"))
+	s.d1.master()
+	eventually(t, patience, "the site serves", func() bool { return s.talk("", rr).whoWithin(3*time.Second) != "" })
+	listing := s.d1.must("ipvs", "-Ln")
+	for _, want := range []string{fmt.Sprintf("UDP  %s rr\n", s.at(rr)), fmt.Sprintf("UDP  %s mh (mh-port)\n", s.at(mh)), fmt.Sprintf("UDP  %s rr ops\n", s.at(ops))} {
+		if !strings.Contains(listing, want) {
+			t.Errorf("no line %q in\n%s", want, listing)
+		}
+	}
 
-			got = map[string]int{}
-			for range 64 {
-				k := s.talk("", mh)
-				who := k.who()
-				got[who]++
-				if again := k.who(); again != who {
-					t.Errorf("a hashed flow went to %s and then to %s", who, again)
-				}
-			}
-			if got["web1"] == 0 || got["web2"] == 0 || got[""] != 0 {
-				t.Errorf("64 hashed flows went to %v", got)
-			}
+	silent := s.byTurns(rr)
+	s.hashedAndAlone(mh, ops)
 
-			alone := s.talk("", ops)
-			got = map[string]int{}
-			for range 20 {
-				got[alone.who()]++
-			}
-			if got["web1"] != 10 || got["web2"] != 10 {
-				t.Errorf("20 datagrams of one socket, each by itself, went to %v", got)
-			}
+	// Silent flows are forgotten: the next datagram is a new one, whose turn it is alone decides.
+	port := func(k *talker) string { return fmt.Sprintf(":%d ", k.conn.LocalAddr().(*net.UDPAddr).Port) }
+	if flows := s.d1.must("ipvs", "-Lnc"); !strings.Contains(flows, port(silent)) {
+		t.Errorf("no flow from port%s in\n%s", port(silent), flows)
+	}
+	s.d1.reload(conf("udp 1"))
+	k := s.talk("", rr)
+	before := k.who()
+	eventually(t, patience, "a silent flow is forgotten", func() bool { return !strings.Contains(s.d1.must("ipvs", "-Lnc"), port(k)) })
+	if after := k.who(); after == "" || after == before {
+		t.Errorf("it was with %s, and is with %s when its time is over and the turn is the other's", before, after)
+	}
+}
 
-			// Silent flows are forgotten: the next datagram is a new one, whose turn it is alone decides.
-			port := func(k *talker) string { return fmt.Sprintf(":%d ", k.conn.LocalAddr().(*net.UDPAddr).Port) }
-			if flows := s.d1.must("ipvs", "-Lnc"); !strings.Contains(flows, port(talkers[0])) {
-				t.Errorf("no flow from port%s in\n%s", port(talkers[0]), flows)
+// byTurns: flows take turns, and each stays where it is. It gives one of them.
+func (s *site) byTurns(rr int) *talker {
+	t := s.t
+	t.Helper()
+	var talkers []*talker
+	got := map[string]int{}
+	first := make([]string, 20)
+	for i := range first {
+		k := s.talk("", rr)
+		first[i] = k.who()
+		got[first[i]]++
+		talkers = append(talkers, k)
+	}
+	if got["web1"] != 10 || got["web2"] != 10 {
+		t.Errorf("20 flows by turns went to %v", got)
+	}
+	for range 3 {
+		for i, k := range talkers {
+			if who := k.who(); who != first[i] {
+				t.Errorf("flow %d went to %s and then to %s", i, first[i], who)
 			}
-			s.d1.reload(conf("udp 1"))
-			k := s.talk("", rr)
-			before := k.who()
-			eventually(t, patience, "a silent flow is forgotten", func() bool { return !strings.Contains(s.d1.must("ipvs", "-Lnc"), port(k)) })
-			if after := k.who(); after == "" || after == before {
-				t.Errorf("it was with %s, and is with %s when its time is over and the turn is the other's", before, after)
-			}
-		})
+		}
+	}
+	if flows := s.d1.must("ipvs", "-Lnc"); strings.Count(flows, "UDP ") < 20 {
+		t.Errorf("-Lnc:\n%s", flows)
+	}
+	return talkers[0]
+}
+
+// hashedAndAlone: hashed flows stay where they are, datagrams that are each by themselves take turns.
+func (s *site) hashedAndAlone(mh, ops int) {
+	t := s.t
+	t.Helper()
+	got := map[string]int{}
+	for range 64 {
+		k := s.talk("", mh)
+		who := k.who()
+		got[who]++
+		if again := k.who(); again != who {
+			t.Errorf("a hashed flow went to %s and then to %s", who, again)
+		}
+	}
+	if got["web1"] == 0 || got["web2"] == 0 || got[""] != 0 {
+		t.Errorf("64 hashed flows went to %v", got)
+	}
+
+	alone := s.talk("", ops)
+	got = map[string]int{}
+	for range 20 {
+		got[alone.who()]++
+	}
+	if got["web1"] != 10 || got["web2"] != 10 {
+		t.Errorf("20 datagrams of one socket, each by itself, went to %v", got)
 	}
 }
 

@@ -46,7 +46,7 @@ var mistakes = []struct {
 	{"a connection with bytes left over is kept", "proxy/connect.go", "&& u.inOff == len(u.in) && !u.hangUp {\n\t\t\ts.core.dropIn(&u.endpoint)", "&& !u.hangUp {"},
 	{"what comes on an idle connection is left for the next request", "proxy/connect.go", "\t\tu.core.pool.Remove(u)\n\t\tu.Discard() //", "\t\t_ = u //"},
 	{"a body that is not all there is no hindrance", "proxy/reply.go", "\tif !s.reqBody.Done() {\n\t\ts.keepClient = false\n\t}", ""},
-	{"a place is not given back", "proxy/connect.go", "\t\ts.slot = false\n\t\ts.srv.Release()", "\t\ts.slot = false\n\t\tif s.method != h1.MethodHead {\n\t\t\ts.srv.Release()\n\t\t}"},
+	{"a slot is not given back", "proxy/connect.go", "\t\ts.slot = false\n\t\ts.srv.Release()", "\t\ts.slot = false\n\t\tif s.method != h1.MethodHead {\n\t\t\ts.srv.Release()\n\t\t}"},
 	{"a buffer is lost", "proxy/clientside.go", "\ts.leaveBackend()\n\ts.dropRequest()\n\ts.dropHead()", "\ts.leaveBackend()\n\tif s.req != nil && s.gotHead {\n\t\ts.req = nil\n\t}\n\ts.dropHead()"},
 	{"a stream is not counted out of its backend", "proxy/route.go", "\t\ts.counted = false\n\t\ts.be.back.Leave()", "\t\ts.counted = false\n\t\tif s.retries == 0 {\n\t\t\ts.be.back.Leave()\n\t\t}"},
 	{"the head of an answer is cut where a packet was", "proxy/serverside.go", "\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])", "\t\tif s.looked > 0 && s.looked < len(data)-n {\n\t\t\tdata = data[:len(data)-1]\n\t\t}\n\t\ts.looked = 0\n\t\treturn s.response(h, data[n:])"},

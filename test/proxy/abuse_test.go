@@ -136,130 +136,11 @@ func TestAbuse(t *testing.T) {
 	worker := n.running()
 	before := rss(t, worker)
 
-	t.Run("10000 idle connections", func(t *testing.T) {
-		const idle = 8000 // besides those of the other programs here, as descriptors allow
-		conns := make([]net.Conn, 0, idle)
-		n.outside.Do(func() {
-			for range idle {
-				conn, err := net.Dial("tcp", nodeAddress+":80")
-				if err != nil {
-					t.Fatalf("after %d connections: %v", len(conns), err)
-				}
-				conns = append(conns, conn)
-				io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-			}
-		})
-		for _, c := range conns {
-			c.SetReadDeadline(time.Now().Add(patience))
-			if _, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil); err != nil {
-				t.Fatal(err)
-			}
-		}
-		grown := rss(t, worker) - before
-		t.Logf("%d idle connections take %.1f MiB: %.2f KiB each", idle, grown, grown*1024/idle)
-		if grown > 100 {
-			t.Errorf("%d idle connections take %.1f MiB", idle, grown)
-		}
-		n.unharmed("idle connections")
-		for _, c := range conns {
-			c.Close()
-		}
-	})
-
-	t.Run("slow heads", func(t *testing.T) {
-		had := count(logs(), " 408 ")
-		const slow = 300
-		var all sync.WaitGroup
-		for range slow {
-			conn, err := n.dial(81)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all.Go(func() {
-				defer conn.Close()
-				for i := 0; ; i++ {
-					if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nA: bbbbbbbbbbbbb"[i%40 : i%40+1])); err != nil {
-						return
-					}
-					conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
-					buf := make([]byte, 512)
-					if k, _ := conn.Read(buf); k > 0 {
-						if !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 408 ") && !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 400 ") {
-							t.Errorf("a slow head got %q", buf[:k])
-						}
-						return
-					}
-				}
-			})
-		}
-		n.unharmed("slow heads")
-		all.Wait()
-		eventually(t, "log lines", func() bool { return count(logs(), " 408 ")-had >= slow*9/10 })
-		if c := count(logs(), " cR-- "); c < slow*9/10 {
-			t.Errorf("%d lines say cR", c)
-		}
-	})
-
-	t.Run("slow bodies", func(t *testing.T) {
-		conn, err := n.dial(80)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
-		n.unharmed("a slow body")
-		conn.SetReadDeadline(time.Now().Add(patience))
-		resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		if err != nil || resp.StatusCode != 504 {
-			t.Fatalf("a body that never ends got %v, %v", resp, err)
-		}
-	})
-
-	t.Run("floods of header fields", func(t *testing.T) {
-		had := count(logs(), " PR-- ")
-		var all sync.WaitGroup
-		for range 50 {
-			conn, err := n.dial(80)
-			if err != nil {
-				t.Fatal(err)
-			}
-			all.Go(func() {
-				defer conn.Close()
-				io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n")
-				for range 3000 {
-					if _, err := io.WriteString(conn, "X-A: b\r\n"); err != nil {
-						break
-					}
-				}
-				conn.SetReadDeadline(time.Now().Add(patience))
-				buf := make([]byte, 64)
-				k, _ := io.ReadAtLeast(conn, buf, 13)
-				if k > 0 && !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 400 ") {
-					t.Errorf("a flood got %q", buf[:k])
-				}
-			})
-		}
-		n.unharmed("floods")
-		all.Wait()
-		eventually(t, "log lines", func() bool { return count(logs(), " PR-- ")-had >= 50 })
-	})
-
-	t.Run("the reason is in the log", func(t *testing.T) {
-		conn, err := n.dial(80)
-		if err != nil {
-			t.Fatal(err)
-		}
-		defer conn.Close()
-		io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
-		eventually(t, "the line", func() bool {
-			for _, l := range logs() {
-				if strings.Contains(l, "PR--") && strings.HasSuffix(strings.TrimSpace(l), ")") && strings.Contains(l, "Content-Length") {
-					return true
-				}
-			}
-			return false
-		})
-	})
+	t.Run("10000 idle connections", func(t *testing.T) { idleConnections(t, n, worker, before) })
+	t.Run("slow heads", func(t *testing.T) { slowHeads(t, n, logs) })
+	t.Run("slow bodies", func(t *testing.T) { slowBodies(t, n) })
+	t.Run("floods of header fields", func(t *testing.T) { fieldFloods(t, n, logs) })
+	t.Run("the reason is in the log", func(t *testing.T) { reasonLogged(t, n, logs) })
 	if grown := rss(t, worker) - before; grown > 150 {
 		t.Errorf("memory grew by %.1f MiB in all", grown)
 	}
@@ -268,16 +149,168 @@ func TestAbuse(t *testing.T) {
 	}
 }
 
+func idleConnections(t *testing.T, n *node, worker int, before float64) {
+	const idle = 8000 // besides those of the other programs here, as descriptors allow
+	conns := make([]net.Conn, 0, idle)
+	n.outside.Do(func() {
+		for range idle {
+			conn, err := net.Dial("tcp", nodeAddress+":80")
+			if err != nil {
+				t.Fatalf("after %d connections: %v", len(conns), err)
+			}
+			conns = append(conns, conn)
+			io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		}
+	})
+	for _, c := range conns {
+		c.SetReadDeadline(time.Now().Add(patience))
+		if _, err := http.ReadResponse(bufio.NewReaderSize(c, 512), nil); err != nil {
+			t.Fatal(err)
+		}
+	}
+	grown := rss(t, worker) - before
+	t.Logf("%d idle connections take %.1f MiB: %.2f KiB each", idle, grown, grown*1024/idle)
+	if grown > 100 {
+		t.Errorf("%d idle connections take %.1f MiB", idle, grown)
+	}
+	n.unharmed("idle connections")
+	for _, c := range conns {
+		c.Close()
+	}
+}
+
+func slowHeads(t *testing.T, n *node, logs func() []string) {
+	had := count(logs(), " 408 ")
+	const slow = 300
+	var all sync.WaitGroup
+	for range slow {
+		conn, err := n.dial(81)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			defer conn.Close()
+			for i := 0; ; i++ {
+				if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nA: bbbbbbbbbbbbb"[i%40 : i%40+1])); err != nil {
+					return
+				}
+				conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
+				buf := make([]byte, 512)
+				if k, _ := conn.Read(buf); k > 0 {
+					if !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 408 ") && !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 400 ") {
+						t.Errorf("a slow head got %q", buf[:k])
+					}
+					return
+				}
+			}
+		})
+	}
+	n.unharmed("slow heads")
+	all.Wait()
+	eventually(t, "log lines", func() bool { return count(logs(), " 408 ")-had >= slow*9/10 })
+	if c := count(logs(), " cR-- "); c < slow*9/10 {
+		t.Errorf("%d lines say cR", c)
+	}
+}
+
+func slowBodies(t *testing.T, n *node) {
+	conn, err := n.dial(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\nabc")
+	n.unharmed("a slow body")
+	conn.SetReadDeadline(time.Now().Add(patience))
+	resp, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	if err != nil || resp.StatusCode != 504 {
+		t.Fatalf("a body that never ends got %v, %v", resp, err)
+	}
+}
+
+func fieldFloods(t *testing.T, n *node, logs func() []string) {
+	had := count(logs(), " PR-- ")
+	var all sync.WaitGroup
+	for range 50 {
+		conn, err := n.dial(80)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all.Go(func() {
+			defer conn.Close()
+			io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n")
+			for range 3000 {
+				if _, err := io.WriteString(conn, "X-A: b\r\n"); err != nil {
+					break
+				}
+			}
+			conn.SetReadDeadline(time.Now().Add(patience))
+			buf := make([]byte, 64)
+			k, _ := io.ReadAtLeast(conn, buf, 13)
+			if k > 0 && !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 400 ") {
+				t.Errorf("a flood got %q", buf[:k])
+			}
+		})
+	}
+	n.unharmed("floods")
+	all.Wait()
+	eventually(t, "log lines", func() bool { return count(logs(), " PR-- ")-had >= 50 })
+}
+
+func reasonLogged(t *testing.T, n *node, logs func() []string) {
+	conn, err := n.dial(80)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close()
+	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
+	eventually(t, "the line", func() bool {
+		for _, l := range logs() {
+			if strings.Contains(l, "PR--") && strings.HasSuffix(strings.TrimSpace(l), ")") && strings.Contains(l, "Content-Length") {
+				return true
+			}
+		}
+		return false
+	})
+}
+
 // TestLyingServers: bytes a server sends without being asked never reach a client.
 func TestLyingServers(t *testing.T) {
 	n := newNode(t, strings.Replace(abuseConfig, "8001", "8003", 1), "")
+	said := n.liar(t)
+	n.start()
+	eventually(t, "served", func() bool { s, _, _ := n.get("http://" + nodeAddress + "/"); return s == 200 })
+	for i := range 60 {
+		path := []string{"/twice", "/fine", "/later", "/good"}[i%4] + strconv.Itoa(i)
+		status, _, body := n.get("http://" + nodeAddress + path)
+		if status != 200 || body != path {
+			t.Fatalf("%s got %d %q", path, status, body)
+		}
+		if i%4 == 2 { // what comes while nobody waits for it ends the connection
+			select {
+			case <-said:
+			case <-time.After(patience):
+				t.Fatal("the server says nothing of its own")
+			}
+			for range 2 { // the proxy's one thread has turned meanwhile
+				if s, _, body := n.get("http://" + nodeAddress + ":82/"); s != 200 {
+					t.Fatalf("%d %s", s, body)
+				}
+			}
+		}
+	}
+}
+
+// liar is a server that says more than it is asked for; it tells when it has said something later than its answer.
+func (n *node) liar(t *testing.T) <-chan struct{} {
+	t.Helper()
 	var l net.Listener
 	var err error
 	n.outside.Do(func() { l, err = net.Listen("tcp", clientAddress+":8003") })
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	t.Cleanup(func() { l.Close() })
 	said := make(chan struct{}, 100) // what nobody asked for, later than the answer
 	go func() {
 		for {
@@ -311,27 +344,7 @@ func TestLyingServers(t *testing.T) {
 			}()
 		}
 	}()
-	n.start()
-	eventually(t, "served", func() bool { s, _, _ := n.get("http://" + nodeAddress + "/"); return s == 200 })
-	for i := range 60 {
-		path := []string{"/twice", "/fine", "/later", "/good"}[i%4] + strconv.Itoa(i)
-		status, _, body := n.get("http://" + nodeAddress + path)
-		if status != 200 || body != path {
-			t.Fatalf("%s got %d %q", path, status, body)
-		}
-		if i%4 == 2 { // what comes while nobody waits for it ends the connection
-			select {
-			case <-said:
-			case <-time.After(patience):
-				t.Fatal("the server says nothing of its own")
-			}
-			for range 2 { // the proxy's one thread has turned meanwhile
-				if s, _, body := n.get("http://" + nodeAddress + ":82/"); s != 200 {
-					t.Fatalf("%d %s", s, body)
-				}
-			}
-		}
-	}
+	return said
 }
 
 // TestDeadLogs: nobody listens to syslog, the socket is not there, the disk is full; requests do not mind.

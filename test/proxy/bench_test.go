@@ -85,6 +85,24 @@ type contender struct {
 	ports []int // stats, http, tcp
 }
 
+type benchCase struct {
+	name   string
+	port   int
+	path   string
+	args   []string
+	target float64
+}
+
+var benchCases = []benchCase{
+	{"64 keep-alive connections", 1, "/", []string{"-c64"}, 0.70},
+	{"256 keep-alive connections", 1, "/", []string{"-c256"}, 0.70},
+	{"connection per request", 1, "/", []string{"-c64", "-H", "Connection: close"}, 0.92},
+	{"16 KB bodies", 1, "/16k", []string{"-c64"}, 0.70},
+	{"1 MB bodies", 1, "/1m", []string{"-c32"}, 0.70},
+	{"tcp, small", 2, "/", []string{"-c64"}, 0.90},
+	{"tcp, 1 MB", 2, "/1m", []string{"-c32"}, 0.40},
+}
+
 // BenchmarkHTTP gives one configuration to Debian's haproxy and to evenkeel, both on the same core in turns, and
 // prints what a request costs each of them. It is a measurement, not a test: it never fails by a figure.
 func BenchmarkHTTP(b *testing.B) {
@@ -93,13 +111,51 @@ func BenchmarkHTTP(b *testing.B) {
 			b.Skipf("%s is not installed: run test/install-peers", p)
 		}
 	}
+	all := newBenchSite(b).contenders(b)
+	time.Sleep(2 * time.Second) // the first checks
+	fmt.Printf("%-26s %9s %9s %7s %9s %9s %7s %9s %9s\n", "case (medians)", "haproxy", "evenkeel", "ratio", "p99 theirs", "p99 ours", "ratio", "req/s", "req/s")
+	for _, k := range benchCases {
+		if strings.Contains(k.name, *only) {
+			k.measure(b, all)
+		}
+	}
+	if *only != "" {
+		return
+	}
+	for _, c := range all {
+		c.idle(b)
+	}
+}
+
+// A benchSite is what all contenders stand before: two web servers and a log.
+type benchSite struct {
+	dir   string
+	ports []int // of the web servers, then three for each contender
+	logs  *net.UDPConn
+}
+
+func newBenchSite(b *testing.B) *benchSite {
+	b.Helper()
 	dir := b.TempDir()
 	os.Chmod(dir, 0o755)
 	os.MkdirAll(filepath.Join(dir, "www"), 0o755)
 	for name, size := range map[string]int{"16k": 16 << 10, "1m": 1 << 20} {
 		os.WriteFile(filepath.Join(dir, "www", name), []byte(strings.Repeat("x", size)), 0o644)
 	}
-	ports := make([]int, 11)
+	logs := slowReader(b)
+	ports := benchPorts(b, 11)
+	for _, port := range ports[:2] {
+		conf := filepath.Join(dir, fmt.Sprintf("nginx-%d.conf", port))
+		os.WriteFile(conf, fmt.Appendf(nil, benchNginx, dir, port), 0o644)
+		run(b, "taskset", "-c", "0", "nginx", "-p", dir, "-c", conf)
+	}
+	return &benchSite{dir, ports, logs}
+}
+
+// benchPorts are free ports.
+func benchPorts(b *testing.B, n int) []int {
+	b.Helper()
+	ports := make([]int, n)
 	for i := range ports {
 		l, err := net.Listen("tcp", "127.0.0.1:0")
 		if err != nil {
@@ -109,12 +165,18 @@ func BenchmarkHTTP(b *testing.B) {
 		ports[i] = l.Addr().(*net.TCPAddr).Port
 		l.Close()
 	}
+	return ports
+}
+
+// slowReader reads the log. It must not be the bottleneck: the socket's buffer is all it gets.
+func slowReader(b *testing.B) *net.UDPConn {
+	b.Helper()
 	logs, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
 	if err != nil {
 		b.Fatal(err)
 	}
-	defer logs.Close()
-	go func() { // the reader of the log must not be the bottleneck: the socket's buffer is all it gets
+	b.Cleanup(func() { logs.Close() })
+	go func() {
 		buf := make([]byte, 2048)
 		for {
 			if _, err := logs.Read(buf); err != nil {
@@ -123,23 +185,25 @@ func BenchmarkHTTP(b *testing.B) {
 			time.Sleep(time.Millisecond)
 		}
 	}()
-	for _, port := range ports[:2] {
-		conf := filepath.Join(dir, fmt.Sprintf("nginx-%d.conf", port))
-		os.WriteFile(conf, fmt.Appendf(nil, benchNginx, dir, port), 0o644)
-		run(b, "taskset", "-c", "0", "nginx", "-p", dir, "-c", conf)
-	}
+	return logs
+}
+
+// contenders starts haproxy, evenkeel and, with -before, an earlier evenkeel.
+func (s *benchSite) contenders(b *testing.B) []*contender {
+	b.Helper()
 	start := func(name string, ports0 []int, args ...string) *contender {
-		conf := filepath.Join(dir, name+".cfg")
-		os.WriteFile(conf, fmt.Appendf(nil, benchConfig, logs.LocalAddr().(*net.UDPAddr).Port, ports0[0], ports0[1], ports0[2], ports[0], ports[1]), 0o644)
+		conf := filepath.Join(s.dir, name+".cfg")
+		logs := s.logs.LocalAddr().(*net.UDPAddr).Port
+		os.WriteFile(conf, fmt.Appendf(nil, benchConfig, logs, ports0[0], ports0[1], ports0[2], s.ports[0], s.ports[1]), 0o644)
 		args = append(append([]string{"-c", "1"}, args...), "-f", conf)
 		return &contender{name, run(b, "taskset", args...), ports0}
 	}
 	all := []*contender{
-		start("haproxy", ports[2:5], "haproxy", "-db"),
-		start("evenkeel", ports[5:8], evenkeel, "run", "--runtime-dir", dir),
+		start("haproxy", s.ports[2:5], "haproxy", "-db"),
+		start("evenkeel", s.ports[5:8], evenkeel, "run", "--runtime-dir", s.dir),
 	}
 	if *before != "" {
-		all = append(all, start("before", ports[8:11], *before, "run", "--runtime-dir", b.TempDir()))
+		all = append(all, start("before", s.ports[8:11], *before, "run", "--runtime-dir", b.TempDir()))
 	}
 	for _, c := range all {
 		for _, port := range c.ports {
@@ -152,60 +216,44 @@ func BenchmarkHTTP(b *testing.B) {
 			})
 		}
 	}
-	time.Sleep(2 * time.Second) // the first checks
-	fmt.Printf("%-26s %9s %9s %7s %9s %9s %7s %9s %9s\n", "case (medians)", "haproxy", "evenkeel", "ratio", "p99 theirs", "p99 ours", "ratio", "req/s", "req/s")
-	for _, k := range []struct {
-		name   string
-		port   int
-		path   string
-		args   []string
-		target float64
-	}{
-		{"64 keep-alive connections", 1, "/", []string{"-c64"}, 0.70},
-		{"256 keep-alive connections", 1, "/", []string{"-c256"}, 0.70},
-		{"connection per request", 1, "/", []string{"-c64", "-H", "Connection: close"}, 0.92},
-		{"16 KB bodies", 1, "/16k", []string{"-c64"}, 0.70},
-		{"1 MB bodies", 1, "/1m", []string{"-c32"}, 0.70},
-		{"tcp, small", 2, "/", []string{"-c64"}, 0.90},
-		{"tcp, 1 MB", 2, "/1m", []string{"-c32"}, 0.40},
-	} {
-		if !strings.Contains(k.name, *only) {
-			continue
-		}
-		got := make([][]measured, len(all))
-		for range *rounds {
-			for i, c := range all {
-				got[i] = append(got[i], c.measure(b, c.ports[k.port], k.path, k.args))
-			}
-		}
-		theirs, ours := middle(got[0]), middle(got[1])
-		fmt.Printf("%-26s %6.1f us %6.1f us %7.2f %7.2f ms %7.2f ms %7.2f %9.0f %9.0f   (target %.2f)\n", k.name,
-			theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, theirs.p99, ours.p99, ours.p99/theirs.p99, theirs.rps, ours.rps, k.target)
-		if *before != "" {
-			was := middle(got[2])
-			fmt.Printf("%-26s           %6.1f us %7.2f            %7.2f ms %7.2f           %9.0f   (CPU now / before %.3f)\n", "   before",
-				was.cpu, was.cpu/theirs.cpu, was.p99, was.p99/theirs.p99, was.rps, paired(got[1], got[2]))
+	return all
+}
+
+// measure prints what a case costs each contender.
+func (k *benchCase) measure(b *testing.B, all []*contender) {
+	got := make([][]measured, len(all))
+	for range *rounds {
+		for i, c := range all {
+			got[i] = append(got[i], c.measure(b, c.ports[k.port], k.path, k.args))
 		}
 	}
-	if *only != "" {
-		return
+	theirs, ours := middle(got[0]), middle(got[1])
+	fmt.Printf("%-26s %6.1f us %6.1f us %7.2f %7.2f ms %7.2f ms %7.2f %9.0f %9.0f   (target %.2f)\n", k.name,
+		theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, theirs.p99, ours.p99, ours.p99/theirs.p99, theirs.rps, ours.rps, k.target)
+	if *before != "" {
+		was := middle(got[2])
+		fmt.Printf("%-26s           %6.1f us %7.2f            %7.2f ms %7.2f           %9.0f   (CPU now / before %.3f)\n", "   before",
+			was.cpu, was.cpu/theirs.cpu, was.p99, was.p99/theirs.p99, was.rps, paired(got[1], got[2]))
 	}
-	for _, c := range all {
-		loaded := c.rss()
-		var idle []net.Conn
-		for range 3000 {
-			conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.ports[1]))
-			if err != nil {
-				b.Fatal(err)
-			}
-			fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
-			conn.Read(make([]byte, 4096))
-			idle = append(idle, conn)
+}
+
+// idle prints what an idle connection takes.
+func (c *contender) idle(b *testing.B) {
+	loaded := c.rss()
+	var conns []net.Conn
+	for range 3000 {
+		conn, err := net.Dial("tcp", fmt.Sprintf("127.0.0.1:%d", c.ports[1]))
+		if err != nil {
+			b.Fatal(err)
 		}
-		fmt.Printf("%-10s RSS %d KiB after the load; %.2f KiB for each of %d idle connections\n", c.name, loaded, float64(c.rss()-loaded)/float64(len(idle)), len(idle))
-		for _, conn := range idle {
-			conn.Close()
-		}
+		fmt.Fprint(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+		conn.Read(make([]byte, 4096))
+		conns = append(conns, conn)
+	}
+	fmt.Printf("%-10s RSS %d KiB after the load; %.2f KiB for each of %d idle connections\n",
+		c.name, loaded, float64(c.rss()-loaded)/float64(len(conns)), len(conns))
+	for _, conn := range conns {
+		conn.Close()
 	}
 }
 

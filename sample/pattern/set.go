@@ -1,83 +1,76 @@
-package sample
+package pattern
 
 import (
 	"bytes"
+	"cmp"
+	"net/netip"
 	"regexp"
+	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
-// A way is how values are compared with patterns (-m).
-type way struct {
-	name string
-	code wayCode
-	in   Kind // what values are turned into first; Any: as they are
-	bare bool // takes no patterns
-}
+// A Way is how values are compared with patterns (-m).
+type Way uint8
 
-// A wayCode is a way for the hot path.
-type wayCode uint8
-
+// Ways, as the reference names them. The first two take no patterns.
 const (
-	byPresence wayCode = iota
-	byTruth
-	byNumber
-	byAddress
-	byBytes
-	byLength
-	byText
-	byBegin
-	byEnd
-	byPart
-	byDirectory
-	byDomain
-	byRegexp
+	Found Way = iota // there is a value
+	Bool             // it is true
+	Int
+	IP
+	Bin
+	Len // of a text
+	Str
+	Beg
+	Sub
+	End
+	Dir // a part between slashes
+	Dom // a part between the delimiters of host names
+	Reg
 )
 
-var ways = []way{
-	{"found", byPresence, Any, true}, {"bool", byTruth, Bool, true}, {"int", byNumber, Int, false}, {"ip", byAddress, IP, false},
-	{"bin", byBytes, Bin, false}, {"len", byLength, Str, false}, {"str", byText, Str, false}, {"beg", byBegin, Str, false},
-	{"sub", byPart, Str, false}, {"end", byEnd, Str, false}, {"dir", byDirectory, Str, false}, {"dom", byDomain, Str, false},
-	{"reg", byRegexp, Str, false},
+var names = [...]string{"found", "bool", "int", "ip", "bin", "len", "str", "beg", "sub", "end", "dir", "dom", "reg"}
+
+// FindWay gives the way of a name.
+func FindWay(name string) (Way, bool) {
+	i := slices.Index(names[:], name)
+	return Way(max(i, 0)), i >= 0
 }
 
-func findWay(name string) (way, bool) {
-	for _, w := range ways {
-		if w.name == name {
-			return w, true
-		}
-	}
-	return way{}, false
+// String gives the way's name.
+func (w Way) String() string { return names[w] }
+
+// Bare ways take no patterns.
+func (w Way) Bare() bool { return w <= Bool }
+
+// Numeric ways take numbers, ranges and operators.
+func (w Way) Numeric() bool { return w == Int || w == Len }
+
+// Error is what is wrong with a pattern.
+type Error struct {
+	Message string // lower case, one line, no full stop
+	Hint    string // the cure; may be empty
+	// Unsupported: the reference takes it, we do not yet.
+	Unsupported bool
 }
 
-// defaultWay is the way of an expression's kind; bytes have none.
-func defaultWay(k Kind) (way, bool) {
-	switch k {
-	case Bool:
-		return findWay("bool")
-	case Int:
-		return findWay("int")
-	case IP, ip6:
-		return findWay("ip")
-	case Str, verb:
-		return findWay("str")
-	}
-	return way{}, false
-}
+func (e *Error) Error() string { return e.Message }
 
-// patterns are the values of one criterion or the keys of one map. They are filled, then
-// finished, then only read.
-type patterns struct {
-	way    way
-	count  int
-	dotted bool // numbers may be major.minor
+// A Set is the patterns of one criterion or the keys of one map. It is filled, then finished, then only read.
+type Set struct {
+	Way    Way
+	Dotted bool // numbers may be major.minor
 
 	operator string // of the numbers that follow
+	count    int
 	texts    []textPattern
 	exact    map[string]int // texts by themselves, when they are many
 	folded   map[string]int // lower case of those with -i
 	ranges   []intRange
 	nets     netSet
-	regexps  []pattern
+	regexps  []expression
 }
 
 // A textPattern is a string to compare with.
@@ -93,43 +86,46 @@ type intRange struct {
 	index     int
 }
 
-// A pattern is a regular expression, or what it comes down to.
-type pattern struct {
+// An expression is a regular expression, or what it comes down to.
+type expression struct {
 	re    *regexp.Regexp
 	plain *plainRegexp
 	index int
 }
 
-// add parses one pattern.
-func (p *patterns) add(s string, fold bool) *Error {
+// Add parses one pattern; fold: letter case does not matter. Patterns are numbered from 0 as they come.
+func (p *Set) Add(s string, fold bool) *Error {
 	index := p.count
 	p.count++
-	switch p.way.name {
-	case "found", "bool":
+	switch p.Way {
+	case Found, Bool:
 		return nil
-	case "int", "len":
+	case Int, Len:
 		return p.addNumber(s, index)
-	case "ip":
+	case IP:
 		return p.nets.add(s, index)
-	case "bin":
-		b, err := parseHex(s)
+	case Bin:
+		b, err := literal.Hex(s)
 		if err != nil {
-			return err
+			return &Error{Message: err.Error()}
 		}
 		p.texts = append(p.texts, textPattern{text: b, index: index})
 		return nil
-	case "reg":
+	case Reg:
 		return p.addRegexp(s, fold, index)
-	case "dir", "dom":
-		s = trimDelimiters(s, p.way.code == byDomain)
+	case Dir, Dom:
+		s = trimDelimiters(s, p.Way == Dom)
 	}
 	t := textPattern{text: []byte(s), fold: fold, index: index}
 	if fold {
-		t.text = appendLower(nil, t.text)
+		t.text = literal.AppendLower(nil, t.text)
 	}
 	p.texts = append(p.texts, t)
 	return nil
 }
+
+// quote gives text for a message.
+func quote(text string) string { return literal.Quote(text) }
 
 // delimits reports whether b ends a part of a text for dir and dom.
 func delimits(b byte, domain bool) bool {
@@ -146,12 +142,12 @@ func trimDelimiters(s string, domain bool) string {
 	return s
 }
 
-func (p *patterns) addRegexp(s string, fold bool, index int) *Error {
-	re, err := compileRegexp(s, fold)
+func (p *Set) addRegexp(s string, fold bool, index int) *Error {
+	re, err := Regexp(s, fold)
 	if err != nil {
 		return err
 	}
-	p.regexps = append(p.regexps, pattern{re: re, plain: plainOf(s, fold), index: index})
+	p.regexps = append(p.regexps, expression{re: re, plain: plainOf(s, fold), index: index})
 	return nil
 }
 
@@ -160,8 +156,18 @@ const (
 	maxInt = 1<<63 - 1
 )
 
+// Operator takes word as the operator of the numbers that follow it, and says whether it is one.
+func (p *Set) Operator(word string) bool {
+	switch word {
+	case "eq", "ge", "gt", "le", "lt":
+		p.operator = word
+		return true
+	}
+	return false
+}
+
 // addNumber parses "5", "5:7", "5:", ":7" and, after an operator, "5".
-func (p *patterns) addNumber(s string, index int) *Error {
+func (p *Set) addNumber(s string, index int) *Error {
 	low, high, isRange := s, s, false
 	for i := range len(s) {
 		if s[i] == ':' {
@@ -210,28 +216,28 @@ func (p *patterns) addNumber(s string, index int) *Error {
 }
 
 // parseNumber reads a number, or major.minor where the criterion is a version.
-func (p *patterns) parseNumber(s string) (int64, bool) {
-	if p.dotted {
+func (p *Set) parseNumber(s string) (int64, bool) {
+	if p.Dotted {
 		for i := range len(s) {
 			if s[i] == '.' {
-				major, ok := wholeNumber(s[:i])
-				minor, ok2 := wholeNumber(s[i+1:])
+				major, ok := literal.Number(s[:i])
+				minor, ok2 := literal.Number(s[i+1:])
 				return major<<16 | minor, ok && ok2
 			}
 		}
-		n, ok := wholeNumber(s)
+		n, ok := literal.Number(s)
 		return n << 16, ok
 	}
-	return wholeNumber(s)
+	return literal.Number(s)
 }
 
 // few is how many strings are compared one by one.
 const few = 4
 
-// finish builds what makes many patterns fast.
-func (p *patterns) finish() {
+// Finish builds what makes many patterns fast.
+func (p *Set) Finish() {
 	p.nets.finish()
-	if p.way.name != "str" && p.way.name != "bin" || len(p.texts) <= few {
+	if p.Way != Str && p.Way != Bin || len(p.texts) <= few {
 		return
 	}
 	p.exact, p.folded = map[string]int{}, map[string]int{}
@@ -247,47 +253,8 @@ func (p *patterns) finish() {
 	p.texts = nil
 }
 
-// match gives the number of a pattern that v is equal to in the criterion's way, or -1. Unused patterns cost nothing.
-func (p *patterns) match(c *Context, v Value) int {
-	if v.Kind != p.way.in && p.way.in != Any {
-		if v = cast(c, v, p.way.in); v.Kind == None {
-			return -1
-		}
-	}
-	switch p.way.code {
-	case byPresence:
-		return 0
-	case byTruth:
-		return int(v.Int) - 1
-	case byNumber:
-		return p.matchInt(v.Int)
-	case byLength:
-		return p.matchInt(int64(len(v.Bytes)))
-	case byAddress:
-		return p.nets.find(v.Addr)
-	case byRegexp:
-		return p.matchRegexp(v.Bytes)
-	case byText:
-		// A NUL ends a text for the reference. One that a client has encoded must not carry the rest past a rule.
-		if i := p.equal(c, v.Bytes); i >= 0 || bytes.IndexByte(v.Bytes, 0) < 0 {
-			return i
-		}
-		return p.equal(c, untilNUL(v.Bytes))
-	case byBytes:
-		return p.equal(c, v.Bytes)
-	}
-	return p.matchText(v.Bytes)
-}
-
-// equal finds a pattern that is the whole value.
-func (p *patterns) equal(c *Context, b []byte) int {
-	if p.exact != nil {
-		return p.lookup(c, b)
-	}
-	return p.matchText(b)
-}
-
-func (p *patterns) matchInt(n int64) int {
+// Number finds a pattern that holds n, -1 if none does.
+func (p *Set) Number(n int64) int {
 	for i := range p.ranges {
 		if r := &p.ranges[i]; n >= r.low && n <= r.high {
 			return r.index
@@ -296,8 +263,37 @@ func (p *patterns) matchInt(n int64) int {
 	return -1
 }
 
+// Addr finds the longest network that holds a, -1 if none does.
+func (p *Set) Addr(a netip.Addr) int { return p.nets.find(a) }
+
+// Text finds a pattern that b is equal to in the way of the set, -1 if none is. What it has to write down meanwhile it
+// appends to scratch, and takes off again.
+func (p *Set) Text(b []byte, scratch *[]byte) int {
+	switch p.Way {
+	case Reg:
+		return p.matchRegexp(b)
+	case Str:
+		// A NUL ends a text for the reference. One that a client has encoded must not carry the rest past a rule.
+		if i := p.equal(b, scratch); i >= 0 || bytes.IndexByte(b, 0) < 0 {
+			return i
+		}
+		return p.equal(literal.UntilNUL(b), scratch)
+	case Bin:
+		return p.equal(b, scratch)
+	}
+	return p.matchText(b)
+}
+
+// equal finds a pattern that is the whole value.
+func (p *Set) equal(b []byte, scratch *[]byte) int {
+	if p.exact != nil {
+		return p.lookup(b, scratch)
+	}
+	return p.matchText(b)
+}
+
 // matchRegexp tries the expressions. As with PCRE a line end at a value's end does not keep $ from matching before it.
-func (p *patterns) matchRegexp(b []byte) int {
+func (p *Set) matchRegexp(b []byte) int {
 	i := p.matchExpressions(b)
 	if n := len(b) - 1; i < 0 && n >= 0 && b[n] == '\n' {
 		i = p.matchExpressions(b[:n])
@@ -305,7 +301,7 @@ func (p *patterns) matchRegexp(b []byte) int {
 	return i
 }
 
-func (p *patterns) matchExpressions(b []byte) int {
+func (p *Set) matchExpressions(b []byte) int {
 	for i := range p.regexps {
 		r := &p.regexps[i]
 		if r.plain != nil {
@@ -319,38 +315,38 @@ func (p *patterns) matchExpressions(b []byte) int {
 	return -1
 }
 
-func (p *patterns) lookup(c *Context, b []byte) int {
+func (p *Set) lookup(b []byte, scratch *[]byte) int {
 	if i, ok := p.exact[string(b)]; ok {
 		return i
 	}
 	if len(p.folded) == 0 {
 		return -1
 	}
-	at := len(c.scratch)
-	c.scratch = appendLower(c.scratch, b)
-	i, ok := p.folded[string(c.scratch[at:])]
-	c.scratch = c.scratch[:at]
+	at := len(*scratch)
+	*scratch = literal.AppendLower(*scratch, b)
+	i, ok := p.folded[string((*scratch)[at:])]
+	*scratch = (*scratch)[:at]
 	if !ok {
 		return -1
 	}
 	return i
 }
 
-func (p *patterns) matchText(b []byte) int {
+func (p *Set) matchText(b []byte) int {
 	for i := range p.texts {
 		t := &p.texts[i]
 		matched := false
-		switch p.way.code {
-		case byText, byBytes:
+		switch p.Way {
+		case Str, Bin:
 			matched = len(b) == len(t.text) && t.at(b)
-		case byBegin:
+		case Beg:
 			matched = len(b) >= len(t.text) && t.at(b[:len(t.text)])
-		case byEnd:
+		case End:
 			matched = len(b) >= len(t.text) && t.at(b[len(b)-len(t.text):])
-		case byPart:
+		case Sub:
 			matched = t.within(b)
-		case byDirectory, byDomain:
-			matched = t.part(b, p.way.code == byDomain)
+		case Dir, Dom:
+			matched = t.part(b, p.Way == Dom)
 		}
 		if matched {
 			return t.index
@@ -399,4 +395,16 @@ func (t *textPattern) part(b []byte, domain bool) bool {
 		}
 	}
 	return false
+}
+
+// FinishKeys is Finish for the keys of a map, and lets the longest key win where the beginning of a text decides.
+func (p *Set) FinishKeys() {
+	if p.Way == Beg {
+		sortLongest(p.texts)
+	}
+	p.Finish()
+}
+
+func sortLongest(t []textPattern) {
+	slices.SortStableFunc(t, func(a, b textPattern) int { return cmp.Compare(len(b.text), len(a.text)) })
 }

@@ -1,31 +1,33 @@
-package sample
+package logformat
 
 import (
 	"bytes"
 	"net/netip"
 	"strconv"
-	"time"
+
+	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // A writer writes one format. It lives on the stack.
 type writer struct {
 	dst   []byte
-	c     *Context
-	r     *Record // the stream's values; nil in a format without aliases
+	c     *sample.Context
+	r     *sample.Record // the stream's values; nil in a format without aliases
 	line  bool
 	blank bool // the last byte is a blank that merges with the next
 }
 
 // Append writes the format's value for c to dst.
-func (f *Format) Append(dst []byte, c *Context) []byte {
+func (f *Format) Append(dst []byte, c *sample.Context) []byte {
 	w := writer{dst: dst, c: c, line: f.line, blank: f.line}
 	if f.aliases {
-		w.r = c.facts()
+		w.r = c.Record()
 	}
 	for i := range f.ops {
 		o := &f.ops[i]
 		switch {
-		case o.alias == literal:
+		case o.alias == verbatim:
 			w.literal(o.text)
 			continue
 		case o.before == ' ' && w.blank:
@@ -59,10 +61,53 @@ func (w *writer) literal(text []byte) {
 
 // write writes one alias or expression.
 func (w *writer) write(o *op) {
-	if o.alias == expression {
+	r := w.r
+	switch o.alias {
+	case expression:
 		w.expression(o)
-		return
+	case clientIP, clientPort, frontendIP, frontendPort, backendIP, backendPort, serverIP, serverPort:
+		w.endpoint(o)
+	case frontendName:
+		w.string(r.Frontend, o.flags)
+	case frontendTransport:
+		w.transport(o.flags)
+	case backendName:
+		w.string(r.Backend, o.flags)
+	case serverAlias:
+		w.string(r.Server, o.flags)
+	case hostName:
+		w.string(r.Host, o.flags)
+	case termination:
+		w.dst = append(w.dst, r.Termination[:2]...)
+	case terminationCookies:
+		w.dst = append(w.dst, r.Termination[:]...)
+	case requestCookie:
+		w.raw(r.RequestCookie, o.flags)
+	case setCookie:
+		w.raw(r.SetCookie, o.flags)
+	case uniqueName:
+		w.decoded(w.c.UniqueID(), o.flags)
+	case tlsCipher, tlsVersion:
+		w.raw(nil, o.flags)
+	case requestHeaders:
+		w.captures(r.RequestCaptures, o.flags)
+	case responseHeaders:
+		w.captures(r.ResponseCaptures, o.flags)
+	case requestHeaderList:
+		w.captureList(r.RequestCaptures, o.flags)
+	case responseHeaderList:
+		w.captureList(r.ResponseCaptures, o.flags)
+	case requestLine, httpMethod, httpTarget, httpPath, httpQuery, httpURI, httpVersion:
+		w.requestPart(o)
+	case date, dateUTC, dateLocal, epoch, millis, begun, begunUTC, begunLocal:
+		w.time(o)
+	default:
+		w.figure(o)
 	}
+}
+
+// endpoint writes an address or a port of either connection.
+func (w *writer) endpoint(o *op) {
 	r := w.r
 	switch o.alias {
 	case clientIP:
@@ -89,40 +134,13 @@ func (w *writer) write(o *op) {
 		w.peer(r.BackendDest, o.flags)
 	case serverPort:
 		w.peerPort(r.BackendDest, o.flags)
-	case frontendName:
-		w.string(r.Frontend, o.flags)
-	case frontendTransport:
-		w.transport(o.flags)
-	case backendName:
-		w.string(r.Backend, o.flags)
-	case serverAlias:
-		w.string(r.Server, o.flags)
-	case hostName:
-		w.string(r.Host, o.flags)
-	case termination:
-		w.dst = append(w.dst, r.Termination[:2]...)
-	case terminationCookies:
-		w.dst = append(w.dst, r.Termination[:]...)
-	case requestCookie:
-		w.raw(r.RequestCookie, o.flags)
-	case setCookie:
-		w.raw(r.SetCookie, o.flags)
-	case uniqueName:
-		w.decoded(w.c.uniqueID(), o.flags)
-	case tlsCipher, tlsVersion:
-		w.raw(nil, o.flags)
-	case requestHeaders:
-		w.captures(r.RequestCaptures, o.flags)
-	case responseHeaders:
-		w.captures(r.ResponseCaptures, o.flags)
-	case requestHeaderList:
-		w.captureList(r.RequestCaptures, o.flags)
-	case responseHeaderList:
-		w.captureList(r.ResponseCaptures, o.flags)
-	case requestLine, httpMethod, httpTarget, httpPath, httpQuery, httpURI, httpVersion:
-		w.requestPart(o)
-	case date, dateUTC, dateLocal, epoch, millis, begun, begunUTC, begunLocal:
-		w.time(o)
+	}
+}
+
+// figure writes a time, a size or a count.
+func (w *writer) figure(o *op) {
+	r := w.r
+	switch o.alias {
 	case timeActive:
 		w.partial(r.Ta)
 	case timeTotal:
@@ -131,10 +149,6 @@ func (w *writer) write(o *op) {
 		w.partial(r.Tu)
 	case timeData:
 		w.int(r.Td)
-	case bytesDown:
-		w.partial(r.BytesToClient)
-	case bytesUp:
-		w.int(r.BytesToServer)
 	case timeConnect:
 		w.int(r.Tc)
 	case timeHandshake:
@@ -153,8 +167,27 @@ func (w *writer) write(o *op) {
 		} else {
 			w.int(max(r.Th, 0) + max(r.Ti, 0) + r.TR)
 		}
+	case bytesDown:
+		w.partial(r.BytesToClient)
+	case bytesUp:
+		w.int(r.BytesToServer)
 	case statusCode:
 		w.int(int64(r.Status))
+	case processID:
+		w.hex(uint64(r.PID), o.flags, 4)
+	case requestCounter:
+		w.hex(uint64(r.Counter), o.flags, 4)
+	case logCounter:
+		w.hex(uint64(r.LogCounter), o.flags, 4)
+	default:
+		w.load(o)
+	}
+}
+
+// load writes how many connections there were at the end, and what waited.
+func (w *writer) load(o *op) {
+	r := w.r
+	switch o.alias {
 	case activeConns:
 		w.int(int64(r.Active))
 	case frontendConns:
@@ -172,12 +205,6 @@ func (w *writer) write(o *op) {
 		w.int(int64(r.ServerQueue))
 	case backendQueue:
 		w.int(int64(r.BackendQueue))
-	case processID:
-		w.hex(uint64(r.PID), o.flags, 4)
-	case requestCounter:
-		w.hex(uint64(r.Counter), o.flags, 4)
-	case logCounter:
-		w.hex(uint64(r.LogCounter), o.flags, 4)
 	}
 }
 
@@ -198,6 +225,8 @@ func (w *writer) partial(n int64) {
 	}
 	w.int(n)
 }
+
+const upperHex = "0123456789ABCDEF"
 
 // hex writes a number in decimal or, with +X, in at least width hexadecimal digits.
 func (w *writer) hex(n uint64, f flags, width int) {
@@ -447,7 +476,7 @@ func targetPart(uri []byte, part alias) []byte {
 	mark := bytes.IndexByte(uri, '?')
 	switch {
 	case part == httpPath:
-		return pathOf(uri)
+		return sample.PathOf(uri)
 	case part == httpQuery && mark >= 0:
 		return uri[mark:]
 	case part == httpQuery:
@@ -463,15 +492,15 @@ func targetPart(uri []byte, part alias) []byte {
 // Differs from HAProxy: in log lines a control byte that a converter has made (url_dec, b64dec) is
 // written as #XX, so that a client can neither write log lines nor steer the terminal they are read on.
 func (w *writer) expression(o *op) {
-	mark := len(w.c.scratch)
+	mark := w.c.Mark()
 	v := o.expr.Eval(w.c)
-	if v.Kind == Bin {
-		v.Bytes = untilNUL(v.Bytes)
+	if v.Kind == sample.Bin {
+		v.Bytes = literal.UntilNUL(v.Bytes)
 	}
 	switch {
-	case v.Kind == None, (v.Kind == Str || v.Kind == Bin) && len(v.Bytes) == 0:
+	case v.Kind == sample.None, (v.Kind == sample.Str || v.Kind == sample.Bin) && len(v.Bytes) == 0:
 		w.nothing(o.flags)
-	case v.Kind == Str || v.Kind == Bin:
+	case v.Kind == sample.Str || v.Kind == sample.Bin:
 		w.decoded(v.Bytes, o.flags)
 	default:
 		if o.flags&quoted != 0 {
@@ -482,7 +511,7 @@ func (w *writer) expression(o *op) {
 			w.dst = append(w.dst, '"')
 		}
 	}
-	w.c.scratch = w.c.scratch[:mark]
+	w.c.Release(mark)
 }
 
 // decoded writes bytes that may have been encoded when they came, and so past every check of what comes.
@@ -512,41 +541,6 @@ func (s *byteSet) anyOf(b []byte) bool {
 	return false
 }
 
-// A clock holds the last second written out, because most lines of a moment share theirs.
-type clock struct {
-	second int64
-	text   [20]byte // 21/Nov/2026:06:32:22
-	set    bool
-}
-
-const months = "JanFebMarAprMayJunJulAugSepOctNovDec"
-
-// stamp writes t's second as dd/Mon/yyyy:hh:mm:ss.
-func stamp(dst []byte, t time.Time) []byte {
-	year, month, day := t.Date()
-	hour, minute, second := t.Clock()
-	dst = append(dst, '0'+byte(day/10), '0'+byte(day%10), '/')
-	dst = append(dst, months[3*month-3:3*month]...)
-	dst = append(dst, '/')
-	dst = appendPadded(dst, int64(year), 4)
-	return append(dst, ':', '0'+byte(hour/10), '0'+byte(hour%10), ':', '0'+byte(minute/10), '0'+byte(minute%10),
-		':', '0'+byte(second/10), '0'+byte(second%10))
-}
-
-// second writes t's second in t's own zone, from the clock where it is the same one.
-func (w *writer) second(t time.Time) {
-	k := &w.c.clock
-	if s := t.Unix(); !k.set || s != k.second {
-		text := stamp(k.text[:0], t)
-		if len(text) != len(k.text) { // a year beyond 9999
-			w.dst = append(w.dst, text...)
-			return
-		}
-		k.second, k.set = s, true
-	}
-	w.dst = append(w.dst, k.text[:]...)
-}
-
 // time writes dates.
 func (w *writer) time(o *op) {
 	t := w.r.Accepted
@@ -556,13 +550,13 @@ func (w *writer) time(o *op) {
 	}
 	switch o.alias {
 	case date, begun:
-		w.second(t)
+		w.dst = w.c.AppendSecond(w.dst, t)
 		ms := t.Nanosecond() / 1e6
 		w.dst = append(w.dst, '.', '0'+byte(ms/100), '0'+byte(ms/10%10), '0'+byte(ms%10))
 	case dateUTC, begunUTC:
-		w.dst = append(stamp(w.dst, t.UTC()), " +0000"...)
+		w.dst = append(sample.AppendSecond(w.dst, t.UTC()), " +0000"...)
 	case dateLocal, begunLocal:
-		w.dst = t.AppendFormat(append(stamp(w.dst, t), ' '), "-0700")
+		w.dst = t.AppendFormat(append(sample.AppendSecond(w.dst, t), ' '), "-0700")
 	case epoch:
 		w.hex(uint64(t.Unix()), o.flags, 4)
 	case millis:

@@ -1,14 +1,18 @@
-package sample
+package pattern
 
 import (
 	"bytes"
+	"fmt"
 	"regexp"
 	"regexp/syntax"
+	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
 // CompileRegexp compiles a regular expression as rules and conditions write them; fold: letter case does not
-// matter. The error is package regexp's.
+// matter. The error is package regexp's; that of [Regexp] says what to do about it.
 //
 // Differs from HAProxy: a dot takes line ends, too, so that a client cannot hide behind one.
 func CompileRegexp(s string, fold bool) (*regexp.Regexp, error) {
@@ -121,7 +125,7 @@ func plainOf(s string, fold bool) *plainRegexp {
 	}
 	p.text.text = bytes.Clone(p.text.text)
 	if fold {
-		p.text.text = appendLower(nil, p.text.text)
+		p.text.text = literal.AppendLower(nil, p.text.text)
 	}
 	return p
 }
@@ -139,4 +143,53 @@ func (p *plainRegexp) match(b []byte) bool {
 		return p.text.at(b[len(b)-n:])
 	}
 	return p.text.within(b)
+}
+
+// Regexp is CompileRegexp with an error for the operator.
+//
+// Differs from HAProxy: the language is Go's (RE2), which has neither back references nor
+// lookaround; they are refused when the configuration is read. In exchange no expression can
+// take more than linear time.
+func Regexp(s string, fold bool) (*regexp.Regexp, *Error) {
+	re, err := CompileRegexp(s, fold)
+	if err == nil {
+		return re, nil
+	}
+	e := &Error{Message: fmt.Sprintf("regular expression %s: %s", quote(s), regexpReason(err))}
+	switch {
+	case holdsAny(s, "(?=", "(?!", "(?<=", "(?<!"):
+		e.Message = fmt.Sprintf("regular expression %s looks around, which is not supported", quote(s))
+		e.Hint = "say it with two conditions, one of them negated"
+		e.Unsupported = true
+	case hasBackReference(s):
+		e.Message = fmt.Sprintf("regular expression %s refers back to a group, which is not supported", quote(s))
+		e.Unsupported = true
+	case holdsAny(s, "++", "*+", "?+", "(?>"):
+		e.Hint = "possessive quantifiers are not needed here: leave out the second sign"
+		e.Unsupported = true
+	}
+	return nil, e
+}
+
+// regexpReason takes the prefix and our flags out of a message of package regexp.
+func regexpReason(err error) string {
+	s := strings.TrimPrefix(literal.Printable(err.Error()), "error parsing regexp: ")
+	s = strings.Replace(s, "`(?s)", "`", 1)
+	return strings.Replace(s, "`(?is)", "`", 1)
+}
+
+func holdsAny(s string, parts ...string) bool {
+	return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(s, part) })
+}
+
+func hasBackReference(s string) bool {
+	for i := 0; i+1 < len(s); i++ {
+		if s[i] == '\\' {
+			if s[i+1] >= '1' && s[i+1] <= '9' {
+				return true
+			}
+			i++
+		}
+	}
+	return false
 }

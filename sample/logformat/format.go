@@ -1,10 +1,12 @@
-package sample
+package logformat
 
 import (
 	"fmt"
 	"slices"
 	"strings"
 
+	"github.com/evenkeel/evenkeel/sample"
+	"github.com/evenkeel/evenkeel/sample/literal"
 	"github.com/evenkeel/evenkeel/spelling"
 )
 
@@ -12,8 +14,8 @@ import (
 type Format struct {
 	text    string
 	ops     []op
-	needs   Place
-	refs    []Reference
+	needs   sample.Point
+	refs    []sample.Reference
 	line    bool // a log line: blanks are merged, what is empty is written as "-"
 	aliases bool // at least one op is an alias
 }
@@ -22,9 +24,9 @@ type Format struct {
 type op struct {
 	alias  alias
 	flags  flags
-	before byte   // a literal of one byte in front of it, or 0
-	text   []byte // of literal
-	expr   *Expr  // of expression
+	before byte         // a literal of one byte in front of it, or 0
+	text   []byte       // of literal
+	expr   *sample.Expr // of expression
 }
 
 // flags are those of %{+Q+X+E}.
@@ -47,46 +49,38 @@ const (
 	DefaultLog = "Connect from %ci:%cp to %fi:%fp (%f/%{}mode)" // written by the engine; see Record
 )
 
-// ParseFormat compiles a log-format string: %aliases, %[expressions], %{flags}. With http false, HTTP-only aliases
-// are an error, as in a tcp proxy. At Log, runs of blanks become one and what has no value is written as "-".
-func ParseFormat(text string, at Place, http bool) (*Format, error) {
-	return parseFormat(text, at, http, nil)
-}
-
-// ParseFormat is the package's ParseFormat, with map files.
-func (a *ACLs) ParseFormat(text string, at Place, http bool) (*Format, error) {
-	return parseFormat(text, at, http, a.files)
-}
-
-// Literal is the format that is exactly text, in which a percent sign means nothing.
-func Literal(text string) *Format {
-	f := &Format{text: text}
-	if text != "" {
-		f.ops = []op{{alias: literal, text: []byte(text)}}
-	}
-	return f
-}
-
-func parseFormat(text string, at Place, http bool, files Files) (*Format, error) {
-	p := formatParser{text: text, at: at, http: http, files: files, out: &Format{text: text, line: at&Log != 0}}
+// Parse compiles a log-format string: %aliases, %[expressions], %{flags}. With http false, HTTP-only aliases are an
+// error, as in a tcp proxy. At sample.Log, runs of blanks become one and what has no value is written as "-". acls, of
+// the proxy it is for, may be nil: then no map can be named.
+func Parse(text string, at sample.Point, http bool, acls *sample.ACLs) (*Format, error) {
+	p := parser{text: text, at: at, http: http, acls: acls, out: &Format{text: text, line: at&sample.Log != 0}}
 	if err := p.run(); err != nil {
 		return nil, err
 	}
 	return p.out, nil
 }
 
-// A formatParser walks through the text.
-type formatParser struct {
+// Literal is the format that is exactly text, in which a percent sign means nothing.
+func Literal(text string) *Format {
+	f := &Format{text: text}
+	if text != "" {
+		f.ops = []op{{alias: verbatim, text: []byte(text)}}
+	}
+	return f
+}
+
+// A parser walks through the text.
+type parser struct {
 	text    string
-	at      Place
+	at      sample.Point
 	http    bool
-	files   Files
+	acls    *sample.ACLs
 	out     *Format
 	literal []byte
 	global  flags // set by %{…}o
 }
 
-func (p *formatParser) run() error {
+func (p *parser) run() error {
 	for pos := 0; pos < len(p.text); {
 		b := p.text[pos]
 		if b != '%' {
@@ -105,22 +99,22 @@ func (p *formatParser) run() error {
 }
 
 // addByte adds to the literal. In a log line a run of blanks becomes one.
-func (p *formatParser) addByte(b byte) {
+func (p *parser) addByte(b byte) {
 	if n := len(p.literal); p.out.line && b == ' ' && n > 0 && p.literal[n-1] == ' ' {
 		return
 	}
 	p.literal = append(p.literal, b)
 }
 
-func (p *formatParser) flush() {
+func (p *parser) flush() {
 	if len(p.literal) > 0 {
-		p.out.ops = append(p.out.ops, op{alias: literal, text: p.literal})
+		p.out.ops = append(p.out.ops, op{alias: verbatim, text: p.literal})
 		p.literal = nil
 	}
 }
 
 // add adds an op and, if it is short, the literal in front of it.
-func (p *formatParser) add(o op) {
+func (p *parser) add(o op) {
 	if len(p.literal) == 1 && p.literal[0] != 0 {
 		o.before, p.literal = p.literal[0], nil
 	}
@@ -129,7 +123,7 @@ func (p *formatParser) add(o op) {
 }
 
 // item reads what a percent sign at pos begins, and returns where it ends.
-func (p *formatParser) item(pos int) (int, error) {
+func (p *parser) item(pos int) (int, error) {
 	start, pos := pos, pos+1
 	if pos == len(p.text) {
 		return 0, p.bad(start, "nothing follows the last %")
@@ -151,7 +145,7 @@ func (p *formatParser) item(pos int) (int, error) {
 		return p.expression(pos+1, f)
 	}
 	end := pos
-	for end < len(p.text) && isNameByte(p.text[end]) && p.text[end] >= '0' && p.text[end] != ':' && p.text[end] != '_' {
+	for end < len(p.text) && isAliasByte(p.text[end]) {
 		end++
 	}
 	name := p.text[pos:end]
@@ -164,8 +158,12 @@ func (p *formatParser) item(pos int) (int, error) {
 	return end, p.alias(start, name, f)
 }
 
-func (p *formatParser) bad(offset int, message string) *Error {
-	return &Error{Offset: offset, Message: "format: " + message, Hint: "write %% for a percent sign"}
+func isAliasByte(b byte) bool {
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9'
+}
+
+func (p *parser) bad(offset int, message string) *sample.Error {
+	return &sample.Error{Offset: offset, Message: "format: " + message, Hint: "write %% for a percent sign"}
 }
 
 // withFlags changes flags by text such as "+Q,-E"; letters it does not know are ignored, as by the reference.
@@ -198,10 +196,10 @@ func withFlags(f flags, text string) flags {
 }
 
 // expression reads "expr]" from pos on.
-func (p *formatParser) expression(pos int, f flags) (int, error) {
-	e, used, err := parseExpr(p.text[pos:], p.at, p.files)
+func (p *parser) expression(pos int, f flags) (int, error) {
+	e, used, err := p.acls.ParsePrefix(p.text[pos:], p.at)
 	if err != nil {
-		if e, ok := err.(*Error); ok {
+		if e, ok := err.(*sample.Error); ok {
 			e.Offset += pos
 		}
 		return 0, err
@@ -212,15 +210,14 @@ func (p *formatParser) expression(pos int, f flags) (int, error) {
 	}
 	if end >= len(p.text) || p.text[end] != ']' {
 		if end < len(p.text) {
-			return 0, p.bad(end, fmt.Sprintf("] is expected after %s, not %s", quote(e.text), quote(p.text[end:])))
+			return 0, p.bad(end, fmt.Sprintf("] is expected after %s, not %s",
+				literal.Quote(e.String()), literal.Quote(p.text[end:])))
 		}
-		return 0, p.bad(end, "the closing ] is missing after "+quote(e.text))
+		return 0, p.bad(end, "the closing ] is missing after "+literal.Quote(e.String()))
 	}
 	p.add(op{alias: expression, flags: f, expr: e})
-	p.out.refs = append(p.out.refs, e.refs...)
-	if !e.from.constant {
-		p.out.needs = both(p.out.needs, e.needs)
-	}
+	p.out.refs = append(p.out.refs, e.References()...)
+	p.out.needs = e.Narrow(p.out.needs)
 	return end + 1, nil
 }
 
@@ -229,7 +226,7 @@ func longAliases() []string {
 	return slices.DeleteFunc(slices.Clone(aliasNames), func(n string) bool { return len(n) < 2 })
 }
 
-func (p *formatParser) alias(start int, name string, f flags) error {
+func (p *parser) alias(start int, name string, f flags) error {
 	a, ok := aliases[name]
 	if !ok {
 		e := p.bad(start, "there is no alias %"+name)
@@ -239,7 +236,7 @@ func (p *formatParser) alias(start int, name string, f flags) error {
 		return e
 	}
 	if a.http && !p.http {
-		return &Error{Offset: start, Message: "format: the alias %" + name + " needs mode http"}
+		return &sample.Error{Offset: start, Message: "format: the alias %" + name + " needs mode http"}
 	}
 	if a.alias == options {
 		p.global = f
@@ -255,7 +252,7 @@ func (f *Format) Constant() (string, bool) {
 	switch {
 	case len(f.ops) == 0:
 		return "", true
-	case len(f.ops) == 1 && f.ops[0].alias == literal:
+	case len(f.ops) == 1 && f.ops[0].alias == verbatim:
 		return string(f.ops[0].text), true
 	}
 	return "", false
@@ -264,8 +261,8 @@ func (f *Format) Constant() (string, bool) {
 // String gives the format as written.
 func (f *Format) String() string { return f.text }
 
-// Needs are the places at which all expressions of the format have a value; 0: it has none.
-func (f *Format) Needs() Place { return f.needs }
+// Needs are the points at which all expressions of the format have a value; 0: it has none.
+func (f *Format) Needs() sample.Point { return f.needs }
 
 // References are the proxies and servers the format asks for by name.
-func (f *Format) References() []Reference { return f.refs }
+func (f *Format) References() []sample.Reference { return f.refs }

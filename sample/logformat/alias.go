@@ -1,4 +1,4 @@
-package sample
+package logformat
 
 import "slices"
 
@@ -6,7 +6,7 @@ import "slices"
 type alias uint8
 
 const (
-	literal alias = iota
+	verbatim alias = iota
 	expression
 	options // %o: nothing, its flags hold for what follows
 	dateUTC

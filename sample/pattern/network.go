@@ -1,4 +1,4 @@
-package sample
+package pattern
 
 import (
 	"cmp"
@@ -7,36 +7,39 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+
+	"github.com/evenkeel/evenkeel/sample/literal"
 )
 
-// mask4 is an IPv4 mask, not necessarily of leading ones.
-type mask4 uint32
+// Mask4 is an IPv4 mask, not necessarily of leading ones.
+type Mask4 uint32
 
-func (m mask4) apply(a netip.Addr) netip.Addr {
+// Apply leaves of an IPv4 address what the mask covers.
+func (m Mask4) Apply(a netip.Addr) netip.Addr {
 	var b [4]byte
-	binary.BigEndian.PutUint32(b[:], word4(a)&uint32(m))
+	binary.BigEndian.PutUint32(b[:], number4(a)&uint32(m))
 	return netip.AddrFrom4(b)
 }
 
 // word4 gives an IPv4 address as a number.
-func word4(a netip.Addr) uint32 {
+func number4(a netip.Addr) uint32 {
 	b := a.As4()
 	return binary.BigEndian.Uint32(b[:])
 }
 
-// parseMask4 reads a number of bits or a dotted mask.
-func parseMask4(s string) (mask4, bool) {
-	if n, ok := wholeNumber(s); ok {
+// ParseMask4 reads a number of bits or a dotted mask.
+func ParseMask4(s string) (Mask4, bool) {
+	if n, ok := literal.Number(s); ok {
 		if n < 0 || n > 32 {
 			return 0, false
 		}
-		return mask4(^uint32(0) << (32 - n)), true // a shift by 32 gives 0
+		return Mask4(^uint32(0) << (32 - n)), true // a shift by 32 gives 0
 	}
-	a, ok := parseAddr4([]byte(s))
+	a, ok := literal.Addr4([]byte(s))
 	if !ok {
 		return 0, false
 	}
-	return mask4(word4(a)), true
+	return Mask4(number4(a)), true
 }
 
 // netSet is a set of networks. Among those that hold an address the longest is found.
@@ -49,7 +52,7 @@ type netSet struct {
 
 type net4 struct {
 	net   uint32
-	mask  mask4
+	mask  Mask4
 	index int
 }
 
@@ -76,7 +79,7 @@ func (s *netSet) add(text string, index int) *Error {
 		n := int64(128)
 		if masked {
 			var ok bool
-			if n, ok = wholeNumber(mask); !ok || n < 0 || n > 128 {
+			if n, ok = literal.Number(mask); !ok || n < 0 || n > 128 {
 				return bad
 			}
 		}
@@ -91,9 +94,9 @@ func (s *netSet) add(text string, index int) *Error {
 	if !ok {
 		return bad
 	}
-	m := mask4(1<<32 - 1)
+	m := Mask4(1<<32 - 1)
 	if masked {
-		if m, ok = parseMask4(mask); !ok {
+		if m, ok = ParseMask4(mask); !ok {
 			return bad
 		}
 	}
@@ -109,7 +112,7 @@ func parseShort4(s string) (uint32, bool) {
 	}
 	var a uint32
 	for i, p := range parts {
-		n, ok := wholeNumber(p)
+		n, ok := literal.Number(p)
 		if !ok || n < 0 || p[0] == '+' {
 			return 0, false
 		}
@@ -130,7 +133,7 @@ func parseShort4(s string) (uint32, bool) {
 }
 
 // contiguous reports whether a mask is ones followed by zeros.
-func (m mask4) contiguous() bool {
+func (m Mask4) contiguous() bool {
 	return bits.LeadingZeros32(^uint32(m))+bits.TrailingZeros32(uint32(m)) >= 32
 }
 
@@ -192,7 +195,7 @@ func flatten(nets []net4) []range4 {
 // looked for among IPv6 networks as ::ffff:a, an IPv6 address that holds an IPv4 one among those of IPv4.
 func (s *netSet) find(a netip.Addr) int {
 	if a.Is4() {
-		if i := s.find4(word4(a)); i >= 0 {
+		if i := s.find4(number4(a)); i >= 0 {
 			return i
 		}
 		if len(s.nets6) == 0 {
