@@ -336,9 +336,10 @@ func (s *stream) connectFailed(cause byte, reason string) {
 	}
 }
 
-// retry tries the same server again, if it is still there.
+// retry tries the same server again, if it is still there. A cookie's server is not left without option redispatch.
 func (s *stream) retry() {
-	if s.srv != nil && s.srv.Usable() {
+	stays := s.be.cfg.Redispatch == 0 && s.ticket.Pinned != nil && s.ticket.Pinned == s.srv
+	if s.srv != nil && (s.srv.Usable() || stays) {
 		s.srv.Counters[s.core.id].Sessions.Add(1) // each attempt counts, as with HAProxy
 		s.connect()
 		return
@@ -375,6 +376,9 @@ func (s *stream) redispatch() {
 		s.back().Redispatches.Add(1)
 	}
 	s.redispatched = true
+	if s.reqCookie == 'V' {
+		s.reqCookie = 'D' // its server is as good as down
+	}
 	s.releaseSlot()
 	s.srv, s.ticket.Last = nil, nil
 	s.take(s.be.back.TakeOther(&s.ticket, old))

@@ -19,6 +19,8 @@ func edges() (all []exchange) {
 		{name: "cookies empty", settings: "cookie SRV insert indirect\nserver s ORIGIN cookie c1", send: get("Cookie: ; ;SRV=c1;;\r\n")},
 		{name: "cook() of a cookie twice", settings: "http-request set-header X-C %[req.cook(a)],%[req.cook_cnt(a)]", send: get("Cookie: a=1; b=2; a=3\r\n")},
 		{name: "captured cookie twice", settings: "capture cookie a= len 9", send: get("Cookie: a=1; b=2; a=3\r\n")},
+		{name: "a cookie of a server that refuses", settings: "cookie SRV insert indirect\noption redispatch\nserver a 127.0.0.1:1 cookie a\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=a\r\n")},
+		{name: "a cookie of a server that refuses, rewrite", settings: "cookie SRV rewrite\noption redispatch\nserver a 127.0.0.1:1 cookie a\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=a\r\n")},
 		{name: "redirect prefix append-slash", settings: "redirect prefix http://y append-slash drop-query", send: get("")},
 		{name: "redirect prefix append-slash keeps the query", settings: "redirect prefix http://y append-slash", send: get("")},
 		{name: "redirect prefix of a lone slash", settings: "redirect prefix /", send: get("")},
