@@ -244,15 +244,15 @@ func (s *stream) serverGone() {
 		s.dial()
 		return
 	}
-	s.srv.Observe(health.ClosedByPeer)
 	if nothing && u.reused && !s.first {
 		// The client may repeat it by itself (RFC 9112 §9.3.1): that is what it does when a connection just closes.
+		// This happens all the time and is nobody's failure: neither log nor figures tell of it.
 		s.blame('S', 'H')
-		s.serverFailed()
-		s.status = -1
+		s.status, s.logLevel = 0, -1
 		s.closeAll()
 		return
 	}
+	s.srv.Observe(health.ClosedByPeer)
 	s.serverFailed()
 	s.blame('S', 'H')
 	s.releaseServer(false)

@@ -21,6 +21,8 @@ func edges() (all []exchange) {
 		{name: "captured cookie twice", settings: "capture cookie a= len 9", send: get("Cookie: a=1; b=2; a=3\r\n")},
 		{name: "a cookie of a server that refuses", settings: "cookie SRV insert indirect\noption redispatch\nserver a 127.0.0.1:1 cookie a\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=a\r\n")},
 		{name: "a cookie of a server that refuses, rewrite", settings: "cookie SRV rewrite\noption redispatch\nserver a 127.0.0.1:1 cookie a\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=a\r\n")},
+		{name: "a kept connection that the server closes", settings: "", requests: 1, whole: true, closes: true,
+			send: get("") + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", replies: []string{hello, ""}},
 		{name: "redirect prefix append-slash", settings: "redirect prefix http://y append-slash drop-query", send: get("")},
 		{name: "redirect prefix append-slash keeps the query", settings: "redirect prefix http://y append-slash", send: get("")},
 		{name: "redirect prefix of a lone slash", settings: "redirect prefix /", send: get("")},
