@@ -124,13 +124,10 @@ func (srv *Server) mayQueue() bool {
 }
 
 // CountUse counts a stream of thread that has got a place.
-func (srv *Server) CountUse(thread int, request bool, now int64) {
+func (srv *Server) CountUse(thread int, now int64) {
 	shard := &srv.Counters[thread]
 	shard.Selected.Add(1)
 	shard.Sessions.Add(1)
-	if request {
-		shard.Requests.Add(1)
-	}
 	shard.Rate.Add(now)
 	shard.LastSession.Store(now)
 	back := &srv.Backend.Counters[thread]

@@ -22,6 +22,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	}
 	s.gotHead = true
 	s.status, s.answeredIn = status, uint8(h.Minor())+1
+	s.countAnswer(status)
 	s.responseAt = c.now()
 	s.srv.Observe(health.OutcomeOf(status))
 	s.resBody = h.ResponseBody(s.method)
@@ -303,6 +304,7 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 	s.status = h.Status()
 	s.responseAt = c.now()
 	s.dataAt = s.responseAt
+	s.countAnswer(s.status)
 	s.countStatus(s.status)
 	c.keep(&u.endpoint, rest)
 	if s.responseRules(h) == ended {

@@ -48,7 +48,6 @@ func (s *stream) route() bool {
 // join counts the stream in its backend.
 func (s *stream) join(be *proxy) bool {
 	if be.cfg.Disabled || be.stopped.Load() {
-		s.headAt = none // as the reference's log has it
 		return false
 	}
 	s.be = be
@@ -195,7 +194,7 @@ func (s *stream) assigned(srv *backend.Server) {
 	if s.queueAt == none {
 		s.queueAt = s.core.now()
 	}
-	srv.CountUse(s.core.id, s.be.http, s.core.loop.Wall().Unix())
+	srv.CountUse(s.core.id, s.core.loop.Wall().Unix())
 	if srv.Config.Redir != "" && (s.method == h1.MethodGet || s.method == h1.MethodHead) {
 		s.redirectToServer()
 		return

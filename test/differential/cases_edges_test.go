@@ -21,6 +21,7 @@ func edges() (all []exchange) {
 		{name: "captured cookie twice", settings: "capture cookie a= len 9", send: get("Cookie: a=1; b=2; a=3\r\n")},
 		{name: "a cookie of a server that refuses", settings: "cookie SRV insert indirect\noption redispatch\nserver a 127.0.0.1:1 cookie a\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=a\r\n")},
 		{name: "a cookie of a server that refuses, rewrite", settings: "cookie SRV rewrite\noption redispatch\nserver a 127.0.0.1:1 cookie a\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=a\r\n")},
+		{name: "times of a request that does not come", settings: "log-format \"%ft case %ST Ti %Ti %tsc\"", hasty: true},
 		{name: "tarpit for a client that closes its sending side", settings: "timeout tarpit 300ms\nhttp-request tarpit deny_status 429", send: get(""), clientCloses: true, mute: true},
 		{name: "a kept connection that the server closes", settings: "", requests: 1, whole: true, closes: true,
 			send: get("") + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", replies: []string{hello, ""}},
