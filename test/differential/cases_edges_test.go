@@ -23,6 +23,8 @@ func edges() (all []exchange) {
 		{name: "a cookie of a server that refuses, rewrite", settings: "cookie SRV rewrite\noption redispatch\nserver a 127.0.0.1:1 cookie a\nserver s ORIGIN cookie c1", send: get("Cookie: SRV=a\r\n")},
 		{name: "times of a request that does not come", settings: "log-format \"%ft case %ST Ti %Ti %tsc\"", hasty: true},
 		{name: "tarpit for a client that closes its sending side", settings: "timeout tarpit 300ms\nhttp-request tarpit deny_status 429", send: get(""), clientCloses: true, mute: true},
+		{name: "the first of a queue", settings: "server s ORIGIN maxconn 1", send: get(""), mute: true, hasty: true, holders: 1, requests: 2},
+		{name: "the second of a queue whose first gives up", settings: "timeout queue 300ms\nserver s ORIGIN maxconn 1", send: get(""), mute: true, holders: 2, requests: 2},
 		{name: "a kept connection that the server closes", settings: "", requests: 1, whole: true, closes: true,
 			send: get("") + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", replies: []string{hello, ""}},
 		{name: "redirect prefix append-slash", settings: "redirect prefix http://y append-slash drop-query", send: get("")},
