@@ -25,6 +25,8 @@ func edges() (all []exchange) {
 		{name: "tarpit for a client that closes its sending side", settings: "timeout tarpit 300ms\nhttp-request tarpit deny_status 429", send: get(""), clientCloses: true, mute: true},
 		{name: "the first of a queue", settings: "server s ORIGIN maxconn 1", send: get(""), mute: true, hasty: true, holders: 1, requests: 2},
 		{name: "the second of a queue whose first gives up", settings: "timeout queue 300ms\nserver s ORIGIN maxconn 1", send: get(""), mute: true, holders: 2, requests: 2},
+		{name: "client-fin for a client that waits for the answer", settings: "mode tcp\noption tcplog\ntimeout client 60s\ntimeout client-fin 200ms",
+			send: get(""), mute: true, holds: true, clientCloses: true, hasty: true},
 		{name: "a kept connection that the server closes", settings: "", requests: 1, whole: true, closes: true,
 			send: get("") + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", replies: []string{hello, ""}},
 		{name: "redirect prefix append-slash", settings: "redirect prefix http://y append-slash drop-query", send: get("")},
