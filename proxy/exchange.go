@@ -212,21 +212,21 @@ func (s *stream) noResponse() bool {
 	return s.client.broken == 0 && s.client.hangUp && s.clientWaitEnded()
 }
 
-// clientWaitEnded ends a stream whose client has gone while the server works, if it may:
-// with abortonclose, or when the connection is broken rather than half closed.
+// clientWaitEnded ends a stream whose client has gone while the server works, if it may.
 func (s *stream) clientWaitEnded() bool {
 	if !s.reqBody.Done() {
 		return false // sendBody sees it
 	}
 	e := &s.client
-	if !s.be.cfg.Options.AbortOnClose && !e.reset {
-		return false
-	}
-	if !e.reset && !s.clientLeft() {
+	if !s.be.cfg.Options.AbortOnClose || !e.reset && !s.clientLeft() {
 		return false
 	}
 	s.countClientAbort()
 	s.blame('C', 'H')
+	if e.reset { // nobody can be told
+		s.closeAll()
+		return true
+	}
 	s.releaseServer(false)
 	s.fail(400)
 	return true

@@ -263,6 +263,7 @@ func (s *stream) responseEnded() {
 		s.responseDone()
 		return
 	}
+	s.serverFailed()
 	s.countServerAbort()
 	s.srv.Observe(health.ReadError)
 	s.abort('S', 'D')
