@@ -36,6 +36,8 @@ var countedCases = []sceneCase{
 	{word: "a server whose sessions are ended", front: countedFront, back: muteBack, look: ended(lastRequest, "shutdown sessions server b/s")},
 	{word: "a server whose sessions are ended while a body comes", front: countedFront, back: muteBack,
 		look: ended("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello", "shutdown sessions server b/s")},
+	{word: "a section that does not run", global: "spread-checks 0", front: countedFront,
+		back: "mode http\n    option httpchk\n    server s 127.0.0.1:HEALTH check inter 100ms\nbackend off\n    [[disabled||]]\n    option httpchk\n    server s MUTE check inter 100ms", look: runs},
 	{word: "a server that is marked down", front: countedFront, back: strings.TrimRight(muteBack, " \n") + " on-marked-down shutdown-sessions", look: ended(lastRequest, "disable server b/s")},
 }
 
@@ -78,6 +80,12 @@ func ended(request, command string) func(testing.TB, *scene) string {
 		status, _, _ := strings.Cut(string(got), "\r\n")
 		return status + "; " + s.figures(t)
 	}
+}
+
+// runs says whether the section off is checked and shown.
+func runs(t testing.TB, s *scene) string {
+	s.until(t, "the other section is checked", func() bool { return s.checks.Load() >= 4 })
+	return fmt.Sprintf("checked: %v, shown: %v", s.heard.Load() > 0, s.column(t, "off,BACKEND", "status") != "")
 }
 
 // figures are the counters once nobody is there any more.
