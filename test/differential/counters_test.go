@@ -6,6 +6,7 @@ import (
 	"net"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestCounters shows what "show stat" counts beside haproxy, and what clients get of streams that others end.
@@ -38,6 +39,9 @@ var countedCases = []sceneCase{
 		look: ended("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 9\r\n\r\nhello", "shutdown sessions server b/s")},
 	{word: "a section that does not run", global: "spread-checks 0", front: countedFront,
 		back: "mode http\n    option httpchk\n    server s 127.0.0.1:HEALTH check inter 100ms\nbackend off\n    [[disabled||]]\n    option httpchk\n    server s MUTE check inter 100ms", look: runs},
+	{word: "backup servers", front: countedFront, back: "mode http\n    server s 127.0.0.1:HEALTH disabled\n    server t 127.0.0.1:HEALTH backup weight 3\n    server u 127.0.0.1:HEALTH backup weight 5", look: weights},
+	{word: "backup servers, all of them", front: countedFront, back: "mode http\n    option allbackups\n    server s 127.0.0.1:HEALTH disabled\n    server t 127.0.0.1:HEALTH backup weight 3\n    server u 127.0.0.1:HEALTH backup weight 5", look: weights},
+	{word: "the last weight", global: "log 127.0.0.1:LOG local0", defaults: "log global", front: countedFront + "no log", back: "mode http\n    server s 127.0.0.1:HEALTH", look: weightless},
 	{word: "a server that is marked down", front: countedFront, back: strings.TrimRight(muteBack, " \n") + " on-marked-down shutdown-sessions", look: ended(lastRequest, "disable server b/s")},
 }
 
@@ -86,6 +90,22 @@ func ended(request, command string) func(testing.TB, *scene) string {
 func runs(t testing.TB, s *scene) string {
 	s.until(t, "the other section is checked", func() bool { return s.checks.Load() >= 4 })
 	return fmt.Sprintf("checked: %v, shown: %v", s.heard.Load() > 0, s.column(t, "off,BACKEND", "status") != "")
+}
+
+// weights are those of the backend.
+func weights(t testing.TB, s *scene) string {
+	return s.column(t, "b,BACKEND", "weight") + " " + s.column(t, "b,BACKEND", "act") + " " + s.column(t, "b,BACKEND", "bck")
+}
+
+// weightless gives the line that the log gets when the last server loses its weight.
+func weightless(t testing.TB, s *scene) string {
+	s.admin(t, "set weight b/s 0")
+	select {
+	case line := <-s.lines:
+		return line[strings.Index(line, "]: ")+1:]
+	case <-time.After(patience):
+		return "no line"
+	}
 }
 
 // figures are the counters once nobody is there any more.

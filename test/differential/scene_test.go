@@ -35,6 +35,8 @@ type scene struct {
 	health net.Listener
 	mute   net.Listener // reads and says nothing
 	heard  atomic.Int64 // bytes it has read
+	log    net.PacketConn
+	lines  chan string // of the log
 	out    output.Buffer
 }
 
@@ -118,6 +120,12 @@ func (c *sceneCase) play(t testing.TB, with bool, name, path string, args ...str
 	defer s.server.Close()
 	defer s.health.Close()
 	defer s.mute.Close()
+	if s.log, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer s.log.Close()
+	s.lines = make(chan string, 100)
+	go s.readLog()
 	ended := make(chan struct{})
 	ok := s.start(t, func() string { return c.text(s, with) }, ended, path, args)
 	defer func() {
@@ -137,7 +145,7 @@ func (c *sceneCase) play(t testing.TB, with bool, name, path string, args ...str
 func (c *sceneCase) text(s *scene, with bool) string {
 	text := fmt.Sprintf(sceneConfig, c.global, c.defaults, c.front, c.back)
 	text = bracketed.ReplaceAllString(text, map[bool]string{true: "$1", false: "$2"}[with])
-	return strings.NewReplacer("SERVER", s.server.Addr().String(), "HEALTH", portOf(s.health), "MUTE", s.mute.Addr().String(), "DIR", s.dir,
+	return strings.NewReplacer("SERVER", s.server.Addr().String(), "HEALTH", portOf(s.health), "MUTE", s.mute.Addr().String(), "LOG", strconv.Itoa(s.log.LocalAddr().(*net.UDPAddr).Port), "DIR", s.dir,
 		"PORT1", strconv.Itoa(s.port+1), "SPORT", portOf(s.server), "PORT", strconv.Itoa(s.port)).Replace(text)
 }
 
@@ -223,6 +231,24 @@ func (s *scene) echo(conn net.Conn) {
 			return
 		}
 		conn.Write(buf[:n])
+	}
+}
+
+// readLog passes on what the program logs of its servers, until the end.
+func (s *scene) readLog() {
+	buf := make([]byte, 4096)
+	for {
+		n, _, err := s.log.ReadFrom(buf)
+		if err != nil {
+			close(s.lines)
+			return
+		}
+		if strings.Contains(string(buf[:n]), "erver") {
+			select {
+			case s.lines <- string(buf[:n]):
+			default:
+			}
+		}
 	}
 }
 
