@@ -112,8 +112,7 @@ func (s *stream) fail(status int) {
 	}
 	for _, p := range [2]*proxy{s.be, s.fe} {
 		if to, ok := p.cfg.ErrorLoc[status]; ok {
-			s.redirectTo(&to)
-			s.status = status // what the log tells
+			s.redirectTo(&to, status)
 			return
 		}
 	}
@@ -136,6 +135,9 @@ func (s *stream) answer(status int, head, body []byte) {
 	b, body, ok := s.answerHead(head, body)
 	if !ok {
 		return
+	}
+	if s.standsFor != 0 {
+		s.status = s.standsFor
 	}
 	s.countStatus(s.status)
 	s.toClient += int64(len(b) + len(body))
@@ -343,8 +345,9 @@ func appendTarget(b []byte, h *h1.Head, r *config.Redirect) []byte {
 	return b
 }
 
-// redirectTo is an errorloc.
-func (s *stream) redirectTo(to *config.Redirect) {
+// redirectTo is an errorloc: log and figures tell the status that it stands for.
+func (s *stream) redirectTo(to *config.Redirect, status int) {
+	s.standsFor = status
 	x := s.context(sample.Log)
 	out := statusLine(nil, to.Code)
 	out = append(out, "cache-control: no-cache\r\ncontent-length: 0\r\nlocation: "...)

@@ -129,7 +129,7 @@ func (s *stream) take(srv *backend.Server, out backend.Outcome) {
 	case backend.Placed:
 		s.assigned(srv)
 	case backend.Queued:
-		s.queuedFor = srv
+		s.queuedFor, s.queueAt = srv, none
 		s.enter(phaseQueue)
 	case backend.Full:
 		s.srv = srv // whose failure it is, and who stands in the log
@@ -186,7 +186,8 @@ func (s *stream) Displaced(gen uint32) {
 		return
 	}
 	s.tellPosition()
-	s.ticket.Pinned, s.redispatched = nil, true
+	s.ticket.Pinned = nil
+	s.countRedispatch(s.queuedFor)
 	s.assign()
 	s.advance()
 }

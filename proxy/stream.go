@@ -78,6 +78,7 @@ type story struct {
 	headAt, queueAt, connectAt, connectedAt, responseAt, dataAt time.Duration
 	begunWall                                                   time.Time
 	status                                                      int
+	standsFor                                                   int // the status an errorloc's redirect stands for; 0: there is none
 	toClient, toServer                                          int64
 	headSize                                                    int64 // of the request's head, as received
 	retries                                                     int

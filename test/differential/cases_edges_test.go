@@ -27,6 +27,7 @@ func edges() (all []exchange) {
 		{name: "the second of a queue whose first gives up", settings: "timeout queue 300ms\nserver s ORIGIN maxconn 1", send: get(""), mute: true, holders: 2, requests: 2},
 		{name: "client-fin for a client that waits for the answer", settings: "mode tcp\noption tcplog\ntimeout client 60s\ntimeout client-fin 200ms",
 			send: get(""), mute: true, holds: true, clientCloses: true, hasty: true},
+		{name: "a hash and a server that refuses", settings: "timeout connect 100ms\nbalance hdr(x-k)\noption redispatch\nserver a 127.0.0.1:1\nserver s 127.0.0.1:1", send: get("X-K: 1\r\n")},
 		{name: "a kept connection that the server closes", settings: "", requests: 1, whole: true, closes: true,
 			send: get("") + "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 2\r\n\r\nhi", replies: []string{hello, ""}},
 		{name: "redirect prefix append-slash", settings: "redirect prefix http://y append-slash drop-query", send: get("")},

@@ -33,6 +33,11 @@ var countedCases = []sceneCase{
 	{word: "a redirect of the backend", front: countedFront, back: countedBack + "http-request redirect location /", look: figuresOf(lastRequest)},
 	{word: "a page of the backend", front: countedFront, back: countedBack + "http-request return status 200", look: figuresOf(lastRequest)},
 	{word: "a server that refuses", front: countedFront, back: "mode http\n    retries 0\n    server s 127.0.0.1:1", look: figuresOf(lastRequest)},
+	{word: "a hash and servers that refuse", front: countedFront, back: "mode http\n    timeout connect 100ms\n    retries 2\n    option redispatch\n    balance hdr(host)\n    server s 127.0.0.1:1\n    server t 127.0.0.1:1", look: figuresOf(lastRequest)},
+	{word: "leastconn and a server that refuses", front: countedFront, back: "mode http\n    retries 2\n    option redispatch\n    balance leastconn\n    server s 127.0.0.1:1\n    server t 127.0.0.1:HEALTH", look: figuresOf(lastRequest)},
+	{word: "first and a server that refuses", front: countedFront, back: "mode http\n    retries 2\n    option redispatch\n    balance first\n    server s 127.0.0.1:1\n    server t 127.0.0.1:HEALTH", look: figuresOf(lastRequest)},
+	{word: "an error that is told elsewhere", front: countedFront + "errorloc 503 /sorry", back: "mode http\n    retries 0\n    server s 127.0.0.1:1", look: figuresOf(lastRequest)},
+	{word: "a queue whose server goes away", front: countedFront, back: "mode http\n    option redispatch\n    cookie SRV insert\n    server s MUTE maxconn 1 cookie s\n    server t 127.0.0.1:HEALTH cookie t", look: displaced},
 	{word: "a server that does not answer", front: countedFront, back: muteBack + "timeout server 200ms", look: figuresOf(lastRequest)},
 	{word: "a server whose sessions are ended", front: countedFront, back: muteBack, look: ended(lastRequest, "shutdown sessions server b/s")},
 	{word: "a server whose sessions are ended while a body comes", front: countedFront, back: muteBack,
@@ -90,6 +95,21 @@ func ended(request, command string) func(testing.TB, *scene) string {
 func runs(t testing.TB, s *scene) string {
 	s.until(t, "the other section is checked", func() bool { return s.checks.Load() >= 4 })
 	return fmt.Sprintf("checked: %v, shown: %v", s.heard.Load() > 0, s.column(t, "off,BACKEND", "status") != "")
+}
+
+// displaced says what is counted when a request waits for a server that goes away.
+func displaced(t testing.TB, s *scene) string {
+	const request = "GET / HTTP/1.1\r\nHost: x\r\nCookie: SRV=s\r\nConnection: close\r\n\r\n"
+	first, second := s.dial(t, s.port+1), s.dial(t, s.port+1)
+	io.WriteString(first, request)
+	s.until(t, "the server has one", func() bool { return s.heard.Load() > 0 })
+	io.WriteString(second, request)
+	s.until(t, "the other waits", func() bool { return s.column(t, "b,s,", "qcur") == "1" })
+	s.admin(t, "set server b/s state maint")
+	io.Copy(io.Discard, second)
+	s.admin(t, "shutdown sessions server b/s")
+	io.Copy(io.Discard, first)
+	return s.figures(t)
 }
 
 // weights are those of the backend.
