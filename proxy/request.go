@@ -156,6 +156,7 @@ func (s *stream) handle(message []byte) {
 	s.rememberLine(h)
 	s.reqBody = h.RequestBody()
 	s.keepClient = h.KeepAlive() && s.fe.cfg.Options.Connection != config.Close
+	h.SetConnection(h1.ConnUnset) // what is between us and the client is none of a rule's business
 	s.message, s.rest, s.resting = message, message[h.Size():], true
 	s.process()
 }

@@ -27,6 +27,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	s.srv.Observe(health.OutcomeOf(status))
 	s.resBody = h.ResponseBody(s.method)
 	s.keepServer = s.keepServer && h.KeepAlive() && s.resBody.Framing() != h1.UntilClose
+	h.SetConnection(h1.ConnUnset)
 	if len(s.captured) > 0 || s.fe.cfg.Captures.Cookie != "" {
 		s.captureResponse(h)
 	}
