@@ -197,7 +197,7 @@ func TestObservedFailures(t *testing.T) {
 	defer g.Close()
 	srv := b.Servers[0]
 	holder := &Ticket{Holder: nobody{}, Thread: nobody{}, Pinned: srv}
-	if _, _, out := b.Take(holder); out != Placed {
+	if _, out := b.Take(holder); out != Placed {
 		t.Fatal(out)
 	}
 	for range 3 {

@@ -16,11 +16,11 @@ type CheckTarget struct {
 	srv    *Server
 }
 
-// CheckTargets lists the servers that are probed; those that track another are not.
+// CheckTargets lists the servers that are probed: not those that track another, nor those of a section that does not run.
 func (g *Group) CheckTargets() []CheckTarget {
 	var all []CheckTarget
 	for _, srv := range g.Servers {
-		if srv.Config.Check.On && srv.tracked == nil {
+		if srv.Config.Check.On && srv.tracked == nil && !srv.Backend.Config.Disabled {
 			all = append(all, CheckTarget{srv.Backend.Config, srv.Config, srv})
 		}
 	}

@@ -7,10 +7,11 @@ import "github.com/evenkeel/evenkeel/counter"
 type queue struct {
 	first, last *Ticket
 	length      int
+	granted     int // how many have left it with a place
 }
 
 func (q *queue) push(t *Ticket) {
-	t.on, t.prev, t.next = q, q.last, nil
+	t.on, t.prev, t.next, t.from = q, q.last, nil, q.granted
 	if q.last != nil {
 		q.last.next = t
 	} else {
@@ -21,6 +22,7 @@ func (q *queue) push(t *Ticket) {
 }
 
 func (q *queue) remove(t *Ticket) {
+	t.position = q.granted - t.from + 1
 	if t.prev != nil {
 		t.prev.next = t.next
 	} else {
@@ -35,23 +37,22 @@ func (q *queue) remove(t *Ticket) {
 	q.length--
 }
 
-// wait queues a ticket for srv, or for any server of the backend, and gives how many are before it.
-func (b *Backend) wait(t *Ticket, srv *Server) (ahead int) {
+// wait queues a ticket for srv, or for any server of the backend.
+func (b *Backend) wait(t *Ticket, srv *Server) {
 	b.mu.Lock()
 	q, most := &b.queue, &b.queuedMax
 	if srv != nil {
 		q, most = &srv.queue, &srv.queuedMax
 	}
-	ahead = q.length
-	counter.Raise(most, int64(ahead+1))
 	t.backend, t.srv, t.granted = b, srv, nil
 	q.push(t)
+	counter.Raise(most, int64(q.length))
 	b.countQueued(srv, 1)
 	b.mu.Unlock()
 	// A slot may have become free between the look and the queue, on any server the ticket waits for.
 	if srv != nil {
 		srv.offer()
-		return ahead
+		return
 	}
 	for _, other := range b.Servers {
 		if b.unbound.Load() == 0 {
@@ -59,7 +60,6 @@ func (b *Backend) wait(t *Ticket, srv *Server) (ahead int) {
 		}
 		other.offer()
 	}
-	return ahead
 }
 
 // countQueued keeps the counts that are read without the mutex.
@@ -90,6 +90,10 @@ func (t *Ticket) Leave() {
 		granted.Release()
 	}
 }
+
+// Position tells which of its queue the ticket was, when it left: the first is 1, and those that were granted a slot
+// meanwhile were before it.
+func (t *Ticket) Position() int { return t.position }
 
 // Claim is the server that a queued ticket was granted a slot on, now the holder's; nil: none, it still waits.
 func (t *Ticket) Claim() *Server {
@@ -143,6 +147,7 @@ func (srv *Server) offer() {
 			continue // one may have come that found the slot taken
 		}
 		q.remove(t)
+		q.granted++
 		b.countQueued(t.srv, -1)
 		t.granted = srv
 		holder, thread, gen := t.Holder, t.Thread, t.Gen

@@ -20,9 +20,13 @@ func (b *Backend) Row(now time.Time) counter.Row {
 	r.Active, r.Backup = b.active, b.backups
 	warm := 0 // in sixteenths
 	for _, srv := range b.Servers {
-		if srv.ready.Load() && (!srv.Config.Backup || b.active == 0) {
-			warm += srv.weight * srv.health.Warm()
-			r.UserWeight += int64(srv.weight)
+		if !srv.ready.Load() || srv.Config.Backup && b.active > 0 {
+			continue
+		}
+		warm += srv.weight * srv.health.Warm()
+		r.UserWeight += int64(srv.weight)
+		if srv.Config.Backup && !b.Config.Options.AllBackups {
+			break // the others stand behind it
 		}
 	}
 	r.Weight = int64(warm+15) / 16

@@ -100,7 +100,7 @@ func (srv *Server) full() bool {
 	return limit > 0 && srv.served.Load() >= limit
 }
 
-// takePlace takes a slot on the server, if there is one.
+// takeSlot takes a slot on the server, if there is one.
 func (srv *Server) takeSlot() bool {
 	limit := srv.limit()
 	if limit == 0 {
@@ -124,13 +124,10 @@ func (srv *Server) mayQueue() bool {
 }
 
 // CountUse counts a stream of thread that has got a slot.
-func (srv *Server) CountUse(thread int, request bool, now int64) {
+func (srv *Server) CountUse(thread int, now int64) {
 	shard := &srv.Counters[thread]
 	shard.Selected.Add(1)
 	shard.Sessions.Add(1)
-	if request {
-		shard.Requests.Add(1)
-	}
 	shard.Rate.Add(now)
 	shard.LastSession.Store(now)
 	back := &srv.Backend.Counters[thread]

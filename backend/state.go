@@ -210,11 +210,16 @@ func (srv *Server) effect(f *health.Effect, sessions int) {
 
 // reweigh changes a server's weight.
 func (srv *Server) reweigh(weight int) {
-	g := srv.Backend.group
+	g, b := srv.Backend.group, srv.Backend
 	g.states.Lock()
+	had := b.usableCount.Load() > 0
 	srv.weight = weight
-	srv.Backend.settle()
+	b.settle()
+	lost := had && b.usableCount.Load() == 0
 	g.states.Unlock()
+	if lost {
+		g.opts.Log(severityEmergency, b.Config, health.NoServer(b.kind(), b.Config.Name))
+	}
 	srv.offer()
 	if g.opts.Changed != nil {
 		g.opts.Changed()

@@ -16,6 +16,8 @@ type Ticket struct {
 	on         *queue
 	srv        *Server // whose queue it is; nil: the backend's
 	next, prev *Ticket
+	from       int     // how many had been granted a slot when it came
+	position   int     // as of Position
 	granted    *Server // holds a slot for the ticket, whose holder has not heard of it yet
 }
 
@@ -41,45 +43,48 @@ const (
 	Queued                 // the holder will hear
 )
 
-// Take finds a server for a ticket and a slot on it, or a queue. ahead is how many wait before it there.
-func (b *Backend) Take(t *Ticket) (srv *Server, ahead int, out Outcome) {
+// Take finds a server for a ticket and a slot on it, or a queue.
+func (b *Backend) Take(t *Ticket) (srv *Server, out Outcome) {
 	if srv := t.Pinned; srv != nil {
 		if srv.takeSlot() {
-			return srv, 0, Placed
+			return srv, Placed
 		}
 		if srv.mayQueue() {
-			return srv, b.wait(t, srv), Queued
+			b.wait(t, srv)
+			return srv, Queued
 		}
 		if b.Config.Redispatch == 0 {
-			return srv, 0, Full
+			return srv, Full
 		}
 		t.Pinned = nil // any other server
 	}
 	if last := t.Last; last != nil && last.Backend == b && last.ready.Load() && b.queued.Load() == 0 &&
 		!(t.Key.there && b.chooser.hashes()) && last.takeSlot() {
-		return last, 0, Placed
+		return last, Placed
 	}
 	// Those waiting already come first, but for the servers they cannot use.
 	if b.queued.Load() == 0 {
 		srv, slot := b.pick(t.Key, nil)
 		if slot {
-			return srv, 0, Placed
+			return srv, Placed
 		}
 		if srv != nil {
-			return srv, b.wait(t, srv), Queued
+			b.wait(t, srv)
+			return srv, Queued
 		}
 	}
 	if b.Usable() == 0 {
-		return nil, 0, Refused
+		return nil, Refused
 	}
-	return nil, b.wait(t, nil), Queued
+	b.wait(t, nil)
+	return nil, Queued
 }
 
 // TakeOther is Take after a server has failed: another one at once if there is one with a slot.
-func (b *Backend) TakeOther(t *Ticket, failed *Server) (srv *Server, ahead int, out Outcome) {
+func (b *Backend) TakeOther(t *Ticket, failed *Server) (srv *Server, out Outcome) {
 	t.Pinned = nil
 	if srv, slot := b.pick(t.Key, failed); slot {
-		return srv, 0, Placed
+		return srv, Placed
 	}
 	return b.Take(t)
 }

@@ -90,6 +90,7 @@ func denyRequest(s *stream, r *config.Rule, _ *h1.Head, x *sample.Context) outco
 
 func denyResponse(s *stream, r *config.Rule, _ *h1.Head, x *sample.Context) outcome {
 	s.countServer(counter.DeniedResponses)
+	s.front().DeniedResponses.Add(1)
 	s.blame('P', 'H')
 	s.denyReply(r, x, 502)
 	return ended

@@ -3,6 +3,7 @@ package proxy
 import (
 	"time"
 
+	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/h1"
 )
 
@@ -16,6 +17,12 @@ func (s *stream) understood() h1.MethodID {
 		return h1.MethodOther
 	}
 	return s.asked
+}
+
+// hearConnection takes from a request what its client says about the connection, which is none of a rule's business.
+func (s *stream) hearConnection(h *h1.Head) {
+	s.keepClient = h.KeepAlive() && s.fe.cfg.Options.Connection != config.Close
+	h.SetConnection(h1.ConnUnset)
 }
 
 // frame decides how the client learns where the body ends, and says so in the head. An error: rules left a head that

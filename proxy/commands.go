@@ -194,7 +194,7 @@ func (e *Engine) ShutdownSession(id string) error {
 	if !e.cores[coreID].loop.Post(func() {
 		for s := e.cores[coreID].live.next; s != &e.cores[coreID].live; s = s.next {
 			if s.serial == serial {
-				s.abort('K', s.letterNow())
+				s.kill('K')
 				found <- true
 				return
 			}
@@ -229,7 +229,7 @@ func (e *Engine) shutdownSessions(srv *backend.Server, cause byte) {
 		for s := c.live.next; s != &c.live; {
 			next := s.next
 			if s.srv == srv && s.slot {
-				s.abort(cause, s.letterNow())
+				s.kill(cause)
 			}
 			s = next
 		}

@@ -336,9 +336,10 @@ func (s *stream) connectFailed(cause byte, reason string) {
 	}
 }
 
-// retry tries the same server again, if it is still there.
+// retry tries the same server again, if it is still there. A cookie's server is not left without option redispatch.
 func (s *stream) retry() {
-	if s.srv != nil && s.srv.Usable() {
+	stays := s.be.cfg.Redispatch == 0 && s.ticket.Pinned != nil && s.ticket.Pinned == s.srv
+	if s.srv != nil && (s.srv.Usable() || stays) {
 		s.srv.Counters[s.core.id].Sessions.Add(1) // each attempt counts, as with HAProxy
 		s.connect()
 		return
@@ -357,7 +358,8 @@ func (s *stream) mayRedispatch() bool {
 	}
 	if s.ticket.Pinned == nil && s.be.back.Usable() > 1 {
 		switch s.be.cfg.Balance.Algorithm {
-		case config.RoundRobin, config.StaticRR, config.Random: // any server is as good, so why wait for this one
+		case config.RoundRobin, config.StaticRR, config.Random, config.LeastConn, config.First:
+			// any server is as good, so why wait for this one
 			return true
 		}
 	}
@@ -370,14 +372,28 @@ func (s *stream) mayRedispatch() bool {
 // redispatch gives the server up and chooses again.
 func (s *stream) redispatch() {
 	old := s.srv
+	s.releaseSlot()
+	s.srv, s.ticket.Last, s.queueAt = nil, nil, s.core.now()
+	srv, out := s.be.back.TakeOther(&s.ticket, old)
+	if srv == old && srv != nil {
+		old.Counters[s.core.id].Retries.Add(1)
+		s.back().Retries.Add(1)
+	} else {
+		s.countRedispatch(old)
+	}
+	s.take(srv, out)
+}
+
+// countRedispatch takes note that the stream leaves a server for another one; to a cookie's it is as good as down.
+func (s *stream) countRedispatch(old *backend.Server) {
+	s.redispatched = true
+	if s.reqCookie == 'V' {
+		s.reqCookie = 'D'
+	}
 	if old != nil {
 		old.Counters[s.core.id].Redispatches.Add(1)
 		s.back().Redispatches.Add(1)
 	}
-	s.redispatched = true
-	s.releaseSlot()
-	s.srv, s.ticket.Last = nil, nil
-	s.take(s.be.back.TakeOther(&s.ticket, old))
 }
 
 // dropConnection closes the server connection of a stream.

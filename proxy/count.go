@@ -19,8 +19,12 @@ func (s *stream) back() *counter.Set { return &s.be.back.Counters[s.core.id] }
 // that fail at the backend, denials and aborts at both.
 func (s *stream) count(e counter.Event) {
 	switch e {
-	case counter.Requests, counter.FailedRequests, counter.Intercepted:
+	case counter.Requests, counter.FailedRequests:
 		s.front().Of(e).Add(1)
+	case counter.Intercepted:
+		if s.be == s.fe {
+			s.front().Of(e).Add(1)
+		}
 	case counter.FailedConnections, counter.FailedResponses:
 		s.back().Of(e).Add(1)
 	case counter.DeniedRequests:
@@ -44,6 +48,12 @@ func (s *stream) countServer(e counter.Event) {
 	}
 }
 
+// countRequest counts a request that has come, even if it was none that could be understood.
+func (s *stream) countRequest() {
+	s.count(counter.Requests)
+	s.fe.front[s.core.id].RequestRate.Add(s.core.loop.Wall().Unix())
+}
+
 func (s *stream) countClientAbort() {
 	s.front().ClientAborts.Add(1)
 	if s.counted {
@@ -61,17 +71,26 @@ func (s *stream) countServerAbort() {
 	}
 }
 
-// countStatus counts a response by its class.
-func (s *stream) countStatus(status int) {
-	class := status / 100
-	if class < 1 || class > 5 {
-		class = 0
+// class is the class of a status; 0: of none.
+func class(status int) int {
+	if c := status / 100; c >= 1 && c <= 5 {
+		return c
 	}
+	return 0
+}
+
+// countAnswer counts a request that the server has answered, whatever the client gets.
+func (s *stream) countAnswer(status int) {
+	n := &s.srv.Counters[s.core.id]
+	n.Requests.Add(1)
+	n.Codes[class(status)].Add(1)
+}
+
+// countStatus counts what the client gets by its class.
+func (s *stream) countStatus(status int) {
+	class := class(status)
 	s.front().Codes[class].Add(1)
 	if s.counted {
 		s.back().Codes[class].Add(1)
-	}
-	if s.srv != nil && s.gotHead {
-		s.srv.Counters[s.core.id].Codes[class].Add(1)
 	}
 }

@@ -53,21 +53,21 @@ func (s *stream) noResponse() bool {
 	return s.client.broken == 0 && s.client.hangUp && s.clientWaitEnded()
 }
 
-// clientWaitEnded ends a stream whose client has gone while the server works, if it may:
-// with abortonclose, or when the connection is broken rather than half closed.
+// clientWaitEnded ends a stream whose client has gone while the server works, if it may.
 func (s *stream) clientWaitEnded() bool {
 	if !s.reqBody.Done() {
 		return false // sendBody sees it
 	}
 	e := &s.client
-	if !s.be.cfg.Options.AbortOnClose && !e.reset {
-		return false
-	}
-	if !e.reset && !s.clientLeft() {
+	if !s.be.cfg.Options.AbortOnClose || !e.reset && !s.clientLeft() {
 		return false
 	}
 	s.countClientAbort()
 	s.blame('C', 'H')
+	if e.reset { // nobody can be told
+		s.closeAll()
+		return true
+	}
 	s.releaseServer(false)
 	s.fail(400)
 	return true
@@ -85,15 +85,15 @@ func (s *stream) serverGone() {
 		s.dial()
 		return
 	}
-	s.srv.Observe(health.ClosedByPeer)
 	if nothing && u.reused && !s.first {
 		// The client may repeat it by itself (RFC 9112 §9.3.1): that is what it does when a connection just closes.
+		// This happens all the time and is nobody's failure: neither log nor figures tell of it.
 		s.blame('S', 'H')
-		s.serverFailed()
-		s.status = -1
+		s.status, s.logLevel = 0, -1
 		s.closeAll()
 		return
 	}
+	s.srv.Observe(health.ClosedByPeer)
 	s.serverFailed()
 	s.blame('S', 'H')
 	s.releaseServer(false)

@@ -17,7 +17,7 @@ var httpStages, tcpStages []stage
 
 func init() {
 	content, request, stats, inspect := (*stream).contentStage, (*stream).requestStage, (*stream).statsStage, (*stream).inspectStage
-	httpStages = []stage{monitorStage, atFront(content), atFront(request), atFront(stats), routeStage,
+	httpStages = []stage{captureStage, atFront(content), monitorStage, atFront(request), atFront(stats), routeStage,
 		atBack(content), atBack(request), atBack(stats), sendStage}
 	tcpStages = []stage{atFront(inspect), routeStage, atBack(inspect), tunnelStage}
 }
@@ -70,13 +70,19 @@ func (s *stream) suspend(p phase) {
 	s.enter(p)
 }
 
-// monitorStage answers monitors, and keeps what the log wants of other requests.
+// captureStage keeps what the log wants of a request.
+func captureStage(s *stream) outcome {
+	s.captureRequest(s.head)
+	return passed
+}
+
+// monitorStage answers monitors. Rules on content have seen bytes of a connection: the request begins to count here.
 func monitorStage(s *stream) outcome {
+	s.countRequest()
 	if s.fe.monitored(s.head) {
 		s.monitor()
 		return ended
 	}
-	s.captureRequest(s.head)
 	return passed
 }
 
@@ -103,6 +109,7 @@ func routeStage(s *stream) outcome {
 	if s.route() {
 		return passed
 	}
+	s.headAt = none // as the reference's log has it
 	s.blame('S', 'C')
 	s.count(counter.FailedRequests)
 	s.fail(503)

@@ -26,6 +26,9 @@ func (s *stream) log() {
 	}
 	s.logged = true
 	s.figures()
+	if s.fe.http && s.status < 0 {
+		s.countStatus(0) // it ends without an answer
+	}
 	s.write(false)
 }
 

@@ -112,8 +112,7 @@ func (s *stream) fail(status int) {
 	}
 	for _, p := range [2]*proxy{s.be, s.fe} {
 		if to, ok := p.cfg.ErrorLoc[status]; ok {
-			s.redirectTo(&to)
-			s.status = status // what the log tells
+			s.redirectTo(&to, status)
 			return
 		}
 	}
@@ -137,12 +136,12 @@ func (s *stream) answer(status int, head, body []byte) {
 	switch {
 	case len(head) == 0:
 		s.keepClient = false // the file of a page that is sent as it stands
-		s.countStatus(status)
+		s.countOwn()
 		told = s.tell(body, nil)
 	case len(s.fe.cfg.Rules.HTTPAfter) > 0 || len(s.be.cfg.Rules.HTTPAfter) > 0:
 		told = s.answerRuled(head, body)
 	default:
-		s.countStatus(status)
+		s.countOwn()
 		told = s.tellPage(head, body)
 	}
 	switch {
@@ -156,12 +155,20 @@ func (s *stream) answer(status int, head, body []byte) {
 	}
 }
 
+// countOwn counts an answer made here by its status, or by that of the error that its redirect stands for.
+func (s *stream) countOwn() {
+	if s.standsFor != 0 {
+		s.status = s.standsFor
+	}
+	s.countStatus(s.status)
+}
+
 // answerRuled sends it where there are http-after-response rules, which may end the stream; false: as tell.
 func (s *stream) answerRuled(head, body []byte) bool {
 	h := s.core.response
 	h.Reset(h1.Response, s.core.engine.cfg.Global.MaxHeaders)
 	if n, err := h.Parse(append(append([]byte(nil), head...), "\r\n"...)); err != nil || n == 0 {
-		s.countStatus(s.status)
+		s.countOwn()
 		return s.tellPage(head, body) // only a file of the configuration can be such a page
 	}
 	if s.afterRules(h) == ended {
@@ -180,7 +187,7 @@ func (s *stream) answerRuled(head, body []byte) bool {
 	} else if transfer == h1.Chunk {
 		body, _, _ = framing.Next(body, make([]byte, 0, len(body)+64), h1.Chunk)
 	}
-	s.countStatus(s.status)
+	s.countOwn()
 	return s.tellHead(h, body)
 }
 
@@ -315,8 +322,9 @@ func appendTarget(b []byte, h *h1.Head, r *config.Redirect) []byte {
 	return b
 }
 
-// redirectTo is an errorloc.
-func (s *stream) redirectTo(to *config.Redirect) {
+// redirectTo is an errorloc: log and figures tell the status that it stands for.
+func (s *stream) redirectTo(to *config.Redirect, status int) {
+	s.standsFor = status
 	x := s.context(sample.Log)
 	out := statusLine(nil, to.Code)
 	out = append(out, "cache-control: no-cache\r\ncontent-length: 0\r\nlocation: "...)

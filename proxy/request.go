@@ -35,8 +35,10 @@ func (s *stream) readRequest() bool {
 	limit := c.engine.headLimit
 	switch {
 	case err != nil:
+		s.countRequest()
 		s.badRequest(data, err.(*h1.Error))
 	case n == 0 && (full || len(data) >= limit), n > limit:
+		s.countRequest()
 		s.rememberStart(data)
 		s.badRequest(data, &tooLong)
 	case n == 0:
@@ -52,18 +54,20 @@ var tooLong = h1.Error{Status: 400, Reason: "the head is longer than the buffer"
 
 // firstByte begins a request.
 func (s *stream) firstByte() {
-	s.began = s.core.now()
-	if s.first {
-		s.began = s.born
-	}
-	s.begunWall = s.core.loop.Wall()
+	s.began, s.begunWall = s.core.now(), s.core.loop.Wall()
 	s.head = s.core.head()
 	s.head.Reset(h1.Request, s.core.engine.cfg.Global.MaxHeaders)
 	s.number++
 	s.takeSerial()
-	s.phase = phaseHead
-	if !s.first {
-		s.phaseStart = s.began
+	s.phase, s.phaseStart = phaseHead, s.began
+}
+
+// nothingCame begins a request of which there is no byte: one that was waited for since the connection was accepted,
+// or that ends a kept connection now.
+func (s *stream) nothingCame() {
+	s.began, s.begunWall = s.core.now(), s.core.loop.Wall()
+	if s.first {
+		s.began, s.begunWall = s.born, s.accepted
 	}
 }
 
@@ -79,8 +83,7 @@ func (s *stream) endIdle() bool {
 		s.destroy()
 		return false
 	}
-	s.began = s.core.now()
-	s.begunWall = s.core.loop.Wall()
+	s.nothingCame()
 	if s.fe.cfg.Options.IgnoreProbes {
 		s.destroy()
 		return false
@@ -95,6 +98,7 @@ func (s *stream) endIdle() bool {
 func (s *stream) requestAborted() {
 	s.rememberStart(s.client.pending())
 	s.bad = true
+	s.countRequest()
 	s.count(counter.ClientAborts)
 	s.count(counter.FailedRequests)
 	s.blame('C', 'R')
@@ -109,8 +113,7 @@ func (s *stream) requestTimeout(some bool) {
 		return
 	}
 	if s.phase == phaseIdle {
-		s.began = s.core.now()
-		s.begunWall = s.core.loop.Wall()
+		s.nothingCame()
 		if s.fe.cfg.Options.IgnoreProbes || s.fe.cfg.Options.DontLogNull && !some {
 			s.logged = true
 		}
@@ -123,6 +126,7 @@ func (s *stream) requestTimeout(some bool) {
 	s.rememberStart(s.client.pending())
 	s.bad = true
 	s.blame('c', 'R')
+	s.countRequest()
 	s.count(counter.FailedRequests)
 	s.fail(408)
 }
@@ -151,9 +155,7 @@ func (s *stream) handle(message []byte) {
 	s.asked, s.method, s.minor = h.MethodID(), h.MethodID(), uint8(h.Minor())
 	s.rememberLine(h)
 	s.reqBody = h.RequestBody()
-	s.keepClient = h.KeepAlive() && s.fe.cfg.Options.Connection != config.Close
-	s.count(counter.Requests)
-	s.fe.front[s.core.id].RequestRate.Add(s.core.loop.Wall().Unix())
+	s.hearConnection(h)
 	s.message, s.rest, s.resting = message, message[h.Size():], true
 	s.process()
 }

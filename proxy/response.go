@@ -20,10 +20,11 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 	}
 	s.gotHead = true
 	s.status, s.answeredIn = status, uint8(h.Minor())+1
+	s.countAnswer(status)
 	s.responseAt = c.now()
 	s.srv.Observe(health.OutcomeOf(status))
 	s.resBody = h.ResponseBody(s.method)
-	s.keepServer = s.keepServer && h.KeepAlive() && s.resBody.Framing() != h1.UntilClose
+	s.hearServerConnection(h)
 	if len(s.captured) > 0 || s.fe.cfg.Captures.Cookie != "" {
 		s.captureResponse(h)
 	}
@@ -217,6 +218,7 @@ func (s *stream) responseEnded() {
 		s.responseDone()
 		return
 	}
+	s.serverFailed()
 	s.countServerAbort()
 	s.srv.Observe(health.ReadError)
 	s.abort('S', 'D')
@@ -248,6 +250,7 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 	s.status = h.Status()
 	s.responseAt = c.now()
 	s.dataAt = s.responseAt
+	s.countAnswer(s.status)
 	s.countStatus(s.status)
 	c.keep(&u.endpoint, rest)
 	if s.responseRules(h) == ended {

@@ -48,7 +48,6 @@ func (s *stream) route() bool {
 // join counts the stream in its backend.
 func (s *stream) join(be *proxy) bool {
 	if be.cfg.Disabled || be.stopped.Load() {
-		s.headAt = none // as the reference's log has it
 		return false
 	}
 	s.be = be
@@ -125,15 +124,12 @@ func (s *stream) assign() {
 }
 
 // take goes on with what came of the stream's ticket.
-func (s *stream) take(srv *backend.Server, ahead int, out backend.Outcome) {
+func (s *stream) take(srv *backend.Server, out backend.Outcome) {
 	switch out {
 	case backend.Placed:
 		s.assigned(srv)
 	case backend.Queued:
-		s.srvQueue, s.beQueue, s.queuedFor = 0, ahead, srv
-		if srv != nil {
-			s.srvQueue, s.beQueue = ahead, 0
-		}
+		s.queuedFor, s.queueAt = srv, none
 		s.enter(phaseQueue)
 	case backend.Full:
 		s.srv = srv // whose failure it is, and who stands in the log
@@ -147,15 +143,19 @@ func (s *stream) take(srv *backend.Server, ahead int, out backend.Outcome) {
 	}
 }
 
-// leaveQueue gives the wait for a slot up. The log tells how long it was, and a place further back than the ticket had:
-// as with the reference, which counts the ticket itself.
+// leaveQueue gives the wait for a slot up. The log tells how long it was, and which of the queue the ticket was.
 func (s *stream) leaveQueue() {
 	s.ticket.Leave()
 	s.queueAt = s.core.now()
+	s.tellPosition()
+}
+
+// tellPosition has the log tell which of its queue the ticket was: it adds up where one queue followed another.
+func (s *stream) tellPosition() {
 	if s.queuedFor != nil {
-		s.srvQueue++
+		s.srvQueue += s.ticket.Position()
 	} else {
-		s.beQueue++
+		s.beQueue += s.ticket.Position()
 	}
 }
 
@@ -169,6 +169,7 @@ func (s *stream) Granted(gen uint32) {
 	if srv == nil { // another request of this connection, which waits by itself
 		return
 	}
+	s.tellPosition()
 	if !srv.Usable() {
 		srv.Release()
 		s.assign()
@@ -184,7 +185,9 @@ func (s *stream) Displaced(gen uint32) {
 	if s.ticket.Gen != gen || s.gone || s.phase != phaseQueue || !s.ticket.Stranded() {
 		return
 	}
-	s.ticket.Pinned, s.redispatched = nil, true
+	s.tellPosition()
+	s.ticket.Pinned = nil
+	s.countRedispatch(s.queuedFor)
 	s.assign()
 	s.advance()
 }
@@ -195,7 +198,7 @@ func (s *stream) assigned(srv *backend.Server) {
 	if s.queueAt == none {
 		s.queueAt = s.core.now()
 	}
-	srv.CountUse(s.core.id, s.be.http, s.core.loop.Wall().Unix())
+	srv.CountUse(s.core.id, s.core.loop.Wall().Unix())
 	if srv.Config.Redir != "" && (s.method == h1.MethodGet || s.method == h1.MethodHead) {
 		s.redirectToServer()
 		return

@@ -220,6 +220,12 @@ func (s *stream) readResponse() bool {
 	}
 }
 
+// hearServerConnection takes from a response what the server says about the connection, as hearConnection does.
+func (s *stream) hearServerConnection(h *h1.Head) {
+	s.keepServer = s.keepServer && h.KeepAlive() && s.resBody.Framing() != h1.UntilClose
+	h.SetConnection(h1.ConnUnset)
+}
+
 // sendProxyHeader tells a server the client's address before anything else (PROXY protocol).
 func (s *stream) sendProxyHeader() {
 	b := s.core.scratch[:0]

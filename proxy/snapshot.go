@@ -11,6 +11,9 @@ func (e *Engine) Status() Status {
 	now := time.Now()
 	st := Status{Info: e.info(now)}
 	for _, p := range e.proxies {
+		if p.cfg.Disabled {
+			continue
+		}
 		if p.cfg.Front {
 			st.Rows = append(st.Rows, p.frontRow(now))
 		}

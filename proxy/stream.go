@@ -78,6 +78,7 @@ type story struct {
 	headAt, queueAt, connectAt, connectedAt, responseAt, dataAt time.Duration
 	begunWall                                                   time.Time
 	status                                                      int
+	standsFor                                                   int // the status an errorloc's redirect stands for; 0: there is none
 	toClient, toServer                                          int64
 	headSize                                                    int64 // of the request's head, as received
 	retries                                                     int
@@ -193,7 +194,14 @@ func (s *stream) enter(p phase) {
 
 // waitElsewhere looks after the client while the stream waits for something that is not a socket.
 func (s *stream) waitElsewhere() bool {
-	if !s.be.cfg.Options.AbortOnClose && s.phase != phaseTarpit {
+	if s.phase == phaseTarpit {
+		// Who has closed, perhaps only its sending side, stays where it is; for a broken connection there is no need.
+		if s.client.reset {
+			s.goOn()
+		}
+		return s.client.reset
+	}
+	if !s.be.cfg.Options.AbortOnClose {
 		return false
 	}
 	if !s.client.hangUp || !s.clientLeft() {
@@ -205,20 +213,32 @@ func (s *stream) waitElsewhere() bool {
 		s.blame('C', 'Q')
 	case phasePause:
 		s.blame('C', 'C')
-	case phaseTarpit:
-		s.blame('P', 'T')
 	default:
 		return false
 	}
 	s.countClientAbort()
 	s.releaseSlot()
-	if s.phase == phaseTarpit {
-		s.fail(400)
-	} else {
-		s.status = -1 // nobody is told anything
-		s.closeAll()
-	}
+	s.status = -1 // nobody is told anything
+	s.closeAll()
 	return true
+}
+
+// kill ends the stream at another's word. A client that has sent all of its request and has nothing of an answer yet is
+// told.
+func (s *stream) kill(cause byte) {
+	letter := s.letterNow()
+	switch {
+	case s.phase != phaseExchange:
+	case s.gotHead:
+		s.countServerAbort()
+	case s.reqBody.Done() && s.reqOff >= len(s.req):
+		s.serverFailed()
+		s.blame(cause, letter)
+		s.fail(502)
+		s.advance()
+		return
+	}
+	s.abort(cause, letter)
 }
 
 // blame sets the termination state, unless something earlier is to blame.

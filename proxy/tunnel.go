@@ -127,6 +127,7 @@ func (s *stream) endTunnel() {
 		s.countClientAbort()
 		s.blame('C', 'D')
 	case u.broken != 0 || u.unwritable != 0:
+		s.serverFailed()
 		s.countServerAbort()
 		s.blame('S', 'D')
 	}
@@ -134,17 +135,17 @@ func (s *stream) endTunnel() {
 }
 
 // silences are for how long each side of a tunnel may be silent: timeout tunnel for both, where there is one, else
-// client and server; and client-fin and server-fin for a side of which one direction has ended.
+// client and server; and client-fin and server-fin for a side that has been told the other's end and may still send.
 func (s *stream) silences() (client, server time.Duration) {
 	client, server = s.timeouts.client, s.timeouts.server
 	if t := s.timeouts.tunnel; t > 0 {
 		client, server = t, t
 	}
 	e, u := &s.client, &s.up.endpoint
-	if t := s.fe.cfg.Timeouts.ClientFin; t > 0 && (e.eof || e.finSent) {
+	if t := s.fe.cfg.Timeouts.ClientFin; t > 0 && e.finSent {
 		client = t
 	}
-	if t := s.be.cfg.Timeouts.ServerFin; t > 0 && (u.eof || u.finSent) {
+	if t := s.be.cfg.Timeouts.ServerFin; t > 0 && u.finSent {
 		server = t
 	}
 	return client, server

@@ -261,6 +261,7 @@ var holdingWords = []exchange{
 	{name: "proxy: rate-limit", settings: "rate-limit sessions 1\nhttp-request deny", holders: 3, stuck: true},
 	{name: "bind: maxconn", settings: "bind 127.0.0.1:PORT[[ maxconn 1||]]\nhttp-request deny", holders: 1, stuck: true},
 	{name: "option: persist", settings: "option persist\nretries 0\ncookie SRV insert\nserver a 127.0.0.1:1 check inter 300ms fall 1 cookie a\nserver b ORIGIN cookie b", awaits: "is DOWN", send: "GET / HTTP/1.1\r\nHost: x\r\nCookie: SRV=a\r\n\r\n"},
+	{name: "option: persist, with a retry", settings: "option persist\nretries 1\ntimeout connect 100ms\ncookie SRV insert\nserver a 127.0.0.1:1 check inter 300ms fall 1 cookie a\nserver b ORIGIN cookie b", awaits: "is DOWN", send: "GET / HTTP/1.1\r\nHost: x\r\nCookie: SRV=a\r\n\r\n"},
 	{name: "server: track", settings: "server a 127.0.0.1:1 check inter 300ms fall 1\nserver b ORIGIN[[ track a||]]\nserver c ORIGIN backup", awaits: "a is DOWN"},
 	{name: "balance: random", settings: "balance [[random||first]]\n" + three, send: strings.Repeat(wordGet("/1"), 12), requests: 12, alone: []string{"/b N", "/c N"}},
 }

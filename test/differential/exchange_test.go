@@ -29,7 +29,7 @@ type exchange struct {
 	name     string
 	settings string   // lines of the listen section
 	send     string   // what the client sends
-	replies  []string // what the server answers to its first, second … request; none: 200 with "hello"
+	replies  []string // what the server answers to its first, second … request, "": it closes; none: 200 with "hello"
 	// serverCloses: the server closes after each answer. mute: it never answers. refuse: there is none.
 	// early: it answers as soon as a connection is there.
 	serverCloses, mute, refuse, early bool
@@ -141,7 +141,11 @@ func (o *origin) serve(conn net.Conn) {
 			n := len(o.got) - 1
 			o.mu.Unlock()
 			if ok && !o.x.mute && !o.x.early {
-				io.WriteString(conn, o.reply(n))
+				reply := o.reply(n)
+				if reply == "" {
+					return
+				}
+				io.WriteString(conn, reply)
 			}
 		}
 		if !ok && o.x.holds {

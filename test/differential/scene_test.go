@@ -33,6 +33,10 @@ type scene struct {
 	checks atomic.Int64 // how many have asked it
 	resets chan bool    // how connections to the server have ended
 	health net.Listener
+	mute   net.Listener // reads and says nothing
+	heard  atomic.Int64 // bytes it has read
+	log    net.PacketConn
+	lines  chan string // of the log
 	out    output.Buffer
 }
 
@@ -90,6 +94,12 @@ func playScenes(t *testing.T, cases []sceneCase) {
 				theirs = c.play(t, true, "haproxy", haproxy, "-W")
 			}
 			mine := c.play(t, true, "evenkeel", ours, "run", "--runtime-dir", t.TempDir())
+			if !bracketed.MatchString(c.global + c.defaults + c.front + c.back) { // no word's case
+				if theirs != mine {
+					t.Errorf("haproxy %q, evenkeel %q", theirs, mine)
+				}
+				return
+			}
 			bare := c.play(t, false, "evenkeel without the word", ours, "run", "--runtime-dir", t.TempDir())
 			if theirs != mine || mine == bare {
 				t.Errorf("haproxy %q, evenkeel %q, without the word %q", theirs, mine, bare)
@@ -106,9 +116,16 @@ func (c *sceneCase) play(t testing.TB, with bool, name, path string, args ...str
 		t.Fatal(err)
 	}
 	defer os.RemoveAll(s.dir)
-	s.server, s.health = listen(t, s.echo), listen(t, s.check)
+	s.server, s.health, s.mute = listen(t, s.echo), listen(t, s.check), listen(t, s.hear)
 	defer s.server.Close()
 	defer s.health.Close()
+	defer s.mute.Close()
+	if s.log, err = net.ListenPacket("udp", "127.0.0.1:0"); err != nil {
+		t.Fatal(err)
+	}
+	defer s.log.Close()
+	s.lines = make(chan string, 100)
+	go s.readLog()
 	ended := make(chan struct{})
 	ok := s.start(t, func() string { return c.text(s, with) }, ended, path, args)
 	defer func() {
@@ -128,7 +145,7 @@ func (c *sceneCase) play(t testing.TB, with bool, name, path string, args ...str
 func (c *sceneCase) text(s *scene, with bool) string {
 	text := fmt.Sprintf(sceneConfig, c.global, c.defaults, c.front, c.back)
 	text = bracketed.ReplaceAllString(text, map[bool]string{true: "$1", false: "$2"}[with])
-	return strings.NewReplacer("SERVER", s.server.Addr().String(), "HEALTH", portOf(s.health), "DIR", s.dir,
+	return strings.NewReplacer("SERVER", s.server.Addr().String(), "HEALTH", portOf(s.health), "MUTE", s.mute.Addr().String(), "LOG", strconv.Itoa(s.log.LocalAddr().(*net.UDPAddr).Port), "DIR", s.dir,
 		"PORT1", strconv.Itoa(s.port+1), "SPORT", portOf(s.server), "PORT", strconv.Itoa(s.port)).Replace(text)
 }
 
@@ -214,6 +231,24 @@ func (s *scene) echo(conn net.Conn) {
 			return
 		}
 		conn.Write(buf[:n])
+	}
+}
+
+// readLog passes on what the program logs of its servers, until the end.
+func (s *scene) readLog() {
+	buf := make([]byte, 4096)
+	for {
+		n, _, err := s.log.ReadFrom(buf)
+		if err != nil {
+			close(s.lines)
+			return
+		}
+		if strings.Contains(string(buf[:n]), "erver") {
+			select {
+			case s.lines <- string(buf[:n]):
+			default:
+			}
+		}
 	}
 }
 
