@@ -21,8 +21,9 @@ type Boot [8]byte
 
 // Message is what one node tells another.
 type Message struct {
-	From, To uint8 // numbers of the nodes
-	Line     uint8 // on which it was sent
+	Cluster  uint32 // hash of its name
+	From, To uint8  // numbers of the nodes
+	Line     uint8  // on which it was sent
 	Boot     Boot
 	Seq      uint64 // counts the sender's messages to this receiver, over all lines, from 1
 	// Echo is the receiver's life and the highest number that the sender has heard from it.
@@ -69,7 +70,7 @@ type Vote struct {
 const (
 	magic    = 0x454b4842 // "EKHB"
 	version  = 1
-	fixed    = 4 + 1 + 3 + 8 + 8 + 8 + 8
+	fixed    = 4 + 1 + 3 + 4 + 8 + 8 + 8 + 8
 	groupLen = 4 + 1 + 1 + 8 + 4
 	voteLen  = 1 + 1 + 4 + 8 + 8 + 8
 	codeLen  = 16
@@ -89,6 +90,7 @@ func (m *Message) Append(b, key []byte) []byte {
 	start := len(b)
 	b = binary.BigEndian.AppendUint32(b, magic)
 	b = append(b, version, m.From, m.To, m.Line)
+	b = binary.BigEndian.AppendUint32(b, m.Cluster)
 	b = append(b, m.Boot[:]...)
 	b = binary.BigEndian.AppendUint64(b, m.Seq)
 	b = append(b, m.EchoBoot[:]...)
@@ -122,6 +124,23 @@ func codeOf(b, key []byte) (code [codeLen]byte) {
 	return code
 }
 
+// ClusterOf is the cluster that a message says it belongs to, before its code has been looked at; false: it is none.
+func ClusterOf(b []byte) (cluster uint32, ok bool) {
+	if len(b) < fixed+3+codeLen || binary.BigEndian.Uint32(b) != magic || b[4] != version {
+		return 0, false
+	}
+	return binary.BigEndian.Uint32(b[8:]), true
+}
+
+// Hash is the number of a name: of a cluster or a group (FNV-1a, 32 bits).
+func Hash(name string) uint32 {
+	h := uint32(2166136261)
+	for i := range len(name) {
+		h = (h ^ uint32(name[i])) * 16777619
+	}
+	return h
+}
+
 // Parse reads a message into m, whose lists are used again. The code is looked at before anything else.
 func (m *Message) Parse(b, key []byte) error {
 	switch {
@@ -134,11 +153,12 @@ func (m *Message) Parse(b, key []byte) error {
 	if want := codeOf(text, key); !hmac.Equal(code, want[:]) {
 		return ErrCode
 	}
-	*m = Message{From: b[5], To: b[6], Line: b[7], Heard: m.Heard[:0], Groups: m.Groups[:0], Votes: m.Votes[:0]}
-	copy(m.Boot[:], b[8:])
-	m.Seq = binary.BigEndian.Uint64(b[16:])
-	copy(m.EchoBoot[:], b[24:])
-	m.EchoSeq = binary.BigEndian.Uint64(b[32:])
+	*m = Message{Cluster: binary.BigEndian.Uint32(b[8:]), From: b[5], To: b[6], Line: b[7],
+		Heard: m.Heard[:0], Groups: m.Groups[:0], Votes: m.Votes[:0]}
+	copy(m.Boot[:], b[12:])
+	m.Seq = binary.BigEndian.Uint64(b[20:])
+	copy(m.EchoBoot[:], b[28:])
+	m.EchoSeq = binary.BigEndian.Uint64(b[36:])
 	lines, groups, votes := int(text[fixed]), int(text[fixed+1]), int(text[fixed+2])
 	rest := text[fixed+3:]
 	if lines > MaxLines || groups > maxItems || votes > maxItems || int(m.Line) >= MaxLines || m.Seq == 0 ||

@@ -97,7 +97,8 @@ func (s *site) do(i ID, effects []Effect) {
 
 func (s *site) hold(i ID, e Effect) {
 	switch {
-	case s.held[i] == e.Epoch:
+	case s.held[i] == e.Epoch, s.held[i] < e.Epoch && s.gates[i] > s.now && s.topNode == i:
+		s.held[i], s.top = e.Epoch, max(s.top, e.Epoch)
 		if s.gates[i] <= s.now {
 			s.fault = fmt.Sprintf("node %d extends a hold that has run out", i)
 		}
@@ -214,7 +215,8 @@ func (s *site) key(seed maphash.Seed, b []byte) (uint64, []byte) {
 	b = b[:0]
 	for i := range s.nodes {
 		n := &s.nodes[i]
-		b = voter(append(b, byte(n.state), byte(n.epoch), byte(n.seen), byte(n.asked), byte(n.against)), &n.own)
+		b = voter(append(b, byte(n.state), byte(n.epoch), byte(n.seen), byte(n.asked), byte(n.against), byte(n.asking),
+			byte(n.under[0]), byte(n.under[1]), byte(n.under[2])), &n.own)
 		for _, g := range n.granted[:3] {
 			b = rel(b, g, old)
 		}
@@ -272,7 +274,7 @@ func explore(start site, limit int) (states int, trace []string) {
 			var here uint64
 			here, buffer = s.key(seed, buffer)
 			s.moves(func(next *site, what string) {
-				if trace != nil || next.nodes[0].epoch > lastEpoch || next.nodes[1].epoch > lastEpoch {
+				if trace != nil || next.nodes[0].asking > lastEpoch || next.nodes[1].asking > lastEpoch {
 					return
 				}
 				var k uint64

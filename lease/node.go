@@ -47,17 +47,20 @@ type Node struct {
 	own   Voter
 	state State
 	epoch uint64 // of the campaign or the hold
-	seen  uint64 // the highest heard of
-	asked Set    // whom this epoch has asked
+	// asking is the epoch of the questions: higher than that of the hold while voters that know a higher one are won over.
+	asking uint64
+	seen   uint64 // the highest heard of
+	asked  Set    // whom this epoch has asked
 	// granted is from when each voter's promise counts: when its question was sent.
 	granted [MaxVoters]Time
-	against Set  // who has refused in this campaign
-	began   Time // of the campaign
-	last    Time // the round of questions before
-	round   Time // the next one
-	giveUp  Time // end of the campaign
-	retry   Time // not before then is there another
-	failed  int  // campaigns without success in a row
+	under   [MaxVoters]uint64 // in which epoch
+	against Set               // who has refused in this campaign
+	began   Time              // of the campaign
+	last    Time              // the round of questions before
+	round   Time              // the next one
+	giveUp  Time              // end of the campaign
+	retry   Time              // not before then is there another
+	failed  int               // campaigns without success in a row
 	wants   bool
 	alone   bool // the other nodes are not heard: arbiters are asked at once
 	until   Time // end of the hold that the caller was told of
@@ -74,7 +77,7 @@ func NewNode(now Time, p Params, epoch uint64) *Node {
 // forget drops what the voters said.
 func (n *Node) forget() {
 	for i := range n.granted {
-		n.granted[i] = never
+		n.granted[i], n.under[i] = never, 0
 	}
 	n.asked, n.last, n.until = 0, never, never
 }
@@ -103,7 +106,6 @@ func (n *Node) Alone(now Time, alone bool, e []Effect) []Effect {
 // Learn notes an epoch that another node has told of.
 func (n *Node) Learn(epoch uint64) {
 	n.seen = max(n.seen, epoch)
-	n.own.Learn(epoch)
 }
 
 // Asked answers another node's question for this node's vote.
@@ -167,7 +169,7 @@ func (n *Node) campaign(now Time, e []Effect) []Effect {
 	n.state = Campaign
 	n.seen = max(n.seen, n.own.epoch)
 	n.seen++
-	n.epoch, n.began, n.against = n.seen, now, 0
+	n.epoch, n.asking, n.began, n.against = n.seen, n.seen, now, 0
 	n.giveUp = now.Add(n.p.Promise / 2)
 	return n.ask(now, e)
 }
@@ -175,9 +177,9 @@ func (n *Node) campaign(now Time, e []Effect) []Effect {
 // ask is a round of questions, to the own vote as well, which a node that was restarted has not got for a while.
 func (n *Node) ask(now Time, e []Effect) []Effect {
 	n.round = now.Add(n.p.Renew())
-	question := Ask{From: n.p.Me, Epoch: n.epoch, Sent: now, Promise: n.p.Promise}
+	question := Ask{From: n.p.Me, Epoch: n.asking, Sent: now, Promise: n.p.Promise}
 	if answer := n.own.Ask(now, question); answer.Granted {
-		n.granted[n.p.Me] = now
+		n.granted[n.p.Me], n.under[n.p.Me] = now, n.asking
 	} else {
 		n.against = n.against.With(n.p.Me)
 	}
@@ -214,22 +216,30 @@ func (n *Node) Answered(now Time, from ID, a Answer, e []Effect) []Effect {
 	if !a.Granted {
 		return n.refused(now, from, a, e)
 	}
-	if n.state == Idle || a.Epoch != n.epoch {
+	if n.state == Idle || a.Epoch != n.epoch && a.Epoch != n.asking {
 		// For an election that is over. The promise is left to run out: it may be one to this node as it was before a
 		// restart, whose gate still stands open on it.
 		return e
 	}
 	n.granted[from] = max(n.granted[from], a.Sent)
+	n.under[from] = max(n.under[from], a.Epoch)
 	return n.count(now, e)
 }
 
 // refused takes a refusal in. A campaign that cannot succeed any more ends at once, so that its votes are free.
 func (n *Node) refused(now Time, from ID, a Answer, e []Effect) []Effect {
 	n.seen = max(n.seen, a.Epoch)
+	tooLow := a.Holder == Nobody && a.Left == 0 && a.Epoch >= n.asking
+	if n.state == Holding && tooLow && now < n.until {
+		// A voter that came back with a higher number than it promised this node before: the next questions have another.
+		n.seen++
+		n.asking = n.seen
+		return n.ask(now, e)
+	}
 	if n.state != Campaign || a.Sent < n.began {
 		return e
 	}
-	if a.Holder == Nobody && a.Left == 0 && a.Epoch >= n.epoch {
+	if tooLow {
 		e = n.fail(now, e)
 		n.retry = now // not a defeat: the number was too low
 		return n.Tick(now, e)
@@ -249,11 +259,25 @@ func (n *Node) count(now Time, e []Effect) []Effect {
 		return e
 	case n.state == Holding && now >= n.until:
 		return n.lose(now, e) // too late: it has run out
-	case until <= n.until:
+	case until <= n.until && !n.raised():
 		return e
 	}
-	n.state, n.until, n.failed = Holding, until, 0
+	if n.state == Holding && n.raised() {
+		n.epoch = n.asking
+	}
+	n.state, n.until, n.failed = Holding, max(until, n.until), 0
 	return append(e, Effect{Kind: Hold, Epoch: n.epoch, Until: until})
+}
+
+// raised says whether more than half of the voters have promised in the higher epoch that is asked for.
+func (n *Node) raised() bool {
+	votes := 0
+	for v := range n.p.Voters {
+		if n.under[v] == n.asking {
+			votes++
+		}
+	}
+	return n.asking > n.epoch && votes >= n.p.majority()
 }
 
 // majorityUntil is until when more than half of the voters' promises last; never: there are not so many.
@@ -297,9 +321,14 @@ func (n *Node) Release(now Time, e []Effect) []Effect {
 // letGo frees every vote.
 func (n *Node) letGo(now Time, e []Effect) []Effect {
 	n.own.Release(now, n.p.Me, n.epoch)
+	n.own.Release(now, n.p.Me, n.asking)
 	for v := ID(0); int(v) < n.p.Voters; v++ {
-		if n.asked.Has(v) {
-			e = append(e, Effect{Kind: SendRelease, Voter: v, Epoch: n.epoch})
+		if !n.asked.Has(v) {
+			continue
+		}
+		e = append(e, Effect{Kind: SendRelease, Voter: v, Epoch: n.epoch})
+		if n.asking != n.epoch {
+			e = append(e, Effect{Kind: SendRelease, Voter: v, Epoch: n.asking})
 		}
 	}
 	n.state = Idle

@@ -61,11 +61,6 @@ func (v *Voter) Release(now Time, from ID, epoch uint64) {
 	}
 }
 
-// Learn notes an epoch that is known to have been granted elsewhere.
-func (v *Voter) Learn(epoch uint64) {
-	v.epoch = max(v.epoch, epoch)
-}
-
 // Promised tells whom the vote is promised, and until when; Nobody: it is free.
 func (v *Voter) Promised(now Time) (holder ID, epoch uint64, until Time) {
 	if v.holder == Nobody || now >= v.until {

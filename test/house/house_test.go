@@ -33,6 +33,7 @@ type floor struct {
 // its own entry's list only.
 var floors = []floor{
 	{name: "machine", packages: []string{"vrrp", "h1", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto", "lease", "heartbeat"}, ours: []string{"lvs/table", "spelling"}, std: true},
+	{name: "a node's votes", packages: []string{"quorum"}, ours: []string{"heartbeat", "lease"}, std: true},
 	{name: "literals", packages: []string{"sample/literal"}, std: true},
 	{name: "patterns", packages: []string{"sample/pattern"}, ours: []string{"sample/literal"}, std: true},
 	{name: "rules", packages: []string{"sample"}, ours: []string{"sample/literal", "sample/pattern", "spelling"}, std: true},
