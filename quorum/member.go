@@ -111,7 +111,6 @@ type Member struct {
 	remotes []*remote // by number; nil: this one
 	groups  []*group
 	byID    map[uint32]*group
-	now     Time
 	message heartbeat.Message
 	sent    heartbeat.Message
 	changes []heartbeat.Change

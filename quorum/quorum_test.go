@@ -235,7 +235,7 @@ func TestHandOver(t *testing.T) {
 	s.yields = true
 	s.want(1)
 	s.run(time.Second)
-	s.holder(0) // the lower priority asked in vain
+	s.holder(0) // the lower priority does not get it
 	s.members[1].Tell("VI_1", 1, 150)
 	s.run(promise/4 + 20*time.Millisecond)
 	s.holder(1)
@@ -244,8 +244,8 @@ func TestHandOver(t *testing.T) {
 	}
 }
 
-// TestStrangers: other keys, other clusters and other settings are told once each.
-func TestStrangers(t *testing.T) {
+// TestForeignPeers: other keys, other clusters and other settings are told once each.
+func TestForeignPeers(t *testing.T) {
 	s := newSite(t)
 	m, err := NewMember(s.now, params(1, "another"))
 	if err != nil {

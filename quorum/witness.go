@@ -7,7 +7,7 @@ import (
 	"github.com/evenkeel/evenkeel/lease"
 )
 
-// A witness is a stranger's machine to many clusters: what they can make it keep is bounded.
+// A witness serves many clusters: what they can make it keep is bounded.
 const (
 	maxClusterGroups = 256
 	maxPromise       = time.Minute
@@ -78,16 +78,16 @@ func (w *Witness) Receive(now Time, payload, answer []byte) (out []byte, why str
 	if worth == heartbeat.Astray || worth == heartbeat.Repeated {
 		return nil, "a heartbeat that is " + worth.String(), c.tell(worth.String())
 	}
-	out2 := &w.sent
-	out2.Cluster, out2.Line, out2.Groups, out2.Votes = number, 0, out2.Groups[:0], out2.Votes[:0]
+	say := &w.sent
+	say.Cluster, say.Line, say.Groups, say.Votes = number, 0, say.Groups[:0], say.Votes[:0]
 	if worth == heartbeat.Fresh {
 		clear(c.told)
 		for _, v := range in.Votes {
 			w.vote(now, c, lease.ID(in.From), v)
 		}
 	}
-	p.Next(heartbeat.Time(now), out2)
-	return out2.Append(answer, c.p.Key), "", false
+	p.Next(heartbeat.Time(now), say)
+	return say.Append(answer, c.p.Key), "", false
 }
 
 func (c *cluster) tell(reason string) bool {
