@@ -40,7 +40,7 @@ type Group struct {
 	ID       uint32 // hash of its name
 	State    uint8  // a vrrp.State
 	Priority uint8
-	Epoch    uint64 // that it holds or knows of
+	Epoch    uint64 // that it holds; 0: none
 	Agree    uint32 // hash of what both nodes must have alike
 }
 

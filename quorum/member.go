@@ -315,7 +315,10 @@ func (m *Member) send(now Time, node int, e []Effect) []Effect {
 		for range min(len(m.groups), maxGroups) { // in turn, where there are more than a message takes
 			g := m.groups[r.page%len(m.groups)]
 			r.page++
-			_, epoch, _ := g.node.State()
+			state, epoch, _ := g.node.State()
+			if state != lease.Holding {
+				epoch = 0 // what is only asked for is nobody's yet
+			}
 			s.Groups = append(s.Groups, heartbeat.Group{ID: g.id, State: g.state, Priority: g.priority, Epoch: epoch,
 				Agree: g.p.Agree})
 		}
