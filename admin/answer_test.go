@@ -36,7 +36,8 @@ func manyCommands(command string) string {
 // TestNobodyReads: what the commands of one line have to say is not made before somebody takes it, and a client that
 // takes nothing for its time is left.
 func TestNobodyReads(t *testing.T) {
-	for _, command := range []string{"show stat", "show stat json", "show stat typed desc", "show servers state", "show servers conn", "show backend", "show sess", "show info desc", "show schema json"} {
+	for _, command := range []string{"show stat", "show stat json", "show stat typed desc", "show servers state",
+		"show servers conn", "show backend", "show sess", "show info desc", "show schema json"} {
 		t.Run(command, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				a, e := newBigAdmin(500)
@@ -99,7 +100,8 @@ func TestOneLineCostsLittle(t *testing.T) {
 	total, worst := 0, uint64(0)
 	buf := make([]byte, 1<<20)
 	for n := 0; ; n++ {
-		c.SetReadDeadline(time.Now().Add(30 * time.Second)) // for the next piece, however slow the machine is with all of them
+		// for the next piece, however slow the machine is with all of them
+		c.SetReadDeadline(time.Now().Add(30 * time.Second))
 		got, err := c.Read(buf)
 		if total += got; err == io.EOF {
 			break
@@ -129,7 +131,8 @@ func TestShownSafely(t *testing.T) {
 		e.status.Rows[i].Check.Describe = evil
 	}
 	e.bad = []*proxy.BadMessage{{Frontend: "web", Backend: "web", Reason: "no status", Content: []byte(evil)}}
-	for _, command := range []string{"show stat", "show stat typed", "show stat json", "show servers state", "show servers conn", "show errors", "show sess", "show info"} {
+	for _, command := range []string{"show stat", "show stat typed", "show stat json", "show servers state",
+		"show servers conn", "show errors", "show sess", "show info"} {
 		out := a.Run(command, config.LevelAdmin)
 		for i, r := range out {
 			if r < ' ' && r != '\n' || r >= 0x7f && r < 0xa0 || r == '\uFFFD' && !strings.Contains(command, "json") {

@@ -26,8 +26,8 @@ type session struct {
 // Serve answers the clients of a runtime socket until the listener is closed.
 func (a *Admin) Serve(ln net.Listener, level config.Level) error {
 	for {
-		// Where as many as are allowed are there already, the next one waits in the kernel, which lets no more wait than
-		// its backlog. The place is not kept: the clients of other sockets may come first.
+		// Where as many as are allowed are there already, the next one waits in the kernel, which lets no more wait
+		// than its backlog. The place is not kept: the clients of other sockets may come first.
 		a.clients <- struct{}{}
 		<-a.clients
 		conn, err := ln.Accept()

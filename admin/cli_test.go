@@ -27,7 +27,8 @@ func TestShowStat(t *testing.T) {
 		"\nweb,FRONTEND,,,0,1,500,2,165,98,0,0,0,,,,,OPEN,,,,,,,,,1,2,0,,,,0,0,200,2,,,,0,2,0,0,0,0,,0,2,2,,,0,0,0,0,,,,,,,,,,,,,,,,,,,,,http,,0,2,2,0,0,0,0,,,0,0,,,,,,,0,,,,,,,,,\n",
 		"\napp,s2,0,0,0,0,,2,165,98,,0,,0,0,0,0,UP,50,1,0,0,0,2,0,,1,4,2,,2,,2,0,,2,L4OK,,0,0,2,0,0,0,0,,,,2,0,0,,,,,0,,,0,0,0,0,,,,Layer4 check passed,,2,3,4,,,,127.0.0.1:18091,,http,,,,,,,,0,2,0,,,1,,0,0,0,0,0,0,1,0,0,50,,,,\n",
 		"\napp,s3,0,0,0,0,,0,0,0,,0,,0,0,0,0,MAINT,1,1,0,0,0,2,2,,1,4,3,,0,,2,0,,0,,,,0,0,0,0,0,0,,,,0,0,0,,,,,-1,,,0,0,0,0,,,,,,,,,,,,127.0.0.1:18092,,http,,,,,,,,0,0,0,,,0,,0,0,0,0,0,0,0,0,0,1,,,,\n",
-		"\napp,s4,0,0,0,0,,0,0,0,,0,,0,0,0,0,no check,1,0,1,,,2,,,1,4,4,,0,,2,0,,0,,,,0,0,0,0,0,0,,,,0,0,0,,,,,-1,,,0,0,0,0,,,,,,,,,,,,127.0.0.1:18093,,http,,,,,,,,0,0,0,,,0,,0,0,0,0,0,0,0,0,0,1,,,,\n",
+		"\napp,s4,0,0,0,0,,0,0,0,,0,,0,0,0,0,no " +
+			"check,1,0,1,,,2,,,1,4,4,,0,,2,0,,0,,,,0,0,0,0,0,0,,,,0,0,0,,,,,-1,,,0,0,0,0,,,,,,,,,,,,127.0.0.1:18093,,http,,,,,,,,0,0,0,,,0,,0,0,0,0,0,0,0,0,0,1,,,,\n",
 		"\napp,BACKEND,0,0,0,1,50,2,165,98,0,0,,0,0,0,0,UP,51,2,1,,0,2,0,,1,4,0,,2,,1,0,,2,,,,0,2,0,0,0,0,,,,2,0,0,0,0,0,0,0,,,0,0,0,0,,,,,,,,,,,,,SRV,http,roundrobin,,,,,,,0,2,0,0,0,,,0,0,0,0,0,,,,,51,0,0,0,\n",
 		"\ndb,BACKEND,0,0,0,0,100,0,0,0,0,0,,0,0,0,0,DOWN,0,0,0,,0,2,0,,1,5,0,,0,,1,0,,0,,,,,,,,,,,,,,0,0,0,0,0,0,-1,,,0,0,0,0,,,,,,,,,,,,,,tcp,leastconn,,,,,,,0,0,0,,,,,0,0,0,0,0,,,,,0,0,0,0,\n",
 	} {
@@ -102,12 +103,14 @@ func TestJSON(t *testing.T) {
 		Value     struct{ Type string }
 		ProcessNo int `json:"processNum"`
 	}
-	if err := json.Unmarshal([]byte(a.Run("show stat json", config.LevelUser)), &rows); err != nil || len(rows) != len(e.status.Rows) {
+	if err := json.Unmarshal([]byte(a.Run("show stat json", config.LevelUser)), &rows); err != nil ||
+		len(rows) != len(e.status.Rows) {
 		t.Fatal(err, len(rows))
 	}
 	for _, row := range rows {
 		for _, v := range row {
-			if v.Tags.Origin == "" || v.Tags.Nature == "" || v.Tags.Scope == "" || v.Value.Type == "" || v.ProcessNo != 1 || v.ObjType != row[0].ObjType {
+			if v.Tags.Origin == "" || v.Tags.Nature == "" || v.Tags.Scope == "" || v.Value.Type == "" ||
+				v.ProcessNo != 1 || v.ObjType != row[0].ObjType {
 				t.Errorf("%+v", v)
 			}
 		}
@@ -122,11 +125,17 @@ func TestJSON(t *testing.T) {
 func TestShowErrors(t *testing.T) {
 	a, e := newAdmin(t)
 	e.bad = []*proxy.BadMessage{
-		{When: time.Unix(1795244604, 0).UTC(), Frontend: "web", Backend: "web", Source: "127.0.0.1:4", Reason: "control byte in the target", Offset: 6, Content: []byte("GET /a\x01b HTTP/1.1\r\nHost: x\r\n\r\n")},
-		{When: time.Unix(1795244604, 0).UTC(), Frontend: "web", Backend: "app", Server: "s1", Source: "127.0.0.1:4", Response: true, Reason: "no status", Content: []byte("junk\\\n")},
+		{When: time.Unix(1795244604, 0).UTC(), Frontend: "web", Backend: "web", Source: "127.0.0.1:4",
+			Reason: "control byte in the target", Offset: 6,
+			Content: []byte("GET /a\x01b HTTP/1.1\r\nHost: x\r\n\r\n")},
+		{When: time.Unix(1795244604, 0).UTC(), Frontend: "web", Backend: "app", Server: "s1", Source: "127.0.0.1:4",
+			Response: true, Reason: "no status", Content: []byte("junk\\\n")},
 	}
 	out := a.Run("show errors", config.LevelOperator)
-	for _, want := range []string{"] : 2\n", "frontend web: invalid request\n", "error at position 6: control byte in the target\n", "  00000  GET /a\\x01b HTTP/1.1\\r\\n\n  00019  Host: x\\r\\n\n", "backend app: invalid response\n", "  00000  junk\\\\\\n\n"} {
+	for _, want := range []string{"] : 2\n", "frontend web: invalid request\n",
+		"error at position 6: control byte in the target\n",
+		"  00000  GET /a\\x01b HTTP/1.1\\r\\n\n  00019  Host: x\\r\\n\n", "backend app: invalid response\n",
+		"  00000  junk\\\\\\n\n"} {
 		if !strings.Contains(out, want) {
 			t.Errorf("no %q in %s", want, out)
 		}

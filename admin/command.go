@@ -28,32 +28,56 @@ var commands []*command
 
 func init() {
 	// Commands refer to the list themselves (help), which a plain literal could not.
-	commands = []*command{
-		{[]string{"clear", "counters"}, config.LevelOperator, "[all]", "forget maxima, with all also what was counted", line(clearCounters)},
+	commands = slices.Concat(changes(), views(), ends())
+}
+
+// changes are the commands that change something.
+func changes() []*command {
+	return []*command{
+		{[]string{"clear", "counters"}, config.LevelOperator, "[all]", "forget maxima, with all also what was counted",
+			line(clearCounters)},
 		{[]string{"disable", "agent"}, config.LevelAdmin, "<b>/<s>", "stop agent checks", nil},
-		{[]string{"disable", "frontend"}, config.LevelAdmin, "<frontend>", "stop accepting connections", line(disableFrontend)},
+		{[]string{"disable", "frontend"}, config.LevelAdmin, "<frontend>", "stop accepting connections",
+			line(disableFrontend)},
 		{[]string{"disable", "health"}, config.LevelAdmin, "<b>/<s>", "stop health checks", line(disableHealth)},
-		{[]string{"disable", "server"}, config.LevelAdmin, "<b>/<s>", "take a server out (set server … state maint)", line(disableServer)},
+		{[]string{"disable", "server"}, config.LevelAdmin, "<b>/<s>", "take a server out (set server … state maint)",
+			line(disableServer)},
 		{[]string{"enable", "agent"}, config.LevelAdmin, "<b>/<s>", "start agent checks", nil},
-		{[]string{"enable", "frontend"}, config.LevelAdmin, "<frontend>", "accept connections again", line(enableFrontend)},
+		{[]string{"enable", "frontend"}, config.LevelAdmin, "<frontend>", "accept connections again",
+			line(enableFrontend)},
 		{[]string{"enable", "health"}, config.LevelAdmin, "<b>/<s>", "start health checks", line(enableHealth)},
-		{[]string{"enable", "server"}, config.LevelAdmin, "<b>/<s>", "bring a server back (set server … state ready)", line(enableServer)},
+		{[]string{"enable", "server"}, config.LevelAdmin, "<b>/<s>", "bring a server back (set server … state ready)",
+			line(enableServer)},
 		{[]string{"get", "weight"}, config.LevelUser, "<b>/<s>", "a server's weight", line(getWeight)},
 		{[]string{"operator"}, config.LevelOperator, "", "give up the level admin", line(lowerToOperator)},
-		{[]string{"set", "maxconn", "frontend"}, config.LevelAdmin, "<frontend> <n>", "limit a frontend's connections", line(setMaxConnFrontend)},
-		{[]string{"set", "maxconn", "global"}, config.LevelAdmin, "<n>", "limit all connections", line(setMaxConnGlobal)},
-		{[]string{"set", "maxconn", "server"}, config.LevelAdmin, "<b>/<s> <n>", "limit a server's connections", line(setMaxConnServer)},
+		{[]string{"set", "maxconn", "frontend"}, config.LevelAdmin, "<frontend> <n>", "limit a frontend's connections",
+			line(setMaxConnFrontend)},
+		{[]string{"set", "maxconn", "global"}, config.LevelAdmin, "<n>", "limit all connections",
+			line(setMaxConnGlobal)},
+		{[]string{"set", "maxconn", "server"}, config.LevelAdmin, "<b>/<s> <n>", "limit a server's connections",
+			line(setMaxConnServer)},
 		{[]string{"set", "rate-limit"}, config.LevelAdmin, "<what> <n>", "limit a rate", nil},
-		{[]string{"set", "server"}, config.LevelAdmin, "<b>/<s> …", "change a server's state, weight, address or health", line(setServer)},
-		{[]string{"set", "severity-output"}, config.LevelUser, "[none|number|string]", "mark answers with a severity", nil},
-		{[]string{"set", "timeout"}, config.LevelUser, "[cli] <delay>", "how long this client may be silent", line(setTimeout)},
-		{[]string{"set", "weight"}, config.LevelAdmin, "<b>/<s> <n>[%]", "change a server's weight (set server … weight)", line(setWeightCommand)},
+		{[]string{"set", "server"}, config.LevelAdmin, "<b>/<s> …",
+			"change a server's state, weight, address or health", line(setServer)},
+		{[]string{"set", "severity-output"}, config.LevelUser, "[none|number|string]", "mark answers with a severity",
+			nil},
+		{[]string{"set", "timeout"}, config.LevelUser, "[cli] <delay>", "how long this client may be silent",
+			line(setTimeout)},
+		{[]string{"set", "weight"}, config.LevelAdmin, "<b>/<s> <n>[%]",
+			"change a server's weight (set server … weight)", line(setWeightCommand)},
+	}
+}
+
+// views are those that show something.
+func views() []*command {
+	return []*command{
 		{[]string{"show", "activity"}, config.LevelUser, "", "what threads do", nil},
 		{[]string{"show", "backend"}, config.LevelUser, "", "names of the backends", showBackend},
 		{[]string{"show", "cli", "level"}, config.LevelUser, "", "what this client may do", line(showLevel)},
 		{[]string{"show", "cli", "sockets"}, config.LevelUser, "", "the runtime sockets", showSockets},
 		{[]string{"show", "env"}, config.LevelOperator, "[var]", "the environment", nil},
-		{[]string{"show", "errors"}, config.LevelOperator, "[<proxy>] [request|response]", "the last messages that were refused, and why", showErrors},
+		{[]string{"show", "errors"}, config.LevelOperator, "[<proxy>] [request|response]",
+			"the last messages that were refused, and why", showErrors},
 		{[]string{"show", "events"}, config.LevelOperator, "", "event sinks", nil},
 		{[]string{"show", "fd"}, config.LevelUser, "[n]", "descriptors", nil},
 		{[]string{"show", "info"}, config.LevelUser, "[desc|json|typed|float]*", "about the process", showInfo},
@@ -61,18 +85,30 @@ func init() {
 		{[]string{"show", "peers"}, config.LevelUser, "", "peers", nil},
 		{[]string{"show", "pools"}, config.LevelUser, "", "memory", nil},
 		{[]string{"show", "resolvers"}, config.LevelUser, "", "resolvers", nil},
-		{[]string{"show", "schema", "json"}, config.LevelUser, "", "schema of the JSON of show info and show stat", line(showSchema)},
-		{[]string{"show", "servers", "conn"}, config.LevelUser, "[<backend>]", "connections of servers", showServersConn},
-		{[]string{"show", "servers", "state"}, config.LevelUser, "[<backend>]", "what changes of servers", showServersState},
+		{[]string{"show", "schema", "json"}, config.LevelUser, "", "schema of the JSON of show info and show stat",
+			line(showSchema)},
+		{[]string{"show", "servers", "conn"}, config.LevelUser, "[<backend>]", "connections of servers",
+			showServersConn},
+		{[]string{"show", "servers", "state"}, config.LevelUser, "[<backend>]", "what changes of servers",
+			showServersState},
 		{[]string{"show", "sess"}, config.LevelOperator, "[id]", "the sessions at this moment", showSessions},
 		{[]string{"show", "ssl"}, config.LevelUser, "", "certificates", nil},
-		{[]string{"show", "stat"}, config.LevelUser, "[{<iid>|<proxy>} <type> <sid>] [desc|json|no-maint|typed|up]*", "figures of proxies and servers", showStat},
+		{[]string{"show", "stat"}, config.LevelUser, "[{<iid>|<proxy>} <type> <sid>] [desc|json|no-maint|typed|up]*",
+			"figures of proxies and servers", showStat},
 		{[]string{"show", "table"}, config.LevelUser, "", "stick tables", nil},
 		{[]string{"show", "threads"}, config.LevelUser, "", "threads", nil},
 		{[]string{"show", "version"}, config.LevelUser, "", "version of the program", line(showVersion)},
-		{[]string{"shutdown", "frontend"}, config.LevelAdmin, "<frontend>", "close a frontend for good", line(shutdownFrontend)},
+	}
+}
+
+// ends are those that end something, and those of the conversation itself.
+func ends() []*command {
+	return []*command{
+		{[]string{"shutdown", "frontend"}, config.LevelAdmin, "<frontend>", "close a frontend for good",
+			line(shutdownFrontend)},
 		{[]string{"shutdown", "session"}, config.LevelAdmin, "<id>", "end a session", line(shutdownSession)},
-		{[]string{"shutdown", "sessions", "server"}, config.LevelAdmin, "<b>/<s>", "end the sessions of a server", line(shutdownSessions)},
+		{[]string{"shutdown", "sessions", "server"}, config.LevelAdmin, "<b>/<s>", "end the sessions of a server",
+			line(shutdownSessions)},
 		{[]string{"user"}, config.LevelUser, "", "give up all levels but user", line(lowerToUser)},
 		{[]string{"help"}, config.LevelUser, "[<command>]", "this list", line(help)},
 		{[]string{"prompt"}, config.LevelUser, "", "switch the interactive mode", line(prompt)},
@@ -84,7 +120,8 @@ func init() {
 func findCommand(words []string) (*command, bool) {
 	var best *command
 	for _, c := range commands {
-		if len(words) >= len(c.words) && slices.Equal(words[:len(c.words)], c.words) && (best == nil || len(c.words) > len(best.words)) {
+		if len(words) >= len(c.words) && slices.Equal(words[:len(c.words)], c.words) &&
+			(best == nil || len(c.words) > len(best.words)) {
 			best = c
 		}
 	}

@@ -101,7 +101,8 @@ func setServer(s *session, args []string) string {
 		if r.Tracked != "" {
 			return "cannot change health on a tracking server.\n"
 		}
-		healths := map[string]proxy.ForcedHealth{"up": proxy.HealthUp, "stopping": proxy.HealthStopping, "down": proxy.HealthDown}
+		healths := map[string]proxy.ForcedHealth{"up": proxy.HealthUp, "stopping": proxy.HealthStopping,
+			"down": proxy.HealthDown}
 		h, ok := healths[arg(rest, 0)]
 		if !ok {
 			return "'set server <srv> health' expects 'up', 'stopping', or 'down'.\n"
@@ -333,7 +334,8 @@ func setTimeout(s *session, args []string) string {
 	for _, u := range []struct {
 		suffix string
 		unit   time.Duration
-	}{{"ms", time.Millisecond}, {"us", time.Microsecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour}, {"d", 24 * time.Hour}} {
+	}{{"ms", time.Millisecond}, {"us", time.Microsecond}, {"s", time.Second}, {"m", time.Minute}, {"h", time.Hour},
+		{"d", 24 * time.Hour}} {
 		if number, ok := strings.CutSuffix(text, u.suffix); ok {
 			text, unit = number, u.unit
 			break

@@ -154,8 +154,10 @@ func (s *session) servers(name string) (rows []*proxy.Row, ok bool) {
 }
 
 // checkNumbers are the reference's numbers of check results in its state file.
-var checkNumbers = map[string]int{"": 1, "INI": 1, "HANA": 4, "SOCKERR": 5, "L4OK": 6, "L4TOUT": 7, "L4CON": 8, "L6OK": 9, "L6TOUT": 10,
-	"L6RSP": 11, "L7TOUT": 12, "L7RSP": 13, "L7OK": 15, "L7OKC": 16, "L7STS": 17, "PROCERR": 18, "PROCTOUT": 19, "PROCOK": 20}
+var checkNumbers = map[string]int{"": 1, "INI": 1, "HANA": 4, "SOCKERR": 5, "L4OK": 6, "L4TOUT": 7, "L4CON": 8,
+	"L6OK": 9, "L6TOUT": 10,
+	"L6RSP": 11, "L7TOUT": 12, "L7RSP": 13, "L7OK": 15, "L7OKC": 16, "L7STS": 17, "PROCERR": 18, "PROCTOUT": 19,
+	"PROCOK": 20}
 
 // showServersState writes the state file of version 1.
 func showServersState(s *session, out *answer, args []string) {
@@ -164,8 +166,10 @@ func showServersState(s *session, out *answer, args []string) {
 		out.text("Can't find backend.\n")
 		return
 	}
-	out.text("1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight srv_time_since_last_change " +
-		"srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id srv_f_forced_id srv_fqdn srv_port " +
+	out.text("1\n# be_id be_name srv_id srv_name srv_addr srv_op_state srv_admin_state srv_uweight srv_iweight " +
+		"srv_time_since_last_change " +
+		"srv_check_status srv_check_result srv_check_health srv_check_state srv_agent_state bk_f_forced_id " +
+		"srv_f_forced_id srv_fqdn srv_port " +
 		"srvrecord srv_use_ssl srv_check_port srv_check_addr srv_agent_addr srv_agent_port\n")
 	for _, r := range rows {
 		addr, port := splitAddress(r.Address)
@@ -181,7 +185,8 @@ func showServersState(s *session, out *answer, args []string) {
 			}
 		}
 		status, result, health, state := checkState(r)
-		if _, err := fmt.Fprintf(out, "%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 0 0 %s %s - 0 %d %s - 0\n", r.IID, r.Proxy.Name, r.SID, r.Name, addr,
+		if _, err := fmt.Fprintf(out, "%d %s %d %s %s %d %d %d %d %d %d %d %d %d 0 0 0 %s %s - 0 %d %s - 0\n", r.IID,
+			r.Proxy.Name, r.SID, r.Name, addr,
 			operationalState(r), administrativeState(r), r.UserWeight, r.Config.Weight, seconds(r.LastChange),
 			status, result, health, state, fqdn, port, checkPort, checkAddr); err != nil {
 			return
@@ -273,11 +278,13 @@ func showServersConn(s *session, out *answer, args []string) {
 		return
 	}
 	threads := max(s.admin.engine.Status().Info.Threads, 1)
-	fmt.Fprintf(out, "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb idle_lim idle_cur idle_per_thr[%d]\n", threads)
+	fmt.Fprintf(out, "# bkname/svname bkid/svid addr port - purge_delay used_cur used_max need_est unsafe_nb safe_nb "+
+		"idle_lim idle_cur idle_per_thr[%d]\n", threads)
 	for _, r := range rows {
 		addr, port := splitAddress(r.Address)
 		fmt.Fprintf(out, "%s/%s %d/%d %s %s - %d %d %d %d 0 %d %d %d", r.Proxy.Name, r.Name, r.IID, r.SID, addr, port,
-			r.Config.PoolPurgeDelay.Milliseconds(), r.InUse, r.SessionsMax, r.InUse, r.IdleNow, r.Config.PoolMax, r.IdleNow)
+			r.Config.PoolPurgeDelay.Milliseconds(), r.InUse, r.SessionsMax, r.InUse, r.IdleNow, r.Config.PoolMax,
+			r.IdleNow)
 		// Which thread keeps how many is not told: the first one is said to have all.
 		if _, err := fmt.Fprintf(out, " %d%s\n", r.IdleNow, strings.Repeat(" 0", threads-1)); err != nil {
 			return
@@ -299,7 +306,8 @@ func showSessions(s *session, out *answer, args []string) {
 			server = "<none>"
 		}
 		some = true
-		if _, err := fmt.Fprintf(out, "%s: proto=tcp src=%s fe=%s be=%s srv=%s age=%s phase=%s in=%d out=%d\n", x.ID, x.Source, x.Frontend, backend, server,
+		if _, err := fmt.Fprintf(out, "%s: proto=tcp src=%s fe=%s be=%s srv=%s age=%s phase=%s in=%d out=%d\n", x.ID,
+			x.Source, x.Frontend, backend, server,
 			x.Age.Truncate(time.Second), strings.ReplaceAll(x.Phase, " ", "-"), x.BytesIn, x.BytesOut); err != nil {
 			return
 		}
@@ -325,7 +333,8 @@ func showErrors(s *session, out *answer, args []string) {
 	all := s.admin.engine.BadMessages()
 	fmt.Fprintf(out, "Total events captured on [%s] : %d\n", s.admin.now().Format(stamp), len(all))
 	for n, m := range all {
-		if m.Response && !wantResponses || !m.Response && !wantRequests || only != "" && only != m.Frontend && only != m.Backend {
+		if m.Response && !wantResponses || !m.Response && !wantRequests ||
+			only != "" && only != m.Frontend && only != m.Backend {
 			continue
 		}
 		what, where := "request", "frontend "+m.Frontend
@@ -336,7 +345,8 @@ func showErrors(s *session, out *answer, args []string) {
 		if server == "" {
 			server = "<NONE>"
 		}
-		fmt.Fprintf(out, " \n[%s] %s: invalid %s\n  backend %s, server %s, event #%d, src %s\n  len %d, error at position %d: %s\n  \n", m.When.Format(stamp), where,
+		fmt.Fprintf(out, " \n[%s] %s: invalid %s\n  backend %s, server %s, event #%d, src %s\n  len %d, error at "+
+			"position %d: %s\n  \n", m.When.Format(stamp), where,
 			what, backend, server, n, m.Source, len(m.Content), m.Offset, m.Reason)
 		if out.buf = appendDump(out.buf, m.Content); !out.more() {
 			return

@@ -122,7 +122,8 @@ func (a *Admin) stateFacts(i *proxy.Info) []fact {
 		{"Memmax_bytes", "CLP", "limit of memory; 0: none", u32(0)},
 		{"PoolAlloc_bytes", "MGP", "memory of pools: there are none", u64(0)},
 		{"PoolUsed_bytes", "MGP", "memory of pools in use: there are none", u64(0)},
-		{"Start_time_sec", "MDP", "when the process was started, in seconds since 1970", flt(float64(i.Started.UnixMicro()) / 1e6)},
+		{"Start_time_sec", "MDP", "when the process was started, in seconds since 1970",
+			flt(float64(i.Started.UnixMicro()) / 1e6)},
 		{"Tainted", "SGP", "1 when the process was meddled with: it cannot be", str("0")},
 	}
 }

@@ -35,7 +35,8 @@ func TestInfoAgainstHAProxy(t *testing.T) {
 
 // TestInfoFractions: they are written where they are asked for, without zeros that say nothing.
 func TestInfoFractions(t *testing.T) {
-	for want, f := range map[string]float64{"0": 0, "3": 3, "20": 20, "1.593283": 1.593283, "1.5": 1.5, "1796089786.859523": 1796089786.859523} {
+	for want, f := range map[string]float64{"0": 0, "3": 3, "20": 20, "1.593283": 1.593283, "1.5": 1.5,
+		"1796089786.859523": 1796089786.859523} {
 		if got := string(flt(f).appendNumber(nil)); got != want {
 			t.Errorf("%v: %s", f, got)
 		}
@@ -43,8 +44,10 @@ func TestInfoFractions(t *testing.T) {
 	a, e := newAdmin(t)
 	now := e.status.Info.Started.Add(1500 * time.Millisecond)
 	a.now = func() time.Time { return now }
-	for question, want := range map[string]string{"show info": "Uptime_sec: 1\n", "show info float": "Uptime_sec: 1.5\n",
-		"show info json float": `"value":{"type":"flt","value":1.5}`, "show info json": `"Uptime_sec"},"processNum":1,"tags":{"origin":"Metric",` +
+	for question, want := range map[string]string{"show info": "Uptime_sec: 1\n",
+		"show info float":      "Uptime_sec: 1.5\n",
+		"show info json float": `"value":{"type":"flt","value":1.5}`,
+		"show info json": `"Uptime_sec"},"processNum":1,"tags":{"origin":"Metric",` +
 			`"nature":"Duration","scope":"Process"},"value":{"type":"u32","value":1}`} {
 		if got := a.Run(question, config.LevelUser); !strings.Contains(got, want) {
 			t.Errorf("%s: no %q in\n%s", question, want, got)
@@ -68,7 +71,8 @@ func askRuntime(t *testing.T, path, command string) string {
 	t.Helper()
 	dir := t.TempDir()
 	socket, file := filepath.Join(dir, "s"), filepath.Join(dir, "haproxy.cfg")
-	text := "global\n description d\n stats socket " + socket + "\ndefaults\n timeout client 1s\nfrontend f\n bind " + dir + "/f\n"
+	text := "global\n description d\n stats socket " + socket + "\ndefaults\n timeout client 1s\nfrontend f\n bind " +
+		dir + "/f\n"
 	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}

@@ -27,7 +27,8 @@ var (
 	pageStyle  = mustRead("web/style.css")
 	pageScript = mustRead("web/page.js")
 	pageForm   = template.Must(template.New("page").ParseFS(web, "web/page.html"))
-	pagePolicy = "content-security-policy: default-src 'none'; style-src 'sha256-" + hashOf(pageStyle) + "'; script-src 'sha256-" +
+	pagePolicy = "content-security-policy: default-src 'none'; style-src 'sha256-" + hashOf(pageStyle) +
+		"'; script-src 'sha256-" +
 		hashOf(pageScript) + "'; connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'self'\r\n" +
 		"x-content-type-options: nosniff\r\nreferrer-policy: same-origin\r\n"
 )
@@ -106,7 +107,8 @@ func (r *report) read(key, val string) {
 // parseQuery reads ";csv;norefresh;scope=x" and "?scope=x"; what it does not know means nothing.
 func parseQuery(rest string) query {
 	var w query
-	for _, word := range strings.FieldsFunc(rest, func(r rune) bool { return r == ';' || r == '?' || r == '&' || r == '/' }) {
+	for _, word := range strings.FieldsFunc(rest,
+		func(r rune) bool { return r == ';' || r == '?' || r == '&' || r == '/' }) {
 		key, val, _ := strings.Cut(word, "=")
 		switch key {
 		case "csv":
@@ -165,15 +167,17 @@ func (a *Admin) Applet(req *proxy.AppletRequest) proxy.AppletReply {
 	page := req.Page
 	switch {
 	case req.Denied:
-		return plainReply(403, "<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative rules.\n</body></html>\n")
+		return plainReply(403, "<html><body><h1>403 Forbidden</h1>\nRequest forbidden by administrative "+
+			"rules.\n</body></html>\n")
 	case len(page.Users) > 0 && !authorized(page.Users, req.Authorization):
 		return unauthorized(page.Realm)
 	}
 	w := parseQuery(strings.TrimPrefix(req.URI, page.URI))
 	if req.Method == "POST" {
 		st, report := a.order(req)
-		return proxy.AppletReply{Status: 303, Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain\r\nlocation: " +
-			page.URI + ";st=" + st + report.words() + w.words() + w.tail() + "\r\n")}
+		return proxy.AppletReply{Status: 303,
+			Header: []byte("cache-control: no-cache\r\ncontent-type: text/plain\r\nlocation: " +
+				page.URI + ";st=" + st + report.words() + w.words() + w.tail() + "\r\n")}
 	}
 	x := filterOf(req, w)
 	header := "cache-control: no-cache\r\n"
@@ -183,16 +187,21 @@ func (a *Admin) Applet(req *proxy.AppletRequest) proxy.AppletReply {
 	}
 	switch {
 	case w.schema:
-		return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: application/json\r\n"), Body: []byte(jsonSchema)}
+		return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: application/json\r\n"),
+			Body: []byte(jsonSchema)}
 	case w.csv, w.json, w.typed:
 		rows := withoutLegends(page, x.rows(a.engine.Status().Rows))
 		switch {
 		case w.json:
-			return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: application/json\r\n" + refresh), Body: forms[asJSON].write(rows)}
+			return proxy.AppletReply{Status: 200,
+				Header: []byte(header + "content-type: application/json\r\n" + refresh),
+				Body:   forms[asJSON].write(rows)}
 		case w.typed:
-			return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh), Body: forms[typed].write(rows)}
+			return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh),
+				Body: forms[typed].write(rows)}
 		}
-		return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh), Body: forms[plain].write(rows)}
+		return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/plain\r\n" + refresh),
+			Body: forms[plain].write(rows)}
 	}
 	var body bytes.Buffer
 	form := "document"
@@ -203,18 +212,21 @@ func (a *Admin) Applet(req *proxy.AppletRequest) proxy.AppletReply {
 	if err := pageForm.ExecuteTemplate(&body, form, a.view(req, w, &st, x.rows(st.Rows))); err != nil {
 		return plainReply(500, "<html><body><h1>500 Internal Server Error</h1></body></html>\n")
 	}
-	return proxy.AppletReply{Status: 200, Header: []byte(header + "content-type: text/html; charset=utf-8\r\n" + pagePolicy), Body: body.Bytes()}
+	return proxy.AppletReply{Status: 200,
+		Header: []byte(header + "content-type: text/html; charset=utf-8\r\n" + pagePolicy), Body: body.Bytes()}
 }
 
 func plainReply(status int, body string) proxy.AppletReply {
-	return proxy.AppletReply{Status: status, Header: []byte("cache-control: no-cache\r\ncontent-type: text/html\r\n"), Body: []byte(body)}
+	return proxy.AppletReply{Status: status, Header: []byte("cache-control: no-cache\r\ncontent-type: text/html\r\n"),
+		Body: []byte(body)}
 }
 
 func unauthorized(realm string) proxy.AppletReply {
 	if realm == "" {
 		realm = "HAProxy Statistics"
 	}
-	r := plainReply(401, "<html><body><h1>401 Unauthorized</h1>\nYou need a valid user and password to access this content.\n</body></html>\n")
+	r := plainReply(401, "<html><body><h1>401 Unauthorized</h1>\nYou need a valid user and password to access this "+
+		"content.\n</body></html>\n")
 	realm = strings.NewReplacer(`\`, `\\`, `"`, `\"`, "\r", "", "\n", "").Replace(realm)
 	r.Header = append(r.Header, fmt.Sprintf("www-authenticate: Basic realm=\"%s\"\r\n", realm)...)
 	return r
@@ -312,7 +324,8 @@ func (a *Admin) order(req *proxy.AppletRequest) (string, report) {
 	done := 0
 	for _, name := range servers {
 		i := slices.IndexFunc(rows, func(r proxy.Row) bool {
-			return r.Kind == proxy.ServerRow && r.Name == name && named(backend, r.Proxy.Name, r.IID) && mayOrder(req, &r)
+			return r.Kind == proxy.ServerRow && r.Name == name && named(backend, r.Proxy.Name, r.IID) &&
+				mayOrder(req, &r)
 		})
 		if i < 0 {
 			continue
@@ -360,7 +373,8 @@ func (a *Admin) actions() map[string]func(backend, server string) error {
 		return func(backend, server string) error { return e.EnableChecks(backend, server, on) }
 	}
 	return map[string]func(backend, server string) error{
-		"ready": state(proxy.Ready), "enable": state(proxy.Ready), "drain": state(proxy.Drain), "maint": state(proxy.Maint),
+		"ready": state(proxy.Ready), "enable": state(proxy.Ready), "drain": state(proxy.Drain),
+		"maint":   state(proxy.Maint),
 		"disable": state(proxy.Maint), "stop": state(proxy.Drain), "start": state(proxy.Ready),
 		"dhlth": checks(false), "ehlth": checks(true),
 		"hrunn": health(proxy.HealthUp), "hnolb": health(proxy.HealthStopping), "hdown": health(proxy.HealthDown),

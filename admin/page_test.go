@@ -17,12 +17,14 @@ import (
 // ask requests a page.
 func ask(t *testing.T, a *Admin, e *standIn, change func(*proxy.AppletRequest)) (status int, header, body string) {
 	t.Helper()
-	req := &proxy.AppletRequest{Page: &config.StatsPage{URI: "/haproxy"}, Proxy: e.status.Rows[0].Proxy, Method: "GET", URI: "/haproxy"}
+	req := &proxy.AppletRequest{Page: &config.StatsPage{URI: "/haproxy"}, Proxy: e.status.Rows[0].Proxy, Method: "GET",
+		URI: "/haproxy"}
 	if change != nil {
 		change(req)
 	}
 	r := a.Applet(req)
-	if len(r.Header) > 0 && !strings.HasSuffix(string(r.Header), "\r\n") || strings.Contains(string(r.Header), "\r\n\r\n") {
+	if len(r.Header) > 0 && !strings.HasSuffix(string(r.Header), "\r\n") ||
+		strings.Contains(string(r.Header), "\r\n\r\n") {
 		t.Errorf("header %q", r.Header)
 	}
 	return r.Status, string(r.Header), string(r.Body)
@@ -31,16 +33,20 @@ func ask(t *testing.T, a *Admin, e *standIn, change func(*proxy.AppletRequest)) 
 func TestPage(t *testing.T) {
 	a, e := newAdmin(t)
 	status, header, body := ask(t, a, e, nil)
-	if status != 200 || !strings.Contains(header, "content-type: text/html; charset=utf-8\r\n") || !strings.Contains(header, "cache-control: no-cache\r\n") {
+	if status != 200 || !strings.Contains(header, "content-type: text/html; charset=utf-8\r\n") ||
+		!strings.Contains(header, "cache-control: no-cache\r\n") {
 		t.Fatal(status, header)
 	}
-	for _, want := range []string{`<tr id="app/s1" class="falling">`, `<tr id="app/s2" class="up">`, `<tr id="app/s3" class="maint">`, `<tr id="app/s4" class="unchecked backup">`,
-		`<tr id="db/t1" class="rising">`, `<tr id="db/BACKEND" class="down">`, `<tr id="web/FRONTEND" class="front">`, "0.3.0", "* L7STS/500 3ms", `data-live="/haproxy;live"`} {
+	for _, want := range []string{`<tr id="app/s1" class="falling">`, `<tr id="app/s2" class="up">`,
+		`<tr id="app/s3" class="maint">`, `<tr id="app/s4" class="unchecked backup">`,
+		`<tr id="db/t1" class="rising">`, `<tr id="db/BACKEND" class="down">`, `<tr id="web/FRONTEND" class="front">`,
+		"0.3.0", "* L7STS/500 3ms", `data-live="/haproxy;live"`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s", want)
 		}
 	}
-	for _, secret := range []string{"127.0.0.1", "roundrobin", "c1", "nodeA", "my desc", `name="s"`, "<form method=\"post\">"} {
+	for _, secret := range []string{"127.0.0.1", "roundrobin", "c1", "nodeA", "my desc", `name="s"`,
+		"<form method=\"post\">"} {
 		if strings.Contains(body, secret) {
 			t.Errorf("%s is shown", secret)
 		}
@@ -58,7 +64,8 @@ func TestPolicy(t *testing.T) {
 			t.Fatal(tag)
 		}
 		sum := sha256.Sum256([]byte(inside))
-		if want := tag + "-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) + "'"; !strings.Contains(header, want) {
+		if want := tag + "-src 'sha256-" + base64.StdEncoding.EncodeToString(sum[:]) +
+			"'"; !strings.Contains(header, want) {
 			t.Errorf("%s is not allowed: want %s in %s", tag, want, header)
 		}
 	}
@@ -72,10 +79,12 @@ func TestPolicy(t *testing.T) {
 func TestPageShows(t *testing.T) {
 	a, e := newAdmin(t)
 	_, _, body := ask(t, a, e, func(r *proxy.AppletRequest) {
-		r.Page = &config.StatsPage{URI: "/haproxy", ShowLegends: true, ShowNode: true, ShowDesc: true, HideVersion: true, Refresh: 7 * time.Second}
+		r.Page = &config.StatsPage{URI: "/haproxy", ShowLegends: true, ShowNode: true, ShowDesc: true,
+			HideVersion: true, Refresh: 7 * time.Second}
 		r.Admin = true
 	})
-	for _, want := range []string{"127.0.0.1:18090, cookie c1, id 1", "balance roundrobin", "nodeA", "my desc", `<input type="checkbox" name="s" value="s1">`, `name="b" value="#4"`, `data-seconds="7"`,
+	for _, want := range []string{"127.0.0.1:18090, cookie c1, id 1", "balance roundrobin", "nodeA", "my desc",
+		`<input type="checkbox" name="s" value="s1">`, `name="b" value="#4"`, `data-seconds="7"`,
 		`<noscript><meta http-equiv="refresh" content="7"></noscript>`} {
 		if !strings.Contains(body, want) {
 			t.Errorf("no %s", want)
@@ -109,7 +118,8 @@ func TestPageEscapes(t *testing.T) {
 func TestLive(t *testing.T) {
 	a, e := newAdmin(t)
 	_, _, body := ask(t, a, e, func(r *proxy.AppletRequest) { r.URI = "/haproxy;live;no-maint" })
-	if strings.Contains(body, "<html") || !strings.Contains(body, `id="app/s1"`) || strings.Contains(body, `id="app/s3"`) {
+	if strings.Contains(body, "<html") || !strings.Contains(body, `id="app/s1"`) ||
+		strings.Contains(body, `id="app/s3"`) {
 		t.Errorf("%.300s", body)
 	}
 }
@@ -117,12 +127,14 @@ func TestLive(t *testing.T) {
 func TestAuthentication(t *testing.T) {
 	a, e := newAdmin(t)
 	page := &config.StatsPage{URI: "/haproxy", Realm: `My "Realm"`, Users: [][2]string{{"a", "b"}, {"c", "d:e"}}}
-	for field, want := range map[string]int{"": 401, "Basic YTpi": 200, "basic YTpi": 200, "Basic YzpkOmU=": 200, "Basic YTp4": 401, "Bearer YTpi": 401, "Basic !": 401, "Basic YTpiYg==": 401, "Basic ": 401} {
+	for field, want := range map[string]int{"": 401, "Basic YTpi": 200, "basic YTpi": 200, "Basic YzpkOmU=": 200,
+		"Basic YTp4": 401, "Bearer YTpi": 401, "Basic !": 401, "Basic YTpiYg==": 401, "Basic ": 401} {
 		status, header, body := ask(t, a, e, func(r *proxy.AppletRequest) { r.Page, r.Authorization = page, field })
 		if status != want {
 			t.Errorf("%q: %d", field, status)
 		}
-		if status == 401 && (!strings.Contains(header, `www-authenticate: Basic realm="My \"Realm\""`) || strings.Contains(body, "s1")) {
+		if status == 401 && (!strings.Contains(header, `www-authenticate: Basic realm="My \"Realm\""`) ||
+			strings.Contains(body, "s1")) {
 			t.Errorf("%s %s", header, body)
 		}
 	}
@@ -145,7 +157,8 @@ func TestOrders(t *testing.T) {
 		orders          string
 	}{
 		{"/haproxy", "s=s1&action=drain&b=%234", "/haproxy;st=DONE;did=drain;at=app;on=s1", "state app/s1 1"},
-		{"/haproxy", "s=s1&s=s2&action=ready&b=%234", "/haproxy;st=DONE;did=ready;at=app;on=s1;on=s2", "state app/s1 0,state app/s2 0"},
+		{"/haproxy", "s=s1&s=s2&action=ready&b=%234", "/haproxy;st=DONE;did=ready;at=app;on=s1;on=s2",
+			"state app/s1 0,state app/s2 0"},
 		{"/haproxy", "s=zz&action=ready&b=%234", "/haproxy;st=ERRP", ""},
 		{"/haproxy", "action=ready&b=%234", "/haproxy;st=NONE", ""},
 		{"/haproxy", "s=s1&action=foo&b=%234", "/haproxy;st=ERRP", ""},
@@ -153,7 +166,8 @@ func TestOrders(t *testing.T) {
 		{"/haproxy", "s=s1&action=ready&b=app", "/haproxy;st=DONE;did=ready;at=app;on=s1", "state app/s1 0"},
 		{"/haproxy", "", "/haproxy;st=NONE", ""},
 		{"/haproxy", "s=s1&s=zz&action=maint&b=%234", "/haproxy;st=PART;did=maint;at=app;on=s1", "state app/s1 2"},
-		{"/haproxy;up;norefresh?scope=app", "s=s1&action=shutdown&b=%234", "/haproxy;st=DONE;did=shutdown;at=app;on=s1;up;norefresh?scope=app", "sessions app/s1"},
+		{"/haproxy;up;norefresh?scope=app", "s=s1&action=shutdown&b=%234",
+			"/haproxy;st=DONE;did=shutdown;at=app;on=s1;up;norefresh?scope=app", "sessions app/s1"},
 		{"/haproxy", "s=s1&action=dhlth&b=app", "/haproxy;st=DONE;did=dhlth;at=app;on=s1", "checks app/s1 false"},
 		{"/haproxy", "s=s1&action=hnolb&b=app", "/haproxy;st=DONE;did=hnolb;at=app;on=s1", "health app/s1 1"},
 		{"/haproxy", "s=t1&action=maint&b=db", "/haproxy;st=ERRP", ""}, // not in the page's scope
@@ -204,7 +218,8 @@ func TestForeignOrders(t *testing.T) {
 
 func TestMessages(t *testing.T) {
 	a, e := newAdmin(t)
-	for code, want := range map[string]string{"DONE": "Done.", "PART": "some of the servers", "DENY": "may not", "NONE": "choose", "ERRP": "understood", "EXCD": "too many"} {
+	for code, want := range map[string]string{"DONE": "Done.", "PART": "some of the servers", "DENY": "may not",
+		"NONE": "choose", "ERRP": "understood", "EXCD": "too many"} {
 		_, _, body := ask(t, a, e, func(r *proxy.AppletRequest) { r.URI = "/haproxy;st=" + code })
 		if !strings.Contains(body, want) {
 			t.Errorf("%s: no %q", code, want)
@@ -251,7 +266,8 @@ func TestDownFirst(t *testing.T) {
 	_, _, body := ask(t, a, e, nil)
 	before, _, _ := strings.Cut(body, `<dl class="facts">`)
 	_, list, _ := strings.Cut(before, `id="down"`)
-	for _, want := range []string{`<a href="#db%2ft1">db/t1</a> <span>as app/s1, 2s</span>`, `<a href="#db%2fBACKEND">backend db</a> <span>no server, 2s</span>`} {
+	for _, want := range []string{`<a href="#db%2ft1">db/t1</a> <span>as app/s1, 2s</span>`,
+		`<a href="#db%2fBACKEND">backend db</a> <span>no server, 2s</span>`} {
 		if !strings.Contains(list, want) {
 			t.Errorf("no %s in %s", want, list)
 		}
@@ -267,12 +283,14 @@ func TestDownFirst(t *testing.T) {
 
 // TestShort: no figure is wider than its column.
 func TestShort(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 99_999: "99\u202f999", 100_000: "100k", 999_499: "999k", 999_600: "1.0M", 12_345_678: "12.3M"} {
+	for n, want := range map[int64]string{0: "0", 99_999: "99\u202f999", 100_000: "100k", 999_499: "999k",
+		999_600: "1.0M", 12_345_678: "12.3M"} {
 		if got := count(n); got != want {
 			t.Errorf("%d: %q, want %q", n, got, want)
 		}
 	}
-	for n, want := range map[int64]string{999: "999", 1000: "1.0 KiB", 999 << 10: "999 KiB", 1023 << 10: "1.0 MiB", 5 << 30: "5.0 GiB"} {
+	for n, want := range map[int64]string{999: "999", 1000: "1.0 KiB", 999 << 10: "999 KiB", 1023 << 10: "1.0 MiB",
+		5 << 30: "5.0 GiB"} {
 		if got := size("", n).Text; got != want {
 			t.Errorf("%d bytes: %q, want %q", n, got, want)
 		}
@@ -284,7 +302,8 @@ func TestNode(t *testing.T) {
 	a, e := newAdmin(t)
 	for _, admin := range []bool{false, true} {
 		_, _, body := ask(t, a, e, func(r *proxy.AppletRequest) { r.Admin = admin })
-		if strings.Contains(body, "<title>Evenkeel on nodeA</title>") != admin || strings.Contains(body, `class="every"`) != admin {
+		if strings.Contains(body, "<title>Evenkeel on nodeA</title>") != admin ||
+			strings.Contains(body, `class="every"`) != admin {
 			t.Errorf("admin %v: wrong node or boxes", admin)
 		}
 	}

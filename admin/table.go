@@ -73,7 +73,8 @@ type table struct {
 }
 
 // forms are the tables of `show stat` and of the page.
-var forms = [...]table{plain: {csvHead(), "", appendCSVRow}, typed: {"", "", appendTypedRow}, asJSON: {"[", "]", appendJSONRow}}
+var forms = [...]table{plain: {csvHead(), "", appendCSVRow}, typed: {"", "", appendTypedRow},
+	asJSON: {"[", "]", appendJSONRow}}
 
 // write gives all rows at once.
 func (f *table) write(rows []*proxy.Row) []byte {
@@ -119,7 +120,8 @@ func appendCSVValue(out []byte, v value) []byte {
 }
 
 // objects are the kinds of rows by the letters and words of the typed output.
-var objects = map[proxy.Kind]string{proxy.FrontendRow: "Frontend", proxy.BackendRow: "Backend", proxy.ServerRow: "Server", proxy.ListenerRow: "Listener"}
+var objects = map[proxy.Kind]string{proxy.FrontendRow: "Frontend", proxy.BackendRow: "Backend",
+	proxy.ServerRow: "Server", proxy.ListenerRow: "Listener"}
 
 // appendTypedRow writes one line for each value: F.2.0.4.scur.1:MGP:u32:0
 func appendTypedRow(out []byte, r *proxy.Row, _ int, describe bool) []byte {
@@ -153,7 +155,8 @@ func appendTypedValue(out []byte, v value) []byte {
 
 var origins = map[byte]string{'M': "Metric", 'S': "Status", 'K': "Key", 'C': "Config", 'P': "Product"}
 
-var natures = map[byte]string{'G': "Gauge", 'L': "Limit", 'm': "Min", 'M': "Max", 'R': "Rate", 'C': "Counter", 'D': "Duration",
+var natures = map[byte]string{'G': "Gauge", 'L': "Limit", 'm': "Min", 'M': "Max", 'R': "Rate", 'C': "Counter",
+	'D': "Duration",
 	'A': "Age", 'T': "Time", 'N': "Name", 'O': "Output", 'a': "Avg"}
 
 var scopes = map[byte]string{'C': "Cluster", 'P': "Process", 'S': "Service", 'Y': "System"}

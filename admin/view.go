@@ -67,7 +67,8 @@ const liveSeconds = 3
 func (a *Admin) view(req *proxy.AppletRequest, w query, st *proxy.Status, rows []*proxy.Row) *view {
 	page := req.Page
 	i := &st.Info
-	v := &view{Title: "Evenkeel", URI: page.URI, Scope: w.scope, Style: template.CSS(pageStyle), Script: template.JS(pageScript)}
+	v := &view{Title: "Evenkeel", URI: page.URI, Scope: w.scope, Style: template.CSS(pageStyle),
+		Script: template.JS(pageScript)}
 	if !page.HideVersion {
 		v.Version = a.opts.Version
 	}
@@ -161,7 +162,8 @@ func processFigures(i *proxy.Info, rows []*proxy.Row, age time.Duration) []figur
 	}
 	all := []figure{
 		{"Up for", uptime(age), "since " + i.Started.Format("2006-01-02 15:04:05")},
-		{"Connections", count(i.CurrentConns), fmt.Sprintf("now; at most %d, allowed %d, since the start %d", i.MaxConnSeen, i.MaxConn, i.Connections)},
+		{"Connections", count(i.CurrentConns),
+			fmt.Sprintf("now; at most %d, allowed %d, since the start %d", i.MaxConnSeen, i.MaxConn, i.Connections)},
 		{"Connections/s", count(i.ConnRate), fmt.Sprintf("in the last second; at most %d", i.ConnRateMax)},
 		{"Requests", count(i.Requests), fmt.Sprintf("since the start: %d", i.Requests)},
 		{"Servers up", fmt.Sprintf("%d of %d", up, servers), "servers that take requests, of those shown"},
@@ -178,7 +180,8 @@ func processFigures(i *proxy.Info, rows []*proxy.Row, age time.Duration) []figur
 
 // orders are the actions of the form as messages name them.
 var orders = map[string]string{
-	"ready": "state ready", "enable": "state ready", "start": "state ready", "drain": "state drain", "stop": "state drain",
+	"ready": "state ready", "enable": "state ready", "start": "state ready", "drain": "state drain",
+	"stop":  "state drain",
 	"maint": "state maintenance", "disable": "state maintenance", "dhlth": "checks stopped", "ehlth": "checks started",
 	"hrunn": "health up", "hnolb": "health stopping", "hdown": "health down", "shutdown": "sessions ended",
 }
@@ -461,7 +464,8 @@ func totals(r *proxy.Row) string {
 	}
 	if r.Kind == proxy.ServerRow || r.Kind == proxy.BackendRow {
 		lines = append(lines, fmt.Sprintf("new connections %d, used again %d", r.Connects, r.Reuses),
-			fmt.Sprintf("mean / most ms: queue %d / %d, connect %d / %d, response %d / %d, total %d / %d", r.QueueTime, r.QueueTimeMax, r.ConnectTime, r.ConnectTimeMax,
+			fmt.Sprintf("mean / most ms: queue %d / %d, connect %d / %d, response %d / %d, total %d / %d", r.QueueTime,
+				r.QueueTimeMax, r.ConnectTime, r.ConnectTimeMax,
 				r.ResponseTime, r.ResponseTimeMax, r.TotalTime, r.TotalTimeMax),
 			fmt.Sprintf("aborted by clients %d, by servers %d", r.ClientAborts, r.ServerAborts))
 	}

@@ -74,7 +74,8 @@ var functions = map[string]HashFunction{"sdbm": SDBM, "djb2": DJB2, "wt6": WT6, 
 
 func TestObservedHashes(t *testing.T) {
 	for _, l := range observed(t, "hash") {
-		p := Params{Algorithm: URIHash, Consistent: l[0] == "consistent", Function: functions[l[1]], Avalanche: l[2] == "avalanche"}
+		p := Params{Algorithm: URIHash, Consistent: l[0] == "consistent", Function: functions[l[1]],
+			Avalanche: l[2] == "avalanche"}
 		got := New(p, weights(t, l[3]), nil).Pick(p.HashBytes([]byte(l[4])), true, None, loads{})
 		if digits[got] != l[6][0] {
 			t.Errorf("%v: got %d", l, got)
@@ -97,7 +98,8 @@ func TestObservedHashesWithoutOne(t *testing.T) {
 func TestObservedSources(t *testing.T) {
 	for _, l := range observed(t, "source") {
 		p := Params{Algorithm: SourceHash, Function: functions[l[0]], Avalanche: l[1] == "avalanche"}
-		if got := New(p, weights(t, "3,2,6"), nil).Pick(p.HashAddr(netip.MustParseAddr(l[2])), true, None, loads{}); digits[got] != l[4][0] {
+		if got := New(p, weights(t, "3,2,6"), nil).Pick(p.HashAddr(netip.MustParseAddr(l[2])), true, None,
+			loads{}); digits[got] != l[4][0] {
 			t.Errorf("%v: got %d", l, got)
 		}
 	}
@@ -107,7 +109,8 @@ func TestObservedSources(t *testing.T) {
 func TestHashAddr(t *testing.T) {
 	var p Params
 	for in, want := range map[string]uint32{
-		"1.2.3.4": 0x01020304, "2001:db8::1": 0x20010db8 ^ 1, "1:2:3:4:5:6:7:8": 0x00010002 ^ 0x00030004 ^ 0x00050006 ^ 0x00070008,
+		"1.2.3.4": 0x01020304, "2001:db8::1": 0x20010db8 ^ 1,
+		"1:2:3:4:5:6:7:8": 0x00010002 ^ 0x00030004 ^ 0x00050006 ^ 0x00070008,
 	} {
 		if got := p.HashAddr(netip.MustParseAddr(in)); got != want {
 			t.Errorf("%s: %#x, not %#x", in, got, want)
@@ -143,7 +146,8 @@ func TestObservedURIs(t *testing.T) {
 		}
 		p := Params{Algorithm: URIHash}
 		part := URIPart([]byte(l[1]), length, depth, whole, pathOnly)
-		if got := New(p, weights(t, "1,1,1,1,1,1,1,1,1,1,1"), nil).Pick(p.HashBytes(part), true, None, loads{}); digits[got] != l[3][0] {
+		if got := New(p, weights(t, "1,1,1,1,1,1,1,1,1,1,1"), nil).Pick(p.HashBytes(part), true, None,
+			loads{}); digits[got] != l[3][0] {
 			t.Errorf("%v: hashed %q, got %d", l, part, got)
 		}
 	}

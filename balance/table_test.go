@@ -115,7 +115,8 @@ func TestFullOnes(t *testing.T) {
 }
 
 func TestAvoid(t *testing.T) {
-	for _, p := range []Params{{Algorithm: RoundRobin}, {Algorithm: StaticRR}, {Algorithm: LeastConn}, {Algorithm: First},
+	for _, p := range []Params{{Algorithm: RoundRobin}, {Algorithm: StaticRR}, {Algorithm: LeastConn},
+		{Algorithm: First},
 		{Algorithm: Random}, {Algorithm: URIHash, Consistent: true}} {
 		table := New(p, weights(t, "3,3,3"), nil)
 		for n := range uint32(100) {
@@ -236,7 +237,8 @@ func TestDisruption(t *testing.T) {
 	moved := 0
 	for i := range 20000 {
 		key := p.HashBytes(strconv.AppendInt(nil, int64(i), 10))
-		a, b, c := before.Pick(key, true, None, loads{}), without.Pick(key, true, None, loads{}), grown.Pick(key, true, None, loads{})
+		a, b, c := before.Pick(key, true, None, loads{}), without.Pick(key, true, None, loads{}), grown.Pick(key, true,
+			None, loads{})
 		if a != 2 && a != b || b == 2 {
 			t.Fatalf("key %#x: %d, without server 2 %d", key, a, b)
 		}
@@ -299,7 +301,8 @@ func TestHugeWeights(t *testing.T) {
 func TestKeys(t *testing.T) {
 	for _, c := range []struct{ uri, want string }{
 		{"/?id=7", "7"}, {"/?a=1&id=7&b", "7"}, {"/?id=&b", ""}, {"/?xid=1&idx=2&id=7", "7"}, {"/?id=7&id=8", "7"},
-		{"/x?y?id=7", "none"}, {"/?id", "none"}, {"/?ID=7", "none"}, {"/id=7", "none"}, {"/?b;id=7", "none"}, {"/?id=7;b", "7;b"},
+		{"/x?y?id=7", "none"}, {"/?id", "none"}, {"/?ID=7", "none"}, {"/id=7", "none"}, {"/?b;id=7", "none"},
+		{"/?id=7;b", "7;b"},
 	} {
 		got, ok := ParamValue([]byte(c.uri), "id")
 		if !ok {
@@ -310,7 +313,8 @@ func TestKeys(t *testing.T) {
 		}
 	}
 	for in, want := range map[string]string{
-		"a": "a", "a, b": "a", "a b": "a b", `"a,b", c`: `"a,b"`, `"a\",b", c`: `"a\",b"`, "": "none", ", b": "none", "a ,b": "a",
+		"a": "a", "a, b": "a", "a b": "a b", `"a,b", c`: `"a,b"`, `"a\",b", c`: `"a\",b"`, "": "none", ", b": "none",
+		"a ,b": "a",
 	} {
 		got, ok := FirstElement([]byte(in))
 		if !ok {

@@ -32,7 +32,8 @@ const (
 	Running           // command, owner, first state and default weight of a script
 )
 
-var aspectNames = [...]string{"identity", "priority", "timing", "preemption", "authentication", "addresses", "excluded addresses",
+var aspectNames = [...]string{"identity", "priority", "timing", "preemption", "authentication", "addresses",
+	"excluded addresses",
 	"path of adverts", "trackers", "announcements", "adverts", "notify scripts", "lease gate", "members", "command"}
 
 // Has reports whether all of b is in a.
@@ -134,7 +135,8 @@ func Diff(old, new *Site) Difference {
 	d := Difference{Global: globalChanges(old.Global, new.Global)}
 	d.Scripts = changes(old.Scripts, new.Scripts, func(s *Script) string { return s.Name }, scriptAspects)
 	d.Groups = changes(old.Groups, new.Groups, func(g *SyncGroup) string { return g.Name }, groupAspects)
-	for _, c := range changes(old.Instances, new.Instances, func(i *Instance) string { return i.Name }, instanceAspects) {
+	for _, c := range changes(old.Instances, new.Instances, func(i *Instance) string { return i.Name },
+		instanceAspects) {
 		d.Instances = append(d.Instances, withAddresses(c))
 	}
 	return d

@@ -44,7 +44,9 @@ func instanceAspects(a, b *Instance) Aspect {
 		Excluded:   slices.Equal(a.Excluded, b.Excluded),
 		Path: a.McastSource == b.McastSource && a.McastGroup == b.McastGroup && slices.Equal(a.Peers, b.Peers) &&
 			a.UnicastTTL == b.UnicastTTL && a.CheckUnicastSource == b.CheckUnicastSource,
-		Trackers: a.DontTrackPrimary == b.DontTrackPrimary && slices.EqualFunc(a.TrackProxies, b.TrackProxies, sameProxy) && slices.Equal(a.TrackInterfaces, b.TrackInterfaces) &&
+		Trackers: a.DontTrackPrimary == b.DontTrackPrimary &&
+			slices.EqualFunc(a.TrackProxies, b.TrackProxies, sameProxy) &&
+			slices.Equal(a.TrackInterfaces, b.TrackInterfaces) &&
 			slices.EqualFunc(a.TrackScripts, b.TrackScripts, sameTracker),
 		Announcing: a.Announce == b.Announce,
 		Adverts: a.LowerPrioNoAdvert == b.LowerPrioNoAdvert && a.HigherPrioSendAdvert == b.HigherPrioSendAdvert &&
@@ -57,7 +59,8 @@ func instanceAspects(a, b *Instance) Aspect {
 func groupAspects(a, b *SyncGroup) Aspect {
 	return differ(map[Aspect]bool{
 		Members: slices.EqualFunc(a.Members, b.Members, func(x, y *Instance) bool { return x.Name == y.Name }),
-		Trackers: slices.Equal(a.TrackInterfaces, b.TrackInterfaces) && slices.EqualFunc(a.TrackScripts, b.TrackScripts, sameTracker) &&
+		Trackers: slices.Equal(a.TrackInterfaces, b.TrackInterfaces) &&
+			slices.EqualFunc(a.TrackScripts, b.TrackScripts, sameTracker) &&
 			a.TrackingWeight == b.TrackingWeight,
 		Notifying: sameNotify(a.Notify, b.Notify),
 	})
@@ -65,8 +68,9 @@ func groupAspects(a, b *SyncGroup) Aspect {
 
 func scriptAspects(a, b *Script) Aspect {
 	return differ(map[Aspect]bool{
-		Timing:  a.Interval == b.Interval && a.Timeout == b.Timeout && a.Rise == b.Rise && a.Fall == b.Fall,
-		Running: sameCommand(a.Command, b.Command) && a.Weight == b.Weight && a.Reverse == b.Reverse && a.InitFail == b.InitFail,
+		Timing: a.Interval == b.Interval && a.Timeout == b.Timeout && a.Rise == b.Rise && a.Fall == b.Fall,
+		Running: sameCommand(a.Command, b.Command) && a.Weight == b.Weight && a.Reverse == b.Reverse &&
+			a.InitFail == b.InitFail,
 	})
 }
 
@@ -77,7 +81,8 @@ func sameTracker(a, b TrackScript) bool {
 }
 
 func sameNotify(a, b Notify) bool {
-	return sameCommand(a.Master, b.Master) && sameCommand(a.Backup, b.Backup) && sameCommand(a.Fault, b.Fault) && sameCommand(a.Stop, b.Stop) &&
+	return sameCommand(a.Master, b.Master) && sameCommand(a.Backup, b.Backup) && sameCommand(a.Fault, b.Fault) &&
+		sameCommand(a.Stop, b.Stop) &&
 		sameCommand(a.MasterRxLowerPri, b.MasterRxLowerPri) && sameCommand(a.Any, b.Any)
 }
 

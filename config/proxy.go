@@ -148,7 +148,8 @@ type Proxy struct {
 // Timeouts are a proxy's; 0 is none. Fallbacks have been applied by the reader: Queue and Tarpit to Connect,
 // HTTPKeepAlive to HTTPRequest (left 0: the engine uses Client).
 type Timeouts struct {
-	Connect, Client, Server, Queue, Check, Tunnel, HTTPRequest, HTTPKeepAlive, Tarpit, ClientFin, ServerFin time.Duration
+	Connect, Client, Server, Queue, Check, Tunnel, HTTPRequest, HTTPKeepAlive, Tarpit, ClientFin,
+	ServerFin time.Duration
 }
 
 // ConnMode is what happens to connections after a response.

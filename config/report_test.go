@@ -7,7 +7,8 @@ import (
 
 func TestReport(t *testing.T) {
 	diags := []Diagnostic{
-		{Pos: Position{File: "b.conf", Line: 2, Col: 2}, Severity: Error, Code: "unknown-word", Message: `unknown word "fo<o"`, Hint: `did you mean "foo"?`},
+		{Pos: Position{File: "b.conf", Line: 2, Col: 2}, Severity: Error, Code: "unknown-word",
+			Message: `unknown word "fo<o"`, Hint: `did you mean "foo"?`},
 		{Pos: Position{File: "b.conf"}, Severity: Error, Code: "unreadable", Message: "no such file"},
 		{Pos: Position{File: "a.conf", Line: 1, Col: 1}, Code: "no-effect", Message: "x"},
 	}

@@ -143,9 +143,10 @@ type Announce struct {
 
 // TrackInterface ties an instance to another interface's state.
 type TrackInterface struct {
-	Name    string
-	Weight  int  // -253..253; 0: fault when down
-	Reverse bool // weight 0: up and down exchanged; else a positive weight is taken away while up, a negative one added while down
+	Name   string
+	Weight int // -253..253; 0: fault when down
+	// weight 0: up and down exchanged; else a positive weight is taken away while up, a negative one added while down
+	Reverse bool
 }
 
 // TrackScript ties an instance to a script's result.
@@ -180,8 +181,8 @@ type Script struct {
 // Command is a program with its arguments and who runs it.
 type Command struct {
 	Argv []string
-	// File is what is run as Argv[0], when the check of its permissions says so; empty: Argv[0] itself. A reader leaves it
-	// empty.
+	// File is what is run as Argv[0], when the check of its permissions says so; empty: Argv[0] itself. A reader
+	// leaves it empty.
 	File  string
 	Owner Owner // empty: Global.ScriptUser
 	// Pos is where a notify command is written. A check's command has none: see Script.Pos.

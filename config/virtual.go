@@ -53,7 +53,8 @@ const (
 // VirtualServer is one virtual_server: the same servers behind one address, a mark, or all the addresses of a
 // virtual_server_group.
 type VirtualServer struct {
-	Name string // as written, with the protocol if it is not TCP: "192.0.2.1 80", "192.0.2.1 53 UDP", "fwmark 3", "group web"
+	// as written, with the protocol if it is not TCP: "192.0.2.1 80", "192.0.2.1 53 UDP", "fwmark 3", "group web"
+	Name string
 	Pos  Position
 	// Keys are what it serves, at least one. A real server's port is that of the service with DR and TUN; with NAT its
 	// own, else that of the service. Where the addresses of a group have several ports, or none, it may be 0: then
@@ -103,7 +104,8 @@ const (
 	CheckerFile
 )
 
-var checkerWords = [...]string{"TCP_CHECK", "HTTP_GET", "SSL_GET", "MISC_CHECK", "SMTP_CHECK", "DNS_CHECK", "UDP_CHECK", "PING_CHECK", "FILE_CHECK"}
+var checkerWords = [...]string{"TCP_CHECK", "HTTP_GET", "SSL_GET", "MISC_CHECK", "SMTP_CHECK", "DNS_CHECK", "UDP_CHECK",
+	"PING_CHECK", "FILE_CHECK"}
 
 // String is the keyword.
 func (k CheckerKind) String() string { return checkerWords[k] }

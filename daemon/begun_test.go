@@ -40,10 +40,12 @@ func TestEngineBegunByReloadIsWatched(t *testing.T) {
 		return
 	}
 	// An instance without its interface is in fault, which is all that this needs.
-	site := &config.Site{Instances: []*config.Instance{{Name: "V", Interface: "eth0", VRID: 7, Version: 3, Priority: 100,
+	site := &config.Site{Instances: []*config.Instance{{Name: "V", Interface: "eth0", VRID: 7, Version: 3,
+		Priority:       100,
 		AdvertInterval: time.Second, DownAdverts: 3, McastGroup: netip.MustParseAddr("224.0.0.18"),
 		Addresses: []config.Address{{Prefix: netip.MustParsePrefix("10.9.0.100/24")}}}}}
-	d := newDirector(Options{Log: io.Discard, Load: func(bool) (*config.Site, *Inputs, []config.Diagnostic) { return site, nil, nil }})
+	d := newDirector(Options{Log: io.Discard,
+		Load: func(bool) (*config.Site, *Inputs, []config.Diagnostic) { return site, nil, nil }})
 	d.workers = &workers{log: d.log, health: d.proxyHealth}
 	d.site = &config.Site{Proxying: &config.Proxying{}}
 	d.forwarding.log = d.log

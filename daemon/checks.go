@@ -52,7 +52,9 @@ func (w *workerProcess) checkServer(ctx context.Context, t backend.CheckTarget, 
 					Report: func(r health.Result) time.Duration {
 						if r.Status == health.Unknown {
 							w.unchecked.Do(func() {
-								w.log.logf(failover.LevelError, "%s/%s could not be checked, nor perhaps others: %s (logged once)", t.Proxy.Name, t.Server.Name, r.Info)
+								w.log.logf(failover.LevelError,
+									"%s/%s could not be checked, nor perhaps others: %s (logged once)", t.Proxy.Name,
+									t.Server.Name, r.Info)
 							})
 						}
 						t.Report(r)

@@ -90,7 +90,8 @@ func Ask(dir string, req Request) (Reply, error) {
 	}
 	if err := json.NewDecoder(conn).Decode(&reply); err != nil {
 		if errors.Is(err, os.ErrDeadlineExceeded) {
-			return reply, fmt.Errorf("the director has not answered for %v: it is stopped, hangs or lacks a processor", patience)
+			return reply, fmt.Errorf("the director has not answered for %v: it is stopped, hangs or lacks a processor",
+				patience)
 		}
 		return reply, fmt.Errorf("the director did not answer: %w", err)
 	}
@@ -130,7 +131,8 @@ func lock(dir string) (*os.File, error) {
 	}
 	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("another director already runs with runtime directory %s (use --runtime-dir for a second one)", dir)
+		return nil, fmt.Errorf("another director already runs with runtime directory %s (use --runtime-dir for a "+
+			"second one)", dir)
 	}
 	return f, nil
 }

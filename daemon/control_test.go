@@ -113,7 +113,8 @@ func TestForeignSocketIsNotAsked(t *testing.T) {
 		os.Chmod(d, 0o777)
 	}
 	as := func(uid uint32, role string) *exec.Cmd {
-		cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v") // its own path is not readable for other users
+		// its own path is not readable for other users
+		cmd := exec.Command("/proc/self/exe", "-test.run=^"+t.Name()+"$", "-test.v")
 		cmd.Env = append(os.Environ(), mark+"="+role+" "+dir)
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: uid, Gid: uid}}
 		return cmd
@@ -129,7 +130,8 @@ func TestForeignSocketIsNotAsked(t *testing.T) {
 	defer func() { fake.Process.Kill(); fake.Wait() }()
 	for lines := bufio.NewScanner(out); lines.Scan() && lines.Text() != "listening"; {
 	}
-	if out, err := as(victim, "ask").CombinedOutput(); err != nil || !strings.Contains(string(out), "asked: user 5 listens in runtime directory") {
+	if out, err := as(victim, "ask").CombinedOutput(); err != nil ||
+		!strings.Contains(string(out), "asked: user 5 listens in runtime directory") {
 		t.Errorf("%v\n%s", err, out)
 	}
 	if out, err := as(otherUser, "ask").CombinedOutput(); err != nil || !strings.Contains(string(out), "asked: <nil>") {

@@ -39,7 +39,8 @@ func share(maxConn, reserved int, have uint64) shares {
 	all := int(min(have, 1<<30))
 	free := all - reserved - min(max(all/16, leastSpare), spareDescriptors)
 	if maxConn == 0 {
-		maxConn = min(max(9*free/20, 16), autoMaxConn) // what has no pipe is copied, who has no connection is not served
+		// what has no pipe is copied, who has no connection is not served
+		maxConn = min(max(9*free/20, 16), autoMaxConn)
 	}
 	conns := min(maxConn, max(free/2, 16))
 	return shares{conns: conns, pipes: max(min(conns/connectionsPerPipe, (free-2*conns)/2), 0), all: have}
@@ -68,7 +69,8 @@ func (w *workerProcess) descriptors() shares {
 	have := confine.Files(want, g.DescriptorMax > 0)
 	s := share(g.MaxConn, keep, have)
 	if g.MaxConn > s.conns {
-		w.log.logf(failover.LevelWarning, "maxconn %d needs %d descriptors and only %d are allowed: maxconn is %d now", g.MaxConn, want, have, s.conns)
+		w.log.logf(failover.LevelWarning, "maxconn %d needs %d descriptors and only %d are allowed: maxconn is %d now",
+			g.MaxConn, want, have, s.conns)
 	}
 	return s
 }

@@ -67,7 +67,8 @@ type director struct {
 }
 
 func newDirector(opts Options) *director {
-	return &director{opts: opts, log: newLogger(opts.Log, opts.Verbose), changed: make(chan struct{}, 1), begun: make(chan *failover.Engine, 1)}
+	return &director{opts: opts, log: newLogger(opts.Log, opts.Verbose), changed: make(chan struct{}, 1),
+		begun: make(chan *failover.Engine, 1)}
 }
 
 // Run is the director's life: it returns after SIGTERM or SIGINT, or with the
@@ -194,13 +195,14 @@ func (d *director) startFailover(site *config.Site, fresh map[string]int) error 
 	if len(site.Instances) == 0 {
 		return nil
 	}
-	engine, err := failover.Start(site, failover.Options{Log: d.log.Log, RealTime: true, Vet: d.opts.Vet, Mirror: d.forwarding.mirror(),
-		Changed: func() {
-			select {
-			case d.changed <- struct{}{}:
-			default:
-			}
-		}})
+	engine, err := failover.Start(site,
+		failover.Options{Log: d.log.Log, RealTime: true, Vet: d.opts.Vet, Mirror: d.forwarding.mirror(),
+			Changed: func() {
+				select {
+				case d.changed <- struct{}{}:
+				default:
+				}
+			}})
 	if err != nil {
 		return err
 	}

@@ -193,7 +193,8 @@ func syncLinksOf(site *config.Site) (links []lvs.SyncLink) {
 		}
 	}
 	for _, i := range site.Instances {
-		if !slices.ContainsFunc(slices.Concat(i.Addresses, i.Excluded), func(a config.Address) bool { return services[a.Prefix.Addr()] }) {
+		if !slices.ContainsFunc(slices.Concat(i.Addresses, i.Excluded),
+			func(a config.Address) bool { return services[a.Prefix.Addr()] }) {
 			continue
 		}
 		l := lvs.SyncLink{Interface: i.Interface, IPv6: i.IPv6, Group: syncGroup4, Port: syncPort, ID: i.VRID}
@@ -226,7 +227,9 @@ func (f *forwarding) open(cfg *config.LVS) (table.Driver, error) {
 	switch {
 	case cfg.Driver == config.DriverIPVS, cfg.Driver == config.DriverAuto && !serving && ipvs.Available():
 		if serving {
-			f.log.logf(failover.LevelWarning, "our own forwarding plane still has services here and takes precedence over the kernel's IPVS: evenkeel purge --plane removes it")
+			f.log.logf(failover.LevelWarning,
+				"our own forwarding plane still has services here and takes precedence over the kernel's IPVS: "+
+					"evenkeel purge --plane removes it")
 		}
 		driver, err := ipvs.Open()
 		if err != nil {
@@ -234,10 +237,12 @@ func (f *forwarding) open(cfg *config.LVS) (table.Driver, error) {
 		}
 		return driver, nil
 	}
-	plane, err := xdp.Open(xdp.Options{TableSize: cfg.TableSize, Log: func(s string) { f.log.Log(failover.LevelInfo, s) }})
+	plane, err := xdp.Open(xdp.Options{TableSize: cfg.TableSize,
+		Log: func(s string) { f.log.Log(failover.LevelInfo, s) }})
 	if err != nil {
 		if cfg.Driver == config.DriverAuto {
-			err = fmt.Errorf("the kernel has no IPVS (modprobe ip_vs), and our own forwarding plane does not start: %w", err)
+			err = fmt.Errorf("the kernel has no IPVS (modprobe ip_vs), and our own forwarding plane does not start: %w",
+				err)
 		}
 		return nil, err
 	}
@@ -426,7 +431,9 @@ func (f *forwarding) warnTableFull() error {
 	full := counters[at].Packets
 	if now := time.Now(); f.looked && full > f.full && now.Sub(f.fullTold) > time.Minute {
 		f.fullTold = now
-		f.log.logf(failover.LevelWarning, "the table of flows is full: further ones may be forgotten, and are not sent to the peer; a larger lvs_table_size takes effect when the plane is recreated (evenkeel purge --plane)")
+		f.log.logf(failover.LevelWarning,
+			"the table of flows is full: further ones may be forgotten, and are not sent to the peer; a larger "+
+				"lvs_table_size takes effect when the plane is recreated (evenkeel purge --plane)")
 	}
 	f.full, f.looked = full, true
 	return nil

@@ -17,7 +17,8 @@ func NeedsInit() bool { return os.Getpid() == 1 && os.Getenv(childMark) == "" }
 // reaps orphans, and ends with the child's exit status. It returns that status.
 func Init() (status int, err error) {
 	signals := make(chan os.Signal, 16)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2, syscall.SIGQUIT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP, syscall.SIGUSR1, syscall.SIGUSR2,
+		syscall.SIGQUIT)
 	self, err := os.Executable()
 	if err != nil {
 		return 1, err

@@ -75,14 +75,16 @@ func (l *logger) write(w io.Writer) {
 
 func (l *logger) next(w io.Writer, n line) {
 	if lost := l.dropped.Swap(0); lost > 0 {
-		l.print(w, line{time.Now(), failover.LevelWarning, fmt.Sprintf("%d log lines were lost: the reader is too slow", lost)})
+		l.print(w, line{time.Now(), failover.LevelWarning,
+			fmt.Sprintf("%d log lines were lost: the reader is too slow", lost)})
 	}
 	l.print(w, n)
 }
 
 // print uses syslog's numbers for the journal (sd-daemon(3)).
 func (l *logger) print(w io.Writer, n line) {
-	number := [...]int{failover.LevelError: 3, failover.LevelWarning: 4, failover.LevelNotice: 5, failover.LevelInfo: 6, failover.LevelDebug: 7}[n.level]
+	number := [...]int{failover.LevelError: 3, failover.LevelWarning: 4, failover.LevelNotice: 5, failover.LevelInfo: 6,
+		failover.LevelDebug: 7}[n.level]
 	if l.journal {
 		fmt.Fprintf(w, "<%d>%s\n", number, n.text)
 		return

@@ -46,7 +46,8 @@ func TestJournalLineIsPrintable(t *testing.T) {
 	l := newLogger(&out, false)
 	l.Log(failover.LevelWarning, "status \x1b[2J\r\n2026-01-01 (VI_1) Entering MASTER STATE")
 	l.close()
-	if got := out.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, `status \u001b[2J\u000d\u000a2026`) {
+	if got := out.String(); strings.Count(got, "\n") != 1 ||
+		!strings.Contains(got, `status \u001b[2J\u000d\u000a2026`) {
 		t.Errorf("%q", got)
 	}
 }

@@ -46,7 +46,8 @@ func (d *director) reload(allowEmpty bool) Reply {
 }
 
 // errEmpties refuses what is more often an accident, a file cut short or not yet written, than meant.
-var errEmpties = errors.New("the new configuration has no vrrp_instance, no virtual_server and no proxy, and this site has: " +
+var errEmpties = errors.New("the new configuration has no vrrp_instance, no virtual_server and no proxy, and this " +
+	"site has: " +
 	"if it shall lose them all, reload with --allow-empty")
 
 // empty reports whether a site does nothing.

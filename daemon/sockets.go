@@ -19,7 +19,8 @@ type sockets struct {
 
 // listenKey names a listening address with everything that makes it another socket.
 func listenKey(l *config.Listen) string {
-	return fmt.Sprintf("%v %s %d %s %v %v %v %o %s %s", l.Addr, l.Path, l.FD, l.Interface, l.V4V6, l.V6Only, l.Transparent, l.Mode, l.User, l.Group)
+	return fmt.Sprintf("%v %s %d %s %v %v %v %o %s %s", l.Addr, l.Path, l.FD, l.Interface, l.V4V6, l.V6Only,
+		l.Transparent, l.Mode, l.User, l.Group)
 }
 
 // wanted is one address of a configuration.
@@ -47,7 +48,8 @@ func wants(p *config.Proxying, threads int) ([]wanted, error) {
 		if l.Group == "" {
 			a.GID = -1 // the owner of a socket does not bring the group along, as whom a process becomes does
 		}
-		o.Interface, o.V4V6, o.V6Only, o.Transparent, o.Mode, o.UID, o.GID = l.Interface, l.V4V6, l.V6Only, l.Transparent, l.Mode, a.UID, a.GID
+		o.Interface, o.V4V6, o.V6Only, o.Transparent, o.Mode, o.UID, o.GID = l.Interface, l.V4V6, l.V6Only,
+			l.Transparent, l.Mode, a.UID, a.GID
 		if l.Path != "" || l.FD >= 0 {
 			count = 1
 		}
@@ -69,7 +71,8 @@ func wants(p *config.Proxying, threads int) ([]wanted, error) {
 			if backlog == 0 {
 				backlog = 4096
 			}
-			if err := add(&b.Listen, sock.ListenOptions{Backlog: backlog, DeferAccept: b.DeferAccept, FastOpen: b.FastOpen, Keepalive: b.TCPKeepalive}, threads); err != nil {
+			if err := add(&b.Listen, sock.ListenOptions{Backlog: backlog, DeferAccept: b.DeferAccept,
+				FastOpen: b.FastOpen, Keepalive: b.TCPKeepalive}, threads); err != nil {
 				return nil, err
 			}
 		}

@@ -82,7 +82,8 @@ func RunWorker(load func(*Inputs) (*config.Proxying, []config.Diagnostic)) error
 		return err
 	}
 	w.tell(news{Ready: true, Usable: w.engine.Usable(), Down: w.engine.Down()})
-	w.log.logf(failover.LevelInfo, "worker %d: %d proxies on %d threads, up to %d connections", w.order.Generation, len(w.cfg.Proxies), w.order.Threads, w.engine.MaxConn())
+	w.log.logf(failover.LevelInfo, "worker %d: %d proxies on %d threads, up to %d connections", w.order.Generation,
+		len(w.cfg.Proxies), w.order.Threads, w.engine.MaxConn())
 	w.life(orders, signals)
 	return nil
 }
@@ -104,7 +105,8 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 				lines = append(lines, d.String())
 			}
 		}
-		return fmt.Errorf("the worker reads the configuration otherwise than the director: %s", strings.Join(lines, "; "))
+		return fmt.Errorf("the worker reads the configuration otherwise than the director: %s",
+			strings.Join(lines, "; "))
 	}
 	w.cfg = cfg
 	g := &cfg.Global
@@ -116,20 +118,23 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 	w.syslog = syslog.New(identity(g, host))
 	w.logger = w.syslog.Logger()
 	limits := w.descriptors()
-	w.engine, err = proxy.New(cfg, proxy.Options{Threads: w.order.Threads, MaxConn: limits.conns, MaxPipes: limits.pipes, Host: host, PID: os.Getppid(), Listeners: w.listeners, Down: w.order.Down,
-		Syslog: w.syslog, Log: w.announce, Forget: forgetter(w.order.Drops),
-		Applet: func(r *proxy.AppletRequest) proxy.AppletReply { return w.admin.Applet(r) },
-		Changed: func() {
-			select {
-			case w.changed <- struct{}{}:
-			default:
-			}
-		}})
+	w.engine, err = proxy.New(cfg,
+		proxy.Options{Threads: w.order.Threads, MaxConn: limits.conns, MaxPipes: limits.pipes, Host: host,
+			PID: os.Getppid(), Listeners: w.listeners, Down: w.order.Down,
+			Syslog: w.syslog, Log: w.announce, Forget: forgetter(w.order.Drops),
+			Applet: func(r *proxy.AppletRequest) proxy.AppletReply { return w.admin.Applet(r) },
+			Changed: func() {
+				select {
+				case w.changed <- struct{}{}:
+				default:
+				}
+			}})
 	if err != nil {
 		return err
 	}
-	w.admin = admin.New(w.engine, admin.Options{Version: w.order.Version, Release: released(), Descriptors: int64(limits.all),
-		Sockets: g.StatsSockets, Timeout: g.StatsTimeout, MaxConn: g.StatsMaxConn})
+	w.admin = admin.New(w.engine, admin.Options{Version: w.order.Version, Release: released(),
+		Descriptors: int64(limits.all),
+		Sockets:     g.StatsSockets, Timeout: g.StatsTimeout, MaxConn: g.StatsMaxConn})
 	if account.UID == os.Geteuid() {
 		account.UID = -1
 	}
@@ -138,7 +143,8 @@ func (w *workerProcess) begin(load func(*Inputs) (*config.Proxying, []config.Dia
 		account.UID = -1
 	}
 	if os.Geteuid() == 0 && account.UID < 0 {
-		w.log.logf(failover.LevelWarning, "the worker stays root, without capabilities: name a user in the global section")
+		w.log.logf(failover.LevelWarning,
+			"the worker stays root, without capabilities: name a user in the global section")
 	}
 	// The director must outlive a shortage of memory; its worker takes the chances of any other program.
 	os.WriteFile("/proc/self/oom_score_adj", []byte("0"), 0)
@@ -296,8 +302,8 @@ func receive(orders *json.Decoder) (<-chan order, <-chan error) {
 // pulseEvery is how often the worker says that it is alive.
 const pulseEvery = time.Second
 
-// heartbeat reports to the director again and again that every thread runs; if one hangs, it is silent. Each may take the
-// time it needs: whether it hangs or has no processor is the director's to judge.
+// heartbeat reports to the director again and again that every thread runs; if one hangs, it is silent. Each may take
+// the time it needs: whether it hangs or has no processor is the director's to judge.
 func (w *workerProcess) heartbeat() {
 	for {
 		w.engine.Turn()

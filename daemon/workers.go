@@ -37,7 +37,8 @@ type (
 		Version    string           `json:"version,omitempty"`
 		Down       []string         `json:"down,omitempty"` // servers found down by the worker before
 		Generation int              `json:"generation"`
-		Drops      int              `json:"drops,omitempty"` // descriptor to hand connections over that are to be forgotten
+		// descriptor to hand connections over that are to be forgotten
+		Drops int `json:"drops,omitempty"`
 	}
 	// news goes back.
 	news struct {
@@ -112,7 +113,8 @@ func (w *workers) prepare(p *config.Proxying, in *Inputs) (usable map[string]int
 		return nil, nil, nil, err
 	}
 	w.count++
-	order := &startOrder{Inputs: in, Sockets: fds, Threads: n, Verbose: w.verbose, Version: w.version, Generation: w.count}
+	order := &startOrder{Inputs: in, Sockets: fds, Threads: n, Verbose: w.verbose, Version: w.version,
+		Generation: w.count}
 	next, err := w.start(order)
 	if err != nil {
 		forget()
@@ -303,13 +305,18 @@ func (w *workers) hear(k *worker, dec **json.Decoder, n *news) error {
 		silent := time.Since(heard)
 		ran, waited := progressOf(k.cmd.Process.Pid).since(before)
 		if hung(silent, ran, waited) {
-			w.log.logf(failover.LevelError, "worker %d (process %d) has said nothing for %v, in which it ran for %v and waited for a processor for %v: killing it",
-				k.generation, k.cmd.Process.Pid, silent.Round(time.Second), ran.Round(time.Millisecond), waited.Round(time.Millisecond))
+			w.log.logf(failover.LevelError,
+				"worker %d (process %d) has said nothing for %v, in which it ran for %v and waited for a processor "+
+					"for %v: killing it",
+				k.generation, k.cmd.Process.Pid, silent.Round(time.Second), ran.Round(time.Millisecond),
+				waited.Round(time.Millisecond))
 			k.kill()
 			return err
 		}
 		if chance == 1 {
-			w.log.logf(failover.LevelWarning, "worker %d (process %d) has said nothing for %v, but it waited for a processor for %v: this machine is overloaded, the worker stays",
+			w.log.logf(failover.LevelWarning,
+				"worker %d (process %d) has said nothing for %v, but it waited for a processor for %v: this machine "+
+					"is overloaded, the worker stays",
 				k.generation, k.cmd.Process.Pid, silent.Round(time.Second), waited.Round(time.Millisecond))
 		}
 	}
@@ -336,7 +343,8 @@ func (w *workers) ended(k *worker) {
 		w.log.logf(failover.LevelInfo, "worker %d (process %d) has ended", k.generation, k.cmd.Process.Pid)
 		return
 	}
-	w.log.logf(failover.LevelError, "worker %d (process %d) died: %v; starting another", k.generation, k.cmd.Process.Pid, k.cmd.ProcessState)
+	w.log.logf(failover.LevelError, "worker %d (process %d) died: %v; starting another", k.generation,
+		k.cmd.Process.Pid, k.cmd.ProcessState)
 	w.health(nil, false)
 	w.current = nil
 	pause := time.Duration(0)

@@ -42,7 +42,8 @@ func TestAdvertPathDoesNotAllocate(t *testing.T) {
 	// Until the election is over each node lives in its namespace, where it opens
 	// sockets; afterwards it opens none.
 	limit := time.Now().Add(time.Minute)
-	for master.instances[0].state != vrrp.Master || backup.instances[0].state != vrrp.Backup || !backup.machine.Status(0).Master.Addr.IsValid() {
+	for master.instances[0].state != vrrp.Master || backup.instances[0].state != vrrp.Backup ||
+		!backup.machine.Status(0).Master.Addr.IsValid() {
 		if time.Now().After(limit) {
 			t.Fatalf("no election: %v and %v", master.instances[0].state, backup.instances[0].state)
 		}
@@ -77,8 +78,9 @@ func onThisThread(t *testing.T, ns *netns.NS, site *config.Site) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Engine{opts: Options{Log: func(_ Level, s string) { t.Log(s) }}, poller: poller, commands: make(chan func(vrrp.Time), 64),
-		done: make(chan struct{}), settled: make(chan struct{})}
+	e := &Engine{opts: Options{Log: func(_ Level, s string) { t.Log(s) }}, poller: poller,
+		commands: make(chan func(vrrp.Time), 64),
+		done:     make(chan struct{}), settled: make(chan struct{})}
 	e.notify = newNotifier(e)
 	ns.Do(func() { _, err = newRouter(e, site) })
 	if err != nil {

@@ -151,7 +151,8 @@ func (r *router) addAddresses(m *instance) {
 	r.reguard(m)
 	as, homeless := r.assignments(m)
 	for _, a := range homeless {
-		r.logf(LevelError, "(%s) address %v: no interface %q now; it is set when that appears", m.cfg.Name, a.Prefix, device(m.cfg, a))
+		r.logf(LevelError, "(%s) address %v: no interface %q now; it is set when that appears", m.cfg.Name, a.Prefix,
+			device(m.cfg, a))
 	}
 	m.assigned = as
 	m.renewedAt = vrrp.Time(realtime.Now())

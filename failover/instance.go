@@ -124,7 +124,8 @@ func (r *router) sourceOf(m *instance, link netif.Link) netip.Addr {
 	}
 	for _, prefix := range link.Addrs {
 		a := prefix.Addr()
-		if a.Is6() != m.cfg.IPv6 || m.cfg.IPv6 && len(m.cfg.Peers) == 0 && !a.IsLinkLocalUnicast() || r.isVirtual(a, link.Index) {
+		if a.Is6() != m.cfg.IPv6 || m.cfg.IPv6 && len(m.cfg.Peers) == 0 && !a.IsLinkLocalUnicast() ||
+			r.isVirtual(a, link.Index) {
 			continue
 		}
 		return a.WithZone("")

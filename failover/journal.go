@@ -23,9 +23,11 @@ func (r *router) report(m *instance, e *vrrp.Effect) {
 	case vrrp.Changed:
 		r.changed(m, e.Change)
 	case vrrp.RxLower:
-		if now := vrrp.Time(realtime.Now()); m.lowerPeer != e.Peer && now >= m.lowerTold.Add(lowerPause) { // once for each peer and mastership
+		// once for each peer and mastership
+		if now := vrrp.Time(realtime.Now()); m.lowerPeer != e.Peer && now >= m.lowerTold.Add(lowerPause) {
 			m.lowerPeer, m.lowerTold = e.Peer, now
-			r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again", m.cfg.Name, e.Priority, e.Peer)
+			r.logf(LevelNotice, "(%s) received lower priority (%d) advert from %v - still master, announcing again",
+				m.cfg.Name, e.Priority, e.Peer)
 		}
 		if now := vrrp.Time(realtime.Now()); now >= m.lowerRan.Add(lowerPause) {
 			m.lowerRan = now

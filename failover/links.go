@@ -127,7 +127,8 @@ func (r *router) linkChanged(ev *netif.Event) {
 	if !known || old.Master != l.Master {
 		r.cover(l)
 	}
-	if a := r.announcers[l.Index]; a != nil && len(l.HardwareAddr) == 6 && l.HardwareAddr.String() != old.HardwareAddr.String() {
+	if a := r.announcers[l.Index]; a != nil && len(l.HardwareAddr) == 6 &&
+		l.HardwareAddr.String() != old.HardwareAddr.String() {
 		a.SetHardwareAddr(l.HardwareAddr)
 	}
 	if known && old.Up == l.Up && old.Name == l.Name {
@@ -204,7 +205,9 @@ func (r *router) lendAll(l netif.Link) {
 	r.listVirtual()
 	for _, m := range r.instances {
 		if m.state == vrrp.Master {
-			m.assigned = slices.DeleteFunc(m.assigned, func(a netif.Assignment) bool { return a.Ifindex == l.Index && a.Addr.NoTrack && l.Up })
+			m.assigned = slices.DeleteFunc(m.assigned, func(a netif.Assignment) bool {
+				return a.Ifindex == l.Index && a.Addr.NoTrack && l.Up
+			})
 			r.lend(m)
 		}
 	}
@@ -348,7 +351,8 @@ func (r *router) buildGate(m *instance) {
 	if m.cfg.Gate == config.GateOff || r.gates.Mode() == config.GateOff {
 		return
 	}
-	key := gate.Key{Name: m.cfg.Name, Ifindex: m.ifindex, IPv6: m.cfg.IPv6, VRID: m.cfg.VRID, Unicast: len(m.cfg.Peers) > 0}
+	key := gate.Key{Name: m.cfg.Name, Ifindex: m.ifindex, IPv6: m.cfg.IPv6, VRID: m.cfg.VRID,
+		Unicast: len(m.cfg.Peers) > 0}
 	m.guarded = r.virtual(m.cfg)
 	g, err := r.gates.Gate(key, m.guarded)
 	m.gateError = ""
@@ -360,7 +364,8 @@ func (r *router) buildGate(m *instance) {
 	m.gate = g
 	hold := m.cfg.AdvertInterval * time.Duration(m.cfg.DownAdverts)
 	if _, ok := gate.AddressLifetime(hold); !ok && r.gates.Mode() == config.GateLifetime {
-		r.logf(LevelWarning, "(%s) addresses live for whole seconds, its lease is %v: after a crash two nodes may answer for about a second", m.cfg.Name, hold)
+		r.logf(LevelWarning, "(%s) addresses live for whole seconds, its lease is %v: after a crash two nodes may "+
+			"answer for about a second", m.cfg.Name, hold)
 	}
 }
 

@@ -33,7 +33,8 @@ func (r *router) tell(kind, name string, n *config.Notify, state string, priorit
 	if kind == "GROUP" {
 		queue = "group " + name
 	}
-	specific := map[string]config.Command{"MASTER": n.Master, "BACKUP": n.Backup, "FAULT": n.Fault, "STOP": n.Stop}[state]
+	specific := map[string]config.Command{"MASTER": n.Master, "BACKUP": n.Backup, "FAULT": n.Fault,
+		"STOP": n.Stop}[state]
 	r.engine.notify.Add(queue, specific, global)
 	if n.Any.Defined() {
 		c := n.Any

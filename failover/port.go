@@ -175,7 +175,8 @@ func (r *router) drain(p *port) {
 func (r *router) hear(p *port, d *rawsock.Datagram, now vrrp.Time) []vrrp.Effect {
 	if len(d.Payload) < vrrp.HeaderLen {
 		if p.malformed == 0 {
-			r.logf(LevelWarning, "VRRP packet of %d bytes from %v on %s: too short, ignored (counted from here on)", len(d.Payload), d.Src, r.links[p.key.ifindex].Name)
+			r.logf(LevelWarning, "VRRP packet of %d bytes from %v on %s: too short, ignored (counted from here on)",
+				len(d.Payload), d.Src, r.links[p.key.ifindex].Name)
 		}
 		p.malformed += r.notForUs(p, now)
 		return nil
@@ -206,7 +207,8 @@ func (r *router) notForUs(p *port, now vrrp.Time) uint64 {
 	p.foreign += n
 	switch over := now >= p.window.Add(floodWindow); {
 	case !p.selected && p.foreign > floodLimit:
-		r.logf(LevelWarning, "more than %d adverts a second on %s are for unknown virtual routers: from now on one in %d is examined", floodLimit, r.links[p.key.ifindex].Name, rawsock.SampledOneIn)
+		r.logf(LevelWarning, "more than %d adverts a second on %s are for unknown virtual routers: from now on one "+
+			"in %d is examined", floodLimit, r.links[p.key.ifindex].Name, rawsock.SampledOneIn)
 		p.selected = true
 		r.choose(p)
 	case p.selected && over && p.foreign*uint64(floodWindow) < floodLimit/2*uint64(now.Sub(p.window)):
@@ -229,7 +231,8 @@ func (r *router) choose(p *port) {
 	}
 	if err := p.socket.Select(vrids); err != nil {
 		p.selected = false
-		r.logf(LevelWarning, "%s: the kernel cannot keep out adverts that are not for us: %v", r.links[p.key.ifindex].Name, err)
+		r.logf(LevelWarning, "%s: the kernel cannot keep out adverts that are not for us: %v",
+			r.links[p.key.ifindex].Name, err)
 	}
 }
 
@@ -238,5 +241,6 @@ func (r *router) reportUnknown(p *port, s unknownRouter) {
 		return
 	}
 	p.unknownRouters[s] = true
-	r.logf(LevelInfo, "%v runs virtual router %d on %s, which is not configured here", s.from, s.vrid, r.links[p.key.ifindex].Name)
+	r.logf(LevelInfo, "%v runs virtual router %d on %s, which is not configured here", s.from, s.vrid,
+		r.links[p.key.ifindex].Name)
 }

@@ -55,7 +55,8 @@ func (e *Engine) Apply(site *config.Site, usable map[string]int) (Applied, error
 // restarts reports whether a change cannot be made to a running instance: what
 // peers or the kernel know it by, or how its gate is built.
 func restarts(c config.InstanceChange) bool {
-	return c.Restart() || c.Aspects.Has(config.Gate) || c.Old != nil && c.New != nil && (len(c.Old.Peers) > 0) != (len(c.New.Peers) > 0)
+	return c.Restart() || c.Aspects.Has(config.Gate) ||
+		c.Old != nil && c.New != nil && (len(c.Old.Peers) > 0) != (len(c.New.Peers) > 0)
 }
 
 // apply brings the router from its present site, if any, to a new one.
@@ -270,7 +271,10 @@ func (r *router) lend(m *instance) {
 func without(a, b []netif.Assignment) []netif.Assignment {
 	var rest []netif.Assignment
 	for _, x := range a {
-		if !slices.ContainsFunc(b, func(y netif.Assignment) bool { return x.Ifindex == y.Ifindex && x.Addr == y.Addr }) {
+		if !slices.ContainsFunc(b, func(y netif.Assignment) bool {
+			return x.Ifindex == y.Ifindex &&
+				x.Addr == y.Addr
+		}) {
 			rest = append(rest, x)
 		}
 	}
@@ -295,7 +299,8 @@ func (r *router) applyGroups(site *config.Site) {
 		for _, member := range c.Members {
 			i := slices.IndexFunc(r.instances, func(m *instance) bool { return m.cfg.Name == member.Name })
 			if i < 0 {
-				panic(fmt.Sprintf("failover: group %s has an unknown member %s", c.Name, member.Name)) // the reader resolves names
+				// the reader resolves names
+				panic(fmt.Sprintf("failover: group %s has an unknown member %s", c.Name, member.Name))
 			}
 			r.instances[i].group = g
 			g.members = append(g.members, r.instances[i])

@@ -36,7 +36,8 @@ func live(t *testing.T, ns *netns.NS, site *config.Site) *Engine {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := &Engine{poller: poller, commands: make(chan func(vrrp.Time), 64), done: make(chan struct{}), settled: make(chan struct{})}
+	e := &Engine{poller: poller, commands: make(chan func(vrrp.Time), 64), done: make(chan struct{}),
+		settled: make(chan struct{})}
 	e.opts.Log = func(l Level, s string) {
 		if l <= LevelNotice {
 			t.Logf("%s %s: %s", time.Now().Format("05.000"), ns.Name, s)
@@ -90,16 +91,20 @@ type member struct {
 var vridsOfPeer = []uint8{62, 63}
 
 func (m *member) instance(scripts map[string]*config.Script) *config.Instance {
-	c := &config.Instance{Name: m.name, Interface: m.iface, VRID: m.vrid, Version: 3, Priority: m.priority, Preempt: true,
+	c := &config.Instance{Name: m.name, Interface: m.iface, VRID: m.vrid, Version: 3, Priority: m.priority,
+		Preempt:        true,
 		AdvertInterval: reloadAdvert, DownAdverts: reloadMissed, McastGroup: netip.MustParseAddr("224.0.0.18")}
 	if m.unicast {
 		c.Peers = []config.Peer{{Addr: netip.MustParseAddr("10.9.0.77")}} // nobody
 	}
 	for _, h := range m.hosts {
-		c.Addresses = append(c.Addresses, config.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(h)}), 24)})
+		c.Addresses = append(c.Addresses,
+			config.Address{Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(h)}), 24)})
 	}
 	if m.elsewhere != 0 {
-		c.Excluded = append(c.Excluded, config.Address{Dev: "eth1", NoTrack: true, Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 8, 0, byte(m.elsewhere)}), 24)})
+		c.Excluded = append(c.Excluded,
+			config.Address{Dev: "eth1", NoTrack: true,
+				Prefix: netip.PrefixFrom(netip.AddrFrom4([4]byte{10, 8, 0, byte(m.elsewhere)}), 24)})
 	}
 	if m.script != "" {
 		c.TrackScripts = []config.TrackScript{{Script: scripts[m.script]}}
@@ -111,7 +116,8 @@ func (p *plan) site() *config.Site {
 	site := &config.Site{}
 	scripts := map[string]*config.Script{}
 	for _, name := range []string{"true", "false"} {
-		scripts[name] = &config.Script{Name: name, Command: config.Command{Argv: []string{"/bin/" + name}, Owner: config.Owner{User: "root"}},
+		scripts[name] = &config.Script{Name: name,
+			Command:  config.Command{Argv: []string{"/bin/" + name}, Owner: config.Owner{User: "root"}},
 			Interval: 50 * time.Millisecond, Timeout: 10 * time.Second, Rise: 1, Fall: 1}
 		site.Scripts = append(site.Scripts, scripts[name])
 	}
@@ -267,8 +273,10 @@ func snapshot(t *testing.T, e *Engine, ns *netns.NS) []string {
 		r := e.router
 		s := r.status()
 		for _, i := range s.Instances {
-			lines = append(lines, fmt.Sprintf("%s %s priority %d/%d on %s id %d from %s addresses %v held %v gate %v master %s (%d) faults %v trackers %v",
-				i.Name, i.State, i.EffectivePriority, i.Priority, i.Interface, i.VRID, i.Source, i.Addresses, i.Held, i.Gate, i.Master, i.MasterPriority, i.Faults, i.Trackers))
+			lines = append(lines, fmt.Sprintf("%s %s priority %d/%d on %s id %d from %s addresses %v held %v gate %v "+
+				"master %s (%d) faults %v trackers %v",
+				i.Name, i.State, i.EffectivePriority, i.Priority, i.Interface, i.VRID, i.Source, i.Addresses, i.Held,
+				i.Gate, i.Master, i.MasterPriority, i.Faults, i.Trackers))
 		}
 		for _, g := range s.Groups {
 			lines = append(lines, fmt.Sprint(g))
@@ -280,7 +288,8 @@ func snapshot(t *testing.T, e *Engine, ns *netns.NS) []string {
 			}
 		}
 		slices.Sort(ports)
-		lines = append(lines, fmt.Sprintf("sockets %d %v; %d watched; %d instances, %d by id, %d scripts, %d virtual addresses",
+		lines = append(lines, fmt.Sprintf("sockets %d %v; %d watched; %d instances, %d by id, %d scripts, %d virtual "+
+			"addresses",
 			len(r.ports), ports, len(r.tokens), len(r.instances), len(r.byID), len(r.scripts), len(r.virtuals)))
 	})
 	if err != nil {
@@ -313,7 +322,8 @@ func reloadNode(t *testing.T, label string) *netns.NS {
 	peer.Address("eth0", "10.9.0.2/24")
 	var p plan
 	for i, id := range vridsOfPeer {
-		p.members = append(p.members, member{name: fmt.Sprint("P", i), vrid: id, priority: 200, iface: "eth0", hosts: []int{200 + i}})
+		p.members = append(p.members, member{name: fmt.Sprint("P", i), vrid: id, priority: 200, iface: "eth0",
+			hosts: []int{200 + i}})
 	}
 	e := live(t, peer, p.site())
 	t.Cleanup(func() { stopLive(t, e) })
@@ -391,7 +401,8 @@ func same(t *testing.T, a *Engine, here *netns.NS, b *Engine, there *netns.NS) {
 			return
 		}
 		if time.Now().After(limit) {
-			t.Fatalf("after a reload:\n  %s\nafter a start:\n  %s", strings.Join(nowA, "\n  "), strings.Join(nowB, "\n  "))
+			t.Fatalf("after a reload:\n  %s\nafter a start:\n  %s", strings.Join(nowA, "\n  "),
+				strings.Join(nowB, "\n  "))
 		}
 	}
 }
@@ -411,7 +422,8 @@ func unmoved(t *testing.T, was, is Status, before, after *plan) {
 	}
 	for _, i := range is.Instances {
 		old := slices.IndexFunc(was.Instances, func(o InstanceStatus) bool { return o.Name == i.Name })
-		if old < 0 || !alone(before, i.Name) || !alone(after, i.Name) || !reflect.DeepEqual(find(before, i.Name), find(after, i.Name)) {
+		if old < 0 || !alone(before, i.Name) || !alone(after, i.Name) ||
+			!reflect.DeepEqual(find(before, i.Name), find(after, i.Name)) {
 			continue
 		}
 		o := was.Instances[old]

@@ -63,8 +63,10 @@ func newRouter(e *Engine, site *config.Site) (*router, error) {
 		byID: map[vrrp.ID]*instance{}, scripts: map[string]*vrrpScript{}, ports: map[portKey]*port{},
 		announcers: map[int]*rawsock.Announcer{}, links: map[int]netif.Link{}, ungated: map[int]bool{},
 		linkIndex: map[string]int{}, virtuals: map[netip.Addr]bool{},
-		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64), effects: make([]vrrp.Effect, 0, 64),
-		buf: make([]byte, 1<<16), heard: make([]rawsock.Datagram, 0, rawsock.BatchSize), advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
+		tokens: map[uint64]func(){}, tokenOf: map[int]uint64{}, ready: make([]uint64, 0, 64),
+		effects: make([]vrrp.Effect, 0, 64),
+		buf:     make([]byte, 1<<16), heard: make([]rawsock.Datagram, 0, rawsock.BatchSize),
+		advert: make([]byte, 0, vrrp.AdvertLen(3, true, 255))}
 	if e.opts.RealTime {
 		if err := realtime.RealTime(realTimePriority); err != nil {
 			r.logf(LevelWarning, "no real-time scheduling (%v): adverts may be late on a busy machine", err)
@@ -153,7 +155,9 @@ func (r *router) evict(site *config.Site) error {
 // holds reports whether one of our instances has set an address.
 func (r *router) holds(ifindex int, ip netip.Addr) bool {
 	return slices.ContainsFunc(r.instances, func(m *instance) bool {
-		return slices.ContainsFunc(m.assigned, func(a netif.Assignment) bool { return a.Ifindex == ifindex && a.Addr.Prefix.Addr() == ip })
+		return slices.ContainsFunc(m.assigned, func(a netif.Assignment) bool {
+			return a.Ifindex == ifindex && a.Addr.Prefix.Addr() == ip
+		})
 	})
 }
 

@@ -88,7 +88,8 @@ func (r *router) scriptResult(s *vrrpScript, err error, skipped int) {
 	}
 	s.told = s.last
 	if skipped > 0 && !errors.Is(err, script.ErrTimeout) {
-		r.logf(LevelInfo, "Script `%s` ran for more than its interval of %v: %d runs left out", s.cfg.Name, s.cfg.Interval, skipped)
+		r.logf(LevelInfo, "Script `%s` ran for more than its interval of %v: %d runs left out", s.cfg.Name,
+			s.cfg.Interval, skipped)
 	}
 	to, need := scriptUp, s.cfg.Rise
 	if err != nil {
@@ -103,7 +104,8 @@ func (r *router) scriptResult(s *vrrpScript, err error, skipped int) {
 		return
 	}
 	if s.state != scriptUnknown || to == scriptDown {
-		r.logf(LevelNotice, "VRRP_Script(%s) %s", s.cfg.Name, map[scriptState]string{scriptUp: "succeeded", scriptDown: "failed"}[to])
+		r.logf(LevelNotice, "VRRP_Script(%s) %s", s.cfg.Name,
+			map[scriptState]string{scriptUp: "succeeded", scriptDown: "failed"}[to])
 	}
 	s.state, s.streak = to, 0
 	r.refreshAll()

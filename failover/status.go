@@ -143,7 +143,8 @@ func (r *router) instanceStatus(m *instance) InstanceStatus {
 	}
 	for _, t := range r.interfaceTrackers(m) {
 		link, ok := r.link(t.Name)
-		out.Trackers = append(out.Trackers, TrackerStatus{Kind: "interface", Name: t.Name, State: updown(ok && link.Up), Weight: t.Weight})
+		out.Trackers = append(out.Trackers,
+			TrackerStatus{Kind: "interface", Name: t.Name, State: updown(ok && link.Up), Weight: t.Weight})
 	}
 	for _, t := range m.cfg.TrackProxies {
 		ts := TrackerStatus{Kind: "proxy", Name: t.Name, State: scriptUnknown.String(), Weight: t.Weight}

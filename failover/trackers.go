@@ -10,7 +10,8 @@ func (r *router) interfaceTrackers(m *instance) []config.TrackInterface {
 	if m.group == nil || len(m.group.cfg.TrackInterfaces) == 0 {
 		return m.cfg.TrackInterfaces
 	}
-	return append(m.cfg.TrackInterfaces[:len(m.cfg.TrackInterfaces):len(m.cfg.TrackInterfaces)], m.group.cfg.TrackInterfaces...)
+	return append(m.cfg.TrackInterfaces[:len(m.cfg.TrackInterfaces):len(m.cfg.TrackInterfaces)],
+		m.group.cfg.TrackInterfaces...)
 }
 
 func (r *router) scriptTrackers(m *instance) []config.TrackScript {

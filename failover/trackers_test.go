@@ -14,7 +14,8 @@ func TestShift(t *testing.T) {
 		{20, true, 80, 100},
 		{-20, true, 100, 120},
 	} {
-		if up, down := 100+shift(c.weight, true, c.reverse), 100+shift(c.weight, false, c.reverse); up != c.up || down != c.down {
+		if up, down := 100+shift(c.weight, true, c.reverse), 100+shift(c.weight, false, c.reverse); up != c.up ||
+			down != c.down {
 			t.Errorf("weight %d, reverse %v: %d up, %d down, want %d, %d", c.weight, c.reverse, up, down, c.up, c.down)
 		}
 	}

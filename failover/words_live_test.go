@@ -240,7 +240,8 @@ func TestNotifyWords(t *testing.T) {
 		r := &router{engine: e, site: site}
 		m := &instance{cfg: site.Instances[0], state: vrrp.Backup}
 		m.group = &group{cfg: site.Groups[0], members: []*instance{m}, state: vrrp.Backup}
-		r.report(m, &vrrp.Effect{Kind: vrrp.Changed, Change: vrrp.Change{From: vrrp.Backup, To: vrrp.Master, Priority: 100}})
+		r.report(m, &vrrp.Effect{Kind: vrrp.Changed,
+			Change: vrrp.Change{From: vrrp.Backup, To: vrrp.Master, Priority: 100}})
 		r.report(m, &vrrp.Effect{Kind: vrrp.RxLower, Priority: 50, Peer: netip.MustParseAddr("10.9.0.2")})
 		if err := e.notify.Wait(t.Context()); err != nil {
 			t.Fatal(err)

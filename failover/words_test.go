@@ -231,7 +231,8 @@ func TestAnnouncementsApart(t *testing.T) {
 				r.announceSome(m, now)
 				over := want[i] == 0
 				if over != (m.burst.next == vrrp.Never) || !over && m.burst.next.Sub(now) != want[i] {
-					t.Errorf("%q: after announcement %d of %s: %+v, want a pause of %v", words, n, address, m.burst, want[i])
+					t.Errorf("%q: after announcement %d of %s: %+v, want a pause of %v", words, n, address, m.burst,
+						want[i])
 				}
 				if over {
 					break

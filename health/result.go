@@ -86,7 +86,8 @@ const (
 )
 
 var outcomeText = [...]string{"L4 successful connection", "L4 unsuccessful connection", "Correct http response",
-	"Wrong http response", "Invalid http response (headers)", "Read timeout (http)", "Read error (http)", "Close from server (http)"}
+	"Wrong http response", "Invalid http response (headers)", "Read timeout (http)", "Read error (http)",
+	"Close from server (http)"}
 
 // String is the outcome as the log has it.
 func (o Outcome) String() string { return outcomeText[o] }

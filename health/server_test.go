@@ -150,7 +150,8 @@ var likeHAProxy = []struct {
 	script string
 	want   []string
 }{
-	{"fall and rise", standard(), "? L7OK:200 ? L7STS:500:Oops ? L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? L7OK:200 ? L7OK:200 ?", []string{
+	{"fall and rise", standard(), "? L7OK:200 ? L7STS:500:Oops ? L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? " +
+		"L7OK:200 ? L7OK:200 ?", []string{
 		"= UP 1/3 INI 2 fail=0 down=0",
 		"= UP L7OK 4 fail=0 down=0",
 		"= UP 2/3 L7STS 3 fail=1 down=0",
@@ -162,27 +163,33 @@ var likeHAProxy = []struct {
 		"= UP L7OK 4 fail=3 down=1",
 	}},
 	{"the first check decides", standard(), "L4CON::Connection_refused ?", []string{
-		`<1>Server be/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms` + left,
+		`<1>Server be/s1 is DOWN, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms` +
+			left,
 		"= DOWN L4CON 0 fail=1 down=1",
 	}},
-	{"checks logged", logged(standard()), "L7OK:200 L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7STS:502:Oops L4CON::Connection_refused L7OK:200 L7OK:200 L7STS:500:Oops L7OK:200", []string{
-		"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
-		"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
-		"<5>Health check for server be/s1 failed, " + oops + ", status: 1/3 UP.",
-		"<5>Health check for server be/s1 failed, " + oops + ", status: 0/2 DOWN.",
-		"<1>Server be/s1 is DOWN" + left,
-		`<5>Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.`,
-		"<5>Health check for server be/s1 succeeded, " + well + ", status: 1/2 DOWN.",
-		"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
-		"<5>Server be/s1 is UP" + online,
-		"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
-		"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
-	}},
-	{"404", on404(), "L7OK:200 L7OKC:404 ? L7OK:200 L7OKC:404 L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? L7OKC:404 L7OKC:404 L7OKC:404 ? L7OK:200 L7OK:200", []string{
-		"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" + online,
+	{"checks logged", logged(standard()),
+		"L7OK:200 L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7STS:502:Oops L4CON::Connection_refused " +
+			"L7OK:200 L7OK:200 L7STS:500:Oops L7OK:200", []string{
+			"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
+			"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
+			"<5>Health check for server be/s1 failed, " + oops + ", status: 1/3 UP.",
+			"<5>Health check for server be/s1 failed, " + oops + ", status: 0/2 DOWN.",
+			"<1>Server be/s1 is DOWN" + left,
+			`<5>Health check for server be/s1 failed, reason: Layer4 connection problem, info: "Connection refused", check duration: 0ms, status: 0/2 DOWN.`,
+			"<5>Health check for server be/s1 succeeded, " + well + ", status: 1/2 DOWN.",
+			"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
+			"<5>Server be/s1 is UP" + online,
+			"<5>Health check for server be/s1 failed, " + oops + ", status: 2/3 UP.",
+			"<5>Health check for server be/s1 succeeded, " + well + ", status: 3/3 UP.",
+		}},
+	{"404", on404(), "L7OK:200 L7OKC:404 ? L7OK:200 L7OKC:404 L7STS:500:Oops L7STS:500:Oops ? L7STS:500:Oops ? " +
+		"L7OKC:404 L7OKC:404 L7OKC:404 ? L7OK:200 L7OK:200", []string{
+		"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" +
+			online,
 		"= NOLB L7OKC 4 fail=0 down=0",
 		"<5>Server be/s1 is UP, " + well + online,
-		"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" + online,
+		"<5>Server be/s1 is stopping, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms" +
+			online,
 		"= NOLB 1/3 L7STS 2 fail=2 down=0",
 		"<5>Server be/s1 is DOWN, " + oops + left,
 		"= DOWN L7STS 0 fail=3 down=1",
@@ -190,14 +197,16 @@ var likeHAProxy = []struct {
 		"<5>Server be/s1 is UP, " + well + online,
 	}},
 	{"404 logged", logged(on404()), "L7OKC:404", []string{
-		"<5>Health check for server be/s1 conditionally succeeded, reason: Layer7 check conditionally passed, code: 404, check duration: 0ms, status: 3/3 UP.",
+		"<5>Health check for server be/s1 conditionally succeeded, reason: Layer7 check conditionally passed, code: " +
+			"404, check duration: 0ms, status: 3/3 UP.",
 		"<5>Server be/s1 is stopping" + online,
 	}},
 	{"404 without the option", standard(), "L7OKC:404 ?", []string{
 		"<1>Server be/s1 is DOWN, reason: Layer7 wrong status, code: 404, check duration: 0ms" + left,
 		"= DOWN L7STS 0 fail=1 down=1",
 	}},
-	{"operator", standard(), "L7OK:200 drain ? ready ? maint ? drain ? ready ? maint ready L7OK:200 ? down ? up ? stopping ? L7OK:200 ?", []string{
+	{"operator", standard(), "L7OK:200 drain ? ready ? maint ? drain ? ready ? maint ready L7OK:200 ? down ? up ? " +
+		"stopping ? L7OK:200 ?", []string{
 		"<5>Server be/s1 enters drain state" + online,
 		"= DRAIN L7OK 4 fail=0 down=0",
 		"<5>Server be/s1 is UP (leaving forced drain).",
@@ -221,46 +230,50 @@ var likeHAProxy = []struct {
 		"<5>Server be/s1 is UP, " + well + online,
 		"= UP L7OK 4 fail=0 down=3",
 	}},
-	{"operator on a server that is down", standard(), "L7STS:500:Oops maint maint ? up down ready L7STS:500:Oops drain ? L7OK:200 L7OK:200 ? ready", []string{
-		"<1>Server be/s1 is DOWN, " + oops + left,
-		"<5>Server be/s1 was DOWN and now enters maintenance.",
-		"= MAINT L7STS 0 fail=1 down=1",
-		"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
-		"<1>Server be/s1 is DOWN, " + oops + left,
-		"<5>Server be/s1 enters drain state" + left,
-		"= DOWN L7STS 0 fail=2 down=2",
-		"<5>Server be/s1 is UP, " + well + online,
-		"<5>Server be/s1 remains in forced drain mode.",
-		"= DRAIN L7OK 4 fail=2 down=2",
-		"<5>Server be/s1 is UP (leaving forced drain).",
-	}},
-	{"down while drained", standard(), "L7OK:200 drain L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops ready maint", []string{
-		"<5>Server be/s1 enters drain state" + online,
-		"<5>Server be/s1 is DOWN, " + oops + left,
-		"<5>Server be/s1 remains in forced drain mode.",
-		"<5>Server be/s1 is DOWN (leaving forced drain).",
-		"<5>Server be/s1 was DOWN and now enters maintenance.",
-	}},
-	{"no checks", Params{Rise: 2, Fall: 3}, "? L7STS:500:Oops ? drain ? down ? ready ? stopping ? up ? maint ? ready ?", []string{
-		"= no check UNK 2 fail=0 down=0",
-		"= no check UNK 2 fail=0 down=0",
-		"<5>Server be/s1 enters drain state" + online,
-		"= DRAIN UNK 2 fail=0 down=0",
-		"<5>Server be/s1 is DOWN, changed from CLI" + left,
-		"<5>Server be/s1 remains in forced drain mode.",
-		"= DOWN UNK 0 fail=0 down=1",
-		"<5>Server be/s1 is DOWN (leaving forced drain).",
-		"= DOWN UNK 0 fail=0 down=1",
-		"<5>Server be/s1 is stopping, changed from CLI" + online,
-		"= NOLB UNK 4 fail=0 down=1",
-		"<5>Server be/s1 is UP, changed from CLI" + online,
-		"= no check UNK 4 fail=0 down=1",
-		"<1>Server be/s1 is going DOWN for maintenance" + left,
-		"= MAINT UNK 4 fail=0 down=2",
-		"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
-		"= no check UNK 2 fail=0 down=2",
-	}},
-	{"tracked", standard(), "follow L7OK:200 drain tracked? L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops tracked? L7OK:200 L7OK:200 ready maint tracked? ready tracked? maint drain", []string{
+	{"operator on a server that is down", standard(),
+		"L7STS:500:Oops maint maint ? up down ready L7STS:500:Oops drain ? L7OK:200 L7OK:200 ? ready", []string{
+			"<1>Server be/s1 is DOWN, " + oops + left,
+			"<5>Server be/s1 was DOWN and now enters maintenance.",
+			"= MAINT L7STS 0 fail=1 down=1",
+			"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
+			"<1>Server be/s1 is DOWN, " + oops + left,
+			"<5>Server be/s1 enters drain state" + left,
+			"= DOWN L7STS 0 fail=2 down=2",
+			"<5>Server be/s1 is UP, " + well + online,
+			"<5>Server be/s1 remains in forced drain mode.",
+			"= DRAIN L7OK 4 fail=2 down=2",
+			"<5>Server be/s1 is UP (leaving forced drain).",
+		}},
+	{"down while drained", standard(), "L7OK:200 drain L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops ready maint",
+		[]string{
+			"<5>Server be/s1 enters drain state" + online,
+			"<5>Server be/s1 is DOWN, " + oops + left,
+			"<5>Server be/s1 remains in forced drain mode.",
+			"<5>Server be/s1 is DOWN (leaving forced drain).",
+			"<5>Server be/s1 was DOWN and now enters maintenance.",
+		}},
+	{"no checks", Params{Rise: 2, Fall: 3}, "? L7STS:500:Oops ? drain ? down ? ready ? stopping ? up ? maint ? ready ?",
+		[]string{
+			"= no check UNK 2 fail=0 down=0",
+			"= no check UNK 2 fail=0 down=0",
+			"<5>Server be/s1 enters drain state" + online,
+			"= DRAIN UNK 2 fail=0 down=0",
+			"<5>Server be/s1 is DOWN, changed from CLI" + left,
+			"<5>Server be/s1 remains in forced drain mode.",
+			"= DOWN UNK 0 fail=0 down=1",
+			"<5>Server be/s1 is DOWN (leaving forced drain).",
+			"= DOWN UNK 0 fail=0 down=1",
+			"<5>Server be/s1 is stopping, changed from CLI" + online,
+			"= NOLB UNK 4 fail=0 down=1",
+			"<5>Server be/s1 is UP, changed from CLI" + online,
+			"= no check UNK 4 fail=0 down=1",
+			"<1>Server be/s1 is going DOWN for maintenance" + left,
+			"= MAINT UNK 4 fail=0 down=2",
+			"<5>Server be/s1 is UP/READY (leaving forced maintenance).",
+			"= no check UNK 2 fail=0 down=2",
+		}},
+	{"tracked", standard(), "follow L7OK:200 drain tracked? L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops tracked? " +
+		"L7OK:200 L7OK:200 ready maint tracked? ready tracked? maint drain", []string{
 		"<5>Server be/s1 enters drain state" + online,
 		"<5>Server be/s3 enters drain state via be/s1" + online,
 		"= DRAIN",
@@ -288,12 +301,13 @@ var likeHAProxy = []struct {
 		"<5>Server be/s3 is UP/DRAIN (leaving maintenance).",
 		"<5>Server be/s3 is leaving forced drain but remains in drain mode via be/s1.",
 	}},
-	{"tracked up and down", standard(), "follow L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7OK:200 L7OK:200", []string{
-		"<1>Server be/s1 is DOWN, " + oops + left,
-		"<1>Server be/s3 is DOWN via be/s1" + left,
-		"<5>Server be/s1 is UP, " + well + online,
-		"<5>Server be/s3 is UP via be/s1" + online,
-	}},
+	{"tracked up and down", standard(),
+		"follow L7OK:200 L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops L7OK:200 L7OK:200", []string{
+			"<1>Server be/s1 is DOWN, " + oops + left,
+			"<1>Server be/s3 is DOWN via be/s1" + left,
+			"<5>Server be/s1 is UP, " + well + online,
+			"<5>Server be/s3 is UP via be/s1" + online,
+		}},
 }
 
 func TestLikeHAProxy(t *testing.T) {
@@ -316,23 +330,30 @@ func TestObserve(t *testing.T) {
 		want    []string
 	}{
 		{"fail-check", FailCheck, ObserveLayer7, "L7OK:200 r500 r500 ? r500 ? r500 r500 r500 ? L7OK:200 ?", []string{
-			"= UP L7OK 4 fail=0 down=0", "= UP 2/3 HANA 3 fail=1 down=0", "= UP 1/3 HANA 2 fail=2 down=0", "= UP L7OK 4 fail=2 down=0",
+			"= UP L7OK 4 fail=0 down=0", "= UP 2/3 HANA 3 fail=1 down=0", "= UP 1/3 HANA 2 fail=2 down=0",
+			"= UP L7OK 4 fail=2 down=0",
 		}},
-		{"interrupted", FailCheck, ObserveLayer7, "L7OK:200 r500 r500 r200 r500 r500 r404 r501 r505 r500 connected r500 ?", []string{"= UP L7OK 4 fail=0 down=0"}},
-		{"connections do not interrupt", FailCheck, ObserveLayer7, "L7OK:200 connected r500 connected r500 connected r500 ?", []string{"= UP 2/3 HANA 3 fail=1 down=0"}},
-		{"layer 4 ignores answers", FailCheck, ObserveLayer4, "L7OK:200 r500 r500 r500 r500 ? refused refused connected refused refused ? refused ?", []string{
-			"= UP L7OK 4 fail=0 down=0", "= UP L7OK 4 fail=0 down=0", "= UP 2/3 HANA 3 fail=1 down=0",
-		}},
-		{"sudden death", SuddenDeath, ObserveLayer7, "L7OK:200 r500 r500 r500 ? r500 r500 r500 ? L7OK:200 L7OK:200", []string{
-			"= UP 1/3 HANA 2 fail=1 down=0",
-			"<1>Server be/s1 is DOWN, " + hana + left,
-			"= DOWN HANA 0 fail=2 down=1",
-			"<5>Server be/s1 is UP, " + well + online,
-		}},
+		{"interrupted", FailCheck, ObserveLayer7,
+			"L7OK:200 r500 r500 r200 r500 r500 r404 r501 r505 r500 connected r500 ?",
+			[]string{"= UP L7OK 4 fail=0 down=0"}},
+		{"connections do not interrupt", FailCheck, ObserveLayer7,
+			"L7OK:200 connected r500 connected r500 connected r500 ?", []string{"= UP 2/3 HANA 3 fail=1 down=0"}},
+		{"layer 4 ignores answers", FailCheck, ObserveLayer4,
+			"L7OK:200 r500 r500 r500 r500 ? refused refused connected refused refused ? refused ?", []string{
+				"= UP L7OK 4 fail=0 down=0", "= UP L7OK 4 fail=0 down=0", "= UP 2/3 HANA 3 fail=1 down=0",
+			}},
+		{"sudden death", SuddenDeath, ObserveLayer7, "L7OK:200 r500 r500 r500 ? r500 r500 r500 ? L7OK:200 L7OK:200",
+			[]string{
+				"= UP 1/3 HANA 2 fail=1 down=0",
+				"<1>Server be/s1 is DOWN, " + hana + left,
+				"= DOWN HANA 0 fail=2 down=1",
+				"<5>Server be/s1 is UP, " + well + online,
+			}},
 		{"mark-down", MarkDown, ObserveLayer7, "L7OK:200 refused timeout r500 ?", []string{
 			"<1>Server be/s1 is DOWN, " + hana + left, "= DOWN HANA 0 fail=1 down=1",
 		}},
-		{"fastinter", FastInter, ObserveLayer7, "L7OK:200 next? r500 r500 r500 ? next? next?", []string{"= 2s", "= UP L7OK 4 fail=0 down=0", "= 500ms", "= 2s"}},
+		{"fastinter", FastInter, ObserveLayer7, "L7OK:200 next? r500 r500 r500 ? next? next?",
+			[]string{"= 2s", "= UP L7OK 4 fail=0 down=0", "= 500ms", "= 2s"}},
 		{"down already", MarkDown, ObserveLayer7, "L7STS:500:Oops r500 r500 r500 ?", []string{
 			"<1>Server be/s1 is DOWN, " + oops + left, "= DOWN HANA 0 fail=1 down=1",
 		}},
@@ -347,7 +368,8 @@ func TestObserve(t *testing.T) {
 
 func TestIntervals(t *testing.T) {
 	p := Params{Check: true, Rise: 3, Fall: 4, Inter: 400, FastInter: 100, DownInter: 200}
-	got := play(p, "next? L7OK next? L4CON next? L4CON next? L4CON next? L4CON next? L4CON next? L7OK next? L7OK next? L7OK next?")
+	got := play(p, "next? L7OK next? L4CON next? L4CON next? L4CON next? L4CON next? L4CON next? L7OK next? L7OK "+
+		"next? L7OK next?")
 	got = strings.Join(strings.Fields(strings.ReplaceAll(filter(got), "=", "")), " ")
 	// As measured with HAProxy 2.6, in milliseconds there; the first is ours to choose.
 	if want := "100ns 400ns 100ns 100ns 100ns 200ns 200ns 100ns 100ns 400ns"; got != want {
@@ -378,7 +400,9 @@ func filter(s string) string {
 func TestSlowStart(t *testing.T) {
 	p := standard()
 	p.SlowStart = 16 * time.Second
-	got := play(p, "L7OK:200 warm? L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops @10 L7OK:200 L7OK:200 warm? @11 warm? @11.5 warm? @13.2 warm? @25 warm? @26 warm? @100 drain ready warm? @103 maint warm? @200 ready warm? @205 warm?")
+	got := play(p, "L7OK:200 warm? L7STS:500:Oops L7STS:500:Oops L7STS:500:Oops @10 L7OK:200 L7OK:200 warm? @11 "+
+		"warm? @11.5 warm? @13.2 warm? @25 warm? @26 warm? @100 drain ready warm? @103 maint warm? @200 ready warm? "+
+		"@205 warm?")
 	want := strings.Join([]string{
 		"= 16/16",
 		"<1>Server be/s1 is DOWN, " + oops + left,
@@ -425,7 +449,8 @@ func TestDowntime(t *testing.T) {
 
 func TestUsable(t *testing.T) {
 	for script, want := range map[string][2]bool{
-		"L7OK": {true, true}, "L4CON": {false, false}, "drain": {false, true}, "maint": {false, false}, "stopping": {false, true},
+		"L7OK": {true, true}, "L4CON": {false, false}, "drain": {false, true}, "maint": {false, false},
+		"stopping":   {false, true},
 		"down drain": {false, false}, "maint ready": {true, true},
 	} {
 		s := New(standard(), 0)
@@ -462,7 +487,8 @@ func TestLines(t *testing.T) {
 	s := New(standard(), 0)
 	e := s.Checked(0, Result{Status: L4TOUT, Duration: 1234567890}, nil)
 	got := string(e[0].Append(nil, Names{"b", "x", true}, Counts{Backup: 2, Sessions: 3, Requeued: 4, Queued: 5}))
-	if want := "Backup Server b/x is DOWN, reason: Layer4 timeout, check duration: 1234ms. 0 active and 2 backup servers left. Running on backup. 3 sessions active, 4 requeued, 5 remaining in queue."; got != want {
+	if want := "Backup Server b/x is DOWN, reason: Layer4 timeout, check duration: 1234ms. 0 active and 2 backup " +
+		"servers left. Running on backup. 3 sessions active, 4 requeued, 5 remaining in queue."; got != want {
 		t.Errorf("%s", got)
 	}
 	if NoServer("backend", "b") != "backend b has no server available!" {
@@ -482,7 +508,8 @@ func TestNoResult(t *testing.T) {
 	s := New(Params{Check: true, Rise: 2, Fall: 3, Inter: time.Second}, 0)
 	s.Checked(0, Result{Status: L4OK}, nil)
 	for n := range 10 {
-		if effects := s.Checked(Time(n+1)*Time(time.Second), Result{Status: Unknown, Info: "Too many open files"}, nil); len(effects) > 0 || !s.Usable() {
+		if effects := s.Checked(Time(n+1)*Time(time.Second), Result{Status: Unknown, Info: "Too many open files"},
+			nil); len(effects) > 0 || !s.Usable() {
 			t.Fatalf("%v after %d", effects, n+1)
 		}
 	}
@@ -492,8 +519,10 @@ func FuzzServer(f *testing.F) {
 	f.Add([]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14}, byte(0))
 	f.Add([]byte("\x01\x01\x01\x0b\x0c\x02\x08\x0a\x00\x00"), byte(0xff))
 	f.Fuzz(func(t *testing.T, inputs []byte, flags byte) {
-		p := Params{Check: true, Rise: 1 + int(flags&3), Fall: 1 + int(flags>>2&3), Inter: time.Second, ErrorLimit: 2, Observe: ObserveLayer7,
-			OnError: Reaction(flags >> 4 & 3), DisableOn404: flags&64 != 0, LogChecks: flags&128 != 0, SlowStart: 3 * time.Second}
+		p := Params{Check: true, Rise: 1 + int(flags&3), Fall: 1 + int(flags>>2&3), Inter: time.Second, ErrorLimit: 2,
+			Observe: ObserveLayer7,
+			OnError: Reaction(flags >> 4 & 3), DisableOn404: flags&64 != 0, LogChecks: flags&128 != 0,
+			SlowStart: 3 * time.Second}
 		s := New(p, 0)
 		follower := New(Params{Rise: p.Rise, Fall: p.Fall}, 0)
 		now := Time(1)
@@ -527,10 +556,12 @@ func FuzzServer(f *testing.F) {
 					t.Fatal("an empty line")
 				}
 			}
-			if s.Health() < 0 || s.Health() > p.Rise+p.Fall-1 || (s.Operation() == Stopped) != (s.Health() < p.Rise) && s.Admin() != Maint {
+			if s.Health() < 0 || s.Health() > p.Rise+p.Fall-1 ||
+				(s.Operation() == Stopped) != (s.Health() < p.Rise) && s.Admin() != Maint {
 				t.Fatalf("health %d, operation %d", s.Health(), s.Operation())
 			}
-			if s.Warm() < 1 || s.Warm() > 16 || s.NextCheck(uint64(in)) <= 0 || s.Downtime(now) < 0 || s.StatusText() == "" {
+			if s.Warm() < 1 || s.Warm() > 16 || s.NextCheck(uint64(in)) <= 0 || s.Downtime(now) < 0 ||
+				s.StatusText() == "" {
 				t.Fatal(s.Warm(), s.Downtime(now), s.StatusText())
 			}
 			follower.Follow(now, s, "a/b", nil)

@@ -11,7 +11,8 @@ import (
 var testKey = []byte("a key of this test")
 
 func full() *Message {
-	return &Message{Cluster: 0xabad1dea, From: 1, To: 2, Line: 1, Boot: Boot{1, 2, 3}, Seq: 7, EchoBoot: Boot{9}, EchoSeq: 5, Heard: []uint64{4, 0},
+	return &Message{Cluster: 0xabad1dea, From: 1, To: 2, Line: 1, Boot: Boot{1, 2, 3}, Seq: 7, EchoBoot: Boot{9},
+		EchoSeq: 5, Heard: []uint64{4, 0},
 		Groups: []Group{{ID: 77, State: 3, Priority: 150, Epoch: 12, Agree: 0xdeadbeef}},
 		Votes: []Vote{{Kind: VoteAsk, Group: 77, Epoch: 13, Sent: 1 << 40, Length: 3e9},
 			{Kind: VoteRefused, Group: 77, Epoch: 14, Sent: -1, Length: 5, Holder: -1}}}
@@ -215,7 +216,8 @@ func TestLateMessages(t *testing.T) {
 func TestAstray(t *testing.T) {
 	p := newPair(t, 1)
 	p.beat([]int{0}, []int{0})
-	for _, change := range []func(*Message){func(m *Message) { m.From = 1 }, func(m *Message) { m.To = 3 }, func(m *Message) { m.Line = 1 }} {
+	for _, change := range []func(*Message){func(m *Message) { m.From = 1 }, func(m *Message) { m.To = 3 },
+		func(m *Message) { m.Line = 1 }} {
 		m := p.last[1]
 		m.Seq += 10
 		change(&m)

@@ -36,19 +36,24 @@ var (
 		columns: func(_ *listing, d *table.DestinationState) string {
 			return fmt.Sprintf("%-7s %-6d %-10d %-10d", d.Method, d.Weight, d.Active, d.Inactive)
 		}}
-	tunnelFormat = format{title: plainTitle, rest: "           Forward TunnelInfo    Weight ActiveConn InActConn", service: true,
+	tunnelFormat = format{title: plainTitle, rest: "           Forward TunnelInfo    Weight ActiveConn InActConn",
+		service: true,
 		columns: func(_ *listing, d *table.DestinationState) string {
-			return fmt.Sprintf("%-7s %-13s %-6d %-10d %-10d", d.Method, wrapText(&d.Destination), d.Weight, d.Active, d.Inactive)
+			return fmt.Sprintf("%-7s %-13s %-6d %-10d %-10d", d.Method, wrapText(&d.Destination), d.Weight, d.Active,
+				d.Inactive)
 		}}
-	thresholdFormat = format{title: columns("%-33s %-10s %-10s %-10s %-10s", "Uthreshold", "Lthreshold", "ActiveConn", "InActConn"), service: true,
+	thresholdFormat = format{title: columns("%-33s %-10s %-10s %-10s %-10s", "Uthreshold", "Lthreshold", "ActiveConn",
+		"InActConn"), service: true,
 		columns: func(_ *listing, d *table.DestinationState) string {
 			return fmt.Sprintf("%-10d %-10d %-10d %-10d", d.Upper, d.Lower, d.Active, d.Inactive)
 		}}
-	persistentFormat = format{title: columns("%-33s %-9s %-11s %-10s %-10s", "Weight", "PersistConn", "ActiveConn", "InActConn"), service: true,
+	persistentFormat = format{title: columns("%-33s %-9s %-11s %-10s %-10s", "Weight", "PersistConn", "ActiveConn",
+		"InActConn"), service: true,
 		columns: func(_ *listing, d *table.DestinationState) string {
 			return fmt.Sprintf("%-9d %-11d %-10d %-10d", d.Weight, d.Persistent, d.Active, d.Inactive)
 		}}
-	statsFormat = format{title: columns("%-33s %8s %8s %8s %8s %8s", "Conns", "InPkts", "OutPkts", "InBytes", "OutBytes"),
+	statsFormat = format{title: columns("%-33s %8s %8s %8s %8s %8s", "Conns", "InPkts", "OutPkts", "InBytes",
+		"OutBytes"),
 		numbers: func(c table.Counters, _ table.Rates) [5]uint64 {
 			return [5]uint64{c.Connections, c.InPackets, c.OutPackets, c.InBytes, c.OutBytes}
 		}}
@@ -80,7 +85,8 @@ func formatOf(given set) *format {
 }
 
 func (r *run) list(c *Command) int {
-	l := listing{out: r.out, names: r.Names, numeric: c.given.has(optNumeric), exact: c.given.has(optExact), format: formatOf(c.given)}
+	l := listing{out: r.out, names: r.Names, numeric: c.given.has(optNumeric), exact: c.given.has(optExact),
+		format: formatOf(c.given)}
 	var err error
 	switch {
 	case c.given.has(optConnection):
@@ -300,7 +306,8 @@ func (l *listing) number(v uint64) string {
 func (l *listing) timeouts(d table.Driver) error {
 	t, err := d.Timeouts()
 	if err == nil {
-		fmt.Fprintf(l.out, "Timeout (tcp tcpfin udp): %d %d %d\n", t.TCP/time.Second, t.TCPFin/time.Second, t.UDP/time.Second)
+		fmt.Fprintf(l.out, "Timeout (tcp tcpfin udp): %d %d %d\n", t.TCP/time.Second, t.TCPFin/time.Second,
+			t.UDP/time.Second)
 	}
 	return err
 }
@@ -332,7 +339,8 @@ func (l *listing) connections(d table.Driver, engines bool) error {
 	fmt.Fprintln(l.out, "IPVS connection entries")
 	row := func(proto, expires, state, source, virtual, dest, pe, data string) {
 		if engines && pe != "" {
-			fmt.Fprintf(l.out, "%-3s %-6s %-11s %-18s %-18s %-18s %-16s %s\n", proto, expires, state, source, virtual, dest, pe, data)
+			fmt.Fprintf(l.out, "%-3s %-6s %-11s %-18s %-18s %-18s %-16s %s\n", proto, expires, state, source, virtual,
+				dest, pe, data)
 		} else {
 			fmt.Fprintf(l.out, "%-3s %-6s %-11s %-18s %-18s %s\n", proto, expires, state, source, virtual, dest)
 		}
@@ -341,7 +349,8 @@ func (l *listing) connections(d table.Driver, engines bool) error {
 	return d.Connections(func(c *table.Connection) bool {
 		secs := c.Expires / time.Second
 		row(protocolText(c.Protocol), fmt.Sprintf("%02d:%02d", secs/60, secs%60), string(c.State),
-			l.text(c.Client, c.Protocol), l.text(c.Virtual, c.Protocol), l.text(c.Destination, c.Protocol), c.PE, c.PEData)
+			l.text(c.Client, c.Protocol), l.text(c.Virtual, c.Protocol), l.text(c.Destination, c.Protocol), c.PE,
+			c.PEData)
 		return true
 	})
 }

@@ -103,7 +103,8 @@ var rules = [verbs]rule{
 	editService:   {name: "edit-service", needs: of(optService), takes: serviceOptions},
 	deleteService: {name: "delete-service", needs: of(optService)},
 	flush:         {name: "flush"},
-	list: {name: "list", takes: of(optNumeric, optStats, optRate, optThresholds, optPersistentConn, optNoSort, optSyncID, optExact, optTunInfo),
+	list: {name: "list", takes: of(optNumeric, optStats, optRate, optThresholds, optPersistentConn, optNoSort,
+		optSyncID, optExact, optTunInfo),
 		exclusive: of(optConnection, optService, optTimeout, optDaemon)},
 	addServer:    {name: "add-server", needs: of(optService, optServer), takes: serverOptions},
 	deleteServer: {name: "delete-server", needs: of(optService, optServer)},
@@ -137,7 +138,8 @@ func (r rule) check(given set, kind string) string {
 			return "You need to supply the '" + optionNames[o] + "' option for the '" + r.name + "' " + kind
 		case !given.has(o):
 		case r.exclusive.has(o) && excluded != options:
-			return "The option '" + optionNames[o] + "' conflicts with the '" + optionNames[excluded] + "' option in the '" + r.name + "' " + kind
+			return "The option '" + optionNames[o] + "' conflicts with the '" + optionNames[excluded] +
+				"' option in the '" + r.name + "' " + kind
 		case r.exclusive.has(o):
 			excluded = o
 		case !(r.needs | r.takes).has(o):
@@ -171,7 +173,8 @@ type spelling struct {
 var spellings = []spelling{
 	{long: "add-service", short: 'A', verb: addService, opt: none, help: "add a virtual service"},
 	{long: "edit-service", short: 'E', verb: editService, opt: none, help: "set a virtual service anew"},
-	{long: "delete-service", short: 'D', verb: deleteService, opt: none, help: "remove a virtual service and its servers"},
+	{long: "delete-service", short: 'D', verb: deleteService, opt: none,
+		help: "remove a virtual service and its servers"},
 	{long: "clear", short: 'C', verb: flush, opt: none, help: "empty the table"},
 	{long: "restore", short: 'R', verb: restore, opt: none, help: "read commands from standard input, one a line"},
 	{long: "save", short: 'S', verb: save, opt: none, help: "print the commands that make this table"},
@@ -181,31 +184,44 @@ var spellings = []spelling{
 	{long: "list", short: 'L', verb: list, opt: none, help: "print the table, or one service; also -l"},
 	{short: 'l', verb: list, opt: none},
 	{long: "zero", short: 'Z', verb: zero, opt: none, help: "set counters to zero, of one service or all"},
-	{long: "set", verb: setTimeouts, opt: none, arg: "TCP TCPFIN UDP", help: "set timeouts in seconds; 0 leaves one as it is"},
-	{long: "start-daemon", arity: needsArgument, verb: startDaemon, opt: none, arg: "master|backup", help: "start a synchronisation daemon"},
+	{long: "set", verb: setTimeouts, opt: none, arg: "TCP TCPFIN UDP",
+		help: "set timeouts in seconds; 0 leaves one as it is"},
+	{long: "start-daemon", arity: needsArgument, verb: startDaemon, opt: none, arg: "master|backup",
+		help: "start a synchronisation daemon"},
 	{long: "stop-daemon", arity: needsArgument, verb: stopDaemon, opt: none, arg: "master|backup", help: "stop it"},
 	{long: "help", short: 'h', verb: help, opt: none, help: "print this"},
 	{long: "version", short: 'v', verb: version, opt: none, help: "print the version"},
 
-	{long: "tcp-service", short: 't', arity: needsArgument, opt: optService, value: "tcp", arg: "HOST[:PORT]", help: "the service of this TCP address"},
-	{long: "udp-service", short: 'u', arity: needsArgument, opt: optService, value: "udp", arg: "HOST[:PORT]", help: "the service of this UDP address"},
-	{long: "sctp-service", arity: needsArgument, opt: optService, value: "sctp", arg: "HOST[:PORT]", help: "the service of this SCTP address"},
-	{long: "fwmark-service", short: 'f', arity: needsArgument, opt: optService, value: "mark", arg: "MARK", help: "the service of packets with this mark"},
+	{long: "tcp-service", short: 't', arity: needsArgument, opt: optService, value: "tcp", arg: "HOST[:PORT]",
+		help: "the service of this TCP address"},
+	{long: "udp-service", short: 'u', arity: needsArgument, opt: optService, value: "udp", arg: "HOST[:PORT]",
+		help: "the service of this UDP address"},
+	{long: "sctp-service", arity: needsArgument, opt: optService, value: "sctp", arg: "HOST[:PORT]",
+		help: "the service of this SCTP address"},
+	{long: "fwmark-service", short: 'f', arity: needsArgument, opt: optService, value: "mark", arg: "MARK",
+		help: "the service of packets with this mark"},
 	{long: "ipv6", short: '6', opt: optIPv6, help: "after -f: the mark is on IPv6 packets"},
 
-	{long: "scheduler", short: 's', arity: needsArgument, opt: optScheduler, arg: "NAME", help: "how servers are chosen (wlc)"},
-	{long: "sched-flags", short: 'b', arity: needsArgument, opt: optSchedFlags, arg: "FLAG,…", help: "flags of the scheduler: flag-1 to flag-3, sh-fallback, sh-port, mh-fallback, mh-port"},
-	{long: "persistent", short: 'p', arity: mayHaveArgument, opt: optPersistent, arg: "[SECONDS]", help: "a client stays with its server (360 s)"},
-	{long: "netmask", short: 'M', arity: needsArgument, opt: optNetmask, arg: "MASK", help: "clients of one network stay together; IPv6: a prefix length"},
+	{long: "scheduler", short: 's', arity: needsArgument, opt: optScheduler, arg: "NAME",
+		help: "how servers are chosen (wlc)"},
+	{long: "sched-flags", short: 'b', arity: needsArgument, opt: optSchedFlags, arg: "FLAG,…",
+		help: "flags of the scheduler: flag-1 to flag-3, sh-fallback, sh-port, mh-fallback, mh-port"},
+	{long: "persistent", short: 'p', arity: mayHaveArgument, opt: optPersistent, arg: "[SECONDS]",
+		help: "a client stays with its server (360 s)"},
+	{long: "netmask", short: 'M', arity: needsArgument, opt: optNetmask, arg: "MASK",
+		help: "clients of one network stay together; IPv6: a prefix length"},
 	{long: "pe", arity: needsArgument, opt: optEngine, arg: "NAME", help: "persistence engine (sip)"},
 	{long: "ops", short: 'o', opt: optOnePacket, help: "schedule each UDP packet by itself"},
 
-	{long: "real-server", short: 'r', arity: needsArgument, opt: optServer, arg: "HOST[:PORT]", help: "the real server"},
+	{long: "real-server", short: 'r', arity: needsArgument, opt: optServer, arg: "HOST[:PORT]",
+		help: "the real server"},
 	{long: "gatewaying", short: 'g', opt: optMethod, value: "g", help: "reach it by direct routing (the default)"},
 	{long: "ipip", short: 'i', opt: optMethod, value: "i", help: "reach it by a tunnel"},
 	{long: "masquerading", short: 'm', opt: optMethod, value: "m", help: "reach it by address translation"},
-	{long: "weight", short: 'w', arity: needsArgument, opt: optWeight, arg: "N", help: "its weight (1); 0: no new connections"},
-	{long: "u-threshold", short: 'x', arity: needsArgument, opt: optUpper, arg: "N", help: "no new connections above N"},
+	{long: "weight", short: 'w', arity: needsArgument, opt: optWeight, arg: "N",
+		help: "its weight (1); 0: no new connections"},
+	{long: "u-threshold", short: 'x', arity: needsArgument, opt: optUpper, arg: "N",
+		help: "no new connections above N"},
 	{long: "l-threshold", short: 'y', arity: needsArgument, opt: optLower, arg: "N", help: "new ones again below N"},
 	{long: "tun-type", arity: needsArgument, opt: optTunType, arg: "ipip|gue|gre", help: "kind of tunnel (ipip)"},
 	{long: "tun-port", arity: needsArgument, opt: optTunPort, arg: "PORT", help: "UDP port of a gue tunnel"},
@@ -226,7 +242,8 @@ var spellings = []spelling{
 	{long: "nosort", opt: optNoSort, help: "in the table's own order"},
 	{long: "sort", opt: optSort, help: "sorted, which is the default"},
 
-	{long: "mcast-interface", arity: needsArgument, opt: optInterface, arg: "NAME", help: "interface of synchronisation (eth0)"},
+	{long: "mcast-interface", arity: needsArgument, opt: optInterface, arg: "NAME",
+		help: "interface of synchronisation (eth0)"},
 	{long: "syncid", arity: needsArgument, opt: optSyncID, arg: "N", help: "0 to 255; a backup with 0 hears all"},
 	{long: "sync-maxlen", arity: needsArgument, opt: optMaxLen, arg: "BYTES", help: "longest message (from the MTU)"},
 	{long: "mcast-group", arity: needsArgument, opt: optGroup, arg: "ADDRESS", help: "multicast group (224.0.0.81)"},

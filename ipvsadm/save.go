@@ -23,7 +23,8 @@ func (r *run) save(c *Command) error {
 		sortDestinations(s.Destinations)
 		for j := range s.Destinations {
 			d := &s.Destinations[j]
-			fmt.Fprintf(l.out, "-a %s -r %s %s -w %d%s\n", name, l.text(d.Addr, s.Protocol), methodArgument(d.Method), d.Weight, wrapArguments(&d.Destination))
+			fmt.Fprintf(l.out, "-a %s -r %s %s -w %d%s\n", name, l.text(d.Addr, s.Protocol), methodArgument(d.Method),
+				d.Weight, wrapArguments(&d.Destination))
 		}
 	}
 	return nil

@@ -18,7 +18,8 @@ func sortDestinations(d []table.DestinationState) {
 }
 
 func compareServices(a, b *table.ServiceState) int {
-	for _, d := range []int32{int32(a.Mark - b.Mark), family(a.IPv6) - family(b.IPv6), int32(a.Protocol) - int32(b.Protocol)} {
+	for _, d := range []int32{int32(a.Mark - b.Mark), family(a.IPv6) - family(b.IPv6),
+		int32(a.Protocol) - int32(b.Protocol)} {
 		if d != 0 {
 			return int(d)
 		}

@@ -165,7 +165,9 @@ func (s *site) moves(visit func(next *site, what string)) {
 	try("time passes", func(n *site) { n.now += Time(tick) })
 	for i := range s.nodes {
 		if at, ok := s.nodes[i].Deadline(); ok && at <= s.now {
-			try(fmt.Sprintf("node %d looks at its clock", i), func(n *site) { n.do(ID(i), n.nodes[i].Tick(n.now, nil)) })
+			try(fmt.Sprintf("node %d looks at its clock", i), func(n *site) {
+				n.do(ID(i), n.nodes[i].Tick(n.now, nil))
+			})
 		}
 		if s.nodes[i].state == Holding && s.releases > 0 {
 			try(fmt.Sprintf("node %d releases", i), func(n *site) {
@@ -220,7 +222,8 @@ func (s *site) key(seed maphash.Seed, b []byte) (uint64, []byte) {
 		for _, g := range n.granted[:3] {
 			b = rel(b, g, old)
 		}
-		b = rel(rel(rel(rel(rel(rel(b, n.began, old), n.last, old), n.round, 0), n.giveUp, 0), n.retry, 0), n.until, old)
+		b = rel(rel(rel(rel(rel(rel(b, n.began, old), n.last, old), n.round, 0), n.giveUp, 0), n.retry, 0), n.until,
+			old)
 		b = append(rel(b, s.gates[i], 0), byte(s.held[i]))
 	}
 	b = voter(b, &s.arbiter)

@@ -47,7 +47,8 @@ type Node struct {
 	own   Voter
 	state State
 	epoch uint64 // of the campaign or the hold
-	// asking is the epoch of the questions: higher than that of the hold while voters that know a higher one are won over.
+	// asking is the epoch of the questions: higher than that of the hold while voters that know a higher one are won
+	// over.
 	asking uint64
 	seen   uint64 // the highest heard of
 	asked  Set    // whom this epoch has asked
@@ -231,7 +232,8 @@ func (n *Node) refused(now Time, from ID, a Answer, e []Effect) []Effect {
 	n.seen = max(n.seen, a.Epoch)
 	tooLow := a.Holder == Nobody && a.Left == 0 && a.Epoch >= n.asking
 	if n.state == Holding && tooLow && now < n.until {
-		// A voter that came back with a higher number than it promised this node before: the next questions have another.
+		// A voter that came back with a higher number than it promised this node before: the next questions have
+		// another.
 		n.seen++
 		n.asking = n.seen
 		return n.ask(now, e)

@@ -6,7 +6,8 @@ import (
 	"time"
 )
 
-var testParams = Params{Voters: 3, Arbiters: 1 << 2, Promise: 4 * time.Second, ClockError: 2000, Slack: time.Millisecond}
+var testParams = Params{Voters: 3, Arbiters: 1 << 2, Promise: 4 * time.Second, ClockError: 2000,
+	Slack: time.Millisecond}
 
 // start is when every voter of a test has spoken for a while.
 const start = Time(100 * time.Second)

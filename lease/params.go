@@ -57,7 +57,8 @@ type Params struct {
 func (p *Params) Validate() error {
 	switch {
 	case p.Voters%2 == 0 || p.Voters < 3 || p.Voters > MaxVoters:
-		return fmt.Errorf("%d voters: an odd number from 3 to %d is needed, so that there is a majority", p.Voters, MaxVoters)
+		return fmt.Errorf("%d voters: an odd number from 3 to %d is needed, so that there is a majority", p.Voters,
+			MaxVoters)
 	case p.Me < 0 || int(p.Me) >= p.Voters:
 		return fmt.Errorf("voter %d of %d", p.Me, p.Voters)
 	case p.Arbiters.Has(p.Me):
@@ -67,7 +68,8 @@ func (p *Params) Validate() error {
 	case p.Promise <= 0:
 		return fmt.Errorf("a promise of %v", p.Promise)
 	case p.Hold() <= 2*p.Renew():
-		return fmt.Errorf("%s: it must be more than two renewals of %v each, so that one may be lost", p.Inequality(), p.Renew())
+		return fmt.Errorf("%s: it must be more than two renewals of %v each, so that one may be lost", p.Inequality(),
+			p.Renew())
 	}
 	return nil
 }

@@ -77,7 +77,8 @@ type ConnSync struct {
 	free    [][]byte
 
 	sent, received, flowsSent, learnt, unknown, refused, failed, requests, dumped atomic.Uint64
-	loggedCauses                                                                  sync.Map // causes that have been logged
+	// causes that have been logged
+	loggedCauses sync.Map
 }
 
 const (

@@ -161,8 +161,9 @@ func (l *syncLink) read(ctx context.Context, read readFunc) {
 		}
 		if hops != hopLimit || len(l.Peers) > 0 && !l.sync.fromPeer(from) {
 			l.sync.refused.Add(1)
-			l.sync.logOnce("foreign "+l.String(), fmt.Sprintf("a message on %s came from %s with TTL %d; only neighbours "+
-				"(TTL 255) are accepted, and only peers where peers are configured", l, from, hops))
+			l.sync.logOnce("foreign "+l.String(),
+				fmt.Sprintf("a message on %s came from %s with TTL %d; only neighbours "+
+					"(TTL 255) are accepted, and only peers where peers are configured", l, from, hops))
 			continue
 		}
 		flows = l.sync.receive(l, b[:n], flows)

@@ -71,7 +71,8 @@ func (p *flowsOf) count() int {
 }
 
 func aFlow(n int, virtual string) xdp.Flow {
-	return xdp.Flow{Protocol: table.TCP, State: table.Established, Client: netip.MustParseAddrPort(fmt.Sprintf("192.0.2.9:%d", 10000+n)),
+	return xdp.Flow{Protocol: table.TCP, State: table.Established,
+		Client:  netip.MustParseAddrPort(fmt.Sprintf("192.0.2.9:%d", 10000+n)),
 		Virtual: netip.MustParseAddrPort(virtual), Destination: netip.MustParseAddrPort("10.9.0.9:80")}
 }
 
@@ -126,7 +127,11 @@ func syncIn(ns *netns.NS, plane FlowPlane, links []SyncLink, log func(Level, str
 // open waits until the first link is open.
 func open(t *testing.T, c *ConnSync) {
 	t.Helper()
-	await(t, "the first link", func() bool { c.links[0].mu.Lock(); defer c.links[0].mu.Unlock(); return c.links[0].conn != nil })
+	await(t, "the first link", func() bool {
+		c.links[0].mu.Lock()
+		defer c.links[0].mu.Unlock()
+		return c.links[0].conn != nil
+	})
 }
 
 // TestAskedAgain: a request for a full sync right after another was answered is answered, too.

@@ -50,7 +50,8 @@ type server struct {
 }
 
 func newController(e *Engine, g config.Global) *controller {
-	d := &controller{engine: e, global: g, byName: map[string]*virtual{}, master: map[string]bool{}, daemons: map[table.Role]bool{}}
+	d := &controller{engine: e, global: g, byName: map[string]*virtual{}, master: map[string]bool{},
+		daemons: map[table.Role]bool{}}
 	d.checks = newSchedule(e)
 	d.scripts = newScripts(e)
 	d.reconciler = newReconciler(d)
@@ -126,7 +127,8 @@ func (ctl *controller) apply(cfg *config.LVS, g config.Global) (string, error) {
 // build makes the state of a virtual server, with what an older one knew.
 func (ctl *controller) build(vs *config.VirtualServer, before *virtual) *virtual {
 	v := &virtual{cfg: vs, title: title(vs)}
-	params := pool.Params{Quorum: vs.Quorum, Hysteresis: vs.Hysteresis, Sorry: vs.Sorry != nil, SorryInhibit: vs.SorryInhibit}
+	params := pool.Params{Quorum: vs.Quorum, Hysteresis: vs.Hysteresis, Sorry: vs.Sorry != nil,
+		SorryInhibit: vs.SorryInhibit}
 	for i, rs := range vs.Servers {
 		s := &server{cfg: rs, virtual: v, index: i}
 		ps := pool.Server{Weight: rs.Weight, Inhibit: rs.InhibitOnFailure}
@@ -240,7 +242,8 @@ func (ctl *controller) synchronise() error {
 		daemon := *ctl.cfg.Sync
 		daemon.Role = role
 		// One that a run before us has left may be configured otherwise.
-		if err := ctl.reconciler.driver.StopDaemon(role); err != nil && !errors.Is(err, table.ErrNotFound) && !errors.Is(err, table.ErrUnsupported) {
+		if err := ctl.reconciler.driver.StopDaemon(role); err != nil && !errors.Is(err, table.ErrNotFound) &&
+			!errors.Is(err, table.ErrUnsupported) {
 			ctl.logf(Debug, "lvs_sync_daemon: %v", err)
 		}
 		err := ctl.reconciler.driver.StartDaemon(daemon)

@@ -160,7 +160,8 @@ func site(change func(*config.VirtualServer), servers ...string) *config.LVS {
 		vs.Servers = append(vs.Servers, &config.RealServer{
 			Destination: table.Destination{Addr: addr, Method: table.Direct, Weight: 1},
 			NotifyUp:    command("up " + s), NotifyDn: command("down " + s),
-			Checkers: []*config.Checker{{Kind: config.CheckerTCP, Addr: addr, Interval: 20 * time.Millisecond, RetryDelay: 5 * time.Millisecond, Retry: 1}},
+			Checkers: []*config.Checker{{Kind: config.CheckerTCP, Addr: addr, Interval: 20 * time.Millisecond,
+				RetryDelay: 5 * time.Millisecond, Retry: 1}},
 		})
 	}
 	if change != nil {
@@ -227,7 +228,8 @@ func TestLastCall(t *testing.T) {
 func TestSorryInhibitAndWeight(t *testing.T) {
 	r := newRig(t)
 	r.start(site(func(vs *config.VirtualServer) {
-		vs.Sorry = &config.RealServer{Destination: table.Destination{Addr: netip.MustParseAddrPort("10.0.0.9:80"), Weight: 1}}
+		vs.Sorry = &config.RealServer{Destination: table.Destination{Addr: netip.MustParseAddrPort("10.0.0.9:80"),
+			Weight: 1}}
 		vs.Servers[1].InhibitOnFailure = true
 		vs.Servers[0].Checkers[0].Kind = config.CheckerMisc
 		vs.Omega = true
@@ -290,7 +292,8 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 		return nil
 	}
 	_, err := r.engine.Apply(site(nil, web1, web2, "10.0.0.3:80"), config.Global{})
-	if err == nil || !strings.Contains(err.Error(), "add destination 10.0.0.3:80 of TCP 192.0.2.1:80: refused by the test") {
+	if err == nil || !strings.Contains(err.Error(),
+		"add destination 10.0.0.3:80 of TCP 192.0.2.1:80: refused by the test") {
 		t.Fatal(err)
 	}
 	if got := r.plane.text(); got != before {
@@ -303,12 +306,14 @@ func TestRefusedReloadChangesNothing(t *testing.T) {
 // TestOthersHands: a change by others is reverted and logged; services of others stay.
 func TestOthersHands(t *testing.T) {
 	r := newRig(t)
-	other := table.Service{Key: table.Key{Protocol: table.UDP, Addr: netip.MustParseAddrPort("192.0.2.7:53")}, Scheduler: "rr"}
+	other := table.Service{Key: table.Key{Protocol: table.UDP, Addr: netip.MustParseAddrPort("192.0.2.7:53")},
+		Scheduler: "rr"}
 	r.plane.Apply([]table.Change{{Verb: table.AddService, Service: other}})
 	r.start(site(nil, web1, web2))
 	ours := site(nil, web1).Servers[0].Template
 	ours.Key = table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:80")}
-	r.plane.Apply([]table.Change{{Verb: table.DeleteDestination, Service: ours, Destination: table.Destination{Addr: netip.MustParseAddrPort(web1)}}})
+	r.plane.Apply([]table.Change{{Verb: table.DeleteDestination, Service: ours,
+		Destination: table.Destination{Addr: netip.MustParseAddrPort(web1)}}})
 	if err := r.engine.call(r.engine.ctl.reconciler.reconcile); err != nil {
 		t.Fatal(err)
 	}
@@ -327,7 +332,8 @@ func TestNextRunFindsWhatADeadOneLeft(t *testing.T) {
 	r.state = filepath.Join(t.TempDir(), "lvs.json")
 	two := site(nil, web1)
 	second := *two.Servers[0]
-	second.Name, second.Keys = "[192.0.2.2]:tcp:80", []table.Key{{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.2:80")}}
+	second.Name, second.Keys = "[192.0.2.2]:tcp:80", []table.Key{{Protocol: table.TCP,
+		Addr: netip.MustParseAddrPort("192.0.2.2:80")}}
 	two.Servers = append(two.Servers, &second)
 	r.start(two)
 	r.engine.cancel() // dies
@@ -364,7 +370,8 @@ func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 		defer r.plane.mu.Unlock()
 		return fmt.Sprint(r.plane.daemons)
 	}
-	backup, master := fmt.Sprint(map[table.Role]table.Daemon{table.Backup: {Role: table.Backup, Interface: "eth0", ID: 7}}),
+	backup, master := fmt.Sprint(map[table.Role]table.Daemon{table.Backup: {Role: table.Backup, Interface: "eth0",
+		ID: 7}}),
 		fmt.Sprint(map[table.Role]table.Daemon{table.Master: {Role: table.Master, Interface: "eth0", ID: 7}})
 	r.until("daemons", backup, roles)
 	r.engine.SetRole("VI_1", true)
@@ -382,12 +389,14 @@ func TestSyncDaemonFollowsTheInstance(t *testing.T) {
 func TestPorts(t *testing.T) {
 	r := newRig(t)
 	d := site(func(vs *config.VirtualServer) {
-		vs.Keys = append(vs.Keys, table.Key{Mark: 3}, table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:443")})
+		vs.Keys = append(vs.Keys, table.Key{Mark: 3},
+			table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("192.0.2.1:443")})
 		vs.Servers[1].Method = table.NAT
 		vs.Servers[2].Method = table.NAT
 	}, web1, "10.0.0.2:8080", "10.0.0.3:0")
 	r.start(d)
-	want := "TCP 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:8080=1 10.0.0.3:80=1\nFWM 3 10.0.0.1:0=1 10.0.0.2:8080=1 10.0.0.3:0=1\n" +
+	want := "TCP 192.0.2.1:80 10.0.0.1:80=1 10.0.0.2:8080=1 10.0.0.3:80=1\nFWM 3 10.0.0.1:0=1 10.0.0.2:8080=1 " +
+		"10.0.0.3:0=1\n" +
 		"TCP 192.0.2.1:443 10.0.0.1:443=1 10.0.0.2:8080=1 10.0.0.3:443=1"
 	if got := r.plane.text(); got != want {
 		t.Errorf("table\n%s\nwant\n%s", got, want)

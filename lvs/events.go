@@ -103,16 +103,19 @@ func (ctl *controller) notify(v *virtual, events []pool.Event) {
 			weight, _ := v.pool.Entry(e.Server)
 			ctl.logf(Notice, "Changing weight of %s of VS %s to %d", serviceName(v.servers[e.Server]), v.title, weight)
 		case pool.QuorumUp:
-			ctl.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+			ctl.logf(Notice, "Gained quorum %d+%d=%d <= %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold,
+				e.Live, v.title)
 			if v.cfg.Sorry != nil && !e.First {
 				ctl.logf(Notice, "Removing sorry server %s from VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
 			}
 			ctl.scripts.Add(v.cfg.Name, v.cfg.QuorumUp, ctl.global)
 		case pool.QuorumDown, pool.QuorumMissing:
 			if e.Kind == pool.QuorumDown {
-				ctl.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+				ctl.logf(Notice, "Lost quorum %d-%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold,
+					e.Live, v.title)
 			} else {
-				ctl.logf(Notice, "Starting with quorum down %d+%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis, e.Threshold, e.Live, v.title)
+				ctl.logf(Notice, "Starting with quorum down %d+%d=%d > %d for VS %s", v.cfg.Quorum, v.cfg.Hysteresis,
+					e.Threshold, e.Live, v.title)
 			}
 			if v.cfg.Sorry != nil {
 				ctl.logf(Notice, "Adding sorry server %s to VS %s", endpoint(v.cfg.Sorry, v.cfg), v.title)
@@ -124,7 +127,8 @@ func (ctl *controller) notify(v *virtual, events []pool.Event) {
 
 func (ctl *controller) tellServer(v *virtual, s *server, up bool) {
 	inhibit := s.cfg.InhibitOnFailure
-	verb := map[[2]bool]string{{true, false}: "Adding", {true, true}: "Enabling", {false, false}: "Removing", {false, true}: "Disabling"}[[2]bool{up, inhibit}]
+	verb := map[[2]bool]string{{true, false}: "Adding", {true, true}: "Enabling", {false, false}: "Removing",
+		{false, true}: "Disabling"}[[2]bool{up, inhibit}]
 	to := "from"
 	if up {
 		to = "to"

@@ -37,7 +37,8 @@ func (s shape) server() *config.VirtualServer {
 	}
 	for i, rs := range vs.Servers {
 		rs.Checkers[0].Alpha = s.alpha
-		rs.NotifyUp, rs.NotifyDn = command(fmt.Sprintf("up%d%s", s.servers[i], s.name)), command(fmt.Sprintf("down%d%s", s.servers[i], s.name))
+		rs.NotifyUp, rs.NotifyDn = command(fmt.Sprintf("up%d%s", s.servers[i], s.name)), command(fmt.Sprintf("down%d%s",
+			s.servers[i], s.name))
 	}
 	return vs
 }
@@ -52,25 +53,39 @@ type scriptCase struct {
 
 var scriptCases = []scriptCase{
 	{"plain", [][]shape{{{servers: both}}, {{servers: first}}, {{servers: both}}}, []string{"QUP", "down2", "", ""}},
-	{"alpha", [][]shape{{{alpha: true, servers: first}}, {{alpha: true, servers: both}}}, []string{"up1 QUP", "up2", ""}},
+	{"alpha", [][]shape{{{alpha: true, servers: first}}, {{alpha: true, servers: both}}},
+		[]string{"up1 QUP", "up2", ""}},
 	{"alpha, one fails", [][]shape{{{alpha: true, servers: []int{9}}}}, []string{"down9", ""}},
-	{"quorum of two", [][]shape{{{quorum: 2, servers: both}}, {{quorum: 1, servers: first}}}, []string{"QUP", "down2 QDOWN +QUP", ""}},
-	{"quorum of two stays", [][]shape{{{quorum: 2, servers: both}}, {{quorum: 2, servers: first}}}, []string{"QUP", "down2 QDOWN", ""}},
-	{"alpha of two", [][]shape{{{alpha: true, quorum: 1, servers: first}}, {{alpha: true, quorum: 2, servers: both}}}, []string{"up1 QUP", "QDOWN up2 QUP", ""}},
-	{"one is down", [][]shape{{{servers: []int{1, 9}}}, {{servers: first}}, {{servers: []int{1, 9}}}}, []string{"QUP down9", "", "down9", ""}},
+	{"quorum of two", [][]shape{{{quorum: 2, servers: both}}, {{quorum: 1, servers: first}}},
+		[]string{"QUP", "down2 QDOWN +QUP", ""}},
+	{"quorum of two stays", [][]shape{{{quorum: 2, servers: both}}, {{quorum: 2, servers: first}}},
+		[]string{"QUP", "down2 QDOWN", ""}},
+	{"alpha of two", [][]shape{{{alpha: true, quorum: 1, servers: first}}, {{alpha: true, quorum: 2, servers: both}}},
+		[]string{"up1 QUP", "QDOWN up2 QUP", ""}},
+	{"one is down", [][]shape{{{servers: []int{1, 9}}}, {{servers: first}}, {{servers: []int{1, 9}}}},
+		[]string{"QUP down9", "", "down9", ""}},
 	{"all are down", [][]shape{{{servers: []int{9}}}, {{servers: both}}}, []string{"QUP down9 QDOWN", "QUP", ""}},
-	{"a service more", [][]shape{{{servers: both}}, {{servers: both}, {name: "B", servers: both}}, {{servers: both}}}, []string{"QUP", "QUPB", "down1B down2B QDOWNB", ""}},
-	{"the last goes", [][]shape{{{servers: both}}, {{name: "B", servers: first}}}, []string{"QUP", "down1 down2 QDOWN QUPB", ""}},
-	{"the last is half down", [][]shape{{{servers: []int{1, 9}}}, {{name: "B", servers: first}}}, []string{"QUP down9", "down1 QDOWN QUPB", ""}},
+	{"a service more", [][]shape{{{servers: both}}, {{servers: both}, {name: "B", servers: both}}, {{servers: both}}},
+		[]string{"QUP", "QUPB", "down1B down2B QDOWNB", ""}},
+	{"the last goes", [][]shape{{{servers: both}}, {{name: "B", servers: first}}},
+		[]string{"QUP", "down1 down2 QDOWN QUPB", ""}},
+	{"the last is half down", [][]shape{{{servers: []int{1, 9}}}, {{name: "B", servers: first}}},
+		[]string{"QUP down9", "down1 QDOWN QUPB", ""}},
 	{"none is left", [][]shape{{{servers: both}}, {}}, []string{"QUP", "down1 down2 QDOWN", ""}},
-	{"omega", [][]shape{{{omega: true, servers: both}}, {{omega: true, servers: first}}}, []string{"QUP", "down2", "down1 QDOWN"}},
+	{"omega", [][]shape{{{omega: true, servers: both}}, {{omega: true, servers: first}}},
+		[]string{"QUP", "down2", "down1 QDOWN"}},
 	{"another one", [][]shape{{{servers: first}}, {{servers: []int{2}}}}, []string{"QUP", "down1 QDOWN +QUP", ""}},
-	{"hysteresis", [][]shape{{{quorum: 2, hyst: 1, servers: both}}, {{quorum: 1, servers: first}}}, []string{"", "down2 QUP", ""}},
-	{"hysteresis and a sorry server", [][]shape{{{quorum: 2, hyst: 1, sorry: true, servers: both}}}, []string{"QDOWN", ""}},
-	{"alpha and a sorry server", [][]shape{{{quorum: 2, alpha: true, sorry: true, servers: []int{1, 9}}}}, []string{"QDOWN up1 down9", ""}},
-	{"rs_init_notifies", [][]shape{{{initialise: true, servers: first}}, {{initialise: true, servers: both}}, {{initialise: true, servers: first}}},
+	{"hysteresis", [][]shape{{{quorum: 2, hyst: 1, servers: both}}, {{quorum: 1, servers: first}}},
+		[]string{"", "down2 QUP", ""}},
+	{"hysteresis and a sorry server", [][]shape{{{quorum: 2, hyst: 1, sorry: true, servers: both}}},
+		[]string{"QDOWN", ""}},
+	{"alpha and a sorry server", [][]shape{{{quorum: 2, alpha: true, sorry: true, servers: []int{1, 9}}}},
+		[]string{"QDOWN up1 down9", ""}},
+	{"rs_init_notifies", [][]shape{{{initialise: true, servers: first}}, {{initialise: true, servers: both}},
+		{{initialise: true, servers: first}}},
 		[]string{"QUP up1", "up2", "down2", ""}},
-	{"rs_init_notifies and alpha", [][]shape{{{initialise: true, alpha: true, servers: []int{1, 9}}}}, []string{"up1 QUP down9", ""}},
+	{"rs_init_notifies and alpha", [][]shape{{{initialise: true, alpha: true, servers: []int{1, 9}}}},
+		[]string{"up1 QUP down9", ""}},
 }
 
 // TestScripts: what runs at the start, at each reload and at the end, as Keepalived 2.2.7 runs it (test/lvs

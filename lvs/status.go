@@ -60,7 +60,8 @@ func (ctl *controller) status() Status {
 	info, _ := ctl.reconciler.driver.Info()
 	s := Status{Driver: info.Driver, Virtual: []VirtualStatus{}}
 	for _, v := range ctl.virtuals {
-		vs := VirtualStatus{Name: v.cfg.Name, Quorate: v.pool.Quorate(), Live: v.pool.LiveWeight(), Quorum: v.cfg.Quorum, Suspended: v.suspended}
+		vs := VirtualStatus{Name: v.cfg.Name, Quorate: v.pool.Quorate(), Live: v.pool.LiveWeight(),
+			Quorum: v.cfg.Quorum, Suspended: v.suspended}
 		for _, k := range v.cfg.Keys {
 			vs.Keys = append(vs.Keys, k.String())
 		}

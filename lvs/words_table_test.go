@@ -82,13 +82,15 @@ func TestTableWords(t *testing.T) {
 			"UDP 192.0.2.1:80 wlc flags 1 for 1m0s of /32 by \"sip\"" + one},
 		{"weight", head + "weight 7\nreal_server 10.0.0.1 80 {\n}\nreal_server 10.0.0.2 80 {\nweight 3\n}\n}",
 			web + "wlc flags 0; 10.0.0.1:80 method 0 weight 7; 10.0.0.2:80 method 0 weight 3"},
-		{"uthreshold", head + "real_server 10.0.0.1 80 {\nuthreshold 90\n}\n}", web + "wlc flags 0" + one + " from 0 to 90"},
+		{"uthreshold", head + "real_server 10.0.0.1 80 {\nuthreshold 90\n}\n}",
+			web + "wlc flags 0" + one + " from 0 to 90"},
 		{"lthreshold", head + "real_server 10.0.0.1 80 {\nuthreshold 90\nlthreshold 40\n}\n}",
 			web + "wlc flags 0" + one + " from 40 to 90"},
 		{"ip_family", mark + "ip_family inet6\n" + nat, "FWM 3 IPv6 inet6 wlc flags 0; 10.0.0.1:0 method 2 weight 1"},
 		{"ip_family inet", mark + "ip_family inet\n" + nat, "FWM 3 wlc flags 0; 10.0.0.1:0 method 2 weight 1"},
 		{"virtual_server_group", group + "virtual_server group web {\nprotocol TCP\nlb_kind DR\n" + nat,
-			web + "wlc flags 0; 10.0.0.1:80 method 3 weight 1\nTCP 192.0.2.2:80 wlc flags 0; 10.0.0.1:80 method 3 weight 1\n" +
+			web + "wlc flags 0; 10.0.0.1:80 method 3 weight 1\nTCP 192.0.2.2:80 wlc flags 0; 10.0.0.1:80 method 3 " +
+				"weight 1\n" +
 				"FWM 3 wlc flags 0; 10.0.0.1:0 method 3 weight 1"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -112,7 +114,8 @@ func TestSorryWords(t *testing.T) {
 	} {
 		var ill atomic.Bool
 		r := newRig(t)
-		begun(t, r.plane, "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_kind DR\ndelay_loop 0.01\ndelay_before_retry 0\n"+
+		begun(t, r.plane, "virtual_server 192.0.2.1 80 {\nprotocol TCP\nlb_kind DR\ndelay_loop "+
+			"0.01\ndelay_before_retry 0\n"+
 			"sorry_server 10.0.0.9 80\n"+words+"\nreal_server 10.0.0.1 80 {\nTCP_CHECK {\n}\n}\n}",
 			func(netip.Addr) bool { return !ill.Load() })
 		if got := r.plane.rows(); got != service+want[0] {

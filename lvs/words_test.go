@@ -134,7 +134,8 @@ var checkTimes = []struct {
 
 // fileOf is a file with one real server whose check has words, as has one of what is around it.
 func fileOf(block, words, virtual, real, global string) string {
-	return fmt.Sprintf("global_defs {\n%s\n}\nvirtual_server 192.0.2.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol TCP\n%s\n"+
+	return fmt.Sprintf("global_defs {\n%s\n}\nvirtual_server 192.0.2.1 80 {\nlb_algo rr\nlb_kind NAT\nprotocol "+
+		"TCP\n%s\n"+
 		"real_server 10.0.0.1 80 {\nweight 1\n%s\n%s\n}\n}\n", global, virtual, real, fmt.Sprintf(block, words))
 }
 
@@ -159,7 +160,8 @@ func TestCheckTimes(t *testing.T) {
 						down = got.began[c.down-1]
 					}
 					if got.apart() != c.apart || got.down != down || got.told != c.told {
-						t.Errorf("checks %s apart, the server down at %v, %d failures told; want %s, %v, %d\n%s", got.apart(), got.down,
+						t.Errorf("checks %s apart, the server down at %v, %d failures told; want %s, %v, %d\n%s",
+							got.apart(), got.down,
 							got.told, c.apart, down, c.told, strings.Join(got.lines, "\n"))
 					}
 				})
@@ -191,7 +193,8 @@ func TestWarmup(t *testing.T) {
 					latest = max(latest, got.began[0])
 				}
 				if latest < c.least || latest > c.most {
-					t.Errorf("the latest of the first checks began after %v, not between %v and %v", latest, c.least, c.most)
+					t.Errorf("the latest of the first checks began after %v, not between %v and %v", latest, c.least,
+						c.most)
 				}
 			})
 		}
@@ -222,7 +225,8 @@ func TestAlpha(t *testing.T) {
 					back = got.began[0]
 				}
 				if down != c.down || got.back != back {
-					t.Errorf("before the first check the table is %q, the server comes at %v; want down %v, %v", got.before, got.back,
+					t.Errorf("before the first check the table is %q, the server comes at %v; want down %v, %v",
+						got.before, got.back,
 						c.down, back)
 				}
 			})

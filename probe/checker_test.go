@@ -75,12 +75,15 @@ func expectOutcome(t *testing.T, v Outcome, ok bool, words ...string) {
 
 func TestAttemptTCP(t *testing.T) {
 	addr, _ := serve(t, play{})
-	expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerTCP}), true, "TCP connection to [127.0.0.1]:tcp:", "success")
+	expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerTCP}), true,
+		"TCP connection to [127.0.0.1]:tcp:", "success")
 	refused, _ := serve(t, nil)
-	expectOutcome(t, judge(t, refused, config.Checker{Kind: config.CheckerTCP}), false, "TCP connection to [127.0.0.1]:tcp:", "failed", "connection refused")
+	expectOutcome(t, judge(t, refused, config.Checker{Kind: config.CheckerTCP}), false,
+		"TCP connection to [127.0.0.1]:tcp:", "failed", "connection refused")
 	busy := fullListener(t)
 	began := time.Now()
-	expectOutcome(t, judge(t, busy, config.Checker{Kind: config.CheckerTCP, Timeout: impatience}), false, "failed", "timeout")
+	expectOutcome(t, judge(t, busy, config.Checker{Kind: config.CheckerTCP, Timeout: impatience}), false, "failed",
+		"timeout")
 	if time.Since(began) < impatience {
 		t.Error("gave up too early")
 	}
@@ -119,8 +122,10 @@ func TestAttemptSource(t *testing.T) {
 	if os.Getuid() != 0 {
 		return
 	}
-	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "lo", Mark: 7}), true)
-	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "none-such0"}), false, "bind_if none-such0", "no such device")
+	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "lo", Mark: 7}),
+		true)
+	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerTCP, BindInterface: "none-such0"}),
+		false, "bind_if none-such0", "no such device")
 }
 
 func sum(text string) *[md5.Size]byte {
@@ -145,39 +150,60 @@ type pageCase struct {
 var pages = []pageCase{
 	{"status", helloPage, config.CheckURL{Statuses: usual}, true, "succeed"},
 	{"no status given", helloPage, config.CheckURL{}, true, "succeed"},
-	{"other status", http("404 Not Found", "Content-Length: 0\r\n", ""), config.CheckURL{Statuses: usual}, false, "HTTP status code error to [127.0.0.1]:tcp:"},
+	{"other status", http("404 Not Found", "Content-Length: 0\r\n", ""), config.CheckURL{Statuses: usual}, false,
+		"HTTP status code error to [127.0.0.1]:tcp:"},
 	{"status code in the reason", http("503 x", "", ""), config.CheckURL{Statuses: usual}, false, "status_code [503]"},
-	{"redirect is not followed", http("302 Found", "Location: /b\r\n", ""), config.CheckURL{Statuses: usual}, false, "[302]"},
-	{"redirect wanted", http("302 Found", "Location: /b\r\n", ""), config.CheckURL{Statuses: [][2]int{{100, 199}, {301, 302}}}, true, ""},
+	{"redirect is not followed", http("302 Found", "Location: /b\r\n", ""), config.CheckURL{Statuses: usual}, false,
+		"[302]"},
+	{"redirect wanted", http("302 Found", "Location: /b\r\n", ""),
+		config.CheckURL{Statuses: [][2]int{{100, 199}, {301, 302}}}, true, ""},
 	{"digest", helloPage, config.CheckURL{Statuses: usual, Digest: sum("hello")}, true, ""},
 	{"wrong digest", helloPage, config.CheckURL{Statuses: usual, Digest: sum("hellO")}, false, "MD5 digest error"},
-	{"digest in the reason", helloPage, config.CheckURL{Digest: sum("x")}, false, "MD5SUM [5d41402abc4b2a76b9719d911017c592]"},
+	{"digest in the reason", helloPage, config.CheckURL{Digest: sum("x")}, false,
+		"MD5SUM [5d41402abc4b2a76b9719d911017c592]"},
 	{"digest of a body until the end", http("200 OK", "", "hello"), config.CheckURL{Digest: sum("hello")}, true, ""},
-	{"digest of an empty body", http("200 OK", "Content-Length: 0\r\n", ""), config.CheckURL{Digest: sum("")}, true, ""},
-	{"digest of chunks", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("hello")}, true, ""},
-	{"digest of chunks as they come", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"), config.CheckURL{Digest: sum("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")}, true, ""},
-	{"digest of a long body", http("200 OK", "Content-Length: "+strconv.Itoa(len(longBody))+"\r\n", longBody), config.CheckURL{Digest: sum(longBody)}, true, ""},
-	{"digest of a long body in one chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(longBody), longBody)), config.CheckURL{Digest: sum(longBody)}, true, ""},
-	{"body cut short", http("200 OK", "Content-Length: 50\r\n", "hello"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
-	{"chunks cut short", http("200 OK", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
-	{"bad chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", "zz\r\nhello\r\n"), config.CheckURL{Digest: sum("hello")}, false, "Body from"},
+	{"digest of an empty body", http("200 OK", "Content-Length: 0\r\n", ""), config.CheckURL{Digest: sum("")}, true,
+		""},
+	{"digest of chunks", http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
+		config.CheckURL{Digest: sum("hello")}, true, ""},
+	{"digest of chunks as they come",
+		http("200 OK", "Transfer-Encoding: chunked\r\n", "2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n"),
+		config.CheckURL{Digest: sum("2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n")}, true, ""},
+	{"digest of a long body", http("200 OK", "Content-Length: "+strconv.Itoa(len(longBody))+"\r\n", longBody),
+		config.CheckURL{Digest: sum(longBody)}, true, ""},
+	{"digest of a long body in one chunk",
+		http("200 OK", "Transfer-Encoding: chunked\r\n", fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(longBody), longBody)),
+		config.CheckURL{Digest: sum(longBody)}, true, ""},
+	{"body cut short", http("200 OK", "Content-Length: 50\r\n", "hello"), config.CheckURL{Digest: sum("hello")}, false,
+		"Body from"},
+	{"chunks cut short", http("200 OK", "Transfer-Encoding: chunked\r\n", "5\r\nhello\r\n"),
+		config.CheckURL{Digest: sum("hello")}, false, "Body from"},
+	{"bad chunk", http("200 OK", "Transfer-Encoding: chunked\r\n", "zz\r\nhello\r\n"),
+		config.CheckURL{Digest: sum("hello")}, false, "Body from"},
 	{"regex", helloPage, config.CheckURL{Regex: regexp.MustCompile("h.llo")}, true, ""},
-	{"regex does not match", helloPage, config.CheckURL{Regex: regexp.MustCompile("HELLO")}, false, "Regex does not match"},
+	{"regex does not match", helloPage, config.CheckURL{Regex: regexp.MustCompile("HELLO")}, false,
+		"Regex does not match"},
 	{"regex no match", helloPage, config.CheckURL{Regex: regexp.MustCompile("HELLO"), RegexNoMatch: true}, true, ""},
-	{"regex no match, matches", helloPage, config.CheckURL{Regex: regexp.MustCompile("hello"), RegexNoMatch: true}, false, "Regex matches"},
-	{"regex late in a long body", http("200 OK", "", longBody+"end"), config.CheckURL{Regex: regexp.MustCompile(`fend\z`)}, true, ""},
-	{"regex beyond the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("lo"), MaxOffset: 3}, false, "Regex"},
+	{"regex no match, matches", helloPage, config.CheckURL{Regex: regexp.MustCompile("hello"), RegexNoMatch: true},
+		false, "Regex matches"},
+	{"regex late in a long body", http("200 OK", "", longBody+"end"),
+		config.CheckURL{Regex: regexp.MustCompile(`fend\z`)}, true, ""},
+	{"regex beyond the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("lo"), MaxOffset: 3}, false,
+		"Regex"},
 	{"regex within the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("lo"), MaxOffset: 4}, true, ""},
-	{"regex before the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("he"), MinOffset: 1}, false, "Regex"},
+	{"regex before the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("he"), MinOffset: 1}, false,
+		"Regex"},
 	{"regex at the offset", helloPage, config.CheckURL{Regex: regexp.MustCompile("l"), MinOffset: 3}, true, ""},
 	{"offset beyond the body", helloPage, config.CheckURL{Regex: regexp.MustCompile(""), MinOffset: 9}, false, "Regex"},
-	{"digest right, regex wrong", helloPage, config.CheckURL{Digest: sum("hello"), Regex: regexp.MustCompile("x")}, false, "Regex"},
+	{"digest right, regex wrong", helloPage, config.CheckURL{Digest: sum("hello"), Regex: regexp.MustCompile("x")},
+		false, "Regex"},
 	{"interim response", play{read, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"}, config.CheckURL{}, true, ""},
 	{"no answer", play{read}, config.CheckURL{}, false, "Read, no data received from [127.0.0.1]:tcp:"},
 	{"not HTTP", play{read, "220 mail ready\r\n\r\n"}, config.CheckURL{}, false, "No HTTP answer"},
 	{"half a head", play{read, "HTTP/1.1 200 OK\r\nContent-"}, config.CheckURL{}, false, "No HTTP answer"},
 	{"reset", play{read, reset}, config.CheckURL{}, false, "No HTTP answer"},
-	{"endless head", play{read, "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 5000)}, config.CheckURL{}, false, "No HTTP answer"},
+	{"endless head", play{read, "HTTP/1.1 200 OK\r\n" + strings.Repeat("X: y\r\n", 5000)}, config.CheckURL{}, false,
+		"No HTTP answer"},
 }
 
 func TestAttemptPages(t *testing.T) {
@@ -186,7 +212,9 @@ func TestAttemptPages(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, c.play)
 			c.url.Path = "/p"
-			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, HTTPVersion: "1.0", URLs: []*config.CheckURL{&c.url}}), c.ok, c.words)
+			expectOutcome(t, judge(t, addr,
+				config.Checker{Kind: config.CheckerHTTP, HTTPVersion: "1.0", URLs: []*config.CheckURL{&c.url}}), c.ok,
+				c.words)
 		})
 	}
 }
@@ -194,13 +222,18 @@ func TestAttemptPages(t *testing.T) {
 func TestAttemptPagesUnanswered(t *testing.T) {
 	t.Run("refused", func(t *testing.T) {
 		addr, _ := serve(t, nil)
-		expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, URLs: []*config.CheckURL{{Path: "/"}}}), false, "Error connecting server [127.0.0.1]:tcp:")
+		expectOutcome(t, judge(t, addr,
+			config.Checker{Kind: config.CheckerHTTP, URLs: []*config.CheckURL{{Path: "/"}}}), false,
+			"Error connecting server [127.0.0.1]:tcp:")
 	})
-	for name, p := range map[string]play{"no head": {read, hang}, "half a body": {read, "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nab", hang}} {
+	for name, p := range map[string]play{"no head": {read, hang},
+		"half a body": {read, "HTTP/1.0 200 OK\r\nContent-Length: 9\r\n\r\nab", hang}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, p)
-			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerHTTP, Timeout: impatience, URLs: []*config.CheckURL{{Path: "/", Digest: sum("ab")}}}), false, "timeout")
+			expectOutcome(t, judge(t, addr,
+				config.Checker{Kind: config.CheckerHTTP, Timeout: impatience,
+					URLs: []*config.CheckURL{{Path: "/", Digest: sum("ab")}}}), false, "timeout")
 		})
 	}
 }
@@ -224,7 +257,9 @@ func TestDrip(t *testing.T) {
 		}
 	}()
 	began := time.Now()
-	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, Timeout: impatience, URLs: []*config.CheckURL{{Path: "/", Digest: sum("")}}}), false)
+	expectOutcome(t, judge(t, l.Addr().String(),
+		config.Checker{Kind: config.CheckerHTTP, Timeout: impatience,
+			URLs: []*config.CheckURL{{Path: "/", Digest: sum("")}}}), false)
 	if took := time.Since(began); took > patience {
 		t.Errorf("held for %v", took)
 	}
@@ -247,14 +282,16 @@ func TestPageRequests(t *testing.T) {
 		{"1.0", "check.example", "url.example", rs, "GET /x?y HTTP/1.0" + agent + "Host: url.example\r\n\r\n"},
 	} {
 		addr, sent := serve(t, http("200 OK", "", ""))
-		check := &config.Checker{Kind: config.CheckerHTTP, HTTPVersion: c.version, VirtualHost: c.checker, Timeout: patience, Addr: at(t, addr),
+		check := &config.Checker{Kind: config.CheckerHTTP, HTTPVersion: c.version, VirtualHost: c.checker,
+			Timeout: patience, Addr: at(t, addr),
 			URLs: []*config.CheckURL{{Path: "/x?y", VirtualHost: c.url}}}
 		expectOutcome(t, Attempt(t.Context(), check, c.rs), true)
 		if got, want := sent(), strings.ReplaceAll(c.want, "ADDR", addr); got != want {
 			t.Errorf("sent %q, want %q", got, want)
 		}
 	}
-	for addr, want := range map[string]string{"192.0.2.1:80": "192.0.2.1", "192.0.2.1:443": "192.0.2.1", "[2001:db8::1]:80": "[2001:db8::1]", "[2001:db8::1]:8080": "[2001:db8::1]:8080"} {
+	for addr, want := range map[string]string{"192.0.2.1:80": "192.0.2.1", "192.0.2.1:443": "192.0.2.1",
+		"[2001:db8::1]:80": "[2001:db8::1]", "[2001:db8::1]:8080": "[2001:db8::1]:8080"} {
 		if got := authority(at(t, addr)); got != want {
 			t.Errorf("Host for %s: %s, want %s", addr, got, want)
 		}
@@ -292,8 +329,10 @@ func TestSeveralPages(t *testing.T) {
 		}
 		return urls
 	}
-	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/201", "/202")}), true)
-	expectOutcome(t, judge(t, l.Addr().String(), config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/500", "/202")}), false, "url(/500)", "[500]")
+	expectOutcome(t, judge(t, l.Addr().String(),
+		config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/201", "/202")}), true)
+	expectOutcome(t, judge(t, l.Addr().String(),
+		config.Checker{Kind: config.CheckerHTTP, URLs: pages("/200", "/500", "/202")}), false, "url(/500)", "[500]")
 	mu.Lock()
 	defer mu.Unlock()
 	if got := strings.Join(asked, " "); got != "/200 /201 /202 /200 /500" {
@@ -320,14 +359,17 @@ func authorityOf(t *testing.T, name string) (pair tls.Certificate, caFile, certF
 		return k
 	}
 	caKey, leafKey := key(), key()
-	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name + " authority"}, NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+	ca := &x509.Certificate{SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: name + " authority"},
+		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
 		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageCertSign}
 	caDER, err := x509.CreateCertificate(rand.Reader, ca, ca, &caKey.PublicKey, caKey)
 	if err != nil {
 		t.Fatal(err)
 	}
-	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name}, DNSNames: []string{name}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
+	leaf := &x509.Certificate{SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: name},
+		DNSNames: []string{name}, NotBefore: ca.NotBefore, NotAfter: ca.NotAfter,
+		KeyUsage:    x509.KeyUsageDigitalSignature,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}}
 	leafDER, err := x509.CreateCertificate(rand.Reader, leaf, ca, &leafKey.PublicKey, caKey)
 	if err != nil {
 		t.Fatal(err)
@@ -336,7 +378,8 @@ func authorityOf(t *testing.T, name string) (pair tls.Certificate, caFile, certF
 	if err != nil {
 		t.Fatal(err)
 	}
-	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}, write("ca.pem", "CERTIFICATE", caDER), write("cert.pem", "CERTIFICATE", leafDER), write("key.pem", "EC PRIVATE KEY", keyDER)
+	return tls.Certificate{Certificate: [][]byte{leafDER}, PrivateKey: leafKey}, write("ca.pem", "CERTIFICATE",
+		caDER), write("cert.pem", "CERTIFICATE", leafDER), write("key.pem", "EC PRIVATE KEY", keyDER)
 }
 
 // serveTLS answers every connection, and says what name each client gave and whose certificate it had.
@@ -387,10 +430,15 @@ func TestAttemptTLS(t *testing.T) {
 		{"no SNI unless asked", config.Checker{URLs: helloAt("www.example")}, true, "", ""},
 		{"SNI", config.Checker{URLs: helloAt("www.example:443"), SNI: true}, true, "www.example", ""},
 		{"SNI without a host", config.Checker{URLs: helloAt(""), SNI: true}, true, "", ""},
-		{"authority, whatever the name", config.Checker{URLs: helloAt("www.example"), SNI: true, TLS: config.CheckTLS{CA: ca}}, true, "www.example", ""},
-		{"other authority", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: otherCA}}, false, "", "unknown authority"},
-		{"authority missing", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: "/nonexistent/ca.pem"}}, false, "", "no such file"},
-		{"authority empty", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: keyFile}}, false, "", "no certificate in it"},
+		{"authority, whatever the name",
+			config.Checker{URLs: helloAt("www.example"), SNI: true, TLS: config.CheckTLS{CA: ca}}, true, "www.example",
+			""},
+		{"other authority", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: otherCA}}, false, "",
+			"unknown authority"},
+		{"authority missing", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: "/nonexistent/ca.pem"}}, false,
+			"", "no such file"},
+		{"authority empty", config.Checker{URLs: helloAt(""), TLS: config.CheckTLS{CA: keyFile}}, false, "",
+			"no certificate in it"},
 		{"wrong digest", config.Checker{URLs: []*config.CheckURL{{Path: "/", Digest: sum("x")}}}, false, "", "MD5"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -418,7 +466,8 @@ func TestAttemptTLS(t *testing.T) {
 		expectOutcome(t, o, false, "timeout")
 	})
 	t.Run("old TLS", func(t *testing.T) {
-		old, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10, MaxVersion: tls.VersionTLS10})
+		old, _ := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS10,
+			MaxVersion: tls.VersionTLS10})
 		expectOutcome(t, judge(t, old, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")}), true)
 	})
 }
@@ -434,10 +483,12 @@ func clientCertificate(t *testing.T, pair tls.Certificate, ca, certFile, keyFile
 	if err != nil {
 		t.Fatal(err)
 	}
-	strict, heard := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair}, ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots})
+	strict, heard := serveTLS(t, &tls.Config{Certificates: []tls.Certificate{pair},
+		ClientAuth: tls.RequireAndVerifyClientCert, ClientCAs: roots})
 	expectOutcome(t, judge(t, strict, config.Checker{Kind: config.CheckerSSL, URLs: helloAt("")}), false)
 	expectOutcome(t, judge(t, strict, asking(config.CheckTLS{Certificate: certFile, Key: keyFile})), true)
-	if state := <-heard; len(state.PeerCertificates) != 1 || state.PeerCertificates[0].Subject.CommonName != "web.example" {
+	if state := <-heard; len(state.PeerCertificates) != 1 ||
+		state.PeerCertificates[0].Subject.CommonName != "web.example" {
 		t.Errorf("client: %v", state.PeerCertificates)
 	}
 	expectOutcome(t, judge(t, strict, asking(config.CheckTLS{Certificate: certFile, Key: ca})), false, "handshake")
@@ -496,7 +547,8 @@ func TestAttemptSMTP(t *testing.T) {
 		}
 	}
 	mute, _ := serve(t, play{hang})
-	expectOutcome(t, judge(t, mute, config.Checker{Kind: config.CheckerSMTP, Helo: "x", Timeout: impatience}), false, "timeout")
+	expectOutcome(t, judge(t, mute, config.Checker{Kind: config.CheckerSMTP, Helo: "x", Timeout: impatience}), false,
+		"timeout")
 	refused, _ := serve(t, nil)
 	expectOutcome(t, judge(t, refused, config.Checker{Kind: config.CheckerSMTP, Helo: "x"}), false, "refused")
 }
@@ -542,10 +594,12 @@ func TestAttemptUDP(t *testing.T) {
 		ok    bool
 		words string
 	}{
-		{"no reply needed", mute, with(func(c *config.Checker) { c.Timeout = impatience }), true, "UDP_CHECK success for [127.0.0.1]:udp:"},
+		{"no reply needed", mute, with(func(c *config.Checker) { c.Timeout = impatience }), true,
+			"UDP_CHECK success for [127.0.0.1]:udp:"},
 		{"reply not needed", echo, base, true, "success"},
 		{"reply needed", echo, with(func(c *config.Checker) { c.RequireReply = true }), true, "success"},
-		{"reply needed, none", mute, with(func(c *config.Checker) { c.RequireReply, c.Timeout = true, impatience }), false, "timeout"},
+		{"reply needed, none", mute, with(func(c *config.Checker) { c.RequireReply, c.Timeout = true, impatience }),
+			false, "timeout"},
 		{"reply right", echo, with(func(c *config.Checker) {
 			c.RequireReply, c.Reply, c.ReplyMask = true, []byte("\x12\x04"), []byte("\xff\x0f")
 		}), true, ""},
@@ -555,8 +609,10 @@ func TestAttemptUDP(t *testing.T) {
 		{"reply shorter than the pattern", echo, with(func(c *config.Checker) {
 			c.RequireReply, c.Reply, c.ReplyMask = true, []byte("\x12\x34abcd"), []byte("\xff\xff\xff\xff\xff\xff")
 		}), true, ""},
-		{"reply too short", echo, with(func(c *config.Checker) { c.RequireReply, c.MinReply = true, 5 }), false, "4 bytes, not 5 to 255"},
-		{"reply too long", echo, with(func(c *config.Checker) { c.RequireReply, c.MaxReply = true, 3 }), false, "4 bytes, not 0 to 3"},
+		{"reply too short", echo, with(func(c *config.Checker) { c.RequireReply, c.MinReply = true, 5 }), false,
+			"4 bytes, not 5 to 255"},
+		{"reply too long", echo, with(func(c *config.Checker) { c.RequireReply, c.MaxReply = true, 3 }), false,
+			"4 bytes, not 0 to 3"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -568,7 +624,8 @@ func TestAttemptUDP(t *testing.T) {
 		})
 	}
 	t.Run("nobody there", func(t *testing.T) {
-		expectOutcome(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false, "UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
+		expectOutcome(t, judge(t, ports.Closed(t, syscall.SOCK_DGRAM).String(), base), false,
+			"UDP_CHECK of [127.0.0.1]:udp:", "connection refused")
 	})
 	t.Run("random payload", func(t *testing.T) {
 		addr, got := serveUDP(t, echo)
@@ -605,31 +662,40 @@ func dnsAnswer(t *testing.T, query []byte, code dnsmessage.RCode, change func([]
 
 func TestAttemptDNS(t *testing.T) {
 	base := config.Checker{Kind: config.CheckerDNS, DNSType: "SOA", DNSName: "."}
-	for kind, number := range map[string]dnsmessage.Type{"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16, "AAAA": 28} {
-		addr, got := serveUDP(t, func(q []byte) [][]byte { return [][]byte{dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)} })
+	for kind, number := range map[string]dnsmessage.Type{"A": 1, "NS": 2, "CNAME": 5, "SOA": 6, "MX": 15, "TXT": 16,
+		"AAAA": 28} {
+		addr, got := serveUDP(t, func(q []byte) [][]byte {
+			return [][]byte{dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)}
+		})
 		c := base
 		c.DNSType, c.DNSName = kind, "www.example.org"
 		expectOutcome(t, judge(t, addr, c), true, "DNS_CHECK of [127.0.0.1]:udp:")
 		var m dnsmessage.Message
-		if err := m.Unpack(<-got); err != nil || len(m.Questions) != 1 || m.Questions[0].Type != number || m.Questions[0].Name.String() != "www.example.org." || !m.RecursionDesired || m.Response {
+		if err := m.Unpack(<-got); err != nil || len(m.Questions) != 1 || m.Questions[0].Type != number ||
+			m.Questions[0].Name.String() != "www.example.org." || !m.RecursionDesired || m.Response {
 			t.Errorf("%s: %+v, %v", kind, m, err)
 		}
 	}
 	t.Run("root", func(t *testing.T) {
-		addr, got := serveUDP(t, func(q []byte) [][]byte { return [][]byte{dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)} })
+		addr, got := serveUDP(t, func(q []byte) [][]byte {
+			return [][]byte{dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)}
+		})
 		expectOutcome(t, judge(t, addr, base), true)
 		var m dnsmessage.Message
 		if err := m.Unpack(<-got); err != nil || m.Questions[0].Name.String() != "." {
 			t.Errorf("%+v, %v", m, err)
 		}
 	})
-	for _, code := range []dnsmessage.RCode{dnsmessage.RCodeServerFailure, dnsmessage.RCodeNameError, dnsmessage.RCodeRefused} {
+	for _, code := range []dnsmessage.RCode{dnsmessage.RCodeServerFailure, dnsmessage.RCodeNameError,
+		dnsmessage.RCodeRefused} {
 		addr, _ := serveUDP(t, func(q []byte) [][]byte { return [][]byte{dnsAnswer(t, q, code, nil)} })
 		expectOutcome(t, judge(t, addr, base), false, fmt.Sprintf("(rcode %d)", code))
 	}
 	t.Run("answers to others are not looked at", func(t *testing.T) {
 		addr, _ := serveUDP(t, func(q []byte) [][]byte {
-			return [][]byte{nil, []byte("x"), dnsAnswer(t, q, dnsmessage.RCodeServerFailure, func(b []byte) { b[0] ^= 1 }), dnsAnswer(t, q, dnsmessage.RCodeServerFailure, func(b []byte) { b[2] &^= 0x80 }),
+			return [][]byte{nil, []byte("x"),
+				dnsAnswer(t, q, dnsmessage.RCodeServerFailure, func(b []byte) { b[0] ^= 1 }),
+				dnsAnswer(t, q, dnsmessage.RCodeServerFailure, func(b []byte) { b[2] &^= 0x80 }),
 				dnsAnswer(t, q, dnsmessage.RCodeSuccess, nil)}
 		})
 		expectOutcome(t, judge(t, addr, base), true)
@@ -647,13 +713,18 @@ func TestAttemptPing(t *testing.T) {
 			continue
 		}
 		for range 3 {
-			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerPing}), true, "ICMP connection to [", "succeeded")
+			expectOutcome(t, judge(t, addr, config.Checker{Kind: config.CheckerPing}), true, "ICMP connection to [",
+				"succeeded")
 		}
 	}
-	expectOutcome(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("127.0.0.9:0")}), true)
-	expectOutcome(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("192.0.2.77:0")}), false, "bindto 192.0.2.77")
+	expectOutcome(t, judge(t, "127.0.0.1:0",
+		config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("127.0.0.9:0")}), true)
+	expectOutcome(t, judge(t, "127.0.0.1:0",
+		config.Checker{Kind: config.CheckerPing, Source: netip.MustParseAddrPort("192.0.2.77:0")}), false,
+		"bindto 192.0.2.77")
 	if os.Getuid() == 0 {
-		expectOutcome(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, BindInterface: "none-such0"}), false, "bind_if")
+		expectOutcome(t, judge(t, "127.0.0.1:0", config.Checker{Kind: config.CheckerPing, BindInterface: "none-such0"}),
+			false, "bind_if")
 	}
 }
 
@@ -723,15 +794,20 @@ func TestAttemptProgram(t *testing.T) {
 		{"kill -9 $$", true, false, -1, "killed"},
 	} {
 		v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerMisc, Dynamic: c.dynamic, RunTime: patience,
-			Command: config.Command{Argv: []string{"/bin/sh", "-c", c.text}, Owner: config.Owner{User: strconv.Itoa(os.Getuid())}}}, &config.RealServer{})
+			Command: config.Command{Argv: []string{"/bin/sh", "-c", c.text},
+				Owner: config.Owner{User: strconv.Itoa(os.Getuid())}}}, &config.RealServer{})
 		expectOutcome(t, v, c.ok, c.words)
 		if v.HasWeight != (c.weight >= 0) || v.HasWeight && v.Weight != c.weight {
 			t.Errorf("%s: %+v", c.text, v)
 		}
 	}
-	slow := &config.Checker{Kind: config.CheckerMisc, RunTime: impatience, Command: config.Command{Argv: []string{"/bin/sleep", "1000"}, Owner: config.Owner{User: strconv.Itoa(os.Getuid())}}}
-	expectOutcome(t, Attempt(t.Context(), slow, &config.RealServer{}), false, "Misc check for [/bin/sleep 1000] timed out")
-	gone := &config.Checker{Kind: config.CheckerMisc, RunTime: patience, Command: config.Command{Argv: []string{"/nonexistent/check"}, Owner: slow.Command.Owner}}
+	slow := &config.Checker{Kind: config.CheckerMisc, RunTime: impatience,
+		Command: config.Command{Argv: []string{"/bin/sleep", "1000"},
+			Owner: config.Owner{User: strconv.Itoa(os.Getuid())}}}
+	expectOutcome(t, Attempt(t.Context(), slow, &config.RealServer{}), false,
+		"Misc check for [/bin/sleep 1000] timed out")
+	gone := &config.Checker{Kind: config.CheckerMisc, RunTime: patience,
+		Command: config.Command{Argv: []string{"/nonexistent/check"}, Owner: slow.Command.Owner}}
 	expectOutcome(t, Attempt(t.Context(), gone, &config.RealServer{}), false, "no such file")
 }
 
@@ -759,12 +835,15 @@ func TestAttemptFile(t *testing.T) {
 		if err := os.WriteFile(file, []byte(c.text), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerFile, File: config.TrackFile{Name: "f", Path: file}, FileWeight: c.weight, Reverse: c.reverse}, &config.RealServer{})
+		v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerFile,
+			File: config.TrackFile{Name: "f", Path: file}, FileWeight: c.weight, Reverse: c.reverse},
+			&config.RealServer{})
 		if v.OK != c.ok || v.Weight != c.add || v.HasWeight != (c.ok && c.weight != 0) {
 			t.Errorf("%q × %d: %+v", c.text, c.weight, v)
 		}
 	}
-	v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerFile, File: config.TrackFile{Path: "/nonexistent"}, FileWeight: 1}, &config.RealServer{})
+	v := Attempt(t.Context(), &config.Checker{Kind: config.CheckerFile, File: config.TrackFile{Path: "/nonexistent"},
+		FileWeight: 1}, &config.RealServer{})
 	if !v.OK || v.Weight != 0 {
 		t.Errorf("a file that is not there: %+v", v)
 	}
@@ -811,7 +890,8 @@ func TestManyOutcomes(t *testing.T) {
 		if i%3 == 0 {
 			addr, want = bad, false
 		}
-		c := &config.Checker{Kind: config.CheckerHTTP, Addr: at(t, addr), Timeout: time.Minute, URLs: []*config.CheckURL{{Path: "/"}}}
+		c := &config.Checker{Kind: config.CheckerHTTP, Addr: at(t, addr), Timeout: time.Minute,
+			URLs: []*config.CheckURL{{Path: "/"}}}
 		wg.Go(func() {
 			if v := Attempt(t.Context(), c, &config.RealServer{}); v.OK != want {
 				wrong.Add(1)
@@ -827,7 +907,9 @@ func TestManyOutcomes(t *testing.T) {
 
 // FuzzPages reads anything as an answer: it must end and never panic.
 func FuzzPages(f *testing.F) {
-	for _, s := range []string{"HTTP/1.0 200 OK\r\n\r\nhello", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", "HTTP/1.1 404 x\r\nContent-Length: 3\r\n\r\nab", "x"} {
+	for _, s := range []string{"HTTP/1.0 200 OK\r\n\r\nhello",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n",
+		"HTTP/1.1 404 x\r\nContent-Length: 3\r\n\r\nab", "x"} {
 		f.Add([]byte(s), uint8(3))
 	}
 	pattern := regexp.MustCompile("l+")
@@ -845,7 +927,8 @@ func FuzzPages(f *testing.F) {
 		}()
 		p := &probe{t: &Target{}, ctx: t.Context(), conn: here, buf: new([answerSize]byte)}
 		p.answer = p.buf[:0]
-		judgePage(p, &config.Checker{Timeout: patience}, &config.CheckURL{Path: "/", Digest: sum("x"), Regex: pattern}, "x")
+		judgePage(p, &config.Checker{Timeout: patience}, &config.CheckURL{Path: "/", Digest: sum("x"), Regex: pattern},
+			"x")
 		here.Close()
 	})
 }

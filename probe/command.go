@@ -23,7 +23,8 @@ func verifyProgram(ctx context.Context, c *config.Checker) Outcome {
 		return ill(what + " timed out.")
 	case errors.As(err, &exit) && exit.ExitCode() >= 2 && c.Dynamic:
 		weight := exit.ExitCode() - 2
-		return Outcome{OK: true, HasWeight: true, Weight: weight, Reason: fmt.Sprintf("%s success: weight %d.", what, weight)}
+		return Outcome{OK: true, HasWeight: true, Weight: weight,
+			Reason: fmt.Sprintf("%s success: weight %d.", what, weight)}
 	}
 	return ill(what + " failed: " + cause(err) + ".")
 }

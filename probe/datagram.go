@@ -79,14 +79,16 @@ func verifyDNS(ctx context.Context, c *config.Checker) Outcome {
 	case err != nil:
 		return ill("DNS_CHECK of " + at + " failed: " + cause(err) + ".")
 	case code != dnsmessage.RCodeSuccess:
-		return ill("DNS_CHECK of " + at + " failed: " + strings.TrimPrefix(code.String(), "RCode") + fmt.Sprintf(" (rcode %d).", code))
+		return ill("DNS_CHECK of " + at + " failed: " +
+			strings.TrimPrefix(code.String(), "RCode") + fmt.Sprintf(" (rcode %d).", code))
 	}
 	return well("DNS_CHECK of " + at + " success.")
 }
 
 // dnsTypes are the queries a DNS_CHECK can make.
-var dnsTypes = map[string]dnsmessage.Type{"A": dnsmessage.TypeA, "NS": dnsmessage.TypeNS, "CNAME": dnsmessage.TypeCNAME, "SOA": dnsmessage.TypeSOA,
-	"MX": dnsmessage.TypeMX, "TXT": dnsmessage.TypeTXT, "AAAA": dnsmessage.TypeAAAA}
+var dnsTypes = map[string]dnsmessage.Type{"A": dnsmessage.TypeA, "NS": dnsmessage.TypeNS, "CNAME": dnsmessage.TypeCNAME,
+	"SOA": dnsmessage.TypeSOA,
+	"MX":  dnsmessage.TypeMX, "TXT": dnsmessage.TypeTXT, "AAAA": dnsmessage.TypeAAAA}
 
 func dnsQuery(id uint16, c *config.Checker) ([]byte, error) {
 	kind, ok := dnsTypes[c.DNSType]

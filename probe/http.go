@@ -170,11 +170,13 @@ func (p *probe) expectBody(s *config.CheckStep, resp *response) (r health.Result
 		switch {
 		case len(resp.payload) > 0 && matches(e, resp.payload):
 			if e.Negate {
-				return health.Result{Status: health.L7RSP, Info: comment("HTTP check matched unwanted content", s)}, false
+				return health.Result{Status: health.L7RSP,
+					Info: comment("HTTP check matched unwanted content", s)}, false
 			}
 			return r, true
 		case resp.ended && len(resp.payload) == 0:
-			return health.Result{Status: health.L7RSP, Info: comment("HTTP content check could not find a response body", s)}, false
+			return health.Result{Status: health.L7RSP,
+				Info: comment("HTTP content check could not find a response body", s)}, false
 		case resp.ended && e.Negate:
 			return r, true
 		case resp.ended:

@@ -213,7 +213,8 @@ func (p *probe) connectFailed(err error) health.Result {
 		return health.Result{Status: health.L4TOUT, Info: at}
 	}
 	var errno syscall.Errno
-	if errors.As(err, &errno) && (errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS || errno == syscall.ENOMEM) {
+	if errors.As(err, &errno) && (errno == syscall.EMFILE || errno == syscall.ENFILE || errno == syscall.ENOBUFS ||
+		errno == syscall.ENOMEM) {
 		return health.Result{Status: health.Unknown, Info: words(err) + at} // what we lack says nothing of the server
 	}
 	return health.Result{Status: health.L4CON, Info: words(err) + at}

@@ -85,7 +85,8 @@ func TestCasesAgainstHAProxy(t *testing.T) {
 		t.Skip("asks haproxy: the table is its record")
 	}
 	path := peers.HAProxy.Path(t)
-	text := "global\n  log stdout format raw local0\n" + defaults + "  log global\nfrontend f\n  mode http\n  bind unix@" + filepath.Join(t.TempDir(), "s") + "\n"
+	text := "global\n  log stdout format raw local0\n" + defaults +
+		"  log global\nfrontend f\n  mode http\n  bind unix@" + filepath.Join(t.TempDir(), "s") + "\n"
 	for i, c := range cases {
 		addr, _ := serve(t, c.play)
 		lines := c.lines
@@ -151,10 +152,12 @@ func TestRequests(t *testing.T) {
 		{[]string{httpchk + " /health"}, "", "OPTIONS /health HTTP/1.0\r\n\r\n"},
 		{[]string{httpchk + " GET /health"}, "", "GET /health HTTP/1.0\r\n\r\n"},
 		{[]string{httpchk + " GET /health HTTP/1.1"}, "", "GET /health HTTP/1.1\r\nConnection: close\r\n\r\n"},
-		{[]string{httpchk + ` GET /h HTTP/1.1\r\nHost:\ www`}, "", "GET /h HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n"},
+		{[]string{httpchk + ` GET /h HTTP/1.1\r\nHost:\ www`}, "",
+			"GET /h HTTP/1.1\r\nHost: www\r\nConnection: close\r\n\r\n"},
 		{[]string{httpchk, `http-check send meth POST uri /x ver HTTP/1.1 hdr Host www hdr X-A "b c" body "hello"`}, "",
 			"POST /x HTTP/1.1\r\nHost: www\r\nX-A: b c\r\nContent-Length: 5\r\nConnection: close\r\n\r\nhello"},
-		{[]string{httpchk, `http-check send meth POST uri /x body "hello"`}, "", "POST /x HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello"},
+		{[]string{httpchk, `http-check send meth POST uri /x body "hello"`}, "",
+			"POST /x HTTP/1.0\r\nContent-Length: 5\r\n\r\nhello"},
 		{[]string{httpchk, "http-check send-state"}, "", "OPTIONS / HTTP/1.0\r\nX-Haproxy-Server-State: fine\r\n\r\n"},
 		{[]string{tcp, "tcp-check send-binary 0001ff"}, "", "\x00\x01\xff"},
 		{[]string{httpchk}, "send-proxy-v2", "\r\n\r\n\x00\r\nQUIT\n\x20\x00\x00\x00"},
@@ -171,11 +174,13 @@ func TestRequests(t *testing.T) {
 		}
 	}
 	for user, want := range map[string]string{
-		"hap":        "%\x00\x00\x01\x00\x82\x00\x00\x00\x80\x00\x01!" + strings.Repeat("\x00", 23) + "hap\x00\x00\x01\x00\x00\x00\x01",
+		"hap": "%\x00\x00\x01\x00\x82\x00\x00\x00\x80\x00\x01!" + strings.Repeat("\x00", 23) +
+			"hap\x00\x00\x01\x00\x00\x00\x01",
 		"hap pre-41": "\x0a\x00\x00\x01\x00\x80\x00\x00\x01hap\x00\x00\x01\x00\x00\x00\x01",
 	} {
 		addr, sent := serve(t, play{mysqlGreeting, read})
-		Once(context.Background(), target(t, defaults+backend("b", []string{"option mysql-check user " + user}, addr, "20s")))
+		Once(context.Background(), target(t,
+			defaults+backend("b", []string{"option mysql-check user " + user}, addr, "20s")))
 		if got := sent(); got != want {
 			t.Errorf("%s: sent %q, want %q", user, got, want)
 		}
@@ -185,7 +190,8 @@ func TestRequests(t *testing.T) {
 // TestSendProxy: version 1 names the addresses of the check's own connection.
 func TestSendProxy(t *testing.T) {
 	addr, sent := serve(t, play{read})
-	Once(context.Background(), target(t, defaults+strings.TrimSuffix(backend("b", []string{httpchk}, addr, "20s"), "\n")+" check-send-proxy\n"))
+	Once(context.Background(), target(t,
+		defaults+strings.TrimSuffix(backend("b", []string{httpchk}, addr, "20s"), "\n")+" check-send-proxy\n"))
 	_, port, _ := net.SplitHostPort(addr)
 	want := regexp.MustCompile(`^PROXY TCP4 127\.0\.0\.1 127\.0\.0\.1 \d+ ` + port + "\r\n")
 	if got := sent(); !want.MatchString(got) {
@@ -206,10 +212,13 @@ func TestFor(t *testing.T) {
 			t.Errorf("%s: %s, not %s", c.server, a, c.addr)
 		}
 	}
-	if _, err := For(&config.Proxy{}, &config.Server{Name: "s"}); err == nil || !strings.Contains(err.Error(), "no address") {
+	if _, err := For(&config.Proxy{}, &config.Server{Name: "s"}); err == nil ||
+		!strings.Contains(err.Error(), "no address") {
 		t.Error(err)
 	}
-	if _, err := For(&config.Proxy{}, &config.Server{Name: "s", Addr: netip.MustParseAddrPort("192.0.2.1:0")}); err == nil || !strings.Contains(err.Error(), "no port") {
+	if _, err := For(&config.Proxy{},
+		&config.Server{Name: "s", Addr: netip.MustParseAddrPort("192.0.2.1:0")}); err == nil ||
+		!strings.Contains(err.Error(), "no port") {
 		t.Error(err)
 	}
 	step := &config.CheckStep{Port: 82, Addr: netip.MustParseAddr("192.0.2.7")}
@@ -271,12 +280,14 @@ func fullListener(t *testing.T) string {
 func TestTimeouts(t *testing.T) {
 	addr, _ := serve(t, play{hang})
 	target := target(t, defaults+backend("b", []string{httpchk, "timeout check 300ms"}, addr, "20s"))
-	if r := Once(context.Background(), target); resultText(r) != "L7TOUT" || r.Duration < 290*time.Millisecond || r.Duration > patience {
+	if r := Once(context.Background(), target); resultText(r) != "L7TOUT" || r.Duration < 290*time.Millisecond ||
+		r.Duration > patience {
 		t.Errorf("%s after %v", resultText(r), r.Duration)
 	}
 	short := *target
 	short.Read, short.Inter = 0, 2*time.Second
-	if r := Once(context.Background(), &short); resultText(r) != "L7TOUT" || r.Duration < 1990*time.Millisecond || r.Duration > patience {
+	if r := Once(context.Background(), &short); resultText(r) != "L7TOUT" || r.Duration < 1990*time.Millisecond ||
+		r.Duration > patience {
 		t.Errorf("%s after %v", resultText(r), r.Duration)
 	}
 	short.Connect, short.Inter, short.Addr = time.Millisecond, time.Second, netip.MustParseAddrPort(fullListener(t))
@@ -304,7 +315,8 @@ func TestUnix(t *testing.T) {
 		t.Error(resultText(r))
 	}
 	l.Close()
-	if r := Once(context.Background(), &Target{Path: path, Inter: patience}); resultText(r) != `L4CON "No such file or directory"` {
+	if r := Once(context.Background(),
+		&Target{Path: path, Inter: patience}); resultText(r) != `L4CON "No such file or directory"` {
 		t.Error(resultText(r))
 	}
 }
@@ -385,7 +397,8 @@ func TestIntervals(t *testing.T) {
 	ended := make(chan time.Time, 10)
 	next := make(chan time.Duration, 10)
 	sooner := make(chan time.Duration)
-	target := &Target{Addr: netip.MustParseAddrPort(l.Addr().String()), Inter: patience, Check: &config.HealthCheck{Kind: config.CheckRedis}}
+	target := &Target{Addr: netip.MustParseAddrPort(l.Addr().String()), Inter: patience,
+		Check: &config.HealthCheck{Kind: config.CheckRedis}}
 	go Run(t.Context(), target, Hooks{Sooner: sooner, Report: func(health.Result) time.Duration {
 		ended <- time.Now()
 		return <-next
@@ -480,18 +493,22 @@ func notWhileOff(t *testing.T, off *atomic.Bool, denied <-chan bool, reports <-c
 }
 
 func TestSpread(t *testing.T) {
-	if Spread(0, 4, time.Second) != 0 || Spread(3, 4, time.Second) != 750*time.Millisecond || Spread(0, 0, time.Second) != 0 {
+	if Spread(0, 4, time.Second) != 0 || Spread(3, 4, time.Second) != 750*time.Millisecond ||
+		Spread(0, 0, time.Second) != 0 {
 		t.Error("spread")
 	}
 }
 
 // fuzzed are the checks that FuzzAnswers tries.
 var fuzzed = []*config.HealthCheck{
-	{Kind: config.CheckHTTP, Steps: []config.CheckStep{{Kind: config.StepHTTPSend, Method: "GET", URI: "/", Version: "HTTP/1.0"},
+	{Kind: config.CheckHTTP, Steps: []config.CheckStep{{Kind: config.StepHTTPSend, Method: "GET", URI: "/",
+		Version: "HTTP/1.0"},
 		{Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectString, Text: []byte("hello")}}}},
-	{Kind: config.CheckTCP, Steps: []config.CheckStep{{Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectBinary, Text: []byte("hello")}}}},
+	{Kind: config.CheckTCP, Steps: []config.CheckStep{{Kind: config.StepExpect,
+		Expect: config.Expect{What: config.ExpectBinary, Text: []byte("hello")}}}},
 	{Kind: config.CheckMySQL, User: "u"}, {Kind: config.CheckMySQL}, {Kind: config.CheckPgSQL, User: "u"},
-	{Kind: config.CheckRedis}, {Kind: config.CheckSMTP, Hello: "HELO x"}, {Kind: config.CheckLDAP}, {Kind: config.CheckSSLHello},
+	{Kind: config.CheckRedis}, {Kind: config.CheckSMTP, Hello: "HELO x"}, {Kind: config.CheckLDAP},
+	{Kind: config.CheckSSLHello},
 }
 
 // FuzzAnswers: no answer whatever makes a probe panic, hang or pass without its words.
@@ -538,7 +555,8 @@ func (p *probe) judge(t *testing.T, answer []byte) (r health.Result) {
 			t.Fatalf("%q passed", answer)
 		}
 	case config.CheckHTTP:
-		if r = p.http(steps); r.Status == health.L7OK && !strings.HasPrefix(strings.TrimLeft(string(answer), "\r\n"), "HTTP/1.") {
+		if r = p.http(steps); r.Status == health.L7OK &&
+			!strings.HasPrefix(strings.TrimLeft(string(answer), "\r\n"), "HTTP/1.") {
 			t.Fatalf("%q passed", answer)
 		}
 	case config.CheckMySQL:

@@ -209,7 +209,8 @@ func (p *probe) ldap() health.Result {
 		case state == parsed && code == 0:
 			return health.Result{Status: health.L7OK, Info: "Success"}
 		case state == parsed:
-			return health.Result{Status: health.L7STS, Code: code, Info: "See RFC: http://tools.ietf.org/html/rfc4511#section-4.1.9"}
+			return health.Result{Status: health.L7STS, Code: code,
+				Info: "See RFC: http://tools.ietf.org/html/rfc4511#section-4.1.9"}
 		case p.closed && len(p.answer) == 0:
 			return empty(health.L7RSP, 2)
 		case state == foreign || p.closed:
@@ -298,7 +299,8 @@ func (p *probe) sslHello() health.Result {
 // clientHello offers TLS 1.2 with the usual suites and curves (RFC 5246 §7.4.1.2). Its
 // random part is fixed: nothing secret follows.
 func clientHello() []byte {
-	suites := []byte{0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c, 0x00, 0x9d, 0x00, 0x2f, 0x00, 0x35}
+	suites := []byte{0xc0, 0x2b, 0xc0, 0x2f, 0xc0, 0x2c, 0xc0, 0x30, 0xc0, 0x13, 0xc0, 0x14, 0x00, 0x9c, 0x00, 0x9d,
+		0x00, 0x2f, 0x00, 0x35}
 	extensions := []byte{
 		0x00, 0x0a, 0x00, 0x08, 0x00, 0x06, 0x00, 0x1d, 0x00, 0x17, 0x00, 0x18, // groups: x25519, P-256, P-384
 		0x00, 0x0b, 0x00, 0x02, 0x01, 0x00, // uncompressed points

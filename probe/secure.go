@@ -154,7 +154,8 @@ func unlocked(key []byte, password string) ([]byte, error) {
 		return key, nil
 	}
 	if block.Type == "ENCRYPTED PRIVATE KEY" {
-		return nil, errors.New("a PKCS #8 key with a password is not supported: take the password off (openssl pkey), or write it in the old form (openssl rsa -aes256 -traditional)")
+		return nil, errors.New("a PKCS #8 key with a password is not supported: take the password off (openssl " +
+			"pkey), or write it in the old form (openssl rsa -aes256 -traditional)")
 	}
 	//lint:ignore SA1019 the password words exist, and the file is only as safe as the configuration beside it
 	if !x509.IsEncryptedPEMBlock(block) {

@@ -26,7 +26,8 @@ func TestShown(t *testing.T) {
 			t.Parallel()
 			addr, _ := serve(t, c.play)
 			r := Once(context.Background(), target(t, defaults+backend("b", c.lines, addr, "20s")))
-			if r.Status.Passed() || strings.ContainsFunc(r.Info, func(b rune) bool { return b < ' ' || b >= 0x7f && b < 0xa0 || b == '\uFFFD' }) {
+			if r.Status.Passed() || strings.ContainsFunc(r.Info,
+				func(b rune) bool { return b < ' ' || b >= 0x7f && b < 0xa0 || b == '\uFFFD' }) {
 				t.Errorf("%s %q", resultText(r), r.Info)
 			}
 			if r.Info == "" {

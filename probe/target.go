@@ -26,8 +26,8 @@ type Target struct {
 	// As with HAProxy, with Read a connection may take the least of Connect and Inter, and the answer after it Read;
 	// without Read both together Inter.
 	//
-	// Differs from HAProxy: Read ends in time. 2.6 may look at it only when what the connection was allowed is over, or a
-	// second has passed.
+	// Differs from HAProxy: Read ends in time. 2.6 may look at it only when what the connection was allowed is over,
+	// or a second has passed.
 	Connect, Read, Inter time.Duration
 }
 

@@ -87,7 +87,8 @@ var pageChecks = []struct {
 	{"", "", "http_protocol 1.1", "", []string{" GET /a 1.1 Connection: close Host: ADDR"}, nil},
 	{"", "", "http_protocol 1.0C", "", []string{" GET /a 1.0 Connection: close Host: ADDR"}, nil},
 	{"virtualhost virtual.example", "", "", "", []string{" GET /a 1.0 Host: virtual.example"}, nil},
-	{"virtualhost virtual.example", "virtualhost real.example", "", "", []string{" GET /a 1.0 Host: real.example"}, nil},
+	{"virtualhost virtual.example", "virtualhost real.example", "", "", []string{" GET /a 1.0 Host: real.example"},
+		nil},
 	{"", "virtualhost real.example", "virtualhost check.example", "", []string{" GET /a 1.0 Host: check.example"}, nil},
 	{"", "", "virtualhost check.example", "virtualhost url.example", []string{" GET /a 1.0 Host: url.example"}, nil},
 	{"", "", "virtualhost check.example\nenable_sni", "", []string{" GET /a 1.0 Host: check.example"},
@@ -108,7 +109,8 @@ func TestPageWords(t *testing.T) {
 		for _, c := range pageChecks {
 			t.Run(block+"/"+strings.Join([]string{c.virtual, c.real, c.check, c.url}, "/"), func(t *testing.T) {
 				addr, asked := pageServer(t, pair, "page")
-				rs := serverOf(t, addr, "", c.virtual, c.real+"\n"+block+" {\nurl {\npath /a\n"+c.url+"\n}\n"+c.check+"\n}")
+				rs := serverOf(t, addr, "", c.virtual,
+					c.real+"\n"+block+" {\nurl {\npath /a\n"+c.url+"\n}\n"+c.check+"\n}")
 				expectOutcome(t, attempt(t, rs), true)
 				want := c.plain
 				if pair != nil && c.secure != nil {
@@ -232,7 +234,8 @@ func TestFileWords(t *testing.T) {
 		{"track_file", "weight 3 reverse", "weight 5", 20},
 		{"vrrp_track_file", "weight 3", "", 12},
 	} {
-		before := c.head + " load {\nfile " + number + "\n" + c.file + "\n}\n" + c.head + " other {\nfile /nonexistent\n}"
+		before := c.head + " load {\nfile " + number + "\n" + c.file + "\n}\n" + c.head +
+			" other {\nfile /nonexistent\n}"
 		v := attempt(t, serverOf(t, "10.0.0.1:80", before, "", "FILE_CHECK {\ntrack_file load\n"+c.check+"\n}"))
 		if !v.OK || !v.HasWeight || v.Weight != c.add {
 			t.Errorf("%+v: %+v", c, v)

@@ -92,14 +92,16 @@ func TestConnectionWords(t *testing.T) {
 			c := checkerOf(t, b.block, words+fmt.Sprintf("bindto 127.0.0.3\nbind_port %d\n", mine))
 			began := time.Now()
 			v := Attempt(t.Context(), c, &config.RealServer{})
-			if took := time.Since(began); b.word != "TCP_CHECK" && (v.OK || took < time.Second || took > 4*time.Second) {
+			if took := time.Since(began); b.word != "TCP_CHECK" &&
+				(v.OK || took < time.Second || took > 4*time.Second) {
 				t.Errorf("a server that is mute: %+v after %v", v, took)
 			}
 			if from, want := <-came, netip.AddrPortFrom(netip.MustParseAddr("127.0.0.3"), mine); from != want {
 				t.Errorf("it came from %v, not %v", from, want)
 			}
 			c = checkerOf(t, b.block, words+"bind_if none-such0\n")
-			if v := Attempt(t.Context(), c, &config.RealServer{}); v.OK || !strings.Contains(v.Reason, "bind_if none-such0") {
+			if v := Attempt(t.Context(), c, &config.RealServer{}); v.OK ||
+				!strings.Contains(v.Reason, "bind_if none-such0") {
 				t.Errorf("an interface that is not there: %+v", v)
 			}
 		})

@@ -155,7 +155,8 @@ func (m *Member) AddGroup(now Time, p Group) error {
 
 // Votes are the lease's parameters for a group.
 func (m *Member) Votes(p Group) lease.Params {
-	votes := lease.Params{Me: lease.ID(m.p.Me), Voters: len(m.p.Nodes), Promise: p.Promise, ClockError: p.ClockError, Slack: p.Slack}
+	votes := lease.Params{Me: lease.ID(m.p.Me), Voters: len(m.p.Nodes), Promise: p.Promise, ClockError: p.ClockError,
+		Slack: p.Slack}
 	for i, n := range m.p.Nodes {
 		if n.Arbiter {
 			votes.Arbiters = votes.Arbiters.With(lease.ID(i))
@@ -250,7 +251,8 @@ func (m *Member) askHolder(now Time, g *group) {
 	for _, r := range m.remotes {
 		if r != nil && !r.Arbiter {
 			g.askedFor = now
-			r.votes = append(r.votes, heartbeat.Vote{Kind: heartbeat.VoteHandOver, Group: g.id, Length: int64(g.priority)})
+			r.votes = append(r.votes, heartbeat.Vote{Kind: heartbeat.VoteHandOver, Group: g.id,
+				Length: int64(g.priority)})
 		}
 	}
 }
@@ -403,7 +405,8 @@ func (m *Member) hearVote(now Time, node int, g *group, v heartbeat.Vote, e []Ef
 		if m.remotes[node].Arbiter || v.Length > int64(2*g.p.Promise) {
 			return e
 		}
-		answer := g.node.Asked(at, lease.Ask{From: from, Epoch: v.Epoch, Sent: lease.Time(v.Sent), Promise: time.Duration(v.Length)})
+		answer := g.node.Asked(at, lease.Ask{From: from, Epoch: v.Epoch, Sent: lease.Time(v.Sent),
+			Promise: time.Duration(v.Length)})
 		m.vote(node, reply(g.id, answer))
 	case heartbeat.VoteGranted, heartbeat.VoteRefused:
 		answer := lease.Answer{Granted: v.Kind == heartbeat.VoteGranted, Epoch: v.Epoch, Sent: lease.Time(v.Sent),
@@ -421,7 +424,8 @@ func (m *Member) hearVote(now Time, node int, g *group, v heartbeat.Vote, e []Ef
 
 // reply writes an answer as a vote.
 func reply(group uint32, a lease.Answer) heartbeat.Vote {
-	v := heartbeat.Vote{Kind: heartbeat.VoteRefused, Group: group, Epoch: a.Epoch, Sent: int64(a.Sent), Length: int64(a.Left), Holder: int8(a.Holder)}
+	v := heartbeat.Vote{Kind: heartbeat.VoteRefused, Group: group, Epoch: a.Epoch, Sent: int64(a.Sent),
+		Length: int64(a.Left), Holder: int8(a.Holder)}
 	if a.Granted {
 		v.Kind = heartbeat.VoteGranted
 	}

@@ -41,8 +41,10 @@ type site struct {
 }
 
 func params(me int, key string) Params {
-	return Params{Cluster: "web", Me: me, Key: []byte(key), Boot: heartbeat.Boot{byte(me + 1)}, Interval: interval, Timeout: timeout,
-		Epoch: 100, Nodes: []Node{{Name: "lb1", Lines: 2}, {Name: "lb2", Lines: 2}, {Name: "w", Arbiter: true, Lines: 1}}}
+	return Params{Cluster: "web", Me: me, Key: []byte(key), Boot: heartbeat.Boot{byte(me + 1)}, Interval: interval,
+		Timeout: timeout,
+		Epoch:   100, Nodes: []Node{{Name: "lb1", Lines: 2}, {Name: "lb2", Lines: 2},
+			{Name: "w", Arbiter: true, Lines: 1}}}
 }
 
 var web = Group{Name: "VI_1", Promise: promise, ClockError: 2000, Slack: time.Millisecond, Agree: 7}
@@ -60,7 +62,8 @@ func newSite(t *testing.T) *site {
 		}
 		s.members = append(s.members, m)
 	}
-	s.witness = NewWitness(s.now, heartbeat.Boot{9}, []ClusterParams{{Name: "web", Me: 2, Nodes: 3, Key: []byte("key")}}, promise, 50)
+	s.witness = NewWitness(s.now, heartbeat.Boot{9},
+		[]ClusterParams{{Name: "web", Me: 2, Nodes: 3, Key: []byte("key")}}, promise, 50)
 	s.run(promise + time.Second) // until every vote has found its voice
 	return s
 }
@@ -146,7 +149,8 @@ func (s *site) holder(want int) {
 	s.t.Helper()
 	for i := range s.holds {
 		if (s.holds[i] > s.now) != (i == want) {
-			s.t.Fatalf("at %v: node 0 holds %v, node 1 %v; want %d (%s)", time.Duration(s.now), s.holds[0] > s.now, s.holds[1] > s.now, want,
+			s.t.Fatalf("at %v: node 0 holds %v, node 1 %v; want %d (%s)", time.Duration(s.now), s.holds[0] > s.now,
+				s.holds[1] > s.now, want,
 				strings.Join(s.log, "; "))
 		}
 	}
@@ -172,7 +176,8 @@ func TestHolds(t *testing.T) {
 	}
 }
 
-// TestTakeover: the holder dies; the other has the group a promise later, and no sooner than the dead one's hold is over.
+// TestTakeover: the holder dies; the other has the group a promise later, and no sooner than the dead one's hold is
+// over.
 func TestTakeover(t *testing.T) {
 	s := newSite(t)
 	s.want(0)
@@ -195,8 +200,8 @@ func (g Group) hold() time.Duration {
 	return p.Hold()
 }
 
-// TestParted: both are well and do not hear each other. The holder stays, by the witness's vote; without a witness nobody
-// takes what is not free.
+// TestParted: both are well and do not hear each other. The holder stays, by the witness's vote; without a witness
+// nobody takes what is not free.
 func TestParted(t *testing.T) {
 	s := newSite(t)
 	s.want(0)
@@ -305,7 +310,8 @@ func TestWitnessIsBounded(t *testing.T) {
 	for i := range 100 {
 		m.Votes = m.Votes[:0]
 		for j := range 20 {
-			m.Votes = append(m.Votes, heartbeat.Vote{Kind: heartbeat.VoteAsk, Group: uint32(i*20 + j), Epoch: 1000, Length: 1e9})
+			m.Votes = append(m.Votes, heartbeat.Vote{Kind: heartbeat.VoteAsk, Group: uint32(i*20 + j), Epoch: 1000,
+				Length: 1e9})
 		}
 		out, _, _ := s.witness.Receive(s.now, say(), nil)
 		listen(out)
@@ -315,7 +321,8 @@ func TestWitnessIsBounded(t *testing.T) {
 	}
 	again := say()
 	s.witness.Receive(s.now, again, nil)
-	if out, why, first := s.witness.Receive(s.now, again, nil); out != nil || !first || !strings.Contains(why, "repeated") {
+	if out, why, first := s.witness.Receive(s.now, again, nil); out != nil || !first ||
+		!strings.Contains(why, "repeated") {
 		t.Errorf("a repetition: %d bytes, %q", len(out), why)
 	}
 }

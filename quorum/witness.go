@@ -114,7 +114,8 @@ func (w *Witness) vote(now Time, c *cluster, from lease.ID, v heartbeat.Vote) {
 		if v.Length > int64(maxPromise) {
 			return
 		}
-		a := voter.Ask(lease.Time(now), lease.Ask{From: from, Epoch: v.Epoch, Sent: lease.Time(v.Sent), Promise: time.Duration(v.Length)})
+		a := voter.Ask(lease.Time(now),
+			lease.Ask{From: from, Epoch: v.Epoch, Sent: lease.Time(v.Sent), Promise: time.Duration(v.Length)})
 		if a.Granted {
 			w.epoch = max(w.epoch, v.Epoch)
 		}

@@ -28,7 +28,8 @@ type job struct {
 
 // NewQueues makes empty queues. run carries one program out and must end it when its context does or it takes too
 // long; failed is told of errors. Both are called on goroutines of their own.
-func NewQueues(run func(context.Context, config.Command, config.Global) error, failed func(name string, c config.Command, err error)) *Queues {
+func NewQueues(run func(context.Context, config.Command, config.Global) error,
+	failed func(name string, c config.Command, err error)) *Queues {
 	q := &Queues{run: run, failed: failed, waiting: map[string][]job{}}
 	q.ctx, q.cancel = context.WithCancel(context.Background())
 	return q

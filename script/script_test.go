@@ -24,10 +24,12 @@ func TestExitCodes(t *testing.T) {
 		t.Errorf("exit 0: %v", err)
 	}
 	var exit *exec.ExitError
-	if err := Run(t.Context(), sh("exit 17"), config.Owner{}, time.Minute); !errors.As(err, &exit) || exit.ExitCode() != 17 {
+	if err := Run(t.Context(), sh("exit 17"), config.Owner{}, time.Minute); !errors.As(err, &exit) ||
+		exit.ExitCode() != 17 {
 		t.Errorf("exit 17: %v", err)
 	}
-	for _, c := range []config.Command{{}, {Argv: []string{"/nonexistent/program"}}, {Argv: []string{"/bin/true"}, Owner: config.Owner{User: "nobody-of-that-name"}},
+	for _, c := range []config.Command{{}, {Argv: []string{"/nonexistent/program"}},
+		{Argv: []string{"/bin/true"}, Owner: config.Owner{User: "nobody-of-that-name"}},
 		{Argv: []string{"/bin/true"}, Owner: config.Owner{User: "root", Group: "no-group-of-that-name"}}} {
 		if err := Run(t.Context(), c, config.Owner{}, time.Minute); err == nil || errors.As(err, &exit) {
 			t.Errorf("%v: %v", c.Argv, err)
@@ -41,7 +43,8 @@ func overdue(t *testing.T, program, file string, limit time.Duration) (text []by
 	t.Helper()
 	for ; ; limit *= 2 {
 		began := time.Now()
-		if err := Run(t.Context(), sh(program), config.Owner{User: strconv.Itoa(os.Getuid())}, limit); !errors.Is(err, ErrTimeout) {
+		if err := Run(t.Context(), sh(program), config.Owner{User: strconv.Itoa(os.Getuid())}, limit); !errors.Is(err,
+			ErrTimeout) {
 			t.Fatal(err)
 		}
 		took = time.Since(began)
@@ -75,7 +78,8 @@ func TestTimeout(t *testing.T) {
 
 func TestStubborn(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "stubborn")
-	if _, took := overdue(t, "trap '' TERM; echo >"+file+"; while :; do sleep 0.1; done", file, 100*time.Millisecond); took < killDelay {
+	if _, took := overdue(t, "trap '' TERM; echo >"+file+"; while :; do sleep 0.1; done", file,
+		100*time.Millisecond); took < killDelay {
 		t.Errorf("killed after %v", took)
 	}
 }

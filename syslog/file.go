@@ -24,7 +24,8 @@ type file struct {
 }
 
 func newFile(f *os.File, dropped *atomic.Int64) *file {
-	w := &file{f: f, dropped: dropped, wake: make(chan struct{}, 1), done: make(chan struct{}), pending: make([]byte, 0, bufferSize)}
+	w := &file{f: f, dropped: dropped, wake: make(chan struct{}, 1), done: make(chan struct{}),
+		pending: make([]byte, 0, bufferSize)}
 	go w.run()
 	return w
 }

@@ -86,5 +86,6 @@ func (f *frame) refresh(now time.Time) {
 // appendMicros writes six digits.
 func appendMicros(dst []byte, now time.Time) []byte {
 	us := now.Nanosecond() / 1000
-	return append(dst, '0'+byte(us/100000), '0'+byte(us/10000%10), '0'+byte(us/1000%10), '0'+byte(us/100%10), '0'+byte(us/10%10), '0'+byte(us%10))
+	return append(dst, '0'+byte(us/100000), '0'+byte(us/10000%10), '0'+byte(us/1000%10), '0'+byte(us/100%10),
+		'0'+byte(us/10%10), '0'+byte(us%10))
 }

@@ -70,20 +70,30 @@ func TestFrames(t *testing.T) {
 		line   string
 		want   string
 	}{
-		{Identity{"haproxy", "", 2220}, config.LogLocal, 1024, "127.0.0.1 /", "<150>Nov 21 06:56:49 haproxy[2220]: 127.0.0.1 /\n"},
+		{Identity{"haproxy", "", 2220}, config.LogLocal, 1024, "127.0.0.1 /",
+			"<150>Nov 21 06:56:49 haproxy[2220]: 127.0.0.1 /\n"},
 		{Identity{"haproxy", "vm", 2220}, config.LogLocal, 1024, "x", "<150>Nov 21 06:56:49 haproxy[2220]: x\n"},
-		{Identity{"haproxy", "", 2255}, config.RFC3164, 1024, "127.0.0.1 /", "<150>Nov 21 06:56:49 localhost haproxy[2255]: 127.0.0.1 /\n"},
-		{Identity{"tagg", "me", 2271}, config.RFC3164, 1024, "127.0.0.1 /", "<150>Nov 21 06:56:49 me tagg[2271]: 127.0.0.1 /\n"},
-		{Identity{"haproxy", "", 2257}, config.RFC5424, 1024, "127.0.0.1 /", "<150>1 2026-11-21T06:56:49.769638+00:00 - haproxy 2257 - - 127.0.0.1 /\n"},
-		{Identity{"haproxy", "me", 2277}, config.RFC5424, 1024, "127.0.0.1 /", "<150>1 2026-11-21T06:56:49.769638+00:00 me haproxy 2277 - - 127.0.0.1 /\n"},
+		{Identity{"haproxy", "", 2255}, config.RFC3164, 1024, "127.0.0.1 /",
+			"<150>Nov 21 06:56:49 localhost haproxy[2255]: 127.0.0.1 /\n"},
+		{Identity{"tagg", "me", 2271}, config.RFC3164, 1024, "127.0.0.1 /",
+			"<150>Nov 21 06:56:49 me tagg[2271]: 127.0.0.1 /\n"},
+		{Identity{"haproxy", "", 2257}, config.RFC5424, 1024, "127.0.0.1 /",
+			"<150>1 2026-11-21T06:56:49.769638+00:00 - haproxy 2257 - - 127.0.0.1 /\n"},
+		{Identity{"haproxy", "me", 2277}, config.RFC5424, 1024, "127.0.0.1 /",
+			"<150>1 2026-11-21T06:56:49.769638+00:00 me haproxy 2277 - - 127.0.0.1 /\n"},
 		{Identity{"haproxy", "", 1}, config.LogPriority, 1024, "127.0.0.1 /", "<150>127.0.0.1 /\n"},
 		{Identity{"haproxy", "", 1}, config.LogShort, 1024, "127.0.0.1 /", "<6>127.0.0.1 /\n"},
-		{Identity{"haproxy", "", 1}, config.LogTimed, 1024, "127.0.0.1 /", "<6>2026-11-21T06:56:49.769638+00:00 127.0.0.1 /\n"},
-		{Identity{"haproxy", "", 1}, config.LogISO, 1024, "127.0.0.1 /", "2026-11-21T06:56:49.769638+00:00 127.0.0.1 /\n"},
+		{Identity{"haproxy", "", 1}, config.LogTimed, 1024, "127.0.0.1 /",
+			"<6>2026-11-21T06:56:49.769638+00:00 127.0.0.1 /\n"},
+		{Identity{"haproxy", "", 1}, config.LogISO, 1024, "127.0.0.1 /",
+			"2026-11-21T06:56:49.769638+00:00 127.0.0.1 /\n"},
 		{Identity{"haproxy", "", 1}, config.LogRaw, 1024, "127.0.0.1 /", "127.0.0.1 /\n"},
-		{Identity{"haproxy", "", 2289}, config.LogLocal, 80, "127.0.0.1 /" + strings.Repeat("a", 200), "<150>Nov 21 06:57:00 haproxy[2289]: 127.0.0.1 /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"},
-		{Identity{"haproxy", "", 2289}, config.LogRaw, 80, "127.0.0.1 /" + strings.Repeat("a", 200), "127.0.0.1 /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"},
-		{Identity{"haproxy", "", 2293}, config.RFC5424, 80, "127.0.0.1 /" + strings.Repeat("a", 200), "<150>1 2026-11-21T06:57:01.527231+00:00 - haproxy 2293 - - 127.0.0.1 /aaaaaaaaaa\n"},
+		{Identity{"haproxy", "", 2289}, config.LogLocal, 80, "127.0.0.1 /" + strings.Repeat("a", 200),
+			"<150>Nov 21 06:57:00 haproxy[2289]: 127.0.0.1 /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"},
+		{Identity{"haproxy", "", 2289}, config.LogRaw, 80, "127.0.0.1 /" + strings.Repeat("a", 200),
+			"127.0.0.1 /aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa\n"},
+		{Identity{"haproxy", "", 2293}, config.RFC5424, 80, "127.0.0.1 /" + strings.Repeat("a", 200),
+			"<150>1 2026-11-21T06:57:01.527231+00:00 - haproxy 2293 - - 127.0.0.1 /aaaaaaaaaa\n"},
 	} {
 		l := New(test.id)
 		b := l.Batch()
@@ -211,7 +221,8 @@ func TestLongestLine(t *testing.T) {
 // Nobody listens: lines are lost and counted, and come again as soon as somebody does.
 func TestDeadUDP(t *testing.T) {
 	pid := os.Getpid()
-	c, target := receiverAt(t, net.IPv4(127, byte(1+pid>>16&127), byte(pid>>8), byte(1+pid&127))) // nobody else takes its ports
+	// nobody else takes its ports
+	c, target := receiverAt(t, net.IPv4(127, byte(1+pid>>16&127), byte(pid>>8), byte(1+pid&127)))
 	target.Format = config.LogRaw
 	addr := c.LocalAddr().(*net.UDPAddr)
 	c.Close()
@@ -220,7 +231,8 @@ func TestDeadUDP(t *testing.T) {
 	defer b.Close()
 	r := b.Route([]config.LogTarget{target}, "")
 	sent := int64(0)
-	for limit := time.Now().Add(enough); l.Dropped() == 0 && time.Now().Before(limit); sent++ { // a refusal may be on its way
+	// a refusal may be on its way
+	for limit := time.Now().Add(enough); l.Dropped() == 0 && time.Now().Before(limit); sent++ {
 		b.Add(r, 6, instant, []byte("lost"))
 		b.Flush(instant)
 	}
@@ -488,8 +500,10 @@ func TestNoAllocations(t *testing.T) {
 	go func() { _, _ = io.Copy(io.Discard, r) }()
 	b := New(Identity{Tag: "haproxy", PID: 1}).Batch()
 	defer b.Close()
-	route := b.Route([]config.LogTarget{target, {FD: fd, Len: 1024, Max: 7}, {Addr: netip.MustParseAddrPort("127.0.0.1:1"), Len: 1024, Max: 7}}, "")
-	line := []byte("127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 - - ---- 2/1/0/0/0 0/0 \"GET / HTTP/1.1\"")
+	route := b.Route([]config.LogTarget{target, {FD: fd, Len: 1024, Max: 7},
+		{Addr: netip.MustParseAddrPort("127.0.0.1:1"), Len: 1024, Max: 7}}, "")
+	line := []byte("127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 - - ---- 2/1/0/0/0 0/0 " +
+		"\"GET / HTTP/1.1\"")
 	now := instant
 	for range 100 {
 		b.Add(route, 6, now, line)
@@ -528,7 +542,8 @@ func BenchmarkUDP(b *testing.B) {
 
 func BenchmarkAdd(b *testing.B) {
 	batch := New(Identity{Tag: "haproxy", PID: 1}).Batch()
-	r := batch.Route([]config.LogTarget{{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Len: 1024, Max: 7, Format: config.LogLocal}}, "")
+	r := batch.Route([]config.LogTarget{{Addr: netip.MustParseAddrPort("127.0.0.1:9"), Len: 1024, Max: 7,
+		Format: config.LogLocal}}, "")
 	line := bytes.Repeat([]byte("x"), 150)
 	p := batch.receivers[0]
 	b.ReportAllocs()

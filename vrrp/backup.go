@@ -82,7 +82,8 @@ func (m *instance) backupHears(now Time, a Heard, interval time.Duration, e []Ef
 // follows takes the rest of the sync group along into BACKUP: a member that joined masters
 // (a reload made them a group) has found a master that it must follow.
 func (m *instance) follows(now Time, e []Effect) []Effect {
-	if m.group == nil || !slices.ContainsFunc(m.group.members, func(o *instance) bool { return o.state == Master || o.state == Claiming }) {
+	if m.group == nil || !slices.ContainsFunc(m.group.members,
+		func(o *instance) bool { return o.state == Master || o.state == Claiming }) {
 		return e
 	}
 	return m.group.pullDown(now, m, e)

@@ -34,8 +34,8 @@ type Kind uint8
 // Kinds of effects. The order in which a Router appends them is the order that
 // keeps two masters apart:
 //
-//	up:   NeedVotes, (Voted) PermitAdverts, Advertise, (settle), OpenGate, AddAddresses, ConfirmGate, (Opened) Announce,
-//	      Changed
+//	up:   NeedVotes, (Voted) PermitAdverts, Advertise, (settle), OpenGate, AddAddresses, ConfirmGate,
+//	      (Opened) Announce, Changed
 //	down: CloseGate, RemoveAddresses, Advertise with priority 0, FreeVotes, Changed
 const (
 	// PermitAdverts lets our adverts pass the closed gate until Until.

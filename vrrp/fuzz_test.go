@@ -17,7 +17,8 @@ func fuzzReceive(f *testing.F, p Params, seeds ...string) {
 		}
 		f.Add(b, uint8(255), false)
 	}
-	f.Add(p.AppendAdvert(nil, 200, netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("224.0.0.18")), uint8(255), true)
+	f.Add(p.AppendAdvert(nil, 200, netip.MustParseAddr("10.9.0.2"), netip.MustParseAddr("224.0.0.18")), uint8(255),
+		true)
 	f.Fuzz(func(t *testing.T, payload []byte, ttl uint8, master bool) {
 		r := NewRouter()
 		id, _ := r.Add(0, p, nil)
@@ -34,7 +35,8 @@ func fuzzReceive(f *testing.F, p Params, seeds ...string) {
 		}
 		before := r.Status(id)
 		now = now.Add(time.Millisecond)
-		d := Datagram{Payload: payload, Src: netip.MustParseAddr("10.9.0.2"), Dst: netip.MustParseAddr("224.0.0.18"), TTL: int(ttl)}
+		d := Datagram{Payload: payload, Src: netip.MustParseAddr("10.9.0.2"), Dst: netip.MustParseAddr("224.0.0.18"),
+			TTL: int(ttl)}
 		if p.IPv6 {
 			d.Src, d.Dst = netip.MustParseAddr("fe80::2"), netip.MustParseAddr("ff02::12")
 		}
@@ -92,7 +94,8 @@ func TestAdvertDoesNotAllocate(t *testing.T) {
 	}); n != 0 {
 		t.Errorf("%v allocations per advert", n)
 	}
-	d := Datagram{Payload: p.AppendAdvert(nil, 50, netip.MustParseAddr("10.9.0.2"), dst), Src: netip.MustParseAddr("10.9.0.2"), Dst: dst, TTL: 255}
+	d := Datagram{Payload: p.AppendAdvert(nil, 50, netip.MustParseAddr("10.9.0.2"), dst),
+		Src: netip.MustParseAddr("10.9.0.2"), Dst: dst, TTL: 255}
 	now := r.Deadline() - 1
 	if n := testing.AllocsPerRun(100, func() { effects = r.Receive(now, id, &d, effects[:0]) }); n != 0 {
 		t.Errorf("%v allocations per advert heard", n)

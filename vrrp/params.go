@@ -109,7 +109,8 @@ func (p *Params) Validate() error {
 		return fmt.Errorf("vrrp: %s: priority 0", p.Name)
 	case p.Version == 2 && (p.Interval < time.Second || p.Interval > 255*time.Second || p.Interval%time.Second != 0):
 		return fmt.Errorf("vrrp: %s: interval %v is not 1-255 whole seconds", p.Name, p.Interval)
-	case p.Version == 3 && (p.Interval < 10*time.Millisecond || p.Interval > maxV3Interval || p.Interval%(10*time.Millisecond) != 0):
+	case p.Version == 3 && (p.Interval < 10*time.Millisecond || p.Interval > maxV3Interval ||
+		p.Interval%(10*time.Millisecond) != 0):
 		return fmt.Errorf("vrrp: %s: interval %v is not 10 ms-40.95 s in steps of 10 ms", p.Name, p.Interval)
 	case p.DownAdverts < 1 || p.DownAdverts > 100:
 		return fmt.Errorf("vrrp: %s: %d adverts to miss is not 1-100", p.Name, p.DownAdverts)

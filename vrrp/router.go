@@ -18,7 +18,8 @@ func NewRouter() *Router { return &Router{byID: map[ID]*instance{}} }
 // Add starts an instance. Until Tick or another input has been handled it is in
 // INIT; faults known at the start are passed by SetFaults before anything else.
 func (r *Router) Add(now Time, p Params, effects []Effect) (ID, []Effect) {
-	m := &instance{router: r, id: r.next, p: p, state: Init, announceAt: Never, refreshAt: Never, lastAdvert: -1, rivalAt: -1, complainedTo: now.Add(-complainAgain)}
+	m := &instance{router: r, id: r.next, p: p, state: Init, announceAt: Never, refreshAt: Never, lastAdvert: -1,
+		rivalAt: -1, complainedTo: now.Add(-complainAgain)}
 	m.masterInterval = p.Interval
 	m.startAt = now.Add(p.StartDelay)
 	m.timer = m.startAt

@@ -22,8 +22,9 @@ type edit struct{ file, old, new string }
 
 var (
 	noProbing = edit{"backup.go", "	m.watch = m.p.quiet()\n", "	m.watch = m.p.quiet()\n	m.probing = false\n"}
-	noWait    = edit{"backup.go", "	wait := m.p.settle()\n", "	if true {\n		m.timer = now\n		return\n	}\n	wait := m.p.settle()\n"}
-	noRepeat  = edit{"backup.go", "	if !m.probing { // it has not heard us yet",
+	noWait    = edit{"backup.go", "	wait := m.p.settle()\n",
+		"	if true {\n		m.timer = now\n		return\n	}\n	wait := m.p.settle()\n"}
+	noRepeat = edit{"backup.go", "	if !m.probing { // it has not heard us yet",
 		"	if true {\n		return e\n	}\n	if !m.probing { // it has not heard us yet"}
 )
 
@@ -35,12 +36,15 @@ var gateRules = []rule{
 		[]edit{{"master.go", "	return now >= m.gateUntil\n", "	return false\n"}}},
 	{"gate opens before the claim was heard", nil, []edit{noProbing, noWait, noRepeat}},
 	{"takes from a living master without looking", nil, []edit{noProbing, noRepeat}},
-	{"resigns before closing", nil, []edit{{"instance.go", "	e = append(e, Effect{ID: m.id, Kind: CloseGate})\n	if m.holding {",
-		"	if resign {\n		e = m.advertise(0, 0, e)\n		resign = false\n	}\n	e = append(e, Effect{ID: m.id, Kind: CloseGate})\n	if m.holding {"}}},
+	{"resigns before closing", nil,
+		[]edit{{"instance.go", "	e = append(e, Effect{ID: m.id, Kind: CloseGate})\n	if m.holding {",
+			"	if resign {\n		e = m.advertise(0, 0, e)\n		resign = false\n	}\n	e = append(e, Effect{ID: m.id, Kind: " +
+				"CloseGate})\n	if m.holding {"}}},
 }
 
 // broken is how TestGateRulesAreNeeded runs a package without one of the rules.
-var broken = flag.String("broken", "", "find what it costs that this rule is left out of the source (of TestGateRulesAreNeeded)")
+var broken = flag.String("broken", "",
+	"find what it costs that this rule is left out of the source (of TestGateRulesAreNeeded)")
 
 // TestGateRulesAreNeeded leaves one rule of the lease gate out at a time and expects the simulation to find two masters
 // without a partition. What is left out of the source is left out of a copy, built and run by another go test.

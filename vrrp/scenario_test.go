@@ -169,8 +169,10 @@ func faults(words string) (all Faults) {
 
 func defaults(name string) Params {
 	return Params{Name: name, VRID: 51, Version: 2, Priority: 100, Interval: time.Second, DownAdverts: 3, Preempt: true,
-		AuthPass: "1111", Addrs: []netip.Addr{netip.MustParseAddr("10.9.0.100")}, Source: netip.MustParseAddr("10.9.0.1"),
-		AnnounceRepeat: 5, AnnounceDelay: 5 * time.Second, RefreshRepeat: 1, LowerPrioRepeat: 5, LowerPrioDelay: 5 * time.Second}
+		AuthPass: "1111", Addrs: []netip.Addr{netip.MustParseAddr("10.9.0.100")},
+		Source:         netip.MustParseAddr("10.9.0.1"),
+		AnnounceRepeat: 5, AnnounceDelay: 5 * time.Second, RefreshRepeat: 1, LowerPrioRepeat: 5,
+		LowerPrioDelay: 5 * time.Second}
 }
 
 func (s *scenario) parameters(p *Params, words []string) {

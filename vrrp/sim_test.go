@@ -158,8 +158,9 @@ type sim struct {
 }
 
 func newSim(seed uint64) *sim {
-	s := &sim{rng: rand.New(rand.NewPCG(seed, 0x65766e)), rules: simRules{deadline: true, bornClosed: true, egress: true, expires: true, early: true},
-		cut: map[[2]int]bool{}, double: map[[2]int]bool{}}
+	s := &sim{rng: rand.New(rand.NewPCG(seed, 0x65766e)),
+		rules: simRules{deadline: true, bornClosed: true, egress: true, expires: true, early: true},
+		cut:   map[[2]int]bool{}, double: map[[2]int]bool{}}
 	return s
 }
 
@@ -449,7 +450,8 @@ func (s *sim) check() {
 				continue
 			}
 			if s.bad == "" {
-				s.bad = fmt.Sprintf("node%d and node%d both open at %.4f s without a partition", i, j, float64(s.now)/1e9)
+				s.bad = fmt.Sprintf("node%d and node%d both open at %.4f s without a partition", i, j,
+					float64(s.now)/1e9)
 				s.logf("VIOLATION: %s", s.bad)
 			}
 		}

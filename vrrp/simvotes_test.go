@@ -174,13 +174,14 @@ func (s *sim) askArbiter(n *simNode, m *simMessage) {
 // clockError is what the simulated sites assume of clocks, in millionths.
 const clockError = 2000
 
-// votingSite builds two nodes and an arbiter, or three nodes, whose clocks' rates differ by up to drift millionths, with
-// faults in the first 40 intervals.
+// votingSite builds two nodes and an arbiter, or three nodes, whose clocks' rates differ by up to drift millionths,
+// with faults in the first 40 intervals.
 func votingSite(seed uint64, trace bool, drift int) *sim {
 	s := newSim(seed)
 	s.trace, s.strict = trace, true
 	rng := rand.New(rand.NewPCG(seed, 2))
-	base := Params{Name: "V", VRID: 51, Version: 3, Interval: []time.Duration{100 * time.Millisecond, time.Second}[rng.IntN(2)],
+	base := Params{Name: "V", VRID: 51, Version: 3,
+		Interval:    []time.Duration{100 * time.Millisecond, time.Second}[rng.IntN(2)],
 		DownAdverts: 3, Preempt: rng.IntN(4) > 0, AnnounceRepeat: 5, LowerPrioRepeat: 5, RefreshRepeat: 1, Votes: true,
 		Addrs: []netip.Addr{netip.MustParseAddr("10.9.0.100")}}
 	votes := lease.Params{Voters: 3, Promise: base.Interval * time.Duration(4+rng.IntN(5)), ClockError: clockError}

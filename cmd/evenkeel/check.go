@@ -99,7 +99,8 @@ of the reference programs.`,
 	filesFlag(c, &files)
 	c.Flags().BoolVar(&how.json, "json", false, "print an array of problems as JSON")
 	c.Flags().BoolVar(&how.brief, "brief", false, "one line for each problem, without the source")
-	c.Flags().BoolVar(&allowEmpty, "allow-empty", false, "accept files with nothing in them, as run and reload do with it")
+	c.Flags().BoolVar(&allowEmpty, "allow-empty", false,
+		"accept files with nothing in them, as run and reload do with it")
 	c.Flags().BoolVar(&strict, "strict", false, "refuse what keepalived -t and haproxy -c refuse")
 	return c
 }

@@ -26,7 +26,8 @@ func ipvsCommand() *cobra.Command {
 	return &cobra.Command{
 		Use:   "ipvs [--driver auto|ipvs|xdp] IPVSADM-OPTIONS…",
 		Short: "Look at the forwarding table and change it by hand, with ipvsadm's options",
-		Long: "Look at the forwarding table and change it by hand, with the options of ipvsadm 1.31 (evenkeel ipvs --help).\n" +
+		Long: "Look at the forwarding table and change it by hand, with the options of ipvsadm 1.31 (evenkeel ipvs " +
+			"--help).\n" +
 			"The table is that of our own plane where it has services, else of the kernel's IPVS where there is one.\n" +
 			"Called as ipvsadm, evenkeel is this command.",
 		DisableFlagParsing: true,

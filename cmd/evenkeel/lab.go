@@ -41,7 +41,8 @@ Faults for --faults: ` + strings.Join(launcher.FaultNames(), ", ") + `, or all.`
 	c.Flags().BoolVar(&opt.JSON, "json", false, "with --faults: print the result as JSON")
 	c.Flags().BoolVar(&opt.Story, "story", false, "tell the story first: play the main faults one after the other")
 	c.Flags().StringVar(&opt.Listen, "listen", "", "address of the page (default 127.0.0.1:8080 or the next free port)")
-	c.Flags().StringVar(&opt.Kind, "kind", "", "with lvs-dr: how packets reach a real server: "+strings.Join(site.Kinds(), ", ")+" (default dr)")
+	c.Flags().StringVar(&opt.Kind, "kind", "",
+		"with lvs-dr: how packets reach a real server: "+strings.Join(site.Kinds(), ", ")+" (default dr)")
 	c.Flags().StringVar(&opt.Director, "director", "", "what runs on the nodes: evenkeel, or keepalived for comparison")
 	return c
 }

@@ -76,7 +76,8 @@ func root() *cobra.Command {
 		return fmt.Errorf("%w; see %s --help", err, c.CommandPath())
 	})
 	c.SetHelpCommand(helpCommand())
-	c.AddCommand(runCommand(), checkCommand(thisMachine()), reloadCommand(), showCommand(), purgeCommand(), realserverCommand(), labCommand(), ipvsCommand(), versionCommand())
+	c.AddCommand(runCommand(), checkCommand(thisMachine()), reloadCommand(), showCommand(), purgeCommand(),
+		realserverCommand(), labCommand(), ipvsCommand(), versionCommand())
 	return c
 }
 
@@ -120,12 +121,14 @@ func helpCommand() *cobra.Command {
 
 // filesFlag is shared by everything that reads a configuration; filesGiven demands it.
 func filesFlag(c *cobra.Command, files *[]string) {
-	c.Flags().StringArrayVarP(files, "file", "f", nil, "configuration `FILE`, or a directory of *.cfg files; needed, may be repeated")
+	c.Flags().StringArrayVarP(files, "file", "f", nil,
+		"configuration `FILE`, or a directory of *.cfg files; needed, may be repeated")
 }
 
 func filesGiven(c *cobra.Command, _ []string) error {
 	if !c.Flags().Changed("file") {
-		return fmt.Errorf("no configuration is given: %s -f FILE, a haproxy.cfg or keepalived.conf; see %s --help", c.CommandPath(), c.CommandPath())
+		return fmt.Errorf("no configuration is given: %s -f FILE, a haproxy.cfg or keepalived.conf; see %s --help",
+			c.CommandPath(), c.CommandPath())
 	}
 	return nil
 }

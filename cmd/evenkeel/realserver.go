@@ -24,7 +24,8 @@ textbook does by hand with ifconfig lo:0, arp_ignore and arp_announce; with --tu
 load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is kept over a reboot.`,
 	})
 	host := func() realserver.Host { return realserver.Host{StateDir: dir} }
-	del := &cobra.Command{Use: "del VIP", Aliases: []string{"delete", "remove"}, Short: "Serve a virtual address no more", Args: cobra.ExactArgs(1),
+	del := &cobra.Command{Use: "del VIP", Aliases: []string{"delete", "remove"},
+		Short: "Serve a virtual address no more", Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
 			vip, err := netip.ParseAddr(args[0])
 			if err != nil {

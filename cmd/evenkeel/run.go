@@ -47,7 +47,8 @@ directory, SIGTERM and SIGINT stop.`,
 	}
 	filesFlag(c, &files)
 	c.Flags().BoolVarP(&opts.Verbose, "verbose", "v", false, "log debugging details as well")
-	c.Flags().BoolVar(&opts.AllowEmpty, "allow-empty", false, "accept files with nothing in them, and let reloads take everything away")
+	c.Flags().BoolVar(&opts.AllowEmpty, "allow-empty", false,
+		"accept files with nothing in them, and let reloads take everything away")
 	runtimeDirFlag(c, &opts.RuntimeDir)
 	return c
 }

@@ -31,8 +31,11 @@ func harmless(t *testing.T, what string, out []byte) {
 // TestShowLVSIsHarmless: what servers answered does nothing to the terminal it is shown on, as a table and as JSON.
 func TestShowLVSIsHarmless(t *testing.T) {
 	ran := time.Now()
-	s := &lvs.Status{Driver: "xdp", Virtual: []lvs.VirtualStatus{{Name: "[192.0.2.1]:tcp:80", Keys: []string{"TCP 192.0.2.1:80"}, Servers: []lvs.ServerStatus{
-		{Address: "10.0.0.1:80", Checks: []lvs.CheckStatus{{Kind: "HTTP_GET", Ran: &ran, Reason: "status 500 " + hostile}}}}}}}
+	s := &lvs.Status{Driver: "xdp",
+		Virtual: []lvs.VirtualStatus{{Name: "[192.0.2.1]:tcp:80", Keys: []string{"TCP 192.0.2.1:80"},
+			Servers: []lvs.ServerStatus{
+				{Address: "10.0.0.1:80", Checks: []lvs.CheckStatus{{Kind: "HTTP_GET", Ran: &ran,
+					Reason: "status 500 " + hostile}}}}}}}
 	for _, asJSON := range []bool{false, true} {
 		var out bytes.Buffer
 		if err := showLVS(&daemon.Printable{W: &out}, s, asJSON); err != nil {
@@ -42,7 +45,8 @@ func TestShowLVSIsHarmless(t *testing.T) {
 			if err := json.Unmarshal(out.Bytes(), &lvs.Status{}); err != nil {
 				t.Errorf("%v: %s", err, out.Bytes())
 			}
-			if strings.Contains(out.String(), "\x9b") || strings.Contains(out.String(), "\u009b") || strings.Contains(out.String(), "\x1b") {
+			if strings.Contains(out.String(), "\x9b") || strings.Contains(out.String(), "\u009b") ||
+				strings.Contains(out.String(), "\x1b") {
 				t.Errorf("as JSON: %q", out.String())
 			}
 			continue

@@ -33,7 +33,8 @@ func (s *sources) sort(paths []string, read func(string) ([]byte, error)) (diags
 			if errors.As(err, &pe) {
 				err = pe.Err
 			}
-			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable", Message: err.Error()})
+			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error,
+				Code: "unreadable", Message: err.Error()})
 			continue
 		}
 		if !keepalived.Recognise(data) && (haproxy.Recognise(data) || haproxy.Resembles(data)) {
@@ -77,8 +78,10 @@ func hollow(paths []string, read func(string) ([]byte, error)) (diags []config.D
 			return err != nil || !blank(data)
 		})
 		if !full {
-			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "empty",
-				Message: "there is nothing in it but comments and empty lines", Hint: "leave it out, or say --allow-empty"})
+			diags = append(diags, config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error,
+				Code:    "empty",
+				Message: "there is nothing in it but comments and empty lines",
+				Hint:    "leave it out, or say --allow-empty"})
 		}
 	}
 	return diags
@@ -124,7 +127,8 @@ func read(paths []string, how reading, rec *daemon.Recorder) (*config.Site, []co
 		site, diags = keepalived.Parse("command line", []byte(text.String()), kopts)
 	}
 	if len(src.haproxy) > 0 {
-		p, more := haproxy.Parse(src.haproxy, haproxy.Options{Strict: strict, ReadFile: rec.ReadFile, Resolve: rec.Resolve})
+		p, more := haproxy.Parse(src.haproxy,
+			haproxy.Options{Strict: strict, ReadFile: rec.ReadFile, Resolve: rec.Resolve})
 		diags = append(diags, more...)
 		if p == nil {
 			site = nil
@@ -154,7 +158,8 @@ func trackedProxies(site *config.Site) (diags []config.Diagnostic) {
 			switch {
 			case site.Proxying == nil:
 				diags = append(diags, config.Diagnostic{Pos: t.Pos, Severity: config.Error, Code: "unknown-name",
-					Message: "track_proxy needs a proxy in this process", Hint: "give the haproxy.cfg as well: -f keepalived.conf -f haproxy.cfg"})
+					Message: "track_proxy needs a proxy in this process",
+					Hint:    "give the haproxy.cfg as well: -f keepalived.conf -f haproxy.cfg"})
 			case t.Name != "" && !known[t.Name]:
 				diags = append(diags, config.Diagnostic{Pos: t.Pos, Severity: config.Error, Code: "unknown-name",
 					Message: fmt.Sprintf("there is no frontend, backend or listen %q", t.Name)})

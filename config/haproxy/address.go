@@ -40,7 +40,8 @@ var prefixes = []struct {
 }
 
 // foreignPrefixes are known to HAProxy and not supported.
-var foreignPrefixes = []string{"sockpair@", "quic4@", "quic6@", "udp@", "udp4@", "udp6@", "dgram+", "ring@", "backend@", "abnsz@", "rhttp@", "mptcp@", "uxdg@", "unixdgram@"}
+var foreignPrefixes = []string{"sockpair@", "quic4@", "quic6@", "udp@", "udp4@", "udp6@", "dgram+", "ring@", "backend@",
+	"abnsz@", "rhttp@", "mptcp@", "uxdg@", "unixdgram@"}
 
 // maxSocketPath leaves room in a socket's name for what it is called until it is ready.
 const maxSocketPath = 97
@@ -105,7 +106,9 @@ func (a *args) expanded(w word, text string) string {
 		name := strings.Trim(found, "${}")
 		value, ok := a.variable(name)
 		if !ok {
-			a.report.Warn(w.pos, "unset-variable", fmt.Sprintf("%s in an address: the environment has no %s", q(found), name), "nothing is put in its place")
+			a.report.Warn(w.pos, "unset-variable",
+				fmt.Sprintf("%s in an address: the environment has no %s", q(found), name),
+				"nothing is put in its place")
 		}
 		return value
 	})
@@ -130,7 +133,8 @@ func (a *args) address(w word, e endpoint) netip.Addr {
 			return netip.Addr{}
 		}
 		if addr, err = a.host(e.host); err != nil {
-			a.fail(w.pos, "unresolved", fmt.Sprintf("%s %s: the name %s cannot be resolved: %s", a.name, q(w.text), q(e.host), err.Error()), "")
+			a.fail(w.pos, "unresolved", fmt.Sprintf("%s %s: the name %s cannot be resolved: %s", a.name, q(w.text),
+				q(e.host), err.Error()), "")
 			return netip.Addr{}
 		}
 	}
@@ -187,7 +191,8 @@ func (a *args) listenAddresses(w word) []config.Listen {
 			if offset > len(w.text) && len(all) > 0 {
 				break // a comma at the end
 			}
-			a.fail(pw.pos, "bad-value", fmt.Sprintf("%s %s: an address is empty", a.name, q(w.text)), "is a variable not set?")
+			a.fail(pw.pos, "bad-value", fmt.Sprintf("%s %s: an address is empty", a.name, q(w.text)),
+				"is a variable not set?")
 			return nil
 		}
 		for _, p := range []string{"udp", "dgram+", "quic"} {
@@ -259,7 +264,8 @@ func (a *args) sourceAddress(w word) netip.AddrPort {
 	}
 	port := 0
 	if strings.Contains(e.port, "-") {
-		a.refuse(w, "not-supported", "a range of source ports is known to haproxy, but not supported yet", "leave the choice to the kernel")
+		a.refuse(w, "not-supported", "a range of source ports is known to haproxy, but not supported yet",
+			"leave the choice to the kernel")
 	} else if e.port != "" {
 		port = a.portNumber(w, e.port, 0)
 	}

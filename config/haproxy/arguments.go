@@ -138,7 +138,8 @@ func (a *args) headerName() string {
 
 func isToken(s string) bool {
 	for i := range len(s) {
-		if c := s[i]; (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') && strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
+		if c := s[i]; (c < '0' || c > '9') && (c|0x20 < 'a' || c|0x20 > 'z') &&
+			strings.IndexByte("!#$%&'*+-.^_`|~", c) < 0 {
 			return false
 		}
 	}
@@ -206,7 +207,8 @@ func (a *args) integer(w word, lo, hi int, careless bool) int {
 const maxDuration = math.MaxInt32 * time.Millisecond
 
 var timeUnits = map[string]time.Duration{
-	"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute, "h": time.Hour, "d": 24 * time.Hour,
+	"": time.Millisecond, "us": time.Microsecond, "ms": time.Millisecond, "s": time.Second, "m": time.Minute,
+	"h": time.Hour, "d": 24 * time.Hour,
 }
 
 // duration reads a time: a whole number with a unit, of milliseconds without. A fraction of
@@ -223,7 +225,8 @@ func (a *args) durationIn(w word, least, plain time.Duration) time.Duration {
 	digits := len(w.text) - len(strings.TrimLeft(w.text, "0123456789"))
 	n, err := strconv.ParseInt(w.text[:digits], 10, 64)
 	if digits == 0 {
-		a.fail(w.pos, "bad-time", fmt.Sprintf("%s %s: is not a time", a.name, q(w.text)), "write a whole number with us, ms, s, m, h or d")
+		a.fail(w.pos, "bad-time", fmt.Sprintf("%s %s: is not a time", a.name, q(w.text)),
+			"write a whole number with us, ms, s, m, h or d")
 		return 0
 	}
 	rest := w.text[digits:]
@@ -241,14 +244,18 @@ func (a *args) durationIn(w word, least, plain time.Duration) time.Duration {
 		}
 	}
 	if unitEnd == 0 && rest != "" {
-		a.fail(w.at(digits), "bad-time", fmt.Sprintf("%s %s: unknown unit %s", a.name, q(w.text), q(rest)), "the units are us, ms, s, m, h and d")
+		a.fail(w.at(digits), "bad-time", fmt.Sprintf("%s %s: unknown unit %s", a.name, q(w.text), q(rest)),
+			"the units are us, ms, s, m, h and d")
 		return 0
 	}
 	if unitEnd < len(rest) {
-		a.report.Warn(w.at(digits+unitEnd), "bad-time", fmt.Sprintf("%s %s: %s after the time is not read", a.name, q(w.text), q(rest[unitEnd:])), "write one unit only")
+		a.report.Warn(w.at(digits+unitEnd), "bad-time",
+			fmt.Sprintf("%s %s: %s after the time is not read", a.name, q(w.text), q(rest[unitEnd:])),
+			"write one unit only")
 	}
 	if err != nil || n > int64(maxDuration/unit) {
-		a.fail(w.pos, "out-of-range", fmt.Sprintf("%s %s: is longer than 2147483647 ms (24.8 days)", a.name, q(w.text)), "")
+		a.fail(w.pos, "out-of-range", fmt.Sprintf("%s %s: is longer than 2147483647 ms (24.8 days)", a.name, q(w.text)),
+			"")
 		return 0
 	}
 	d := (time.Duration(n)*unit + time.Millisecond - 1).Truncate(time.Millisecond)
@@ -270,8 +277,10 @@ func (a *args) pattern(w word, fold bool) config.Pattern {
 		return re
 	}
 	var se *syntax.Error
-	if errors.As(err, &se) && (se.Code == syntax.ErrInvalidPerlOp || se.Code == syntax.ErrInvalidEscape || se.Code == syntax.ErrInvalidRepeatOp || se.Code == syntax.ErrInvalidRepeatSize) {
-		a.refuse(w, "bad-pattern", fmt.Sprintf("is a regular expression that is not supported: %s: %s", se.Code, verdict.Bare(se.Expr)), "write it without look-around, backreferences and possessive repetition")
+	if errors.As(err, &se) && (se.Code == syntax.ErrInvalidPerlOp || se.Code == syntax.ErrInvalidEscape ||
+		se.Code == syntax.ErrInvalidRepeatOp || se.Code == syntax.ErrInvalidRepeatSize) {
+		a.refuse(w, "bad-pattern", fmt.Sprintf("is a regular expression that is not supported: %s: %s", se.Code,
+			verdict.Bare(se.Expr)), "write it without look-around, backreferences and possessive repetition")
 		return nil
 	}
 	reason := err.Error()

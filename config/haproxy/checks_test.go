@@ -29,8 +29,10 @@ func TestCheckLinesReplace(t *testing.T) {
 		{"option tcp-check;tcp-check send ONE", "tcp-check comment x", "tcp:"},
 		{full, "option tcp-check;tcp-check send ONE", "tcp: send ONE"},
 	} {
-		text := "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n " + strings.ReplaceAll(c.defaults, ";", "\n ") +
-			"\nbackend b\n " + strings.ReplaceAll(c.backend, ";", "\n ") + "\n server s 10.0.0.1:80 check\nbackend after\n server s 10.0.0.1:80 check\n"
+		text := "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n " +
+			strings.ReplaceAll(c.defaults, ";", "\n ") +
+			"\nbackend b\n " + strings.ReplaceAll(c.backend, ";", "\n ") +
+			"\n server s 10.0.0.1:80 check\nbackend after\n server s 10.0.0.1:80 check\n"
 		p, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(text)}}, testOptions())
 		if config.HasErrors(diags) {
 			t.Errorf("%s / %s: %v", c.defaults, c.backend, diags)
@@ -72,16 +74,19 @@ func steps(h *config.HealthCheck) string {
 
 // TestVariablesInAddresses: $NAME and ${NAME} need no quotes there.
 func TestVariablesInAddresses(t *testing.T) {
-	text := "global\n setenv H 10.0.0.9\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nlisten l\n bind ${H}:${PORT}\n bind unix@/run/$H\n server s $H:80 source ${H}\n"
+	text := "global\n setenv H 10.0.0.9\ndefaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout " +
+		"connect 1s\nlisten l\n bind ${H}:${PORT}\n bind unix@/run/$H\n server s $H:80 source ${H}\n"
 	p, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(text)}}, testOptions())
 	if p == nil {
 		t.Fatal(diags)
 	}
 	l := p.Proxies[0]
-	if got := fmt.Sprint(l.Binds[0].Addr, " ", l.Binds[0].Text, " ", l.Binds[1].Path, " ", l.Servers[0].Addr, " ", l.Servers[0].Source); got != "10.0.0.9:8080 10.0.0.9:8080 /run/10.0.0.9 10.0.0.9:80 10.0.0.9:0" {
+	if got := fmt.Sprint(l.Binds[0].Addr, " ", l.Binds[0].Text, " ", l.Binds[1].Path, " ", l.Servers[0].Addr, " ",
+		l.Servers[0].Source); got != "10.0.0.9:8080 10.0.0.9:8080 /run/10.0.0.9 10.0.0.9:80 10.0.0.9:0" {
 		t.Error(got)
 	}
-	if _, diags = Parse([]File{{Name: "haproxy.cfg", Data: []byte(strings.Replace(text, "$H:80", "$NONE:80", 1))}}, testOptions()); !strings.Contains(fmt.Sprint(diags), "the environment has no NONE") {
+	if _, diags = Parse([]File{{Name: "haproxy.cfg", Data: []byte(strings.Replace(text, "$H:80", "$NONE:80", 1))}},
+		testOptions()); !strings.Contains(fmt.Sprint(diags), "the environment has no NONE") {
 		t.Error(diags)
 	}
 }
@@ -118,19 +123,21 @@ func TestEnvironment(t *testing.T) {
 // TestErrorFiles: what haproxy 2.6.12 takes and refuses as a whole response.
 func TestErrorFiles(t *testing.T) {
 	for text, want := range map[string]string{
-		"HTTP/1.0 503 X\r\n\r\nb":                                       "",
-		"\r\nHTTP/1.0 503 X\r\n\r\nb":                                   "",
-		"\nHTTP/1.0 503 X\n\nb":                                         "",
-		"HTTP/1.1 503 X\r\nContent-Length: 6\r\n\r\nabcdef":             "",
-		"HTTP/1.1 503 X\r\nContent-Length: 6\r\nA: b\r\n\r\nabcdef":     "",
-		"HTTP/1.1 503 X\nContent-Length: 6\nA: b\n\nabcdef":             "",
-		"HTTP/1.1 503 X\r\nContent-Length: 6\r\n\r\nab\r\n\r\n":         "",
-		"HTTP/1.1 503 X\r\nContent-Length: 30\r\n\r\nabcdef":            "its body has 6 bytes and not the 30 of Content-Length",
+		"HTTP/1.0 503 X\r\n\r\nb":                                   "",
+		"\r\nHTTP/1.0 503 X\r\n\r\nb":                               "",
+		"\nHTTP/1.0 503 X\n\nb":                                     "",
+		"HTTP/1.1 503 X\r\nContent-Length: 6\r\n\r\nabcdef":         "",
+		"HTTP/1.1 503 X\r\nContent-Length: 6\r\nA: b\r\n\r\nabcdef": "",
+		"HTTP/1.1 503 X\nContent-Length: 6\nA: b\n\nabcdef":         "",
+		"HTTP/1.1 503 X\r\nContent-Length: 6\r\n\r\nab\r\n\r\n":     "",
+		"HTTP/1.1 503 X\r\nContent-Length: 30\r\n\r\nabcdef": "its body has 6 bytes and not the 30 of " +
+			"Content-Length",
 		"HTTP/1.1 503 X\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n": "its body is chunked",
 	} {
 		opts := testOptions()
 		opts.ReadFile = func(string) ([]byte, error) { return []byte(text), nil }
-		_, diags := Parse([]File{{Name: "haproxy.cfg", Data: []byte(base + "frontend f\n bind :80\n errorfile 503 /e\n")}}, opts)
+		_, diags := Parse([]File{{Name: "haproxy.cfg",
+			Data: []byte(base + "frontend f\n bind :80\n errorfile 503 /e\n")}}, opts)
 		if got := fmt.Sprint(diags); (want == "") != !config.HasErrors(diags) || !strings.Contains(got, want) {
 			t.Errorf("%q: %s, want %q", text, got, want)
 		}

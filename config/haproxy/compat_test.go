@@ -14,7 +14,8 @@ func TestCompat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := compat.Page{Head: head, Columns: []string{"values", "sections", "default"}, Foot: language, Program: "HAProxy", Differences: differences,
+	page := compat.Page{Head: head, Columns: []string{"values", "sections", "default"}, Foot: language,
+		Program: "HAProxy", Differences: differences,
 		Reference: "The reference is 2.6.12, as Debian 12 ships it.\n" +
 			"`evenkeel check --strict` gives its verdict instead of ours; words that only we refuse are warnings then."}
 	for _, p := range places {

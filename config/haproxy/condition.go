@@ -87,7 +87,8 @@ func (r *reader) endBranches() {
 // say prints the message of .notice, .warning and .alert.
 func (r *reader) say(head word, rest []word) {
 	if len(rest) > 1 {
-		r.report.Bad(rest[1].pos, "extra-word", fmt.Sprintf("%s after the message of %s", q(rest[1].text), q(head.text)), "put the message in quotes")
+		r.report.Bad(rest[1].pos, "extra-word",
+			fmt.Sprintf("%s after the message of %s", q(rest[1].text), q(head.text)), "put the message in quotes")
 		return
 	}
 	text := ""
@@ -215,7 +216,8 @@ func (p *predicate) term() bool {
 // call evaluates a predicate by its name.
 func (p *predicate) call(name string) bool {
 	known := []string{"defined", "feature", "streq", "strneq", "strstr", "version_atleast", "version_before", "enabled",
-		"openssl_version_atleast", "openssl_version_before", "ssllib_name_startswith", "awslc_api_atleast", "awslc_api_before"}
+		"openssl_version_atleast", "openssl_version_before", "ssllib_name_startswith", "awslc_api_atleast",
+		"awslc_api_before"}
 	if !slices.Contains(known, name) {
 		problem := "unknown condition " + q(name)
 		if near := spelling.Nearest(name, known); near != "" {
@@ -244,10 +246,12 @@ func (p *predicate) call(name string) bool {
 	case "version_before":
 		return compareVersions(referenceVersion, arg(0)) < 0
 	case "feature":
-		return slices.Contains([]string{"EPOLL", "POLL", "THREAD", "LINUX_SPLICE", "TFO", "NS", "RT", "PRCTL", "ACCEPT4", "GETADDRINFO"}, arg(0))
+		return slices.Contains([]string{"EPOLL", "POLL", "THREAD", "LINUX_SPLICE", "TFO", "NS", "RT", "PRCTL",
+			"ACCEPT4", "GETADDRINFO"}, arg(0))
 	}
 	// Differs from HAProxy: conditions about a TLS library are refused or false: there is none to ask about.
-	p.fail(q(name)+" is known to haproxy, but not supported yet", strings.HasPrefix(name, "openssl_") || strings.HasPrefix(name, "ssllib_"))
+	p.fail(q(name)+" is known to haproxy, but not supported yet", strings.HasPrefix(name, "openssl_") ||
+		strings.HasPrefix(name, "ssllib_"))
 	return false
 }
 

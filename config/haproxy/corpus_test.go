@@ -71,9 +71,12 @@ func TestSeed(t *testing.T) {
 		t.Error("strict takes dead words")
 	}
 	web, back := model.Proxies[1], model.Proxies[2]
-	if model.Global.Threads != 1 || web.Name != "web" || web.MaxConn != 4000 || web.DefaultBackend != back || len(web.Switching) != 1 || web.Switching[0].Backend != back ||
-		len(web.Log) != 1 || web.Log[0].Max != 6 || web.Timeouts.Client.Seconds() != 50 || back.Redispatch != -1 || len(back.Servers) != 2 ||
-		back.Servers[1].MaxConn != 2000 || !back.Servers[0].Check.On || back.Servers[0].Check.Fall != 2 || model.Proxies[0].Stats.Users[0][1] != "123" {
+	if model.Global.Threads != 1 || web.Name != "web" || web.MaxConn != 4000 || web.DefaultBackend != back ||
+		len(web.Switching) != 1 || web.Switching[0].Backend != back ||
+		len(web.Log) != 1 || web.Log[0].Max != 6 || web.Timeouts.Client.Seconds() != 50 || back.Redispatch != -1 ||
+		len(back.Servers) != 2 ||
+		back.Servers[1].MaxConn != 2000 || !back.Servers[0].Check.On || back.Servers[0].Check.Fall != 2 ||
+		model.Proxies[0].Stats.Users[0][1] != "123" {
 		t.Errorf("%+v", model.Proxies)
 	}
 }

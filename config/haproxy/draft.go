@@ -86,7 +86,8 @@ type captureUse struct {
 
 // newDraft is a section with nothing set.
 func (r *reader) newDraft(kind caps, head, name word) *draft {
-	d := &draft{kind: kind, name: name, head: head, timeoutsGiven: make(map[string]bool), misranked: make(map[int]bool), lostACLs: make(map[string]bool), lostServers: make(map[string]bool),
+	d := &draft{kind: kind, name: name, head: head, timeoutsGiven: make(map[string]bool), misranked: make(map[int]bool),
+		lostACLs: make(map[string]bool), lostServers: make(map[string]bool),
 		byName: make(map[string]*serverDraft), byID: make(map[int]*serverDraft),
 		acls: sample.NewACLs(r.opts.ReadFile)}
 	d.proxy = &config.Proxy{Retries: defaultRetries}
@@ -108,8 +109,10 @@ func (d *draft) inherit(from *draft) {
 	// Differs from HAProxy: rules on connections and the inspect-delay of a defaults section hold where it is
 	// taken over. 2.6 takes both there and forgets them.
 	p.Rules = config.FrontRules{
-		TCPConnection: slices.Clone(p.Rules.TCPConnection), TCPContent: slices.Clone(p.Rules.TCPContent), InspectDelay: p.Rules.InspectDelay,
-		HTTPRequest: slices.Clone(p.Rules.HTTPRequest), HTTPResponse: slices.Clone(p.Rules.HTTPResponse), HTTPAfter: slices.Clone(p.Rules.HTTPAfter),
+		TCPConnection: slices.Clone(p.Rules.TCPConnection), TCPContent: slices.Clone(p.Rules.TCPContent),
+		InspectDelay: p.Rules.InspectDelay,
+		HTTPRequest:  slices.Clone(p.Rules.HTTPRequest), HTTPResponse: slices.Clone(p.Rules.HTTPResponse),
+		HTTPAfter: slices.Clone(p.Rules.HTTPAfter),
 	}
 	d.proxy = &p
 	d.inherited = from.inherited

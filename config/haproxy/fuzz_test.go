@@ -17,7 +17,8 @@ import (
 // FuzzParse reads anything: it must end, never panic, and place every diagnostic inside a file
 // it read. Files that lines name are made of the input itself.
 func FuzzParse(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.cfg", "../../examples/*/*.cfg", "../../../shared/corpus/haproxy/*.cfg"} {
+	for _, pattern := range []string{"testdata/*.cfg", "../../examples/*/*.cfg",
+		"../../../shared/corpus/haproxy/*.cfg"} {
 		files, _ := filepath.Glob(pattern)
 		for _, file := range files {
 			data, err := os.ReadFile(file)
@@ -90,7 +91,8 @@ func checkPlace(t *testing.T, opened map[string][]byte, d config.Diagnostic) {
 func checkModel(t *testing.T, m *config.Proxying) {
 	ids := make(map[int]bool)
 	for _, p := range m.Proxies {
-		if p.Name == "" || p.ID < 1 || ids[p.ID] || !p.Front && !p.Back || !p.Front && len(p.Binds) > 0 || !p.Back && len(p.Servers) > 0 {
+		if p.Name == "" || p.ID < 1 || ids[p.ID] || !p.Front && !p.Back || !p.Front && len(p.Binds) > 0 ||
+			!p.Back && len(p.Servers) > 0 {
 			t.Errorf("proxy: %+v", p)
 		}
 		ids[p.ID] = true
@@ -113,8 +115,10 @@ func checkModel(t *testing.T, m *config.Proxying) {
 		for _, s := range p.Servers {
 			c := s.Check
 			switch {
-			case s.Name == "", s.ID < 1, s.Weight < 0 || s.Weight > 256, c.Inter <= 0, c.FastInter <= 0, c.DownInter <= 0, c.Rise < 1, c.Fall < 1,
-				s.Addr.IsValid() && s.Path != "", !s.Addr.IsValid() && s.Path == "" && s.Host == "", s.Track != nil && c.On, s.MinConn > s.MaxConn:
+			case s.Name == "", s.ID < 1, s.Weight < 0 ||
+				s.Weight > 256, c.Inter <= 0, c.FastInter <= 0, c.DownInter <= 0, c.Rise < 1, c.Fall < 1,
+				s.Addr.IsValid() && s.Path != "", !s.Addr.IsValid() && s.Path == "" && s.Host == "", s.Track != nil &&
+					c.On, s.MinConn > s.MaxConn:
 				t.Errorf("server: %+v", s)
 			}
 		}

@@ -111,7 +111,8 @@ func verdicts(file string) []byte {
 func load(file string, opts Options) (*config.Proxying, []config.Diagnostic) {
 	data, err := os.ReadFile(file)
 	if err != nil {
-		return nil, []config.Diagnostic{{Pos: config.Position{File: file}, Severity: config.Error, Code: "unreadable", Message: err.Error()}}
+		return nil, []config.Diagnostic{{Pos: config.Position{File: file}, Severity: config.Error, Code: "unreadable",
+			Message: err.Error()}}
 	}
 	return Parse([]File{{file, data}}, opts)
 }

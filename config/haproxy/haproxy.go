@@ -102,7 +102,8 @@ func Recognise(data []byte) bool {
 			return false
 		}
 		switch {
-		case len(fields) == 1 && (k.word == "global" || k.word == "defaults"), len(fields) > 1 && k.word != "program" && k.word != "cache":
+		case len(fields) == 1 && (k.word == "global" || k.word == "defaults"), len(fields) > 1 && k.word != "program" &&
+			k.word != "cache":
 			found = true
 		}
 	}

@@ -14,9 +14,11 @@ import (
 
 // TestBothVerdicts: what only we do not support passes a strict check, and gives no model all the same.
 func TestBothVerdicts(t *testing.T) {
-	text := "defaults\n mode http\n timeout server 1s\n timeout connect 1s\nbackend b\n stick on src\nlisten l\n bind :80\n timeout client 1s\n"
+	text := "defaults\n mode http\n timeout server 1s\n timeout connect 1s\nbackend b\n stick on src\nlisten l\n " +
+		"bind :80\n timeout client 1s\n"
 	for _, strict := range []bool{false, true} {
-		if model, diags := Parse([]File{{"f", []byte(text)}}, Options{Strict: strict}); model != nil || len(diags) != 1 || config.HasErrors(diags) == strict {
+		if model, diags := Parse([]File{{"f", []byte(text)}}, Options{Strict: strict}); model != nil ||
+			len(diags) != 1 || config.HasErrors(diags) == strict {
 			t.Errorf("strict %v: model %v, %v", strict, model != nil, diags)
 		}
 	}
@@ -73,7 +75,8 @@ func TestResembles(t *testing.T) {
 		}
 	}
 	text := "defaults\n mode http\nfronted f\n bind :80\n"
-	if _, diags := Parse([]File{{Name: "f", Data: []byte(text)}}, testOptions()); !strings.Contains(fmt.Sprint(diags), `unknown word "fronted" in defaults; did you mean "frontend"?`) {
+	if _, diags := Parse([]File{{Name: "f", Data: []byte(text)}}, testOptions()); !strings.Contains(fmt.Sprint(diags),
+		`unknown word "fronted" in defaults; did you mean "frontend"?`) {
 		t.Error(diags)
 	}
 }
@@ -81,7 +84,8 @@ func TestResembles(t *testing.T) {
 // TestManyLines: 500 backends with 50 servers each are read in a time that does not grow with their square.
 func TestManyLines(t *testing.T) {
 	var text strings.Builder
-	text.WriteString("defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nfrontend f\n bind :80\n")
+	text.WriteString("defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\nfrontend " +
+		"f\n bind :80\n")
 	for i := range 500 {
 		fmt.Fprintf(&text, " use_backend b%d if { hdr(host) -i h%d }\n", i, i)
 	}
@@ -117,9 +121,12 @@ func TestFiles(t *testing.T) {
 		asked[name] = true
 		return nil, errors.New("not here")
 	}
-	Parse([]File{{"f", []byte("defaults\n mode http\nfrontend f\n bind :80\n errorfile 503 /a\n acl x path -f /b\n http-request deny if { src -f /c }\n" +
-		" http-request return content-type text/plain file /d\n http-request return content-type text/plain lf-file /e\n http-request deny errorfile /f\n" +
-		" http-request set-header X %[path,map(/g)]\n use_backend %[path,map_beg(/h,b)]\n errorfile 404 /dev/null\n")}}, opts)
+	Parse([]File{{"f", []byte("defaults\n mode http\nfrontend f\n bind :80\n errorfile 503 /a\n acl x path -f /b\n " +
+		"http-request deny if { src -f /c }\n" +
+		" http-request return content-type text/plain file /d\n http-request return content-type text/plain lf-file " +
+		"/e\n http-request deny errorfile /f\n" +
+		" http-request set-header X %[path,map(/g)]\n use_backend %[path,map_beg(/h,b)]\n errorfile 404 /dev/null\n")}},
+		opts)
 	for _, name := range strings.Fields("/a /b /c /d /e /f /g /h") {
 		if !asked[name] {
 			t.Errorf("%s was not asked for", name)

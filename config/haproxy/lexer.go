@@ -79,7 +79,9 @@ func (s *scanner) scan() ([]word, bool) {
 	}
 	if len(s.words) > maxWords && !s.bad {
 		// Differs from HAProxy: a line may have any number of words. 2.6 refuses more than 64.
-		s.report.StrictOnly(s.words[maxWords].pos, "too-many-words", fmt.Sprintf("haproxy reads %d words of a line, this one has %d", maxWords, len(s.words)), "write several lines")
+		s.report.StrictOnly(s.words[maxWords].pos, "too-many-words",
+			fmt.Sprintf("haproxy reads %d words of a line, this one has %d", maxWords, len(s.words)),
+			"write several lines")
 	}
 	return s.words, !s.bad
 }
@@ -178,7 +180,8 @@ func (s *scanner) expand() []string {
 	}
 	name := s.text[from:s.at]
 	if name == "" {
-		s.wrong(from, "bad-variable", "a variable's name begins with a letter or _", `a dollar sign in double quotes is written \$`)
+		s.wrong(from, "bad-variable", "a variable's name begins with a letter or _",
+			`a dollar sign in double quotes is written \$`)
 		return nil
 	}
 	value, set := s.variable(name)

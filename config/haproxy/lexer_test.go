@@ -52,13 +52,14 @@ func TestWords(t *testing.T) {
 	env := map[string]string{"FOO": "bar baz", "N": "1,2", "EMPTY": ""}
 	for _, test := range lines {
 		r := &verdict.Report{}
-		s := scanner{text: test.line, pos: config.Position{File: "f", Line: 7, Col: 1}, report: r, variable: func(name string) (string, bool) {
-			if name == ".LINE" {
-				return "7", true
-			}
-			v, ok := env[name]
-			return v, ok
-		}}
+		s := scanner{text: test.line, pos: config.Position{File: "f", Line: 7, Col: 1}, report: r,
+			variable: func(name string) (string, bool) {
+				if name == ".LINE" {
+					return "7", true
+				}
+				v, ok := env[name]
+				return v, ok
+			}}
 		words, ok := s.scan()
 		var got []string
 		for _, w := range words {
@@ -88,7 +89,8 @@ func TestColumns(t *testing.T) {
 func FuzzWords(f *testing.F) {
 	f.Add("a \"b$C${D[*]}${E-f}\" 'g' \\x41 #h")
 	f.Fuzz(func(t *testing.T, line string) {
-		s := scanner{text: line, pos: config.Position{Line: 1, Col: 1}, report: &verdict.Report{}, variable: func(name string) (string, bool) { return name + " " + name, len(name)%2 == 0 }}
+		s := scanner{text: line, pos: config.Position{Line: 1, Col: 1}, report: &verdict.Report{},
+			variable: func(name string) (string, bool) { return name + " " + name, len(name)%2 == 0 }}
 		words, _ := s.scan()
 		last := 0
 		for _, w := range words {
@@ -105,12 +107,18 @@ func FuzzWords(f *testing.F) {
 
 func TestConditions(t *testing.T) {
 	for text, want := range map[string]string{
-		"1": "true", "0": "false", "00": "false", "-1": "true", "0x1": "true", "": "false", "!1": "false", "! 0": "true",
+		"1": "true", "0": "false", "00": "false", "-1": "true", "0x1": "true", "": "false", "!1": "false",
+		"! 0":          "true",
 		"defined(FOO)": "true", "defined(NO)": "false", "defined": "false", "defined(FOO) && !defined(NO)": "true",
-		"0 || 1 && 0": "false", "(0 || 1) && !0": "true", "streq(a,a)": "true", "streq(a, a)": "false", "strneq(a,b)": "true",
-		"version_atleast(2.6)": "true", "version_atleast(2.6.12)": "true", "version_atleast(2.7)": "false", "version_atleast(2.6-dev1)": "true",
-		"version_before(2.6.13)": "true", "version_before(2.6)": "false", "feature(OPENSSL)": "false", "feature(THREAD)": "true",
-		"foo": "problem", "foo(a)": "problem", "defined(FOO": "problem", "1 0": "problem", "1 &&": "problem", "(1": "problem", "enabled(x)": "problem",
+		"0 || 1 && 0": "false", "(0 || 1) && !0": "true", "streq(a,a)": "true", "streq(a, a)": "false",
+		"strneq(a,b)":          "true",
+		"version_atleast(2.6)": "true", "version_atleast(2.6.12)": "true", "version_atleast(2.7)": "false",
+		"version_atleast(2.6-dev1)": "true",
+		"version_before(2.6.13)":    "true", "version_before(2.6)": "false", "feature(OPENSSL)": "false",
+		"feature(THREAD)": "true",
+		"foo":             "problem", "foo(a)": "problem", "defined(FOO": "problem", "1 0": "problem",
+		"1 &&": "problem",
+		"(1":   "problem", "enabled(x)": "problem",
 		"openssl_version_atleast(1)": "unsupported",
 	} {
 		p := predicate{text: text, lookup: func(name string) (string, bool) { return "x", name == "FOO" }}

@@ -85,10 +85,12 @@ func CheckMachine(p *config.Proxying, m Machine) []config.Diagnostic {
 		}
 		for _, s := range px.Servers {
 			if iface := cmp.Or(s.Interface, px.SourceInterface); iface != "" && !c.HasInterface(iface) {
-				c.tell(s.Pos, config.Warning, "interface", fmt.Sprintf("server %s: there is no interface %s here", q(s.Name), q(iface)), "")
+				c.tell(s.Pos, config.Warning, "interface",
+					fmt.Sprintf("server %s: there is no interface %s here", q(s.Name), q(iface)), "")
 			}
 			if addr := s.Source.Addr(); addr.IsValid() && !addr.IsUnspecified() && !c.HasAddress(addr) {
-				c.tell(s.Pos, config.Warning, "source", fmt.Sprintf("server %s: source address %v is on no interface here", q(s.Name), addr), "")
+				c.tell(s.Pos, config.Warning, "source",
+					fmt.Sprintf("server %s: source address %v is on no interface here", q(s.Name), addr), "")
 			}
 		}
 	}
@@ -117,7 +119,8 @@ func (c *machineChecker) directory(pos config.Position, what, dir string) {
 		err = syscall.ENOTDIR
 	}
 	if err != nil {
-		c.tell(pos, config.Warning, "directory", fmt.Sprintf("%s: directory %s: %v: run will not start", what, q(dir), source.Reason(err)), "")
+		c.tell(pos, config.Warning, "directory",
+			fmt.Sprintf("%s: directory %s: %v: run will not start", what, q(dir), source.Reason(err)), "")
 	}
 }
 
@@ -125,7 +128,8 @@ func (c *machineChecker) directory(pos config.Position, what, dir string) {
 func (c *machineChecker) listen(l *config.Listen) {
 	c.account(l.Pos, l.User, l.Group)
 	if l.Interface != "" && !c.HasInterface(l.Interface) {
-		c.tell(l.Pos, config.Warning, "interface", fmt.Sprintf("%s: there is no interface %s here: run will not start", q(l.Text), q(l.Interface)), "")
+		c.tell(l.Pos, config.Warning, "interface",
+			fmt.Sprintf("%s: there is no interface %s here: run will not start", q(l.Text), q(l.Interface)), "")
 	}
 	addr := l.Addr.Addr()
 	switch {
@@ -137,12 +141,14 @@ func (c *machineChecker) listen(l *config.Listen) {
 	case l.Path != "":
 		c.directory(l.Pos, q(l.Text), filepath.Dir(l.Path))
 		if info, err := c.Stat(l.Path); err == nil && info.IsDir() {
-			c.tell(l.Pos, config.Warning, "directory", fmt.Sprintf("%s is a directory: run will not start", q(l.Path)), "")
+			c.tell(l.Pos, config.Warning, "directory", fmt.Sprintf("%s is a directory: run will not start", q(l.Path)),
+				"")
 		} else if err != nil && !errors.Is(err, fs.ErrNotExist) && !errors.Is(err, syscall.ENOTDIR) {
 			c.tell(l.Pos, config.Warning, "directory", fmt.Sprintf("%s: %v", q(l.Path), source.Reason(err)), "")
 		}
 	case addr.IsValid() && !addr.IsUnspecified() && !l.Transparent && !c.HasAddress(addr):
-		c.tell(l.Pos, config.Warning, "address", fmt.Sprintf("%s: address %v is on no interface here: run will not start", q(l.Text), addr),
+		c.tell(l.Pos, config.Warning, "address",
+			fmt.Sprintf("%s: address %v is on no interface here: run will not start", q(l.Text), addr),
 			"sysctl net.ipv4.ip_nonlocal_bind=1, or ipv6's, allows it before the address comes")
 	}
 }

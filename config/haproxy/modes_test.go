@@ -60,7 +60,8 @@ func TestInitAddrOfDefaults(t *testing.T) {
 		"inter 2s":                             1,
 		"init-addr none resolvers r inter 2sx": 1,
 	} {
-		text := "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n default-server " + line +
+		text := "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n default-server " +
+			line +
 			"\nbackend b\n server s web.example:80\n"
 		_, diags := Parse([]File{{Name: "f", Data: []byte(text)}}, o)
 		errs := 0

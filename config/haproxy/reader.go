@@ -57,9 +57,11 @@ type global struct {
 }
 
 func newReader(opts Options, r *verdict.Report) *reader {
-	return &reader{opts: opts, report: r, env: make(map[string]*string), section: topLevel, resolved: make(map[string]resolution),
+	return &reader{opts: opts, report: r, env: make(map[string]*string), section: topLevel,
+		resolved:  make(map[string]resolution),
 		frontends: make(map[string]*draft), backends: make(map[string]*draft),
-		global: global{ProxyGlobal: config.ProxyGlobal{BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101, LogTag: "haproxy", StatsTimeout: defaultStatsTimeout, StatsMaxConn: 10}}}
+		global: global{ProxyGlobal: config.ProxyGlobal{BufSize: 16384, MaxRewrite: 1024, MaxHeaders: 101,
+			LogTag: "haproxy", StatsTimeout: defaultStatsTimeout, StatsMaxConn: 10}}}
 }
 
 // variable gives the value of an environment or pseudo variable.
@@ -90,16 +92,19 @@ func (r *reader) read(f File) {
 	for data := f.Data; len(data) > 0; {
 		r.line++
 		text, rest, found := bytes.Cut(data, []byte{'\n'})
-		s := scanner{text: string(text), pos: config.Position{File: f.Name, Line: r.line, Col: 1}, report: r.report, variable: r.variable}
+		s := scanner{text: string(text), pos: config.Position{File: f.Name, Line: r.line, Col: 1}, report: r.report,
+			variable: r.variable}
 		if r.line == 1 && strings.HasPrefix(s.text, byteOrderMark) {
 			// Differs from HAProxy: a byte order mark at the start of a file is skipped. There it
 			// becomes part of the first word, which is then unknown.
-			r.report.Tolerate(s.pos, "byte-order-mark", "the file starts with a UTF-8 byte order mark", "save it without one")
+			r.report.Tolerate(s.pos, "byte-order-mark", "the file starts with a UTF-8 byte order mark",
+				"save it without one")
 			s.at = len(byteOrderMark)
 		}
 		if !found {
 			// Differs from HAProxy: the last line needs no end. There the file is refused.
-			r.report.Tolerate(s.place(len(text)), "no-newline", "the last line does not end in a newline", "haproxy refuses such a file")
+			r.report.Tolerate(s.place(len(text)), "no-newline", "the last line does not end in a newline",
+				"haproxy refuses such a file")
 		}
 		words, ok := s.scan()
 		data = rest
@@ -153,7 +158,8 @@ func (r *reader) untilEmpty(words []word) []word {
 	for i, w := range words {
 		if w.text == "" {
 			if i > 0 {
-				r.report.Warn(w.pos, "empty-word", "an empty word ends the line; nothing after it is read", "is a variable not set?")
+				r.report.Warn(w.pos, "empty-word", "an empty word ends the line; nothing after it is read",
+					"is a variable not set?")
 			}
 			return words[:i]
 		}
@@ -224,7 +230,8 @@ func (r *reader) fits(a *args) bool {
 	}
 	if r.draft == nil || k.in == 0 || k.in&r.draft.kind != 0 || k.instead != "" {
 		if r.draft != nil && r.draft.kind == capD && k.named && r.draft.name.text == "" {
-			a.fail(a.head.pos, "misplaced-word", fmt.Sprintf("%s may not stand in a defaults section without a name", q(a.name)), "write defaults NAME")
+			a.fail(a.head.pos, "misplaced-word",
+				fmt.Sprintf("%s may not stand in a defaults section without a name", q(a.name)), "write defaults NAME")
 			return false
 		}
 		return true
@@ -309,13 +316,15 @@ func (r *reader) begin(k keyword, head word, rest []word) {
 	a := &args{reader: r, k: k, name: k.word, head: head, list: rest}
 	if k.absent != "" {
 		// A section HAProxy 2.6 does not know is refused by both.
-		r.report.Bad(head.pos, "not-supported", fmt.Sprintf("section %s %s, and not supported yet", q(k.word), k.absent), k.why)
+		r.report.Bad(head.pos, "not-supported",
+			fmt.Sprintf("section %s %s, and not supported yet", q(k.word), k.absent), k.why)
 		r.section, r.quiet = place(k.word), true
 		return
 	}
 	switch k.state {
 	case refused:
-		r.report.Refuse(head.pos, "not-supported", fmt.Sprintf("section %s is known to haproxy, but not supported yet", q(k.word)), k.why)
+		r.report.Refuse(head.pos, "not-supported",
+			fmt.Sprintf("section %s is known to haproxy, but not supported yet", q(k.word)), k.why)
 		r.section, r.quiet = place(k.word), true
 		r.global.listenSeen = r.global.listenSeen || k.word == "log-forward"
 	default:

@@ -42,9 +42,12 @@ var around = map[place]string{
 }
 
 // notKnown are the ways the reference says that it does not know a word.
-var notKnown = []string{"unknown keyword", "unknown option", "unknown stats parameter", "'timeout' supports", "balance only supports", "out of section",
-	"'http-request' expects '", "'http-response' expects '", "'http-after-response' expects '", "'tcp-request connection' expects '", "'tcp-request session' expects '",
-	"'tcp-request content' expects '", "'tcp-response content' expects '", "'tcp-request' expects 'inspect", "'http-check' only supports", "'tcp-check' only supports", "'stats' only supports"}
+var notKnown = []string{"unknown keyword", "unknown option", "unknown stats parameter", "'timeout' supports",
+	"balance only supports", "out of section",
+	"'http-request' expects '", "'http-response' expects '", "'http-after-response' expects '",
+	"'tcp-request connection' expects '", "'tcp-request session' expects '",
+	"'tcp-request content' expects '", "'tcp-response content' expects '", "'tcp-request' expects 'inspect",
+	"'http-check' only supports", "'tcp-check' only supports", "'stats' only supports"}
 
 // TestWordsAgainstHAProxy holds every word of the table against the reference: it must know those that are not
 // marked as absent, and have given up those that have a word of today.
@@ -96,7 +99,9 @@ func compareWord(t *testing.T, verdicts *peers.Verdicts, file string, p place, k
 	if p == inBalance && strings.HasPrefix(k.args, "(") {
 		asked = k.word + "(x)"
 	}
-	verdict := verdicts.Answer(fmt.Sprintf("%s: %s", p, asked), func() string { return askHAProxy(t, verdicts.Path, file, fmt.Sprintf(around[p], asked), k.word) })
+	verdict := verdicts.Answer(fmt.Sprintf("%s: %s", p, asked), func() string {
+		return askHAProxy(t, verdicts.Path, file, fmt.Sprintf(around[p], asked), k.word)
+	})
 	switch {
 	case k.instead != "":
 		if verdict == saysKnown {
@@ -120,7 +125,8 @@ func askHAProxy(t *testing.T, path, file, text, word string) string {
 		for line := range strings.Lines(string(out)) {
 			// A list of what is expected may name the word itself, which is then known.
 			line, _, _ = strings.Cut(strings.ReplaceAll(line, "(got", "but got"), "but got")
-			if strings.Contains(line, phrase) && !(strings.Contains(phrase, "expects") && strings.Contains(line, "'"+word)) {
+			if strings.Contains(line, phrase) &&
+				!(strings.Contains(phrase, "expects") && strings.Contains(line, "'"+word)) {
 				return saysUnknown
 			}
 		}
@@ -164,10 +170,14 @@ func TestKeywordsOfHAProxy(t *testing.T) {
 			continue // sections that are refused as a whole
 		}
 		p := at
-		for prefix, below := range map[string]place{"bind <addr> ssl ": inBind, "bind <addr> ": inBind, "server <name> <addr> ": inServer, "option ": inOption,
-			"tcp-request connection ": inTCPConnection, "tcp-request session ": inTCPSession, "tcp-request content ": inTCPContent,
-			"tcp-response content ": inTCPResponse, "http-request ": inHTTPRequest, "http-response ": inHTTPResponse, "http-after-response ": inHTTPAfter} {
-			if rest, ok := strings.CutPrefix(word, prefix); ok && (prefix != "bind <addr> " || !strings.HasPrefix(rest, "ssl ")) {
+		for prefix, below := range map[string]place{"bind <addr> ssl ": inBind, "bind <addr> ": inBind,
+			"server <name> <addr> ": inServer, "option ": inOption,
+			"tcp-request connection ": inTCPConnection, "tcp-request session ": inTCPSession,
+			"tcp-request content ":  inTCPContent,
+			"tcp-response content ": inTCPResponse, "http-request ": inHTTPRequest, "http-response ": inHTTPResponse,
+			"http-after-response ": inHTTPAfter} {
+			if rest, ok := strings.CutPrefix(word, prefix); ok &&
+				(prefix != "bind <addr> " || !strings.HasPrefix(rest, "ssl ")) {
 				word, p = rest, below
 				break
 			}
@@ -175,7 +185,8 @@ func TestKeywordsOfHAProxy(t *testing.T) {
 		word, _, _ = strings.Cut(word, " ")
 		word = strings.TrimSuffix(word, "*")
 		n++
-		if positive := strings.TrimPrefix(word, "no-"); !known[p][word] && !known[p][positive] && !known[p][word+"0"] { // track-sc0
+		// track-sc0
+		if positive := strings.TrimPrefix(word, "no-"); !known[p][word] && !known[p][positive] && !known[p][word+"0"] {
 			t.Errorf("%s: %s is not in the table", p, word)
 		}
 	}
@@ -191,7 +202,8 @@ func TestSectionsOfWords(t *testing.T) {
 		kind caps
 		text string
 	}{
-		{"defaults", capD, "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n %s\nfrontend f\n bind :80\n"},
+		{"defaults", capD, "defaults\n mode http\n timeout client 1s\n timeout server 1s\n timeout connect 1s\n " +
+			"%s\nfrontend f\n bind :80\n"},
 		{"frontend", capF, base + "frontend f\n bind :80\n %s\n"},
 		{"backend", capB, base + "backend b\n %s\n"},
 	} {

@@ -128,13 +128,15 @@ func (r *reader) modes(d *draft) {
 	p := d.proxy
 	if p.Mode == config.HTTP {
 		for _, w := range d.rawBytes {
-			r.report.Warn(w.pos, "needs-tcp", fmt.Sprintf("%s looks at raw bytes and never matches in mode http", q(w.text)), "")
+			r.report.Warn(w.pos, "needs-tcp",
+				fmt.Sprintf("%s looks at raw bytes and never matches in mode http", q(w.text)), "")
 		}
 		return
 	}
 	ignored := func(what string, is bool) {
 		if is {
-			r.report.Warn(d.head.pos, "needs-http", fmt.Sprintf("%s %s: %s is ignored, it needs mode http", p.Kind, p.Name, what), "")
+			r.report.Warn(d.head.pos, "needs-http",
+				fmt.Sprintf("%s %s: %s is ignored, it needs mode http", p.Kind, p.Name, what), "")
 		}
 	}
 	ignored("http-request and redirect", len(p.Rules.HTTPRequest) > 0)
@@ -155,7 +157,8 @@ func (r *reader) modes(d *draft) {
 	}
 	for _, s := range d.servers {
 		if s.Check.Observe == config.ObserveLayer7 {
-			r.report.Warn(s.Pos, "needs-http", fmt.Sprintf("server %s: observe layer7 is ignored, it needs mode http", q(s.Name)), "")
+			r.report.Warn(s.Pos, "needs-http",
+				fmt.Sprintf("server %s: observe layer7 is ignored, it needs mode http", q(s.Name)), "")
 			s.Check.Observe = config.ObserveNone
 		}
 	}
@@ -178,7 +181,8 @@ func (r *reader) formats(d *draft) {
 			text.text = logformat.CLFLog
 		}
 		if !http {
-			r.report.Warn(d.logAt.pos, "needs-http", fmt.Sprintf("%s %s: option httplog needs mode http; option tcplog is used", p.Kind, p.Name), "")
+			r.report.Warn(d.logAt.pos, "needs-http",
+				fmt.Sprintf("%s %s: option httplog needs mode http; option tcplog is used", p.Kind, p.Name), "")
 			text.text = logformat.TCPLog
 		}
 	case "tcplog":
@@ -201,7 +205,8 @@ func (r *reader) captures(d *draft) {
 			list, what = d.proxy.Captures.Response, "response"
 		}
 		if d.front() && u.slot >= len(list) {
-			r.report.Bad(u.id.pos, "unknown-name", fmt.Sprintf("capture: there is no %s slot %d", what, u.slot), "write declare capture "+what+" len LENGTH before it")
+			r.report.Bad(u.id.pos, "unknown-name", fmt.Sprintf("capture: there is no %s slot %d", what, u.slot),
+				"write declare capture "+what+" len LENGTH before it")
 		}
 	}
 }
@@ -243,13 +248,16 @@ func (r *reader) advise(d *draft) {
 		for _, m := range missing[1:] {
 			names += ", timeout " + m
 		}
-		r.report.Warn(d.head.pos, "missing-timeout", fmt.Sprintf("%s %s: %s is not set: connections may stay for ever", p.Kind, p.Name, names), "")
+		r.report.Warn(d.head.pos, "missing-timeout",
+			fmt.Sprintf("%s %s: %s is not set: connections may stay for ever", p.Kind, p.Name, names), "")
 	}
 	if p.Front && !d.bindSeen {
-		r.report.Warn(d.head.pos, "no-bind", fmt.Sprintf("%s %s has no bind line: nothing reaches it", p.Kind, p.Name), "write backend if that is what it is")
+		r.report.Warn(d.head.pos, "no-bind", fmt.Sprintf("%s %s has no bind line: nothing reaches it", p.Kind, p.Name),
+			"write backend if that is what it is")
 	}
 	if d.logAt.text != "" && p.Front && len(p.Log) == 0 && (d.from == nil || d.from.logAt != d.logAt) {
-		r.report.Warn(d.logAt.pos, "no-log", fmt.Sprintf("%s %s has a log format and no log line", p.Kind, p.Name), "write log global")
+		r.report.Warn(d.logAt.pos, "no-log", fmt.Sprintf("%s %s has a log format and no log line", p.Kind, p.Name),
+			"write log global")
 	}
 }
 

@@ -26,13 +26,15 @@ func (r *reader) target(d *draft, w word, what string) *config.Proxy {
 				names = append(names, other.name.text)
 			}
 		}
-		r.report.Bad(w.pos, "unknown-name", fmt.Sprintf("%s %s: there is no backend %s", p.Kind, p.Name, q(w.text)), words.DidYouMean(w.text, names))
+		r.report.Bad(w.pos, "unknown-name", fmt.Sprintf("%s %s: there is no backend %s", p.Kind, p.Name, q(w.text)),
+			words.DidYouMean(w.text, names))
 		return nil
 	case b == d:
 		r.report.Bad(w.pos, "circle", fmt.Sprintf("%s %s: %s names the section itself", p.Kind, p.Name, what), "")
 		return nil
 	case p.Mode == config.HTTP && b.proxy.Mode == config.TCP:
-		r.report.Bad(w.pos, "mode", fmt.Sprintf("%s %s is in mode http, its %s %s in mode tcp", p.Kind, p.Name, what, w.text), "set the same mode in both")
+		r.report.Bad(w.pos, "mode", fmt.Sprintf("%s %s is in mode http, its %s %s in mode tcp", p.Kind, p.Name, what,
+			w.text), "set the same mode in both")
 		return nil
 	case p.Mode == config.TCP && b.proxy.Mode == config.HTTP:
 		if !r.asBytes(d, b, w, what) {
@@ -43,8 +45,8 @@ func (r *reader) target(d *draft, w word, what string) *config.Proxy {
 }
 
 // asBytes judges a backend in mode http behind a frontend in mode tcp; false: it asks for what bytes do not give.
-// Differs from HAProxy: connections from a frontend in mode tcp to a backend in mode http stay bytes: nothing is added to
-// requests, and each connection keeps its server. There they become HTTP. A backend with rules, cookies or balancing
+// Differs from HAProxy: connections from a frontend in mode tcp to a backend in mode http stay bytes: nothing is added
+// to requests, and each connection keeps its server. There they become HTTP. A backend with rules, cookies or balancing
 // by requests is refused, since they would not hold.
 func (r *reader) asBytes(d, b *draft, w word, what string) bool {
 	p, bp := d.proxy, b.proxy
@@ -57,7 +59,8 @@ func (r *reader) asBytes(d, b *draft, w word, what string) bool {
 		lost = "http-response or http-after-response"
 	case bp.Cookie.Name != "":
 		lost = "cookie"
-	case bp.Balance.Algorithm == config.URIHash, bp.Balance.Algorithm == config.URLParam, bp.Balance.Algorithm == config.HeaderHash:
+	case bp.Balance.Algorithm == config.URIHash, bp.Balance.Algorithm == config.URLParam,
+		bp.Balance.Algorithm == config.HeaderHash:
 		lost = "balance by a request's contents"
 	case bp.Options.Reuse == config.ReuseAggressive, bp.Options.Reuse == config.ReuseAlways:
 		lost = "http-reuse"
@@ -99,7 +102,8 @@ func (r *reader) links(d *draft) {
 			continue
 		}
 		if s == nil {
-			r.report.Bad(u.name.pos, "unknown-name", fmt.Sprintf("%s %s: there is no server %s", p.Kind, p.Name, q(u.name.text)), "")
+			r.report.Bad(u.name.pos, "unknown-name",
+				fmt.Sprintf("%s %s: there is no server %s", p.Kind, p.Name, q(u.name.text)), "")
 			continue
 		}
 		p.UseServer = append(p.UseServer, config.UseServer{Cond: u.cond, Server: &s.Server})
@@ -126,11 +130,13 @@ func (r *reader) named() {
 				missing = "backend " + q(ref.to.Backend)
 			}
 		}
-		if missing == "" && ref.to.Server != "" && b != nil && b.kind != capD && b.byName[ref.to.Server] == nil && !b.lostServers[ref.to.Server] {
+		if missing == "" && ref.to.Server != "" && b != nil && b.kind != capD && b.byName[ref.to.Server] == nil &&
+			!b.lostServers[ref.to.Server] {
 			missing = fmt.Sprintf("server %s in backend %s", q(ref.to.Server), q(b.name.text))
 		}
 		if missing != "" {
-			r.report.Bad(ref.pos, "unknown-name", fmt.Sprintf("%s: %s asks for %s, which is not there", ref.name, ref.to.Word, missing), "")
+			r.report.Bad(ref.pos, "unknown-name",
+				fmt.Sprintf("%s: %s asks for %s, which is not there", ref.name, ref.to.Word, missing), "")
 		}
 	}
 }
@@ -152,7 +158,9 @@ func (r *reader) servers(d *draft) {
 			r.resolve(s)
 		}
 		if c.On && !d.disabled && s.Path == "" && s.Addr.Port() == 0 && c.Addr.Port() == 0 && !d.checkPorts() {
-			r.report.Bad(s.Pos, "missing-value", fmt.Sprintf("server %s: a check needs a port, and neither its address nor \"port\" names one", q(s.Name)), "write "+verdict.Bare(s.at.text)+":PORT, or check port PORT")
+			r.report.Bad(s.Pos, "missing-value",
+				fmt.Sprintf("server %s: a check needs a port, and neither its address nor \"port\" names one",
+					q(s.Name)), "write "+verdict.Bare(s.at.text)+":PORT, or check port PORT")
 		}
 		d.proxy.Servers = append(d.proxy.Servers, &s.Server)
 	}
@@ -183,7 +191,9 @@ func (r *reader) resolve(s *serverDraft) {
 		case "last", "": // there is no state of an earlier run
 		case "none":
 			if problem != nil {
-				r.report.Warn(s.at.pos, "unresolved", fmt.Sprintf("server %s: the name %s cannot be resolved: it begins in maintenance", q(s.Name), q(s.Host)), "")
+				r.report.Warn(s.at.pos, "unresolved",
+					fmt.Sprintf("server %s: the name %s cannot be resolved: it begins in maintenance", q(s.Name),
+						q(s.Host)), "")
 			}
 			return
 		case "libc":
@@ -207,7 +217,9 @@ func (r *reader) resolve(s *serverDraft) {
 	if problem != nil {
 		why = ": " + problem.Error()
 	}
-	r.report.Bad(s.at.pos, "unresolved", fmt.Sprintf("server %s: the name %s cannot be resolved%s", q(s.Name), q(s.Host), why), "init-addr last,libc,none lets the server begin in maintenance")
+	r.report.Bad(s.at.pos, "unresolved",
+		fmt.Sprintf("server %s: the name %s cannot be resolved%s", q(s.Name), q(s.Host), why),
+		"init-addr last,libc,none lets the server begin in maintenance")
 }
 
 // tracks finds the servers that others take their state from.
@@ -224,7 +236,8 @@ func (r *reader) tracks(d *draft) {
 			name = backend
 		}
 		fail := func(message string) {
-			r.report.Bad(s.track.pos, "track", fmt.Sprintf("server %s: track %s: %s", q(s.Name), verdict.Bare(s.track.text), message), "")
+			r.report.Bad(s.track.pos, "track",
+				fmt.Sprintf("server %s: track %s: %s", q(s.Name), verdict.Bare(s.track.text), message), "")
 		}
 		if b == nil {
 			fail("there is no backend " + q(backend))
@@ -283,7 +296,8 @@ func (r *reader) check(d *draft) {
 	if !c.set {
 		return
 	}
-	h := &config.HealthCheck{Kind: c.kind, User: c.user, Hello: c.hello, DisableOn404: c.disableOn404, SendState: c.sendState}
+	h := &config.HealthCheck{Kind: c.kind, User: c.user, Hello: c.hello, DisableOn404: c.disableOn404,
+		SendState: c.sendState}
 	switch c.kind {
 	case config.CheckHTTP:
 		if h.Steps = r.httpSteps(c); len(h.Steps) == 0 {
@@ -303,8 +317,11 @@ func (r *reader) httpSteps(c *checkDraft) []config.CheckStep {
 	if c.implicit != nil {
 		implicit = *c.implicit
 	}
-	if c.implicit == nil && !slices.ContainsFunc(steps, func(s config.CheckStep) bool { return s.Kind == config.StepHTTPSend }) {
-		r.report.Warn(c.at.pos, "no-request", "the lines about http-check here take the place of those of the defaults, with the request of its option httpchk: no request is sent",
+	if c.implicit == nil && !slices.ContainsFunc(steps,
+		func(s config.CheckStep) bool { return s.Kind == config.StepHTTPSend }) {
+		r.report.Warn(c.at.pos, "no-request",
+			"the lines about http-check here take the place of those of the defaults, with the request of its option "+
+				"httpchk: no request is sent",
 			"repeat option httpchk here")
 	}
 	switch {
@@ -321,7 +338,8 @@ func (r *reader) httpSteps(c *checkDraft) []config.CheckStep {
 	for i, s := range steps {
 		switch {
 		case s.Kind == config.StepHTTPSend:
-			steps[i] = over(config.CheckStep{Pos: s.Pos, Kind: s.Kind, Method: "OPTIONS", URI: "/", Version: "HTTP/1.0"}, s)
+			steps[i] = over(config.CheckStep{Pos: s.Pos, Kind: s.Kind, Method: "OPTIONS", URI: "/",
+				Version: "HTTP/1.0"}, s)
 		case s.Kind == config.StepExpect:
 			expected = true
 		}
@@ -330,7 +348,8 @@ func (r *reader) httpSteps(c *checkDraft) []config.CheckStep {
 		r.httpOrder(c.http)
 	}
 	if !expected {
-		steps = append(steps, config.CheckStep{Pos: implicit.Pos, Kind: config.StepExpect, Expect: config.Expect{What: config.ExpectStatus, Default: true}})
+		steps = append(steps, config.CheckStep{Pos: implicit.Pos, Kind: config.StepExpect,
+			Expect: config.Expect{What: config.ExpectStatus, Default: true}})
 	}
 	return steps
 }

@@ -30,7 +30,8 @@ func badNameByte(name string) (byte, bool) {
 // checkName refuses a name with a byte that none may hold.
 func (a *args) checkName(w word, what string) {
 	if c, bad := badNameByte(w.text); bad {
-		a.fail(w.pos, "bad-name", fmt.Sprintf("%s is not permitted in the name %s of a %s", q(string(c)), q(w.text), what), "letters, digits and .:_- are")
+		a.fail(w.pos, "bad-name", fmt.Sprintf("%s is not permitted in the name %s of a %s", q(string(c)), q(w.text),
+			what), "letters, digits and .:_- are")
 	}
 }
 
@@ -74,13 +75,15 @@ func (a *args) from(what string) (*draft, bool) {
 			continue
 		}
 		if found != nil {
-			a.fail(name.pos, "ambiguous", fmt.Sprintf("there are several defaults sections %s", q(name.text)), fmt.Sprintf("lines %d and %d", found.head.pos.Line, d.head.pos.Line))
+			a.fail(name.pos, "ambiguous", fmt.Sprintf("there are several defaults sections %s", q(name.text)),
+				fmt.Sprintf("lines %d and %d", found.head.pos.Line, d.head.pos.Line))
 			return nil, true
 		}
 		found = d
 	}
 	if found == nil {
-		a.fail(name.pos, "unknown-name", fmt.Sprintf("%s: there is no defaults section %s", what, q(name.text)), words.DidYouMean(name.text, names))
+		a.fail(name.pos, "unknown-name", fmt.Sprintf("%s: there is no defaults section %s", what, q(name.text)),
+			words.DidYouMean(name.text, names))
 	}
 	return found, true
 }
@@ -122,7 +125,8 @@ func (r *reader) register(d *draft) {
 		other = r.backends[name]
 	}
 	if other != nil {
-		r.report.Bad(d.name.pos, "duplicate-name", fmt.Sprintf("there is another %s %s", other.head.text, q(name)), fmt.Sprintf("on line %d", other.head.pos.Line))
+		r.report.Bad(d.name.pos, "duplicate-name", fmt.Sprintf("there is another %s %s", other.head.text, q(name)),
+			fmt.Sprintf("on line %d", other.head.pos.Line))
 	}
 	if d.front() && r.frontends[name] == nil {
 		r.frontends[name] = d
@@ -136,10 +140,13 @@ func (r *reader) register(d *draft) {
 // use gives a proxy its defaults section, and watches that one with rules is used for one kind of proxies.
 func (r *reader) use(a *args, d, from *draft, explicit bool) {
 	if from.name.text != "" && (explicit && from.used.implicit || !explicit && from.used.explicit) {
-		r.report.Warn(a.head.pos, "ambiguous-defaults", fmt.Sprintf("defaults section %s is named by one proxy and taken by another because it is the last", q(from.name.text)), "name it in all of them")
+		r.report.Warn(a.head.pos, "ambiguous-defaults",
+			fmt.Sprintf("defaults section %s is named by one proxy and taken by another because it is the last",
+				q(from.name.text)), "name it in all of them")
 	}
 	if d.kind == capB && len(from.proxy.Rules.TCPConnection) > 0 {
-		a.fail(a.head.pos, "inherit", "a backend cannot take over rules on connections from its defaults section", "tcp-request connection is for frontends")
+		a.fail(a.head.pos, "inherit", "a backend cannot take over rules on connections from its defaults section",
+			"tcp-request connection is for frontends")
 	}
 	if from.httpRules {
 		if d.kind == capL {
@@ -147,7 +154,8 @@ func (r *reader) use(a *args, d, from *draft, explicit bool) {
 		}
 		for _, other := range r.proxies {
 			if other.from == from && other.kind != d.kind {
-				a.fail(a.head.pos, "inherit", "frontends and backends cannot take over rules from the same defaults section",
+				a.fail(a.head.pos, "inherit", "frontends and backends cannot take over rules from the same defaults "+
+					"section",
 					fmt.Sprintf("%s on line %d does, too", other.name.text, other.head.pos.Line))
 				break
 			}
@@ -169,12 +177,15 @@ func (a *args) addressOnSection(d *draft) {
 		return
 	}
 	if !strings.Contains(w.text, ":") && !strings.HasPrefix(w.text, "/") {
-		a.fail(w.pos, "extra-word", fmt.Sprintf("%s after the name of the %s: an address belongs on a bind line of its own", q(w.text), a.head.text), "")
+		a.fail(w.pos, "extra-word", fmt.Sprintf("%s after the name of the %s: an address belongs on a bind line of "+
+			"its own", q(w.text), a.head.text), "")
 		return
 	}
 	// Differs from HAProxy: an address on the section's line loads with a warning. It has been an error since 1.9
 	// or so.
-	a.report.Tolerate(w.pos, "dead-word", fmt.Sprintf("the address on the %s line is a form that haproxy has given up", a.head.text), "write bind "+verdict.Bare(w.text)+" on a line of its own")
+	a.report.Tolerate(w.pos, "dead-word",
+		fmt.Sprintf("the address on the %s line is a form that haproxy has given up", a.head.text),
+		"write bind "+verdict.Bare(w.text)+" on a line of its own")
 	b := &args{reader: a.reader, head: a.head, list: a.list[a.at:], name: "bind"}
 	b.k, _ = table.Lookup(inProxy, "bind")
 	d.bindSeen = true

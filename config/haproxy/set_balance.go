@@ -24,10 +24,12 @@ func setBalance(a *args) {
 		if !ok {
 			near = table.Nearest(inBalance, name)
 		}
-		a.fail(w.pos, "unknown-word", fmt.Sprintf("unknown algorithm %s after \"balance\"", q(w.text)), words.Suggest(near))
+		a.fail(w.pos, "unknown-word", fmt.Sprintf("unknown algorithm %s after \"balance\"", q(w.text)),
+			words.Suggest(near))
 		return
 	}
-	b := &args{reader: a.reader, k: k, name: "balance " + k.word, head: word{text: argument, pos: w.pos}, list: a.rest()}
+	b := &args{reader: a.reader, k: k, name: "balance " + k.word, head: word{text: argument, pos: w.pos},
+		list: a.rest()}
 	if a.reader.announce(b) {
 		a.draft.proxy.Balance = config.Balance{Set: true}
 		k.set(b)
@@ -134,17 +136,20 @@ func setHashType(a *args) {
 		h.Consistent = true
 		h.Avalanche = !a.more() // without a function word, haproxy 2.6 mixes the key
 	case "avalanche":
-		a.fail(w.pos, "dead-word", `"hash-type avalanche" is gone from haproxy`, "today's words are hash-type map-based sdbm avalanche")
+		a.fail(w.pos, "dead-word", `"hash-type avalanche" is gone from haproxy`,
+			"today's words are hash-type map-based sdbm avalanche")
 	default:
 		a.oneOf(w, "map-based", "consistent")
 	}
-	functions := map[string]config.HashFunction{"sdbm": config.SDBM, "djb2": config.DJB2, "wt6": config.WT6, "crc32": config.CRC32}
+	functions := map[string]config.HashFunction{"sdbm": config.SDBM, "djb2": config.DJB2, "wt6": config.WT6,
+		"crc32": config.CRC32}
 	if a.more() {
 		w := a.next()
 		f, ok := functions[w.text]
 		if !ok {
 			if w.text == "none" {
-				a.fail(w.pos, "not-supported", fmt.Sprintf("hash-type %s %s, and not supported yet", q(w.text), newer), "")
+				a.fail(w.pos, "not-supported", fmt.Sprintf("hash-type %s %s, and not supported yet", q(w.text), newer),
+					"")
 				return
 			}
 			a.oneOf(w, "sdbm", "djb2", "wt6", "crc32")
@@ -208,7 +213,8 @@ func setCookie(a *args) {
 		case "dynamic":
 			a.unsupported(w, "write the cookie of each server")
 		default:
-			a.oneOf(w, "rewrite", "insert", "prefix", "indirect", "nocache", "postonly", "preserve", "httponly", "secure", "domain", "maxidle", "maxlife", "attr", "dynamic")
+			a.oneOf(w, "rewrite", "insert", "prefix", "indirect", "nocache", "postonly", "preserve", "httponly",
+				"secure", "domain", "maxidle", "maxlife", "attr", "dynamic")
 		}
 	}
 	switch {
@@ -228,7 +234,8 @@ func (a *args) cookieDomain() string {
 	case strings.ContainsAny(w.text, "; ,"):
 		a.bad(w, "is not a domain")
 	case !a.failed && !strings.Contains(strings.TrimPrefix(w.text, "."), "."):
-		a.report.Warn(w.pos, "cookie-domain", fmt.Sprintf("cookie domain %s has no dot inside: browsers may not keep the cookie", q(w.text)), "")
+		a.report.Warn(w.pos, "cookie-domain",
+			fmt.Sprintf("cookie domain %s has no dot inside: browsers may not keep the cookie", q(w.text)), "")
 	}
 	return w.text
 }

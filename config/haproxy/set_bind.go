@@ -28,7 +28,8 @@ func setBind(a *args) {
 	p := a.draft.proxy
 	for _, other := range p.Binds {
 		if l.ID != 0 && other.ID == l.ID {
-			a.fail(w.pos, "duplicate-id", fmt.Sprintf("bind: id %d is taken", l.ID), fmt.Sprintf("by the listener on line %d", other.Pos.Line))
+			a.fail(w.pos, "duplicate-id", fmt.Sprintf("bind: id %d is taken", l.ID),
+				fmt.Sprintf("by the listener on line %d", other.Pos.Line))
 			return
 		}
 	}

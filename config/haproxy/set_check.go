@@ -14,12 +14,13 @@ import (
 
 // checkDraft collects what is asked of the servers.
 type checkDraft struct {
-	kind     config.CheckKind
-	set      bool // an option chose the kind
-	at       word
-	user     string
-	hello    string
-	implicit *config.CheckStep // option httpchk's request; nil: a section has steps in place of those of its defaults, this one among them
+	kind  config.CheckKind
+	set   bool // an option chose the kind
+	at    word
+	user  string
+	hello string
+	// option httpchk's request; nil: a section has steps in place of those of its defaults, this one among them
+	implicit *config.CheckStep
 	http     []config.CheckStep
 	tcp      []config.CheckStep
 	comment  string // of the comment step before
@@ -77,7 +78,9 @@ func optionHTTPCheck(a *args) {
 		}
 		s.Version = version
 		if headers != "" {
-			a.report.Warn(words[2].pos, "dead-word", "headers inside the version of option httpchk are a form that haproxy has given up", "today's words are http-check send hdr NAME VALUE")
+			a.report.Warn(words[2].pos, "dead-word",
+				"headers inside the version of option httpchk are a form that haproxy has given up",
+				"today's words are http-check send hdr NAME VALUE")
 			a.oldHeaders(&s, headers)
 		}
 		a.checkVersion(words[2], s.Version)
@@ -224,11 +227,13 @@ func checkConnect(a *args) {
 		case "ssl", "sni", "alpn", "via-socks4", "proto":
 			a.unsupported(w, "checks speak without TLS")
 		default:
-			a.oneOf(w, "port", "addr", "send-proxy", "linger", "default", "comment", "ssl", "sni", "alpn", "via-socks4", "proto")
+			a.oneOf(w, "port", "addr", "send-proxy", "linger", "default", "comment", "ssl", "sni", "alpn", "via-socks4",
+				"proto")
 		}
 	}
 	if list := *a.steps(); len(list) > 0 && !a.draft.check.broken && list[0].Kind != config.StepConnect {
-		a.fail(a.head.pos, "check-order", "the first step must be a connect where one of them is", fmt.Sprintf("the first is on line %d", list[0].Pos.Line))
+		a.fail(a.head.pos, "check-order", "the first step must be a connect where one of them is",
+			fmt.Sprintf("the first is on line %d", list[0].Pos.Line))
 	}
 	a.addStep(s)
 }

@@ -48,7 +48,8 @@ func deadReplace(a *args) {
 	}
 	if from, to, ok := requestLine(w.text, with.text); ok && strings.HasPrefix(a.k.word, "req") {
 		re := a.pattern(word{text: from, pos: w.pos}, strings.Contains(a.k.word, "irep"))
-		a.deadRule(false, config.Rule{Do: config.ActReplaceURI, Pattern: re, Format: a.literal(word{text: to, pos: with.pos})})
+		a.deadRule(false, config.Rule{Do: config.ActReplaceURI, Pattern: re,
+			Format: a.literal(word{text: to, pos: with.pos})})
 		return
 	}
 	name, pattern := headerOfPattern(w.text)
@@ -59,7 +60,8 @@ func deadReplace(a *args) {
 	}
 	re := a.pattern(word{text: "^" + strings.TrimLeft(pattern, " "), pos: w.pos}, strings.Contains(a.k.word, "irep"))
 	format := a.literal(word{text: strings.TrimLeft(value, " "), pos: with.pos})
-	a.deadRule(strings.HasPrefix(a.k.word, "rsp"), config.Rule{Do: config.ActReplaceHeader, Name: name, Pattern: re, Format: format})
+	a.deadRule(strings.HasPrefix(a.k.word, "rsp"),
+		config.Rule{Do: config.ActReplaceHeader, Name: name, Pattern: re, Format: format})
 }
 
 // methodGroup is how patterns over the request line begin: the method as a group, a space,
@@ -88,7 +90,8 @@ func requestLine(pattern, text string) (from, to string, ok bool) {
 
 // tooOld refuses a form that has no counterpart that can be written without knowing the requests.
 func (a *args) tooOld(w word) {
-	a.fail(w.pos, "dead-word", fmt.Sprintf("%s %s cannot be read as a word of today", a.name, q(w.text)), "write it as "+a.k.instead)
+	a.fail(w.pos, "dead-word", fmt.Sprintf("%s %s cannot be read as a word of today", a.name, q(w.text)),
+		"write it as "+a.k.instead)
 }
 
 // headerOfPattern takes ^NAME: from a pattern over a whole header line.
@@ -136,7 +139,8 @@ func deadMonitorNet(a *args) {
 		a.bad(w, "is not a network")
 	}
 	if a.done() {
-		rule := config.Rule{Pos: a.head.pos, Cond: c, Do: config.ActReturn, Status: 200, Reply: &config.Reply{Status: 200}}
+		rule := config.Rule{Pos: a.head.pos, Cond: c, Do: config.ActReturn, Status: 200,
+			Reply: &config.Reply{Status: 200}}
 		a.draft.proxy.Rules.HTTPRequest = append([]config.Rule{rule}, a.draft.proxy.Rules.HTTPRequest...)
 	}
 }

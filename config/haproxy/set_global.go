@@ -43,7 +43,8 @@ func (a *args) owner(given *word, to *config.Owner, number bool) {
 		return
 	}
 	if given.text != "" {
-		a.report.Warn(w.pos, "repeated", fmt.Sprintf("%s is given again; the first counts", q(a.name)), fmt.Sprintf("the first is on line %d", given.pos.Line))
+		a.report.Warn(w.pos, "repeated", fmt.Sprintf("%s is given again; the first counts", q(a.name)),
+			fmt.Sprintf("the first is on line %d", given.pos.Line))
 		return
 	}
 	*given = w
@@ -164,7 +165,8 @@ func (a *args) checkNode(w word) {
 		if !bad {
 			c = ':'
 		}
-		a.fail(w.pos, "bad-name", fmt.Sprintf("%s %s: %s is not permitted in a node's name", a.name, q(w.text), q(string(c))), "letters, digits and ._- are")
+		a.fail(w.pos, "bad-name", fmt.Sprintf("%s %s: %s is not permitted in a node's name", a.name, q(w.text),
+			q(string(c))), "letters, digits and ._- are")
 	}
 }
 

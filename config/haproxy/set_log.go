@@ -93,7 +93,8 @@ func (a *args) oneOfLevels(what string, list []string) int {
 	w := a.need(what)
 	i := slices.Index(list, w.text)
 	if i < 0 && !a.failed {
-		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: %s is not %s", a.name, q(w.text), what), words.DidYouMean(w.text, list))
+		a.fail(w.pos, "bad-value", fmt.Sprintf("%s: %s is not %s", a.name, q(w.text), what),
+			words.DidYouMean(w.text, list))
 	}
 	return max(i, 0)
 }

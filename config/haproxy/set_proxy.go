@@ -22,7 +22,8 @@ func setMode(a *args) {
 	case "http":
 		a.draft.proxy.Mode = config.HTTP
 	case "health":
-		a.fail(w.pos, "dead-word", `"mode health" is gone from haproxy`, "today's word is http-request return status 200")
+		a.fail(w.pos, "dead-word", `"mode health" is gone from haproxy`,
+			"today's word is http-request return status 200")
 	case "log", "spop":
 		a.fail(w.pos, "not-supported", fmt.Sprintf("mode %s %s, and not supported yet", w.text, newer), "")
 	default:
@@ -66,7 +67,8 @@ func setID(a *args) {
 	}
 	for _, d := range a.proxies {
 		if d != a.draft && d.proxy.ID == n {
-			a.fail(a.list[0].pos, "duplicate-id", fmt.Sprintf("id %d is taken", n), fmt.Sprintf("by %s %s on line %d", d.proxy.Kind, d.name.text, d.head.pos.Line))
+			a.fail(a.list[0].pos, "duplicate-id", fmt.Sprintf("id %d is taken", n),
+				fmt.Sprintf("by %s %s on line %d", d.proxy.Kind, d.name.text, d.head.pos.Line))
 			return
 		}
 	}
@@ -202,10 +204,11 @@ func setSource(a *args) {
 }
 
 // setReuse takes when connections to servers are shared.
-// Differs from HAProxy: with http-reuse safe or aggressive, a first request that is idempotent may go over a used connection; it
-// is repeated here if the server closes that one at the same moment.
+// Differs from HAProxy: with http-reuse safe or aggressive, a first request that is idempotent may go over a used
+// connection; it is repeated here if the server closes that one at the same moment.
 func setReuse(a *args) {
-	modes := map[string]config.ReuseMode{"never": config.ReuseNever, "safe": config.ReuseSafe, "aggressive": config.ReuseAggressive, "always": config.ReuseAlways}
+	modes := map[string]config.ReuseMode{"never": config.ReuseNever, "safe": config.ReuseSafe,
+		"aggressive": config.ReuseAggressive, "always": config.ReuseAlways}
 	w := a.need("a mode")
 	mode, ok := modes[w.text]
 	if !ok {
@@ -218,7 +221,8 @@ func setReuse(a *args) {
 
 // setRetryOn takes the conditions that are the default.
 func setRetryOn(a *args) {
-	known := []string{"none", "conn-failure", "empty-response", "junk-response", "response-timeout", "0rtt-rejected", "all-retryable-errors",
+	known := []string{"none", "conn-failure", "empty-response", "junk-response", "response-timeout", "0rtt-rejected",
+		"all-retryable-errors",
 		"401", "403", "404", "408", "425", "500", "501", "502", "503", "504"}
 	words := a.rest()
 	for _, w := range words {
@@ -266,7 +270,8 @@ func (a *args) errorStatus(w word) int {
 			return s
 		}
 	}
-	a.bad(w, "is not one of the statuses 200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, 501, 502, 503 and 504")
+	a.bad(w, "is not one of the statuses 200, 400, 401, 403, 404, 405, 407, 408, 410, 413, 421, 422, 425, 429, 500, "+
+		"501, 502, 503 and 504")
 	return 0
 }
 
@@ -287,14 +292,18 @@ func (a *args) rawResponse(file word) []byte {
 	case len(data) == 0:
 		return []byte{}
 	case len(data) > a.global.BufSize:
-		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s is larger than tune.bufsize (%d)", a.name, q(file.text), a.global.BufSize), "")
+		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s is larger than tune.bufsize (%d)", a.name, q(file.text),
+			a.global.BufSize), "")
 	case !whole || !isStatusLine(strings.TrimSuffix(head, "\r")):
-		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: its first line is no status line", a.name, q(file.text)), "it begins like HTTP/1.0 503 Service Unavailable")
+		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: its first line is no status "+
+			"line", a.name, q(file.text)), "it begins like HTTP/1.0 503 Service Unavailable")
 	case !strings.Contains(strings.ReplaceAll(string(data), "\r", ""), "\n\n"):
-		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: an empty line must end its headers", a.name, q(file.text)), "")
+		a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s does not hold a response: an empty line must end its "+
+			"headers", a.name, q(file.text)), "")
 	default:
 		if what := wrongFraming(string(data)); what != "" {
-			a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s: %s", a.name, q(file.text), what), "leave the field out: the length is known")
+			a.fail(file.pos, "bad-file", fmt.Sprintf("%s: file %s: %s", a.name, q(file.text), what),
+				"leave the field out: the length is known")
 		}
 	}
 	return data
@@ -385,8 +394,10 @@ func setOneTimeout(a *args) {
 	}
 	t := &a.draft.proxy.Timeouts
 	to := map[string]*time.Duration{
-		"client": &t.Client, "server": &t.Server, "connect": &t.Connect, "queue": &t.Queue, "check": &t.Check, "tunnel": &t.Tunnel,
-		"http-request": &t.HTTPRequest, "http-keep-alive": &t.HTTPKeepAlive, "tarpit": &t.Tarpit, "client-fin": &t.ClientFin, "server-fin": &t.ServerFin,
+		"client": &t.Client, "server": &t.Server, "connect": &t.Connect, "queue": &t.Queue, "check": &t.Check,
+		"tunnel":       &t.Tunnel,
+		"http-request": &t.HTTPRequest, "http-keep-alive": &t.HTTPKeepAlive, "tarpit": &t.Tarpit,
+		"client-fin": &t.ClientFin, "server-fin": &t.ServerFin,
 	}[name]
 	if a.draft.timeoutsGiven[name] {
 		a.report.Warn(a.head.pos, "repeated", fmt.Sprintf("timeout %s is given again; the last one counts", name), "")

@@ -102,7 +102,8 @@ func (a *args) replyWord(r *replyDraft) bool {
 		name := a.headerName()
 		value := a.need("a format")
 		if strings.EqualFold(name, "content-length") || strings.EqualFold(name, "transfer-encoding") {
-			a.report.Warn(at.pos, "no-effect", fmt.Sprintf("%s: hdr %s has no effect: the length of a reply is its own", a.name, name), "")
+			a.report.Warn(at.pos, "no-effect",
+				fmt.Sprintf("%s: hdr %s has no effect: the length of a reply is its own", a.name, name), "")
 			return true
 		}
 		r.Headers = append(r.Headers, config.ReplyHeader{Name: name, Value: a.format(value, a.point, true)})
@@ -134,7 +135,8 @@ func (a *args) replyContent(r *replyDraft, kind word) {
 	case "file", "lf-file":
 		data, err := a.readReply(value)
 		if err != nil {
-			a.fail(value.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(value.text), source.Reason(err)), "")
+			a.fail(value.pos, "unreadable", fmt.Sprintf("%s: file %s: %v", a.name, q(value.text), source.Reason(err)),
+				"")
 			return
 		}
 		text := word{text: string(data), pos: value.pos}
@@ -163,9 +165,11 @@ func (a *args) checkReply(r *replyDraft) {
 	switch {
 	case a.failed:
 	case hasBody && r.ContentType == "":
-		a.fail(r.source.pos, "missing-value", fmt.Sprintf("%s: a content-type must be given with a content", a.name), "write content-type text/plain")
+		a.fail(r.source.pos, "missing-value", fmt.Sprintf("%s: a content-type must be given with a content", a.name),
+			"write content-type text/plain")
 	case !hasBody && r.ContentType != "":
-		a.report.Warn(r.contentType.pos, "no-effect", fmt.Sprintf("%s: content-type without a content has no effect", a.name), "")
+		a.report.Warn(r.contentType.pos, "no-effect",
+			fmt.Sprintf("%s: content-type without a content has no effect", a.name), "")
 		r.ContentType = ""
 	case (r.Raw != nil || r.source.text == "default-errorfiles") && len(r.Headers) > 0:
 		a.report.Warn(r.source.pos, "no-effect", fmt.Sprintf("%s: hdr beside an errorfile has no effect", a.name), "")

@@ -24,7 +24,8 @@ func (a *args) inOrder(rank int) {
 	d := a.draft
 	if rank < d.rank && !d.misranked[rank] {
 		d.misranked[rank] = true
-		a.report.Warn(a.head.pos, "rule-order", fmt.Sprintf("%s after %s: it is processed before it all the same", q(a.name), q(d.rankName)), "")
+		a.report.Warn(a.head.pos, "rule-order",
+			fmt.Sprintf("%s after %s: it is processed before it all the same", q(a.name), q(d.rankName)), "")
 	}
 	if rank > d.rank {
 		d.rank, d.rankName = rank, a.name
@@ -62,7 +63,9 @@ func (a *args) ruleSet(p place, point sample.Point, to *[]config.Rule) {
 	}
 	rules := *to
 	if n := len(rules); n > 0 && rules[n-1].Cond == nil && final(rules[n-1].Do) {
-		a.report.Warn(w.pos, "never-reached", fmt.Sprintf("%s: the rule before it ends the processing in every case", q(b.name)), fmt.Sprintf("it is on line %d", rules[n-1].Pos.Line))
+		a.report.Warn(w.pos, "never-reached",
+			fmt.Sprintf("%s: the rule before it ends the processing in every case", q(b.name)),
+			fmt.Sprintf("it is on line %d", rules[n-1].Pos.Line))
 	}
 	if a.draft.kind == capD {
 		a.draft.httpRules = true
@@ -73,7 +76,8 @@ func (a *args) ruleSet(p place, point sample.Point, to *[]config.Rule) {
 // final reports whether a rule ends the processing of its set.
 func final(do config.Action) bool {
 	switch do {
-	case config.ActAllow, config.ActDeny, config.ActTarpit, config.ActReturn, config.ActRedirect, config.ActSilentDrop, config.ActClose:
+	case config.ActAllow, config.ActDeny, config.ActTarpit, config.ActReturn, config.ActRedirect, config.ActSilentDrop,
+		config.ActClose:
 		return true
 	}
 	return false
@@ -139,7 +143,9 @@ func formatAction(do config.Action) func(*args) {
 // onlyCondition is for actions whose arguments end here.
 func (a *args) onlyCondition() {
 	if t := a.peek(); a.more() && t != "if" && t != "unless" {
-		a.fail(a.list[a.at].pos, "extra-word", fmt.Sprintf("%s after %s: if or unless is expected here", q(t), q(a.name)), "put a format with spaces in quotes")
+		a.fail(a.list[a.at].pos, "extra-word",
+			fmt.Sprintf("%s after %s: if or unless is expected here", q(t), q(a.name)),
+			"put a format with spaces in quotes")
 	}
 }
 
@@ -169,7 +175,8 @@ func ruleDelHeader(a *args) {
 	if _, ok := a.accept("-m"); !ok {
 		return
 	}
-	how := map[string]config.NameMatch{"str": config.NameIs, "beg": config.NameBegins, "end": config.NameEnds, "sub": config.NameContains, "reg": config.NameRegexp}
+	how := map[string]config.NameMatch{"str": config.NameIs, "beg": config.NameBegins, "end": config.NameEnds,
+		"sub": config.NameContains, "reg": config.NameRegexp}
 	w := a.need("a way of matching")
 	m, ok := how[w.text]
 	if !ok {
@@ -246,7 +253,8 @@ func ruleRedirect(a *args) { a.redirect(false) }
 func (a *args) redirect(literal bool) {
 	to := &config.Redirect{Code: 302}
 	a.rule.Do, a.rule.Redirect = config.ActRedirect, to
-	kinds := map[string]config.RedirectKind{"location": config.RedirectLocation, "prefix": config.RedirectPrefix, "scheme": config.RedirectScheme}
+	kinds := map[string]config.RedirectKind{"location": config.RedirectLocation, "prefix": config.RedirectPrefix,
+		"scheme": config.RedirectScheme}
 	var target word
 	for a.more() && !a.failed {
 		if t := a.peek(); t == "if" || t == "unless" {
@@ -275,7 +283,8 @@ func (a *args) redirect(literal bool) {
 		case "ignore-empty":
 			to.IgnoreEmpty = true
 		default:
-			a.oneOf(w, "location", "prefix", "scheme", "code", "set-cookie", "clear-cookie", "drop-query", "append-slash", "ignore-empty")
+			a.oneOf(w, "location", "prefix", "scheme", "code", "set-cookie", "clear-cookie", "drop-query",
+				"append-slash", "ignore-empty")
 		}
 	}
 	if a.point == sample.Response && to.Kind != config.RedirectLocation {

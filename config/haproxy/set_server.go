@@ -59,11 +59,14 @@ func (a *args) newServer(name, at word) *serverDraft {
 func (a *args) addServer(s *serverDraft) {
 	d := a.draft
 	if other := d.byName[s.Name]; other != nil {
-		a.report.Bad(s.Pos, "duplicate-name", fmt.Sprintf("there is another server %s in this %s", q(s.Name), d.proxy.Kind), fmt.Sprintf("on line %d", other.Pos.Line))
+		a.report.Bad(s.Pos, "duplicate-name",
+			fmt.Sprintf("there is another server %s in this %s", q(s.Name), d.proxy.Kind),
+			fmt.Sprintf("on line %d", other.Pos.Line))
 		return
 	}
 	if other := d.byID[s.ID]; other != nil && s.ID != 0 {
-		a.report.Bad(s.Pos, "duplicate-id", fmt.Sprintf("server %s: id %d is taken", q(s.Name), s.ID), fmt.Sprintf("by server %s on line %d", other.Name, other.Pos.Line))
+		a.report.Bad(s.Pos, "duplicate-id", fmt.Sprintf("server %s: id %d is taken", q(s.Name), s.ID),
+			fmt.Sprintf("by server %s on line %d", other.Name, other.Pos.Line))
 		return
 	}
 	d.servers = append(d.servers, s)
@@ -279,7 +282,8 @@ func serverCheckAddr(a *args) {
 }
 
 func serverObserve(a *args) {
-	modes := map[string]config.Observe{"none": config.ObserveNone, "layer4": config.ObserveLayer4, "layer7": config.ObserveLayer7}
+	modes := map[string]config.Observe{"none": config.ObserveNone, "layer4": config.ObserveLayer4,
+		"layer7": config.ObserveLayer7}
 	w := a.need("a layer")
 	mode, ok := modes[w.text]
 	if !ok {
@@ -289,7 +293,8 @@ func serverObserve(a *args) {
 }
 
 func serverOnError(a *args) {
-	modes := map[string]config.ErrorReaction{"fastinter": config.FastInter, "fail-check": config.FailCheck, "sudden-death": config.SuddenDeath, "mark-down": config.MarkDown}
+	modes := map[string]config.ErrorReaction{"fastinter": config.FastInter, "fail-check": config.FailCheck,
+		"sudden-death": config.SuddenDeath, "mark-down": config.MarkDown}
 	w := a.need("a reaction")
 	mode, ok := modes[w.text]
 	if !ok {

@@ -38,7 +38,8 @@ func (a *args) asksItself() {
 // eitherOr refuses rules beside a password of the page's own.
 func (a *args) eitherOr() {
 	if a.draft.statsAsks && len(a.page().Rules) > 0 {
-		a.fail(a.head.pos, "conflict", "stats auth and realm do not go with stats http-request: a page has one or the other",
+		a.fail(a.head.pos, "conflict",
+			"stats auth and realm do not go with stats http-request: a page has one or the other",
 			"leave one of them out")
 	}
 }
@@ -86,7 +87,8 @@ func statsShowNode(a *args) {
 
 func statsShowDesc(a *args) {
 	if !a.more() && a.global.Description == "" {
-		a.report.Warn(a.head.pos, "missing-value", "stats show-desc: there is no text, and no description in the global section", "")
+		a.report.Warn(a.head.pos, "missing-value",
+			"stats show-desc: there is no text, and no description in the global section", "")
 	}
 	a.page().ShowDesc, a.page().Desc = true, a.joined()
 }

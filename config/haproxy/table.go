@@ -54,7 +54,8 @@ const (
 // places in the order of the manual.
 var places = []place{
 	topLevel, inGlobal, inGlobalStats, inProxy, inOption, inTimeout, inBind, inServer, inBalance,
-	inTCPRequest, inTCPConnection, inTCPSession, inTCPContent, inTCPResponse, inHTTPRequest, inHTTPResponse, inHTTPAfter,
+	inTCPRequest, inTCPConnection, inTCPSession, inTCPContent, inTCPResponse, inHTTPRequest, inHTTPResponse,
+	inHTTPAfter,
 	inStats, inStatsRule, inHTTPCheck, inTCPCheck,
 	inPeers, inUserlist, inResolvers, inCache, inHTTPErrors, inMailers, inRing, inLogForward, inLogProfile,
 	inProgram, inFCGIApp, inCrtStore, inACME, inTraces, inHealthcheck,
@@ -143,14 +144,21 @@ var table *words.Table[keyword]
 
 func init() {
 	table = words.NewTable(map[place][]keyword{
-		topLevel: sectionWords, inGlobal: slices.Concat(globalWords, globalTLSWords, tuningWords), inGlobalStats: globalStatsWords,
-		inProxy: slices.Concat(proxyWords, deadProxyWords), inOption: optionWords, inTimeout: timeoutWords,
-		inBind: slices.Concat(bindWords, bindTLSWords), inServer: slices.Concat(serverWords, serverTLSWords, serverOffWords), inBalance: balanceWords,
-		inTCPRequest: tcpRequestWords, inTCPConnection: tcpConnectionWords, inTCPSession: tcpSessionWords, inTCPContent: tcpContentWords,
-		inTCPResponse: tcpResponseWords, inHTTPRequest: httpRequestWords, inHTTPResponse: httpResponseWords, inHTTPAfter: httpAfterWords,
-		inStats: statsWords, inStatsRule: statsRuleWords, inHTTPCheck: httpCheckWords, inTCPCheck: tcpCheckWords,
-		inPeers: peersWords, inUserlist: userlistWords, inResolvers: resolversWords, inCache: cacheWords, inHTTPErrors: httpErrorsWords,
-		inMailers: mailersWords, inRing: ringWords, inLogForward: logForwardWords, inLogProfile: logProfileWords, inProgram: programWords,
-		inFCGIApp: fcgiWords, inCrtStore: crtStoreWords, inACME: acmeWords, inTraces: tracesWords, inHealthcheck: healthcheckWords,
+		topLevel: sectionWords, inGlobal: slices.Concat(globalWords, globalTLSWords, tuningWords),
+		inGlobalStats: globalStatsWords,
+		inProxy:       slices.Concat(proxyWords, deadProxyWords), inOption: optionWords, inTimeout: timeoutWords,
+		inBind:   slices.Concat(bindWords, bindTLSWords),
+		inServer: slices.Concat(serverWords, serverTLSWords, serverOffWords), inBalance: balanceWords,
+		inTCPRequest: tcpRequestWords, inTCPConnection: tcpConnectionWords, inTCPSession: tcpSessionWords,
+		inTCPContent:  tcpContentWords,
+		inTCPResponse: tcpResponseWords, inHTTPRequest: httpRequestWords, inHTTPResponse: httpResponseWords,
+		inHTTPAfter: httpAfterWords,
+		inStats:     statsWords, inStatsRule: statsRuleWords, inHTTPCheck: httpCheckWords, inTCPCheck: tcpCheckWords,
+		inPeers: peersWords, inUserlist: userlistWords, inResolvers: resolversWords, inCache: cacheWords,
+		inHTTPErrors: httpErrorsWords,
+		inMailers:    mailersWords, inRing: ringWords, inLogForward: logForwardWords, inLogProfile: logProfileWords,
+		inProgram: programWords,
+		inFCGIApp: fcgiWords, inCrtStore: crtStoreWords, inACME: acmeWords, inTraces: tracesWords,
+		inHealthcheck: healthcheckWords,
 	}, func(k keyword) string { return k.word })
 }

@@ -41,18 +41,21 @@ func each(list []keyword, change func(*keyword)) []keyword {
 var sectionWords = []keyword{
 	{word: "global", help: "settings of the process", set: setGlobalSection},
 	{word: "defaults", args: "[NAME] [from NAME]", help: "settings of the proxies that follow", set: setDefaults},
-	{word: "frontend", args: "NAME [from NAME]", help: "accepts connections and chooses a backend", set: setProxySection},
+	{word: "frontend", args: "NAME [from NAME]", help: "accepts connections and chooses a backend",
+		set: setProxySection},
 	{word: "backend", args: "NAME [from NAME]", help: "servers and how they are used", set: setProxySection},
 	{word: "listen", args: "NAME [from NAME]", help: "a frontend and a backend in one", set: setProxySection},
 	{word: "peers", args: "NAME", state: refused, help: "proxies that share stick tables", why: noTables},
 	{word: "userlist", args: "NAME", state: refused, help: "users and passwords", why: "stats auth is what there is"},
 	{word: "resolvers", args: "NAME", state: refused, help: "DNS servers", why: noDNS},
 	{word: "cache", args: "NAME", state: refused, help: "a cache of small responses"},
-	{word: "http-errors", args: "NAME", state: refused, help: "a set of error files", why: "errorfile names them one by one"},
+	{word: "http-errors", args: "NAME", state: refused, help: "a set of error files",
+		why: "errorfile names them one by one"},
 	{word: "mailers", args: "NAME", state: refused, help: "mail servers for alerts"},
 	{word: "ring", args: "NAME", state: refused, help: "a buffer of log lines"},
 	{word: "log-forward", args: "NAME", state: refused, help: "a relay for logs"},
-	{word: "program", args: "NAME", state: refused, help: "a program that runs beside the workers", why: "the service manager does that"},
+	{word: "program", args: "NAME", state: refused, help: "a program that runs beside the workers",
+		why: "the service manager does that"},
 	{word: "fcgi-app", args: "NAME", state: refused, help: "a FastCGI application"},
 	{word: "log-profile", args: "NAME", state: refused, absent: newer, help: "log formats for each step"},
 	{word: "crt-store", args: "[NAME]", state: refused, absent: newer, help: "certificates by name", why: noTLS},
@@ -71,35 +74,48 @@ var globalWords = append([]keyword{
 	{word: "daemon", help: "go to the background", set: setDaemon,
 		state: harmless, quiet: true, why: "the service manager sees to that"},
 	{word: "pidfile", args: "FILE", help: "where the process number is written", set: setPIDFile, min: 1},
-	{word: "maxconn", args: "NUMBER", def: "from the descriptor limit", help: "connections at the same time", set: setGlobalMaxConn, min: 1},
-	{word: "maxconnrate", args: "NUMBER", def: "unlimited", help: "connections accepted in a second", set: setMaxConnRate, min: 1},
-	{word: "nbthread", args: "NUMBER(1..64)", def: "one for each CPU", help: "threads of the worker", set: setThreads, min: 1},
-	{word: "nbproc", args: "NUMBER", help: "processes; they become threads", instead: "nbthread", set: setProcesses, min: 1},
+	{word: "maxconn", args: "NUMBER", def: "from the descriptor limit", help: "connections at the same time",
+		set: setGlobalMaxConn, min: 1},
+	{word: "maxconnrate", args: "NUMBER", def: "unlimited", help: "connections accepted in a second",
+		set: setMaxConnRate, min: 1},
+	{word: "nbthread", args: "NUMBER(1..64)", def: "one for each CPU", help: "threads of the worker", set: setThreads,
+		min: 1},
+	{word: "nbproc", args: "NUMBER", help: "processes; they become threads", instead: "nbthread", set: setProcesses,
+		min: 1},
 	{word: "ulimit-n", args: "NUMBER", def: "derived", help: "limit of descriptors", set: setDescriptors, min: 1},
-	{word: "hard-stop-after", args: "TIME", def: "none", help: "how long a replaced worker may drain", set: setHardStop, min: 1},
-	{word: "log", args: "TARGET [len N] [format F] FACILITY [MAX [MIN]]", help: "where logs go", set: setLog, negate: true},
+	{word: "hard-stop-after", args: "TIME", def: "none", help: "how long a replaced worker may drain", set: setHardStop,
+		min: 1},
+	{word: "log", args: "TARGET [len N] [format F] FACILITY [MAX [MIN]]", help: "where logs go", set: setLog,
+		negate: true},
 	{word: "log-tag", args: "TAG", def: "haproxy", help: "the program's name in logs", set: setLogTag, min: 1},
 	{word: "log-send-hostname", args: "[NAME]", help: "put the host's name into log lines", set: setLogSendHostname},
 	{word: "stats", args: "WORD …", help: "the runtime socket", set: setGlobalStats, min: 1},
-	{word: "spread-checks", args: "PERCENT(0..50)", def: "0", help: "vary the interval of checks", set: setSpreadChecks, min: 1},
-	{word: "max-spread-checks", args: "TIME", def: "none", help: "the longest time over which first checks are spread", set: setMaxSpreadChecks, min: 1},
+	{word: "spread-checks", args: "PERCENT(0..50)", def: "0", help: "vary the interval of checks", set: setSpreadChecks,
+		min: 1},
+	{word: "max-spread-checks", args: "TIME", def: "none", help: "the longest time over which first checks are spread",
+		set: setMaxSpreadChecks, min: 1},
 	{word: "cluster-secret", args: "SECRET", help: "a secret that nodes share",
 		state: harmless, quiet: true, why: "what it is for, QUIC among it, is not there", set: noEffect, min: 1},
-	{word: "node", args: "NAME", def: "host name", help: "this node's name on the statistics page", set: setNode, min: 1},
+	{word: "node", args: "NAME", def: "host name", help: "this node's name on the statistics page", set: setNode,
+		min: 1},
 	{word: "description", args: "TEXT", help: "text on the statistics page", set: setGlobalDescription, min: 1},
 	{word: "setenv", args: "NAME VALUE", help: "set a variable for the lines that follow", set: setEnv, min: 2},
 	{word: "presetenv", args: "NAME VALUE", help: "set a variable that has no value", set: setEnv, min: 2},
 	{word: "unsetenv", args: "NAME…", help: "forget variables", set: unsetEnv, min: 1},
 	{word: "resetenv", args: "[NAME…]", help: "forget all variables but these", set: resetEnv},
 	{word: "tune.bufsize", args: "BYTES", def: "16384", help: "size of a stream's buffer", set: setBufSize, min: 1},
-	{word: "tune.maxrewrite", args: "BYTES", def: "1024", help: "room kept in a buffer for changed headers", set: setMaxRewrite, min: 1},
-	{word: "tune.http.maxhdr", args: "NUMBER(1..32767)", def: "101", help: "most headers of a message", set: setMaxHeaders, min: 1},
+	{word: "tune.maxrewrite", args: "BYTES", def: "1024", help: "room kept in a buffer for changed headers",
+		set: setMaxRewrite, min: 1},
+	{word: "tune.http.maxhdr", args: "NUMBER(1..32767)", def: "101", help: "most headers of a message",
+		set: setMaxHeaders, min: 1},
 	{word: "tune.chksize", args: "BYTES", help: "size of a check's buffer", instead: "tune.bufsize",
 		state: harmless, quiet: true, why: "checks read as much as they need", set: noEffect, loose: true},
 	{word: "debug", help: "stay in the foreground and talk", instead: "the option -d of the command line",
 		state: harmless, quiet: true, why: "the command line decides", set: noEffect, loose: true},
-	{word: "default-path", args: "current|config|parent|origin", help: "what names of files are relative to", set: setDefaultPath, min: 1,
-		state: harmless, quiet: true, why: "current is what they are relative to anyway, and what else it may say is refused"},
+	{word: "default-path", args: "current|config|parent|origin", help: "what names of files are relative to",
+		set: setDefaultPath, min: 1,
+		state: harmless, quiet: true, why: "current is what they are relative to anyway, and what else it may say is " +
+			"refused"},
 }, append(globalRefused, globalHarmless...)...)
 
 var globalRefused = each(group(refused, "",
@@ -185,18 +201,22 @@ var globalHarmless = each(append(append(group(harmless, noMachinery,
 	[3]string{"harden.reject-privileged-ports.tcp", "on|off", "refuse clients from ports below 1024"},
 	[3]string{"harden.reject-privileged-ports.quic", "on|off", "refuse clients from ports below 1024"},
 ), group(harmless, noState, [3]string{"server-state-file", "FILE", "state of servers from an earlier run"})...),
-	group(harmless, onlyTLS, [3]string{"maxsslconn", "N", "TLS connections at the same time"}, [3]string{"maxsslrate", "N", "TLS sessions in a second"})...),
+	group(harmless, onlyTLS, [3]string{"maxsslconn", "N", "TLS connections at the same time"},
+		[3]string{"maxsslrate", "N", "TLS sessions in a second"})...),
 	func(k *keyword) {
 		switch k.word {
-		case "cpu-policy", "cpu-set", "setcap", "expose-deprecated-directives", "anonkey", "prealloc-fd", "h1-do-not-close-on-insecure-transfer-encoding",
-			"httpclient.retries", "httpclient.timeout.connect", "dns-accept-family", "warn-blocked-traffic-after", "force-cfg-parser-pause", "limited-quic",
+		case "cpu-policy", "cpu-set", "setcap", "expose-deprecated-directives", "anonkey", "prealloc-fd",
+			"h1-do-not-close-on-insecure-transfer-encoding",
+			"httpclient.retries", "httpclient.timeout.connect", "dns-accept-family", "warn-blocked-traffic-after",
+			"force-cfg-parser-pause", "limited-quic",
 			"harden.reject-privileged-ports.tcp", "harden.reject-privileged-ports.quic", "profiling.memory":
 			k.absent = newer
 		case "strict-limits", "set-dumpable", "busy-polling", "insecure-fork-wanted", "numa-cpu-mapping":
 			k.negate = true
 		}
 		switch k.word {
-		case "quiet", "set-dumpable", "strict-limits", "external-check", "localpeer", "noepoll", "nopoll", "nokqueue", "noevports", "zero-warning", "master-worker",
+		case "quiet", "set-dumpable", "strict-limits", "external-check", "localpeer", "noepoll", "nopoll", "nokqueue",
+			"noevports", "zero-warning", "master-worker",
 			"expose-experimental-directives", "insecure-fork-wanted", "maxsslconn", "maxsslrate", "server-state-base",
 			"thread-group", "thread-groups":
 			k.quiet = true
@@ -243,17 +263,22 @@ var globalTLSWords = each(group(harmless, onlyTLS,
 	switch k.word {
 	case "ssl-engine":
 		k.absent = notBuilt
-	case "key-base", "ssl-default-bind-client-sigalgs", "ssl-default-bind-sigalgs", "ssl-default-server-client-sigalgs", "ssl-default-server-sigalgs", "ssl-default-server-curves",
-		"ssl-security-level", "ocsp-update.disable", "ocsp-update.httpproxy", "ocsp-update.maxdelay", "ocsp-update.mindelay", "ocsp-update.mode", "acme.scheduler":
+	case "key-base", "ssl-default-bind-client-sigalgs", "ssl-default-bind-sigalgs", "ssl-default-server-client-sigalgs",
+		"ssl-default-server-sigalgs", "ssl-default-server-curves",
+		"ssl-security-level", "ocsp-update.disable", "ocsp-update.httpproxy", "ocsp-update.maxdelay",
+		"ocsp-update.mindelay", "ocsp-update.mode", "acme.scheduler":
 		k.absent = newer
 	}
 })
 
 // globalStatsWords follow stats in the global section.
 var globalStatsWords = []keyword{
-	{word: "socket", args: "ADDRESS [mode M] [user U] [group G] [level user|operator|admin] [expose-fd listeners]", help: "a socket for commands", set: setStatsSocket, min: 1},
-	{word: "timeout", args: "TIME", def: "10s", help: "time an idle client of the socket may stay", set: setStatsTimeout, min: 1},
-	{word: "maxconn", args: "NUMBER", def: "10", help: "clients of the socket at the same time", set: setStatsMaxConn, min: 1},
+	{word: "socket", args: "ADDRESS [mode M] [user U] [group G] [level user|operator|admin] [expose-fd listeners]",
+		help: "a socket for commands", set: setStatsSocket, min: 1},
+	{word: "timeout", args: "TIME", def: "10s", help: "time an idle client of the socket may stay",
+		set: setStatsTimeout, min: 1},
+	{word: "maxconn", args: "NUMBER", def: "10", help: "clients of the socket at the same time", set: setStatsMaxConn,
+		min: 1},
 	{word: "bind-process", args: "PROCESSES", help: "processes the socket belongs to",
 		state: harmless, quiet: true, why: "there is one process", set: noEffect, loose: true},
 }

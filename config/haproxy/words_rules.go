@@ -4,9 +4,12 @@ import "github.com/evenkeel/evenkeel/config"
 
 // tcpRequestWords follow tcp-request.
 var tcpRequestWords = []keyword{
-	{word: "connection", args: "ACTION [if|unless CONDITION]", in: capD | fl, strictIn: true, help: "rules on new connections", set: setTCPConnection},
-	{word: "session", args: "ACTION [if|unless CONDITION]", in: capD | fl, strictIn: true, state: refused, help: "rules on sessions", why: "tcp-request connection is what there is"},
-	{word: "content", args: "ACTION [if|unless CONDITION]", in: dflb, help: "rules on the first bytes", set: setTCPContent},
+	{word: "connection", args: "ACTION [if|unless CONDITION]", in: capD | fl, strictIn: true,
+		help: "rules on new connections", set: setTCPConnection},
+	{word: "session", args: "ACTION [if|unless CONDITION]", in: capD | fl, strictIn: true, state: refused,
+		help: "rules on sessions", why: "tcp-request connection is what there is"},
+	{word: "content", args: "ACTION [if|unless CONDITION]", in: dflb, help: "rules on the first bytes",
+		set: setTCPContent},
 	{word: "inspect-delay", args: "TIME", in: dflb, help: "how long to wait for the first bytes", set: setInspectDelay},
 }
 
@@ -64,7 +67,8 @@ var tcpConnectionWords = append([]keyword{
 	{"capture", "EXPRESSION len N", "keep a value for the log"},
 })...)...)
 
-var tcpSessionWords = append(group(refused, "", [3]string{"accept", "", "take the session"}, [3]string{"reject", "", "close it"}, [3]string{"silent-drop", "", "forget it"}),
+var tcpSessionWords = append(group(refused, "", [3]string{"accept", "", "take the session"},
+	[3]string{"reject", "", "close it"}, [3]string{"silent-drop", "", "forget it"}),
 	counting(concat(addressActions, trackActions)...)...)
 
 var tcpContentWords = append([]keyword{
@@ -85,9 +89,13 @@ var tcpContentWords = append([]keyword{
 })...)...)
 
 // tcpResponseWords are known and refused as a whole.
-var tcpResponseWords = append(group(refused, "", [3]string{"accept", "", "go on"}, [3]string{"reject", "", "close the connection"}, [3]string{"close", "", "close the connection"},
-	[3]string{"silent-drop", "", "forget it"}, [3]string{"set-log-level", "LEVEL", "level of its log line"}, [3]string{"set-nice", "N", "priority"},
-	[3]string{"set-mark", "MARK", "mark packets"}, [3]string{"set-tos", "TOS", "TOS of packets"}, [3]string{"send-spoe-group", "ENGINE GROUP", "ask an agent"}, [3]string{"ot-group", "ID GROUP", "OpenTracing"}), counting()...)
+var tcpResponseWords = append(group(refused, "", [3]string{"accept", "", "go on"},
+	[3]string{"reject", "", "close the connection"}, [3]string{"close", "", "close the connection"},
+	[3]string{"silent-drop", "", "forget it"}, [3]string{"set-log-level", "LEVEL", "level of its log line"},
+	[3]string{"set-nice", "N", "priority"},
+	[3]string{"set-mark", "MARK", "mark packets"}, [3]string{"set-tos", "TOS", "TOS of packets"},
+	[3]string{"send-spoe-group", "ENGINE GROUP", "ask an agent"}, [3]string{"ot-group", "ID GROUP", "OpenTracing"}),
+	counting()...)
 
 const replyArgs = "[status N] [content-type T string|lf-string|file|lf-file VALUE | errorfile FILE] [hdr NAME FORMAT …]"
 
@@ -97,30 +105,38 @@ func headerWords() []keyword {
 		{word: "set-header", args: "NAME FORMAT", help: "set a header", set: headerAction(config.ActSetHeader)},
 		{word: "add-header", args: "NAME FORMAT", help: "add a header", set: headerAction(config.ActAddHeader)},
 		{word: "del-header", args: "NAME [-m str|beg|end|sub|reg]", help: "remove headers", set: ruleDelHeader},
-		{word: "replace-header", args: "NAME PATTERN FORMAT", help: "change whole headers", set: replaceHeaderAction(config.ActReplaceHeader)},
-		{word: "replace-value", args: "NAME PATTERN FORMAT", help: "change values in headers", set: replaceHeaderAction(config.ActReplaceValue)},
+		{word: "replace-header", args: "NAME PATTERN FORMAT", help: "change whole headers",
+			set: replaceHeaderAction(config.ActReplaceHeader)},
+		{word: "replace-value", args: "NAME PATTERN FORMAT", help: "change values in headers",
+			set: replaceHeaderAction(config.ActReplaceValue)},
 	}
 }
 
 var httpRequestWords = append(append(headerWords(), []keyword{
 	{word: "allow", help: "no further rules", set: action(config.ActAllow)},
 	{word: "deny", args: replyArgs, help: "refuse the request (403)", set: denial(config.ActDeny, 403)},
-	{word: "tarpit", args: replyArgs, help: "refuse the request after timeout tarpit (500)", set: denial(config.ActTarpit, 500)},
+	{word: "tarpit", args: replyArgs, help: "refuse the request after timeout tarpit (500)",
+		set: denial(config.ActTarpit, 500)},
 	{word: "reject", help: "close the connection without an answer", set: action(config.ActClose)},
 	{word: "silent-drop", help: "forget the client without telling it", set: action(config.ActSilentDrop)},
 	{word: "return", args: replyArgs, help: "answer here", set: ruleReturn},
-	{word: "redirect", args: "location|prefix|scheme FORMAT [code N] [WORD …]", help: "answer with a redirect", set: ruleRedirect},
+	{word: "redirect", args: "location|prefix|scheme FORMAT [code N] [WORD …]", help: "answer with a redirect",
+		set: ruleRedirect},
 	{word: "set-method", args: "FORMAT", help: "change the method", set: formatAction(config.ActSetMethod)},
 	{word: "set-path", args: "FORMAT", help: "change the path", set: formatAction(config.ActSetPath)},
-	{word: "set-pathq", args: "FORMAT", help: "change the path and the query", set: formatAction(config.ActSetPathQuery)},
+	{word: "set-pathq", args: "FORMAT", help: "change the path and the query",
+		set: formatAction(config.ActSetPathQuery)},
 	{word: "set-query", args: "FORMAT", help: "change the query", set: formatAction(config.ActSetQuery)},
 	{word: "set-uri", args: "FORMAT", help: "change the URI", set: formatAction(config.ActSetURI)},
-	{word: "replace-path", args: "PATTERN FORMAT", help: "change the path by a pattern", set: replaceAction(config.ActReplacePath)},
+	{word: "replace-path", args: "PATTERN FORMAT", help: "change the path by a pattern",
+		set: replaceAction(config.ActReplacePath)},
 	{word: "replace-pathq", args: "PATTERN FORMAT", help: "change the path and the query by a pattern", state: refused},
-	{word: "replace-uri", args: "PATTERN FORMAT", help: "change the URI by a pattern", set: replaceAction(config.ActReplaceURI)},
+	{word: "replace-uri", args: "PATTERN FORMAT", help: "change the URI by a pattern",
+		set: replaceAction(config.ActReplaceURI)},
 	{word: "set-log-level", args: "LEVEL|silent", help: "level of its log line", set: ruleSetLogLevel},
 	{word: "capture", args: "EXPRESSION len N|id N", help: "keep a value for the log", set: ruleCapture},
-	{word: "wait-for-handshake", state: harmless, quiet: true, help: "wait for the TLS handshake", why: onlyTLS, set: noRule},
+	{word: "wait-for-handshake", state: harmless, quiet: true, help: "wait for the TLS handshake", why: onlyTLS,
+		set: noRule},
 	{word: "strict-mode", args: "on|off", state: refused, help: "what happens when a change does not fit"},
 	{word: "auth", args: "[realm R]", state: refused, help: "ask for a user", why: "there are no userlists yet"},
 }...), each(counting(concat(addressActions, trackActions, tableActions, [][3]string{
@@ -154,7 +170,8 @@ var httpRequestWords = append(append(headerWords(), []keyword{
 // afterReference marks actions that are newer than the reference.
 func afterReference(k *keyword) {
 	switch k.word {
-	case "pause", "sc-add-gpc", "set-bandwidth-limit", "set-bc-mark", "set-bc-tos", "set-fc-mark", "set-fc-tos", "set-retries", "do-log", "set-headers-bin", "add-headers-bin", "del-headers-bin":
+	case "pause", "sc-add-gpc", "set-bandwidth-limit", "set-bc-mark", "set-bc-tos", "set-fc-mark", "set-fc-tos",
+		"set-retries", "do-log", "set-headers-bin", "add-headers-bin", "del-headers-bin":
 		k.absent = newer
 	}
 }
@@ -164,7 +181,8 @@ var httpResponseWords = append(append(headerWords(), []keyword{
 	{word: "deny", args: replyArgs, help: "refuse the response (502)", set: denial(config.ActDeny, 502)},
 	{word: "silent-drop", help: "forget the client without telling it", set: action(config.ActSilentDrop)},
 	{word: "return", args: replyArgs, help: "answer something else", set: ruleReturn},
-	{word: "redirect", args: "location|prefix|scheme FORMAT [code N] [WORD …]", help: "answer with a redirect", set: ruleRedirect},
+	{word: "redirect", args: "location|prefix|scheme FORMAT [code N] [WORD …]", help: "answer with a redirect",
+		set: ruleRedirect},
 	{word: "set-status", args: "STATUS [reason TEXT]", help: "change the status", set: ruleSetStatus},
 	{word: "set-log-level", args: "LEVEL|silent", help: "level of its log line", set: ruleSetLogLevel},
 	{word: "capture", args: "EXPRESSION id N", help: "keep a value for the log", set: ruleCapture},
@@ -211,19 +229,25 @@ func noRule(a *args) { a.rest() }
 // statsWords follow stats in a proxy.
 var statsWords = []keyword{
 	{word: "enable", in: dflb, help: "there is a page", set: statsEnable, loose: true},
-	{word: "uri", args: "URI", in: dflb, def: "/haproxy?stats", help: "where the page is", set: statsURI, min: 1, loose: true},
-	{word: "realm", args: "NAME", in: dflb, def: "HAProxy Statistics", help: "what a browser shows when it asks for a user", set: statsRealm, min: 1, loose: true},
+	{word: "uri", args: "URI", in: dflb, def: "/haproxy?stats", help: "where the page is", set: statsURI, min: 1,
+		loose: true},
+	{word: "realm", args: "NAME", in: dflb, def: "HAProxy Statistics",
+		help: "what a browser shows when it asks for a user", set: statsRealm, min: 1, loose: true},
 	{word: "auth", args: "USER:PASSWORD", in: dflb, help: "who may see it", set: statsAuth, min: 1, loose: true},
-	{word: "refresh", args: "SECONDS", in: dflb, help: "the page asks for itself again", set: statsRefresh, min: 1, loose: true},
+	{word: "refresh", args: "SECONDS", in: dflb, help: "the page asks for itself again", set: statsRefresh, min: 1,
+		loose: true},
 	{word: "hide-version", in: dflb, help: "do not show the version", set: statsHideVersion, loose: true},
 	{word: "show-legends", in: dflb, help: "show more", set: statsShowLegends, loose: true},
 	{word: "show-node", args: "[NAME]", in: dflb, help: "show the node's name", set: statsShowNode, loose: true},
 	{word: "show-desc", args: "[TEXT]", in: dflb, help: "show a description", set: statsShowDesc},
 	{word: "scope", args: "PROXY|.", in: dflb, help: "proxies that are shown", set: statsScope, min: 1, loose: true},
 	{word: "admin", args: "if|unless CONDITION", in: flb, help: "who may change things", set: statsAdmin},
-	{word: "http-request", args: "allow|deny|auth [if|unless CONDITION]", in: flb, help: "rules on who may see it", set: statsHTTPRequest},
-	{word: "show-modules", in: dflb, state: harmless, quiet: true, help: "show more columns", why: "there are none more", set: noEffect, loose: true},
-	{word: "show-version", in: dflb, state: harmless, quiet: true, absent: newer, help: "show the version", why: "it is shown unless hidden", set: noEffect, loose: true},
+	{word: "http-request", args: "allow|deny|auth [if|unless CONDITION]", in: flb, help: "rules on who may see it",
+		set: statsHTTPRequest},
+	{word: "show-modules", in: dflb, state: harmless, quiet: true, help: "show more columns",
+		why: "there are none more", set: noEffect, loose: true},
+	{word: "show-version", in: dflb, state: harmless, quiet: true, absent: newer, help: "show the version",
+		why: "it is shown unless hidden", set: noEffect, loose: true},
 }
 
 // statsRuleWords follow stats http-request.
@@ -235,21 +259,27 @@ var statsRuleWords = []keyword{
 
 // httpCheckWords follow http-check.
 var httpCheckWords = append([]keyword{
-	{word: "send", args: "[meth M] [uri U] [ver V] [hdr NAME VALUE …] [body TEXT] [comment TEXT]", help: "a request", set: httpCheckSend},
+	{word: "send", args: "[meth M] [uri U] [ver V] [hdr NAME VALUE …] [body TEXT] [comment TEXT]", help: "a request",
+		set: httpCheckSend},
 	{word: "expect", args: "[!] status|rstatus|string|rstring|hdr …", help: "what must come back", set: checkExpect},
-	{word: "connect", args: "[port P] [addr A] [send-proxy] [linger] [default] [comment TEXT]", help: "a connection", set: checkConnect},
+	{word: "connect", args: "[port P] [addr A] [send-proxy] [linger] [default] [comment TEXT]", help: "a connection",
+		set: checkConnect},
 	{word: "disable-on-404", help: "404 lets a server finish", set: checkDisableOn404},
 	{word: "send-state", help: "tell the server its state", set: checkSendState},
 	{word: "comment", args: "TEXT", help: "named when the following step fails", set: checkComment},
-}, group(refused, "", [3]string{"set-var", "(NAME) EXPRESSION", "a variable"}, [3]string{"set-var-fmt", "(NAME) FORMAT", "a variable"}, [3]string{"unset-var", "(NAME)", "forget a variable"})...)
+}, group(refused, "", [3]string{"set-var", "(NAME) EXPRESSION", "a variable"},
+	[3]string{"set-var-fmt", "(NAME) FORMAT", "a variable"}, [3]string{"unset-var", "(NAME)", "forget a variable"})...)
 
 // tcpCheckWords follow tcp-check.
 var tcpCheckWords = append([]keyword{
-	{word: "connect", args: "[port P] [addr A] [send-proxy] [linger] [default] [comment TEXT]", help: "a connection", set: checkConnect},
+	{word: "connect", args: "[port P] [addr A] [send-proxy] [linger] [default] [comment TEXT]", help: "a connection",
+		set: checkConnect},
 	{word: "send", args: "TEXT [comment TEXT]", help: "bytes", set: checkSend},
 	{word: "send-lf", args: "FORMAT [comment TEXT]", help: "bytes from a format without variables", set: checkSend},
 	{word: "send-binary", args: "HEX [comment TEXT]", help: "bytes in hexadecimal", set: checkSend},
-	{word: "expect", args: "[min-recv N] [!] string|rstring|binary|rbinary VALUE", help: "what must come back", set: checkExpect},
+	{word: "expect", args: "[min-recv N] [!] string|rstring|binary|rbinary VALUE", help: "what must come back",
+		set: checkExpect},
 	{word: "comment", args: "TEXT", help: "named when the following step fails", set: checkComment},
 }, group(refused, "", [3]string{"send-binary-lf", "FORMAT", "bytes in hexadecimal from a format"},
-	[3]string{"set-var", "(NAME) EXPRESSION", "a variable"}, [3]string{"set-var-fmt", "(NAME) FORMAT", "a variable"}, [3]string{"unset-var", "(NAME)", "forget a variable"})...)
+	[3]string{"set-var", "(NAME) EXPRESSION", "a variable"}, [3]string{"set-var-fmt", "(NAME) FORMAT", "a variable"},
+	[3]string{"unset-var", "(NAME)", "forget a variable"})...)

@@ -15,7 +15,8 @@ var bindWords = append([]keyword{
 	{word: "uid", args: "NUMBER", help: "owner of a UNIX socket", set: bindUser},
 	{word: "group", args: "NAME", help: "group of a UNIX socket", set: bindGroup},
 	{word: "gid", args: "NUMBER", help: "group of a UNIX socket", set: bindGroup},
-	{word: "level", args: "user|operator|admin", def: "operator", help: "what clients of the runtime socket may do", set: bindLevel},
+	{word: "level", args: "user|operator|admin", def: "operator", help: "what clients of the runtime socket may do",
+		set: bindLevel},
 	{word: "expose-fd", args: "listeners", help: "let a new process have the listeners", set: bindExposeFD,
 		state: harmless, quiet: true, why: "they are handed over anyway"},
 	{word: "v4v6", help: "IPv4 on an IPv6 socket", set: bindV4V6},
@@ -110,7 +111,8 @@ func tlsParameter(k *keyword) {
 		k.set = bindOne
 	}
 	switch k.word {
-	case "client-sigalgs", "default-crt", "ktls", "no-alpn", "no-strict-sni", "sigalgs", "tls-tickets", "renegotiate", "no-renegotiate":
+	case "client-sigalgs", "default-crt", "ktls", "no-alpn", "no-strict-sni", "sigalgs", "tls-tickets", "renegotiate",
+		"no-renegotiate":
 		k.absent = newer
 	}
 }
@@ -119,7 +121,8 @@ func tlsParameter(k *keyword) {
 var serverWords = append([]keyword{
 	{word: "check", help: "check whether it lives", set: serverFlag(func(s *serverDraft) { s.Check.On = true })},
 	{word: "inter", args: "TIME", def: "2s", help: "between checks", set: serverInter},
-	{word: "fastinter", args: "TIME", def: "inter", help: "between checks while its state changes", set: serverFastInter},
+	{word: "fastinter", args: "TIME", def: "inter", help: "between checks while its state changes",
+		set: serverFastInter},
 	{word: "downinter", args: "TIME", def: "inter", help: "between checks while it is down", set: serverDownInter},
 	{word: "rise", args: "NUMBER", def: "2", help: "good checks until it is up", set: serverRise},
 	{word: "fall", args: "NUMBER", def: "3", help: "bad checks until it is down", set: serverFall},
@@ -129,26 +132,36 @@ var serverWords = append([]keyword{
 	{word: "maxconn", args: "NUMBER", def: "0, unlimited", help: "connections at the same time", set: serverMaxConn},
 	{word: "minconn", args: "NUMBER", def: "maxconn", help: "that limit at low load", set: serverMinConn},
 	{word: "maxqueue", args: "NUMBER", def: "0, unlimited", help: "requests that wait for it", set: serverMaxQueue},
-	{word: "backup", help: "only used when no other server is", set: serverFlag(func(s *serverDraft) { s.Backup = true })},
+	{word: "backup", help: "only used when no other server is",
+		set: serverFlag(func(s *serverDraft) { s.Backup = true })},
 	{word: "disabled", help: "begins in maintenance", set: serverFlag(func(s *serverDraft) { s.Disabled = true })},
-	{word: "enabled", help: "does not begin in maintenance", set: serverFlag(func(s *serverDraft) { s.Disabled = false })},
+	{word: "enabled", help: "does not begin in maintenance",
+		set: serverFlag(func(s *serverDraft) { s.Disabled = false })},
 	{word: "cookie", args: "VALUE", help: "its value of the cookie", set: serverCookie},
 	{word: "redir", args: "PREFIX", help: "GET and HEAD are redirected to it", set: serverRedir},
 	{word: "id", args: "NUMBER", help: "its number in statistics", set: serverID},
 	{word: "track", args: "[BACKEND/]SERVER", help: "takes its state from another server", set: serverTrack},
 	{word: "slowstart", args: "TIME", help: "grows to its full weight in this time", set: serverSlowStart},
-	{word: "send-proxy", help: "tell it the client's address by the PROXY protocol", set: serverFlag(func(s *serverDraft) { s.SendProxy = 1 })},
+	{word: "send-proxy", help: "tell it the client's address by the PROXY protocol",
+		set: serverFlag(func(s *serverDraft) { s.SendProxy = 1 })},
 	{word: "send-proxy-v2", help: "the same, version 2", set: serverFlag(func(s *serverDraft) { s.SendProxy = 2 })},
-	{word: "check-send-proxy", help: "checks use the PROXY protocol", set: serverFlag(func(s *serverDraft) { s.Check.SendProxy = true })},
-	{word: "source", args: "ADDRESS[:PORT] [interface NAME]", help: "where connections to it come from", set: serverSource},
+	{word: "check-send-proxy", help: "checks use the PROXY protocol",
+		set: serverFlag(func(s *serverDraft) { s.Check.SendProxy = true })},
+	{word: "source", args: "ADDRESS[:PORT] [interface NAME]", help: "where connections to it come from",
+		set: serverSource},
 	{word: "observe", args: "none|layer4|layer7", def: "none", help: "traffic counts as checks", set: serverObserve},
 	{word: "error-limit", args: "NUMBER", def: "10", help: "errors until on-error", set: serverErrorLimit},
-	{word: "on-error", args: "fastinter|fail-check|sudden-death|mark-down", def: "fail-check", help: "what errors in the traffic do", set: serverOnError},
-	{word: "on-marked-down", args: "shutdown-sessions", help: "what happens to its connections when it goes down", set: serverMarkedDown},
-	{word: "on-marked-up", args: "shutdown-backup-sessions", help: "what happens to backup servers' connections when it comes up", set: serverMarkedUp},
-	{word: "init-addr", args: "[last],[libc],[none],[ADDRESS]", def: "last,libc", help: "where its address comes from at start", set: serverInitAddr},
+	{word: "on-error", args: "fastinter|fail-check|sudden-death|mark-down", def: "fail-check",
+		help: "what errors in the traffic do", set: serverOnError},
+	{word: "on-marked-down", args: "shutdown-sessions", help: "what happens to its connections when it goes down",
+		set: serverMarkedDown},
+	{word: "on-marked-up", args: "shutdown-backup-sessions",
+		help: "what happens to backup servers' connections when it comes up", set: serverMarkedUp},
+	{word: "init-addr", args: "[last],[libc],[none],[ADDRESS]", def: "last,libc",
+		help: "where its address comes from at start", set: serverInitAddr},
 	{word: "pool-max-conn", args: "NUMBER", def: "-1, unlimited", help: "idle connections kept", set: serverPoolMax},
-	{word: "pool-purge-delay", args: "TIME", def: "5s", help: "time after which idle connections are closed", set: serverPurge},
+	{word: "pool-purge-delay", args: "TIME", def: "5s", help: "time after which idle connections are closed",
+		set: serverPurge},
 	{word: "proto", args: "h1", help: "the protocol", set: serverProto,
 		state: harmless, quiet: true, why: "h1 is what there is, and others are refused"},
 	{word: "stick", help: "stick tables may name it", set: bindNone,
@@ -179,7 +192,8 @@ var serverWords = append([]keyword{
 	[3]string{"pool-conn-name", "NAME", "names of idle connections"},
 ), func(k *keyword) {
 	switch k.word {
-	case "set-proxy-v2-tlv-fmt", "hash-key", "init-state", "healthcheck", "strict-maxconn", "tcp-md5sig", "shard", "check-reuse-pool", "check-pool-conn-name", "pool-conn-name":
+	case "set-proxy-v2-tlv-fmt", "hash-key", "init-state", "healthcheck", "strict-maxconn", "tcp-md5sig", "shard",
+		"check-reuse-pool", "check-pool-conn-name", "pool-conn-name":
 		k.absent = newer
 	}
 }), each(group(harmless, noMachinery,
@@ -274,7 +288,8 @@ var serverOffWords = append([]keyword{
 	{word: "no-backup", help: "an ordinary server", set: serverFlag(func(s *serverDraft) { s.Backup = false })},
 	{word: "no-send-proxy", help: "no PROXY protocol", set: serverFlag(func(s *serverDraft) { s.SendProxy = 0 })},
 	{word: "no-send-proxy-v2", help: "no PROXY protocol", set: serverFlag(func(s *serverDraft) { s.SendProxy = 0 })},
-	{word: "no-check-send-proxy", help: "no PROXY protocol in checks", set: serverFlag(func(s *serverDraft) { s.Check.SendProxy = false })},
+	{word: "no-check-send-proxy", help: "no PROXY protocol in checks",
+		set: serverFlag(func(s *serverDraft) { s.Check.SendProxy = false })},
 }, each(group(harmless, alwaysOurs,
 	[3]string{"no-agent-check", "", "no agent"},
 	[3]string{"no-check-ssl", "", "no TLS in checks"},

@@ -136,23 +136,27 @@ func (w *walker) ranged(k keyword, a arg, tok token) (float64, bool) {
 		wanted = "a number of seconds"
 	}
 	if !plain || a.kind == anInt && !whole {
-		w.wrong(k, tok, "bad-number", fmt.Sprintf("%s %s: must be %s from %s to %s", q(k.word), q(tok.text), wanted, number(a.min), number(a.max)))
+		w.wrong(k, tok, "bad-number", fmt.Sprintf("%s %s: must be %s from %s to %s", q(k.word), q(tok.text), wanted,
+			number(a.min), number(a.max)))
 		return 0, false
 	}
 	if f < a.min || f > a.max {
 		if a.loose {
 			clamped := min(max(f, a.min), a.max)
-			w.report.Tolerate(tok.pos, "out-of-range", fmt.Sprintf("%s %s is out of range: %s is used", q(k.word), tok.text, number(clamped)),
+			w.report.Tolerate(tok.pos, "out-of-range",
+				fmt.Sprintf("%s %s is out of range: %s is used", q(k.word), tok.text, number(clamped)),
 				fmt.Sprintf("it must be from %s to %s", number(a.min), number(a.max)))
 			return clamped, true
 		}
-		w.wrong(k, tok, "out-of-range", fmt.Sprintf("%s %s: must be from %s to %s", q(k.word), q(tok.text), number(a.min), number(a.max)))
+		w.wrong(k, tok, "out-of-range",
+			fmt.Sprintf("%s %s: must be from %s to %s", q(k.word), q(tok.text), number(a.min), number(a.max)))
 		return 0, false
 	}
 	if a.whole && !whole {
 		// Differs from Keepalived: every number of seconds may have a fraction. 2.2.7 takes
 		// whole ones in many places.
-		w.report.StrictOnly(tok.pos, "fraction", fmt.Sprintf("%s %s: keepalived 2.2.7 takes whole seconds only", q(k.word), q(tok.text)), "")
+		w.report.StrictOnly(tok.pos, "fraction",
+			fmt.Sprintf("%s %s: keepalived 2.2.7 takes whole seconds only", q(k.word), q(tok.text)), "")
 	}
 	return f, true
 }

@@ -13,15 +13,16 @@ import (
 // it; a word that nobody knows, or a block, is still an error.
 func TestAstrayLines(t *testing.T) {
 	for text, want := range map[string]string{
-		checked("TCP_CHECK", "nb_get_retry 3"):                            `warning: "nb_get_retry" is no word of TCP_CHECK and is not read; write "retry"`,
 		checked("MISC_CHECK", "misc_path /usr/bin/true\nconnect_port 80"): `warning: "connect_port" is no word of MISC_CHECK and is not read`,
-		urlBlock("nb_get_retry 3"):                                        `warning: "nb_get_retry" is no word of url`,
-		realServer("lvs_sched rr\nTCP_CHECK {\n}"):                        `warning: "lvs_sched" is no word of real_server`,
-		virtual("inhibit_on_failure\nuthreshold 5"):                       ``,
-		checked("TCP_CHECK", "connetc_port 80"):                           `error: unknown word "connetc_port" in TCP_CHECK`,
-		checked("TCP_CHECK", "url {\npath /\n}"):                          `error: unknown word "url" in TCP_CHECK`,
-		checked("TCP_CHECK", "virtual_router_id 5"):                       `error: unknown word "virtual_router_id" in TCP_CHECK`,
-		inst("") + "vrrp_sync_group G {\nadvert_int 5\n}\n":               `error: unknown word "advert_int" in vrrp_sync_group`,
+
+		checked("TCP_CHECK", "nb_get_retry 3"):              `warning: "nb_get_retry" is no word of TCP_CHECK and is not read; write "retry"`,
+		urlBlock("nb_get_retry 3"):                          `warning: "nb_get_retry" is no word of url`,
+		realServer("lvs_sched rr\nTCP_CHECK {\n}"):          `warning: "lvs_sched" is no word of real_server`,
+		virtual("inhibit_on_failure\nuthreshold 5"):         ``,
+		checked("TCP_CHECK", "connetc_port 80"):             `error: unknown word "connetc_port" in TCP_CHECK`,
+		checked("TCP_CHECK", "url {\npath /\n}"):            `error: unknown word "url" in TCP_CHECK`,
+		checked("TCP_CHECK", "virtual_router_id 5"):         `error: unknown word "virtual_router_id" in TCP_CHECK`,
+		inst("") + "vrrp_sync_group G {\nadvert_int 5\n}\n": `error: unknown word "advert_int" in vrrp_sync_group`,
 	} {
 		_, diags := Parse("f", []byte(text), Options{})
 		var lines []string

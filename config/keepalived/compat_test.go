@@ -14,7 +14,8 @@ func TestCompat(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	page := compat.Page{Head: head, Columns: []string{"values", "default"}, Foot: linesAndFiles, Program: "Keepalived", Differences: differences,
+	page := compat.Page{Head: head, Columns: []string{"values", "default"}, Foot: linesAndFiles, Program: "Keepalived",
+		Differences: differences,
 		Reference: "The reference is 2.2.7, as Debian 12 ships it.\n" +
 			"`evenkeel check --strict` gives its verdict instead of ours."}
 	for _, p := range places {
@@ -72,7 +73,8 @@ func row(k keyword) compat.Word {
 	case k.block != "":
 		values = append(values, "{ words }")
 	}
-	return compat.Word{Word: k.word, Cells: []string{strings.Join(values, " "), k.def}, State: states[k.state], Help: remarks(k)}
+	return compat.Word{Word: k.word, Cells: []string{strings.Join(values, " "), k.def}, State: states[k.state],
+		Help: remarks(k)}
 }
 
 // remarks is everything the table says about a word, in prose.

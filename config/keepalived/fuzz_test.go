@@ -23,7 +23,8 @@ func FuzzParse(f *testing.F) {
 
 // seed adds the configurations that the other tests read.
 func seed(f *testing.F) {
-	for _, pattern := range []string{"testdata/*.conf", "../../examples/*/*.conf", "../../../shared/corpus/keepalived/*.conf"} {
+	for _, pattern := range []string{"testdata/*.conf", "../../examples/*/*.conf",
+		"../../../shared/corpus/keepalived/*.conf"} {
 		files, _ := filepath.Glob(pattern)
 		for _, file := range files {
 			data, err := os.ReadFile(file)
@@ -107,9 +108,12 @@ func checkSite(t *testing.T, s *config.Site) {
 	for _, i := range s.Instances {
 		switch {
 		case i.VRID == 0, i.Priority == 0, i.Version != 2 && i.Version != 3, i.DownAdverts < 1 || i.DownAdverts > 100,
-			len(i.Addresses) == 0 || len(i.Addresses) > 255, len(i.AuthPass) > 8, i.Announce.Repeat < 1, !i.McastGroup.IsMulticast(),
-			i.Version == 2 && (i.AdvertInterval < time.Second || i.AdvertInterval > 255*time.Second || i.AdvertInterval%time.Second != 0),
-			i.Version == 3 && (i.AdvertInterval < 10*time.Millisecond || i.AdvertInterval > 40950*time.Millisecond || i.AdvertInterval%(10*time.Millisecond) != 0),
+			len(i.Addresses) == 0 || len(i.Addresses) > 255, len(
+				i.AuthPass) > 8, i.Announce.Repeat < 1, !i.McastGroup.IsMulticast(),
+			i.Version == 2 && (i.AdvertInterval < time.Second || i.AdvertInterval > 255*time.Second ||
+				i.AdvertInterval%time.Second != 0),
+			i.Version == 3 && (i.AdvertInterval < 10*time.Millisecond || i.AdvertInterval > 40950*time.Millisecond ||
+				i.AdvertInterval%(10*time.Millisecond) != 0),
 			i.Interface == "" && (len(i.Peers) == 0 || !i.McastSource.IsValid()):
 			t.Errorf("out of range: %+v", i)
 		}
@@ -161,7 +165,9 @@ func checkLVS(t *testing.T, d *config.LVS) {
 		}
 		most := 32
 		for _, k := range v.Keys {
-			if taken[k] || (k.Mark == 0) != k.Addr.IsValid() || k.Addr.IsValid() && (k.Addr.Addr().Is6() != k.IPv6 || k.Protocol == 0) || k.Mark != 0 && k.Protocol != 0 ||
+			if taken[k] || (k.Mark == 0) != k.Addr.IsValid() ||
+				k.Addr.IsValid() && (k.Addr.Addr().Is6() != k.IPv6 || k.Protocol == 0) ||
+				k.Mark != 0 && k.Protocol != 0 ||
 				k.Mark == 0 && k.Addr.Port() == 0 && v.Template.Flags&table.Persistent == 0 {
 				t.Errorf("key: %+v", k)
 			}
@@ -170,8 +176,10 @@ func checkLVS(t *testing.T, d *config.LVS) {
 				most = 128
 			}
 		}
-		if names[v.Name] || len(v.Keys) == 0 || len(v.Servers) == 0 || v.Quorum < 0 || v.Quorum > total || v.Hysteresis < 0 || v.Hysteresis > 0 && v.Hysteresis >= v.Quorum ||
-			v.Template.Key != (table.Key{}) || v.Template.Scheduler == "" || v.Template.Granularity < 1 || v.Template.Granularity > most || v.Template.Timeout%time.Second != 0 ||
+		if names[v.Name] || len(v.Keys) == 0 || len(v.Servers) == 0 || v.Quorum < 0 || v.Quorum > total ||
+			v.Hysteresis < 0 || v.Hysteresis > 0 && v.Hysteresis >= v.Quorum ||
+			v.Template.Key != (table.Key{}) || v.Template.Scheduler == "" || v.Template.Granularity < 1 ||
+			v.Template.Granularity > most || v.Template.Timeout%time.Second != 0 ||
 			(v.Template.Timeout > 0) != (v.Template.Flags&table.Persistent != 0) {
 			t.Errorf("virtual server: %+v", v)
 		}
@@ -180,7 +188,8 @@ func checkLVS(t *testing.T, d *config.LVS) {
 }
 
 func checkReal(t *testing.T, v *config.VirtualServer, r *config.RealServer) {
-	if !r.Addr.Addr().IsValid() || r.Weight < 0 || r.Weight > 65535 || r.Method != table.Tunnel && r.Wrap != (table.Wrap{}) || r.Wrap.Type == table.GUE && r.Wrap.Port == 0 {
+	if !r.Addr.Addr().IsValid() || r.Weight < 0 || r.Weight > 65535 ||
+		r.Method != table.Tunnel && r.Wrap != (table.Wrap{}) || r.Wrap.Type == table.GUE && r.Wrap.Port == 0 {
 		t.Errorf("server: %+v", r)
 	}
 	for _, k := range v.Keys {
@@ -192,7 +201,8 @@ func checkReal(t *testing.T, v *config.VirtualServer, r *config.RealServer) {
 		connects := c.Kind != config.CheckerMisc && c.Kind != config.CheckerFile
 		switch {
 		case c.Interval <= 0, c.Retry < 0, c.RetryDelay < 0, c.Warmup < 0,
-			connects && (c.Timeout <= 0 || !c.Addr.Addr().IsValid() || c.Addr.Port() == 0 && c.Kind != config.CheckerPing),
+			connects && (c.Timeout <= 0 || !c.Addr.Addr().IsValid() ||
+				c.Addr.Port() == 0 && c.Kind != config.CheckerPing),
 			c.Kind == config.CheckerMisc && (!c.Command.Defined() || c.RunTime <= 0),
 			c.Kind == config.CheckerFile && c.File.Path == "",
 			c.Kind == config.CheckerDNS && (c.DNSType == "" || c.DNSName == ""),

@@ -87,7 +87,8 @@ func dumpField(out *bytes.Buffer, indent, name string, f reflect.Value) {
 	case config.Position:
 		fmt.Fprintf(out, "%s%s: %v\n", indent, name, v)
 		return
-	case time.Duration, netip.Addr, netip.AddrPort, netip.Prefix, []string, *regexp.Regexp, *[16]byte, []byte, [][2]int, table.Key:
+	case time.Duration, netip.Addr, netip.AddrPort, netip.Prefix, []string, *regexp.Regexp, *[16]byte, []byte, [][2]int,
+		table.Key:
 		fmt.Fprintf(out, "%s%s: %q\n", indent, name, fmt.Sprint(v))
 		return
 	case *config.Script:

@@ -69,7 +69,8 @@ func (l *loader) includeFile(arg token, name string) []*statement {
 	}
 	if l.read++; l.read > maxFiles || len(l.chain) > maxDepth {
 		if l.read <= maxFiles+1 {
-			l.report.Bad(arg.pos, "include-limit", fmt.Sprintf("more than %d files or %d levels are included", maxFiles, maxDepth), "")
+			l.report.Bad(arg.pos, "include-limit",
+				fmt.Sprintf("more than %d files or %d levels are included", maxFiles, maxDepth), "")
 		}
 		return nil
 	}

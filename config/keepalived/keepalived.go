@@ -55,15 +55,18 @@ func Load(path string, opts Options) (*config.Site, []config.Diagnostic) {
 		return nil, []config.Diagnostic{unreadable(path, err)}
 	}
 	if !Recognise(data) && isProxy(data) {
-		return nil, []config.Diagnostic{{Pos: config.Position{File: path, Line: 1, Col: 1}, Severity: config.Error, Code: "dialect",
-			Message: "this is a haproxy.cfg, or meant to be one, and not a keepalived.conf", Hint: "sections of haproxy.cfg have no braces"}}
+		return nil, []config.Diagnostic{{Pos: config.Position{File: path, Line: 1, Col: 1}, Severity: config.Error,
+			Code:    "dialect",
+			Message: "this is a haproxy.cfg, or meant to be one, and not a keepalived.conf",
+			Hint:    "sections of haproxy.cfg have no braces"}}
 	}
 	return Parse(path, data, opts)
 }
 
 // unreadable is the diagnostic of a file that cannot be read.
 func unreadable(path string, err error) config.Diagnostic {
-	return config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable", Message: source.Reason(err).Error()}
+	return config.Diagnostic{Pos: config.Position{File: path}, Severity: config.Error, Code: "unreadable",
+		Message: source.Reason(err).Error()}
 }
 
 // Parse reads the text of one file, named name in messages; a relative include is

@@ -18,7 +18,8 @@ import (
 func TestBothVerdicts(t *testing.T) {
 	text := inst("") + "garp_group {\ninterface eth0\ngarp_interval 1\n}\n"
 	for _, strict := range []bool{false, true} {
-		if site, diags := Parse("f", []byte(text), Options{Strict: strict}); site != nil || config.HasErrors(diags) == strict {
+		if site, diags := Parse("f", []byte(text), Options{Strict: strict}); site != nil ||
+			config.HasErrors(diags) == strict {
 			t.Errorf("strict %v: site %v, %v", strict, site != nil, diags)
 		}
 	}
@@ -27,7 +28,8 @@ func TestBothVerdicts(t *testing.T) {
 // TestUnreadable: a file that cannot be read is named with the reason.
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
-	for file, reason := range map[string]string{filepath.Join(dir, "none.conf"): "no such file or directory", dir: "is a directory", "/dev/zero": "is not a regular file"} {
+	for file, reason := range map[string]string{filepath.Join(dir, "none.conf"): "no such file or directory",
+		dir: "is a directory", "/dev/zero": "is not a regular file"} {
 		site, diags := Load(file, Options{})
 		if want := file + ": error: " + reason; site != nil || len(diags) != 1 || diags[0].String() != want {
 			t.Errorf("%v, want %s", diags, want)
@@ -51,7 +53,8 @@ func TestFloodIsBounded(t *testing.T) {
 func TestManyInstances(t *testing.T) {
 	var text strings.Builder
 	for i := range 20_000 {
-		fmt.Fprintf(&text, "vrrp_instance v%d {\ninterface eth%d\nvirtual_router_id %d\nvirtual_ipaddress {\n10.%d.%d.1\n}\n}\n", i, i/255, i%255+1, i/250, i%250)
+		fmt.Fprintf(&text, "vrrp_instance v%d {\ninterface eth%d\nvirtual_router_id %d\nvirtual_ipaddress "+
+			"{\n10.%d.%d.1\n}\n}\n", i, i/255, i%255+1, i/250, i%250)
 	}
 	site, diags := Parse("f", []byte(text.String()), Options{})
 	if site == nil || len(site.Instances) != 20_000 || len(diags) > 0 {
@@ -121,7 +124,8 @@ func TestCheckScripts(t *testing.T) {
 // checkedInPlace: a script that cannot be run is told of where the configuration names it.
 func checkedInPlace(t *testing.T, dir, plain string) {
 	t.Helper()
-	conf := fmt.Sprintf("vrrp_script c {\n  script %q\n}\n%s", dir+"/none", inst("notify_fault "+plain+"\ntrack_script {\nc\n}"))
+	conf := fmt.Sprintf("vrrp_script c {\n  script %q\n}\n%s", dir+"/none",
+		inst("notify_fault "+plain+"\ntrack_script {\nc\n}"))
 	site, diags := Parse("f.conf", []byte(conf), Options{})
 	if site == nil {
 		t.Fatal(diags)
@@ -129,7 +133,8 @@ func checkedInPlace(t *testing.T, dir, plain string) {
 	found := CheckScripts(site, Machine{})
 	want := []string{
 		"f.conf:2:3: warning: script: script " + dir + "/none does not exist",
-		"f.conf:10:1: warning: notify_fault: script " + plain + " is not executable (mode -rw-r--r--); chmod +x " + plain,
+		"f.conf:10:1: warning: notify_fault: script " + plain + " is not executable (mode -rw-r--r--); chmod +x " +
+			plain,
 	}
 	if len(found) != len(want) {
 		t.Fatalf("%v", found)
@@ -168,12 +173,16 @@ func TestInsecureScripts(t *testing.T) {
 		{"enable_script_security\nscript_user root", "", true, true},
 		{"script_user root", "", false, false},
 	} {
-		text := fmt.Sprintf("global_defs {\n%s\n}\nvrrp_script c {\nscript %s\n%s\n}\n%s", test.global, open, test.user, inst("track_script {\nc\n}"))
+		text := fmt.Sprintf("global_defs {\n%s\n}\nvrrp_script c {\nscript %s\n%s\n}\n%s", test.global, open, test.user,
+			inst("track_script {\nc\n}"))
 		site, diags := Parse("f", []byte(text), Options{})
 		if site == nil {
 			t.Fatal(diags)
 		}
-		found := CheckScripts(site, Machine{HasUser: func(name string) bool { return name != defaultScriptUser || test.exists }})
+		found := CheckScripts(site, Machine{HasUser: func(name string) bool {
+			return name != defaultScriptUser ||
+				test.exists
+		}})
 		if (len(found) > 0) != test.warned {
 			t.Errorf("%+v: %v", test, found)
 		}

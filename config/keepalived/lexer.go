@@ -43,7 +43,8 @@ func lex(file string, data []byte, r *verdict.Report) [][]token {
 	for n := 1; len(data) > 0; n++ {
 		text, rest, _ := bytes.Cut(data, []byte{'\n'})
 		data = rest
-		s := lineScanner{text: string(bytes.TrimSuffix(text, []byte{'\r'})), pos: config.Position{File: file, Line: n, Col: 1}, report: r}
+		s := lineScanner{text: string(bytes.TrimSuffix(text, []byte{'\r'})),
+			pos: config.Position{File: file, Line: n, Col: 1}, report: r}
 		if n == 1 && strings.HasPrefix(s.text, byteOrderMark) {
 			// Differs from Keepalived: a byte order mark at the start of a file is skipped.
 			// There it becomes part of the first word, which is then unknown.
@@ -147,7 +148,8 @@ func (s *lineScanner) word(start int) token {
 			if s.text[s.at+1] == '#' || s.text[s.at+1] == '!' {
 				// Differs from Keepalived: \# and \! are literal, as in 2.4. In 2.2.7 they
 				// start a comment in spite of the backslash.
-				s.report.StrictOnly(s.place(s.at), "escape", "keepalived 2.2.7 starts a comment here in spite of the backslash", "put the word in quotes")
+				s.report.StrictOnly(s.place(s.at), "escape",
+					"keepalived 2.2.7 starts a comment here in spite of the backslash", "put the word in quotes")
 				s.at++
 			} else {
 				text.WriteByte(c)

@@ -105,8 +105,10 @@ func TestExpandBraces(t *testing.T) {
 }
 
 func TestRecognise(t *testing.T) {
-	yes := []string{"vrrp_instance a {", "\ufeff\r\n # x\r\nglobal_defs\r\n{", "virtual_server 1.2.3.4 80 {", "include *.conf", "  vrrp_script x{"}
-	no := []string{"", "# vrrp_instance", "global\n  daemon\n", "frontend x\n  bind :80\n", "\x00\x01\x7fELF", "#!/bin/sh\nexit 0\n", "listen vrrp_instance\n"}
+	yes := []string{"vrrp_instance a {", "\ufeff\r\n # x\r\nglobal_defs\r\n{", "virtual_server 1.2.3.4 80 {",
+		"include *.conf", "  vrrp_script x{"}
+	no := []string{"", "# vrrp_instance", "global\n  daemon\n", "frontend x\n  bind :80\n", "\x00\x01\x7fELF",
+		"#!/bin/sh\nexit 0\n", "listen vrrp_instance\n"}
 	for _, text := range yes {
 		if !Recognise([]byte(text)) {
 			t.Errorf("not recognised: %q", text)

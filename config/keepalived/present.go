@@ -17,7 +17,8 @@ func CheckMachine(site *config.Site, m Machine) []config.Diagnostic {
 		}
 		c.interfaces(i.Pos, "vrrp_instance "+q(i.Name), names, i.TrackInterfaces)
 		if i.McastSource.IsValid() && !c.machine.HasAddress(i.McastSource) {
-			c.tell(i.Pos, "source", fmt.Sprintf("vrrp_instance %s: source address %s is on no interface here", q(i.Name), i.McastSource), "", false)
+			c.tell(i.Pos, "source", fmt.Sprintf("vrrp_instance %s: source address %s is on no interface here",
+				q(i.Name), i.McastSource), "", false)
 		}
 	}
 	for _, g := range site.Groups {
@@ -38,7 +39,8 @@ func (c *scriptChecker) interfaces(pos config.Position, whose string, names []st
 	seen := map[string]bool{"": true}
 	for _, name := range names {
 		if !seen[name] && !c.machine.HasInterface(name) {
-			c.tell(pos, "interface", fmt.Sprintf("%s: there is no interface %s here", whose, q(name)), "dynamic_interfaces in global_defs says that it may come later", true)
+			c.tell(pos, "interface", fmt.Sprintf("%s: there is no interface %s here", whose, q(name)),
+				"dynamic_interfaces in global_defs says that it may come later", true)
 		}
 		seen[name] = true
 	}

@@ -13,6 +13,35 @@ import (
 
 // TestCheckMachine looks for what a site names on a machine that has eth0, eth1, root and 10.9.0.1. strict is what
 // keepalived 2.2.7 -t makes of it there: it refuses interfaces, check scripts and their users, and nothing else.
+var nobodysScript = "global_defs {\nscript_user nobodyhere\n}\n" + chk + inst("track_script {\nc\n}")
+
+var machineCases = []struct {
+	text, want string
+	strict     bool
+}{
+	{inst(""), "", false},
+	{strings.ReplaceAll(inst(""), "eth0", "eth99"), `interface "eth99"`, true},
+	{"global_defs {\ndynamic_interfaces\n}\n" + strings.ReplaceAll(inst(""), "eth0", "eth99"), "", false},
+	{addr("10.9.0.5 dev eth99"), `interface "eth99"`, true},
+	{inst("virtual_ipaddress_excluded {\n10.9.0.5 dev eth99\n}"), `interface "eth99"`, true},
+	{inst("track_interface {\neth99\n}"), `interface "eth99"`, true},
+	{inst("") + w + "vrrp_sync_group G {\ngroup {\nV\nW\n}\ntrack_interface {\neth99\n}\n}\n", `interface "eth99"`,
+		true},
+	{inst("mcast_src_ip 192.0.2.77"), "192.0.2.77", false},
+	{inst("mcast_src_ip 10.9.0.1"), "", false},
+	{tracked("", "c"), "", false},
+	{strings.ReplaceAll(tracked("", "c"), "/usr/bin/true", "/x"), "script /x does not exist", true},
+	{strings.ReplaceAll(tracked("", "c"), "/usr/bin/true", `"</dev/tcp/127.0.0.1/80"`), "is not an absolute path",
+		false},
+	{tracked("user nobodyhere", "c"), `user "nobodyhere"`, true},
+	{tracked("user root nobodyhere", "c"), `group "nobodyhere"`, true},
+	{nobodysScript, `user "nobodyhere"`, true},
+	{inst(`notify_master "/usr/bin/true" nobodyhere`), `user "nobodyhere"`, false},
+	{inst(`notify_master "/x"`), "script /x does not exist", false},
+	{checked("MISC_CHECK", "misc_path /x"), "script /x does not exist", false},
+	{checked("MISC_CHECK", "misc_path /usr/bin/true\nuser nobodyhere"), `user "nobodyhere"`, true},
+}
+
 func TestCheckMachine(t *testing.T) {
 	m := Machine{
 		HasUser:      func(name string) bool { return name == "root" },
@@ -26,31 +55,7 @@ func TestCheckMachine(t *testing.T) {
 			return fileInfo(0o755), nil
 		},
 	}
-	user := "global_defs {\nscript_user nobodyhere\n}\n" + chk + inst("track_script {\nc\n}")
-	for _, c := range []struct {
-		text, want string
-		strict     bool
-	}{
-		{inst(""), "", false},
-		{strings.ReplaceAll(inst(""), "eth0", "eth99"), `interface "eth99"`, true},
-		{"global_defs {\ndynamic_interfaces\n}\n" + strings.ReplaceAll(inst(""), "eth0", "eth99"), "", false},
-		{addr("10.9.0.5 dev eth99"), `interface "eth99"`, true},
-		{inst("virtual_ipaddress_excluded {\n10.9.0.5 dev eth99\n}"), `interface "eth99"`, true},
-		{inst("track_interface {\neth99\n}"), `interface "eth99"`, true},
-		{inst("") + w + "vrrp_sync_group G {\ngroup {\nV\nW\n}\ntrack_interface {\neth99\n}\n}\n", `interface "eth99"`, true},
-		{inst("mcast_src_ip 192.0.2.77"), "192.0.2.77", false},
-		{inst("mcast_src_ip 10.9.0.1"), "", false},
-		{tracked("", "c"), "", false},
-		{strings.ReplaceAll(tracked("", "c"), "/usr/bin/true", "/x"), "script /x does not exist", true},
-		{strings.ReplaceAll(tracked("", "c"), "/usr/bin/true", `"</dev/tcp/127.0.0.1/80"`), "is not an absolute path", false},
-		{tracked("user nobodyhere", "c"), `user "nobodyhere"`, true},
-		{tracked("user root nobodyhere", "c"), `group "nobodyhere"`, true},
-		{user, `user "nobodyhere"`, true},
-		{inst(`notify_master "/usr/bin/true" nobodyhere`), `user "nobodyhere"`, false},
-		{inst(`notify_master "/x"`), "script /x does not exist", false},
-		{checked("MISC_CHECK", "misc_path /x"), "script /x does not exist", false},
-		{checked("MISC_CHECK", "misc_path /usr/bin/true\nuser nobodyhere"), `user "nobodyhere"`, true},
-	} {
+	for _, c := range machineCases {
 		for _, strict := range []bool{false, true} {
 			site, diags := Parse("f", []byte(c.text), Options{})
 			if site == nil {
@@ -58,7 +63,9 @@ func TestCheckMachine(t *testing.T) {
 			}
 			m.Strict = strict
 			found := CheckMachine(site, m)
-			if c.want == "" && len(found) > 0 || c.want != "" && len(found) == 0 || slices.ContainsFunc(found, func(d config.Diagnostic) bool { return !strings.Contains(d.Message, c.want) }) {
+			other := func(d config.Diagnostic) bool { return !strings.Contains(d.Message, c.want) }
+			if c.want == "" && len(found) > 0 || c.want != "" && len(found) == 0 ||
+				slices.ContainsFunc(found, other) {
 				t.Errorf("%s: %v, not %q", c.text, found, c.want)
 			}
 			if config.HasErrors(found) != (strict && c.strict) {

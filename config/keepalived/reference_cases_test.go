@@ -42,10 +42,12 @@ var cases = []struct{ name, text, differs string }{
 	{"byte order mark", "\ufeff" + inst(""), ""},
 	{"one line block", strings.ReplaceAll(inst(""), "{\n10.9.0.100\n}", "{ 10.9.0.100 }"), ""},
 	{"two addresses on a line", strings.ReplaceAll(inst(""), "{\n10.9.0.100\n}", "{ 10.9.0.100 10.9.0.101 }"), ""},
-	{"glued braces", "vrrp_instance V{\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress{\n10.9.0.100}\n}\n", ""},
+	{"glued braces", "vrrp_instance V{\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress{\n10.9.0.100}\n}\n",
+		""},
 	{"brace on next line", "vrrp_instance V\n{\n" + body + "}\n", ""},
 	{"word after opening brace", "vrrp_instance V { interface eth0\nvirtual_router_id 51\n" + vip + "}\n", ""},
-	{"two closing braces", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress {\n10.9.0.100\n}}\n", ""},
+	{"two closing braces", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress " +
+		"{\n10.9.0.100\n}}\n", ""},
 	{"block after block on a line", inst("")[:len(inst(""))-1] + " " + w, ""},
 	{"missing brace", inst("")[:len(inst(""))-2], ""},
 	{"extra brace", inst("") + "}\n", ""},
@@ -85,8 +87,10 @@ var cases = []struct{ name, text, differs string }{
 	{"vrid text", inst("virtual_router_id 5x"), ""},
 	{"same name", inst("") + strings.ReplaceAll(w, "W", "V"), ""},
 	{"same vrid", inst("") + strings.ReplaceAll(inst(""), "V {", "X {"), ""},
-	{"same vrid, other interface", inst("") + strings.ReplaceAll(strings.ReplaceAll(inst(""), "V {", "X {"), "eth0", "eth1"), ""},
-	{"same vrid, other family", inst("") + "vrrp_instance X {\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress {\nfe80::5\n}\n}\n", ""},
+	{"same vrid, other interface",
+		inst("") + strings.ReplaceAll(strings.ReplaceAll(inst(""), "V {", "X {"), "eth0", "eth1"), ""},
+	{"same vrid, other family", inst("") +
+		"vrrp_instance X {\ninterface eth0\nvirtual_router_id 51\nvirtual_ipaddress {\nfe80::5\n}\n}\n", ""},
 	{"same vrid, other group", inst("") + strings.ReplaceAll(inst("mcast_dst_ip 224.0.0.99"), "V {", "X {"), ""},
 	{"same address twice", addr("10.9.0.5\n10.9.0.5"), ""},
 	{"same address in two", inst("") + strings.ReplaceAll(w, "10.9.0.101", "10.9.0.100"), ""},
@@ -146,8 +150,10 @@ var cases = []struct{ name, text, differs string }{
 	{"type MD5", inst("authentication {\nauth_type MD5\nauth_pass 1234\n}"), ""},
 	{"password v3", inst("version 3\nauthentication {\nauth_type PASS\nauth_pass 1234\n}"), ""},
 	{"password on one line", inst("authentication { auth_type PASS auth_pass 1111 }"), ""},
-	{"password IPv6", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\nfe80::9\n}\nauthentication {\nauth_type PASS\nauth_pass 1234\n}\n}\n", ""},
-	{"password IPv6 v2", "vrrp_instance V {\nversion 2\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\nfe80::9\n}\nauthentication {\nauth_type PASS\nauth_pass 1234\n}\n}\n", ""},
+	{"password IPv6", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress " +
+		"{\nfe80::9\n}\nauthentication {\nauth_type PASS\nauth_pass 1234\n}\n}\n", ""},
+	{"password IPv6 v2", "vrrp_instance V {\nversion 2\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress " +
+		"{\nfe80::9\n}\nauthentication {\nauth_type PASS\nauth_pass 1234\n}\n}\n", ""},
 
 	// Addresses.
 	{"all options", addr("10.0.0.3/24 dev eth1 label eth1:1 brd + scope link no_track"), ""},
@@ -184,10 +190,12 @@ var cases = []struct{ name, text, differs string }{
 	{"other family excluded", inst("virtual_ipaddress_excluded {\nfe80::1\n}"), ""},
 	{"IPv6", addr("fe80::5\n2001:db8::1"), ""},
 	{"IPv6 without link-local", addr("2001:db8::1"), ""},
-	{"IPv6 version 2", "vrrp_instance V {\nversion 2\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress {\nfe80::9\n}\n}\n", ""},
+	{"IPv6 version 2", "vrrp_instance V {\nversion 2\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress " +
+		"{\nfe80::9\n}\n}\n", ""},
 	{"IPv4 in IPv6", addr("::ffff:10.0.0.1"), ""},
 	{"leading zeros", addr("010.000.000.001"), ""},
-	{"only excluded", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress_excluded {\n10.0.0.3\n}\n}\n", ""},
+	{"only excluded", "vrrp_instance V {\ninterface eth0\nvirtual_router_id 5\nvirtual_ipaddress_excluded " +
+		"{\n10.0.0.3\n}\n}\n", ""},
 
 	// Where adverts go.
 	{"unicast", inst("unicast_src_ip 10.9.0.1\nunicast_peer {\n10.9.0.2\n}"), ""},
@@ -284,11 +292,14 @@ var cases = []struct{ name, text, differs string }{
 	{"group without name", inst("") + w + "vrrp_sync_group {\ngroup {\nV\nW\n}\n}\n", ""},
 	{"two groups", group("group {\nV\nW\n}") + "vrrp_sync_group H {\ngroup {\nV\nW\n}\n}\n", ""},
 	{"group twice", group("group {\nV\nW\n}") + "vrrp_sync_group G {\ngroup {\nV\nW\n}\n}\n", ""},
-	{"group member weight", inst("track_interface {\neth1 weight 5\n}") + w + "vrrp_sync_group G {\ngroup {\nV\nW\n}\n}\n", ""},
-	{"group tracking weight", inst("track_interface {\neth1 weight 5\n}") + w + "vrrp_sync_group G {\nsync_group_tracking_weight\ngroup {\nV\nW\n}\n}\n", ""},
+	{"group member weight", inst("track_interface {\neth1 weight 5\n}") + w +
+		"vrrp_sync_group G {\ngroup {\nV\nW\n}\n}\n", ""},
+	{"group tracking weight", inst("track_interface {\neth1 weight 5\n}") + w +
+		"vrrp_sync_group G {\nsync_group_tracking_weight\ngroup {\nV\nW\n}\n}\n", ""},
 	{"group global_tracking", group("global_tracking\ngroup {\nV\nW\n}"), ""},
 	{"group notify_deleted", group("notify_deleted /usr/bin/true\ngroup {\nV\nW\n}"), ""},
-	{"group track", safe + chk + group("group {\nV\nW\n}\ntrack_script {\nc weight 5\n}\ntrack_interface {\neth1\n}"), ""},
+	{"group track", safe + chk + group("group {\nV\nW\n}\ntrack_script {\nc weight 5\n}\ntrack_interface {\neth1\n}"),
+		""},
 
 	// Flags, odds and ends.
 	{"skip_check_adv_addr foo", inst("skip_check_adv_addr foo"), ""},
@@ -303,7 +314,8 @@ var cases = []struct{ name, text, differs string }{
 	{"log_unknown_vrids", globals("log_unknown_vrids"), ""},
 	{"router_id alone", globals("router_id"), ""},
 	{"router_id two words", globals("router_id a b"), ""},
-	{"mail", globals("notification_email {\na@example.org\n}\nnotification_email_from b@example.org\nsmtp_server 192.0.2.1 25\nsmtp_connect_timeout 30"), ""},
+	{"mail", globals("notification_email {\na@example.org\n}\nnotification_email_from b@example.org\nsmtp_server " +
+		"192.0.2.1 25\nsmtp_connect_timeout 30"), ""},
 	{"vrrp_iptables", globals("vrrp_iptables"), ""},
 	{"vrrp_strict", globals("vrrp_strict"), ""},
 	{"native_ipv6", inst("native_ipv6"), "the family is that of the addresses whatever this says"},
@@ -314,10 +326,15 @@ var cases = []struct{ name, text, differs string }{
 	{"v3_checksum_as_v2", inst("v3_checksum_as_v2"), ""},
 	{"lease_gate", inst("lease_gate off"), ""},
 	{"lvs_sync_daemon_interface", inst("lvs_sync_daemon_interface eth0"), ""},
-	{"virtual_server", "virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\nreal_server 10.9.0.6 80 {\nTCP_CHECK {\nconnect_timeout 3\n}\n}\n}\n", ""},
-	{"virtual_server unknown word", "virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\nreal_server 10.9.0.6 80 {\nTCP_CHECK {\nconnetc_port 3\n}\n}\n}\n", ""},
-	{"nb_get_retry in TCP_CHECK", "virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\nreal_server 10.9.0.6 80 {\nTCP_CHECK {\nnb_get_retry 3\n}\n}\n}\n", ""},
-	{"lower-case dr", "virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind dr\nprotocol TCP\nreal_server 10.9.0.6 80 {\nTCP_CHECK {\nconnect_timeout 3\n}\n}\n}\n", ""},
+	{"virtual_server", "virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\nreal_server 10.9.0.6 80 " +
+		"{\nTCP_CHECK {\nconnect_timeout 3\n}\n}\n}\n", ""},
+	{"virtual_server unknown word",
+		"virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\nreal_server 10.9.0.6 80 {\nTCP_CHECK " +
+			"{\nconnetc_port 3\n}\n}\n}\n", ""},
+	{"nb_get_retry in TCP_CHECK", "virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind DR\nprotocol TCP\nreal_server " +
+		"10.9.0.6 80 {\nTCP_CHECK {\nnb_get_retry 3\n}\n}\n}\n", ""},
+	{"lower-case dr", "virtual_server 10.9.0.5 80 {\nlb_algo rr\nlb_kind dr\nprotocol TCP\nreal_server 10.9.0.6 80 " +
+		"{\nTCP_CHECK {\nconnect_timeout 3\n}\n}\n}\n", ""},
 	{"include nothing", "include /nonexistent/*.conf\n" + inst(""), ""},
 	{"include missing", "include /nonexistent/a.conf\n" + inst(""), ""},
 }

@@ -51,7 +51,8 @@ for f; do "$keepalived" -t -f "$f" 2>&1; printf '\n\001%d\n' $?; done`
 		args := []string{"-n", "sh", "-c", script, "sh", path}
 		for i := range n {
 			file := filepath.Join(dir, fmt.Sprint(i), "keepalived.conf")
-			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700), os.WriteFile(file, []byte(texts[i]), 0o600)); err != nil {
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o700),
+				os.WriteFile(file, []byte(texts[i]), 0o600)); err != nil {
 				t.Fatal(err)
 			}
 			args = append(args, file)
@@ -138,11 +139,13 @@ func TestWordsAgainstKeepalived(t *testing.T) {
 		k := words[i]
 		unknown := strings.Contains(said, "Unknown keyword '"+k.word+"'")
 		if unknown != (k.absent != "" || k.own) {
-			t.Errorf("%s in %s: unknown to keepalived %v, table says %q, own %v\n%s", k.word, at[i], unknown, k.absent, k.own, said)
+			t.Errorf("%s in %s: unknown to keepalived %v, table says %q, own %v\n%s", k.word, at[i], unknown, k.absent,
+				k.own, said)
 		}
 		deprecated := strings.Contains(said, "eprecat") || strings.Contains(said, "Please replace")
 		if deprecated != (k.instead != "") && !unknown {
-			t.Errorf("%s in %s: deprecated in keepalived %v, table says instead %q\n%s", k.word, at[i], deprecated, k.instead, said)
+			t.Errorf("%s in %s: deprecated in keepalived %v, table says instead %q\n%s", k.word, at[i], deprecated,
+				k.instead, said)
 		}
 	}
 }

@@ -39,7 +39,8 @@ func (b *builder) site() *config.Site {
 	b.checkSharedAddresses()
 	for _, d := range b.scripts {
 		if !d.used && !b.lost[d.Name] {
-			b.report.Warn(d.name.pos, "unused", fmt.Sprintf("script %s is not tracked by any instance or group, so it never runs", q(d.Name)), "")
+			b.report.Warn(d.name.pos, "unused",
+				fmt.Sprintf("script %s is not tracked by any instance or group, so it never runs", q(d.Name)), "")
 		}
 	}
 	return s
@@ -93,11 +94,13 @@ func (b *builder) resolveIdentity(d *instanceDraft) {
 	d.Interface = d.iface.or(b.global.iface.or(""))
 	unicast := len(d.peers) > 0 && (d.unicastSource.set || d.mcastSource.set)
 	if d.Interface == "" && !d.blamed["interface"] && !unicast {
-		b.report.Bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no interface", q(d.Name)), "add a line: interface NAME")
+		b.report.Bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no interface", q(d.Name)),
+			"add a line: interface NAME")
 	}
 	d.VRID = uint8(d.vrid.val)
 	if !d.vrid.set && !d.blamed["virtual_router_id"] {
-		b.report.Bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no virtual_router_id", q(d.Name)), "add a line: virtual_router_id NUMBER (1..255), the same on every node")
+		b.report.Bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no virtual_router_id", q(d.Name)),
+			"add a line: virtual_router_id NUMBER (1..255), the same on every node")
 	}
 }
 
@@ -111,7 +114,9 @@ func (b *builder) resolvePriority(d *instanceDraft) {
 		d.Priority = uint8(d.priority.val)
 	case master:
 		d.Priority = ownerPriority
-		b.report.Warn(d.state.tok.pos, "owner", fmt.Sprintf("vrrp_instance %s is MASTER without a priority: it gets 255, as the owner of the addresses", q(d.Name)),
+		b.report.Warn(d.state.tok.pos, "owner",
+			fmt.Sprintf("vrrp_instance %s is MASTER without a priority: it gets 255, as the owner of the addresses",
+				q(d.Name)),
 			"add a line: priority 100, unless it is their owner")
 	default:
 		d.Priority = 100
@@ -146,7 +151,9 @@ func (b *builder) resolveTiming(d *instanceDraft) {
 		if d.Version == 3 {
 			steps = "steps of 0.01 s up to 40.95 s"
 		}
-		b.report.Tolerate(d.advert.tok.pos, "rounded", fmt.Sprintf("advert_int %s: VRRPv%d knows %s; %v is used", d.advert.tok.text, d.Version, steps, d.AdvertInterval), "")
+		b.report.Tolerate(d.advert.tok.pos, "rounded",
+			fmt.Sprintf("advert_int %s: VRRPv%d knows %s; %v is used", d.advert.tok.text, d.Version, steps,
+				d.AdvertInterval), "")
 	}
 	d.DownAdverts = d.downAdverts.or(b.global.downAdverts.or(3))
 }
@@ -158,14 +165,17 @@ func (b *builder) resolveAuth(d *instanceDraft) {
 	switch {
 	case !d.pass.set || d.pass.val == "":
 		if d.auth.set {
-			b.report.Tolerate(d.authAt.tok.pos, "no-password", "authentication without auth_pass: no password is used", "")
+			b.report.Tolerate(d.authAt.tok.pos, "no-password", "authentication without auth_pass: no password is used",
+				"")
 		} else {
 			b.report.Warn(d.authAt.tok.pos, "no-password", "authentication is empty: no password is used", "")
 		}
 	case d.Version == 3:
-		b.report.Tolerate(d.authAt.tok.pos, "no-authentication", "VRRPv3 has no authentication: the password is not used", "leave it out, or use version 2")
+		b.report.Tolerate(d.authAt.tok.pos, "no-authentication",
+			"VRRPv3 has no authentication: the password is not used", "leave it out, or use version 2")
 	case d.IPv6:
-		b.report.Warn(d.authAt.tok.pos, "no-authentication", "VRRPv2 over IPv6 has no authentication: the password is not used", "")
+		b.report.Warn(d.authAt.tok.pos, "no-authentication",
+			"VRRPv2 over IPv6 has no authentication: the password is not used", "")
 	default:
 		d.AuthPass = d.pass.val
 	}
@@ -180,11 +190,14 @@ func (b *builder) resolvePath(d *instanceDraft) {
 	}
 	for _, p := range d.peers {
 		if p.Addr.Is6() != d.IPv6 {
-			b.report.Bad(p.tok.pos, "family", fmt.Sprintf("peer %s is not %s, as the instance is", p.Addr, family(d.IPv6)), "")
+			b.report.Bad(p.tok.pos, "family",
+				fmt.Sprintf("peer %s is not %s, as the instance is", p.Addr, family(d.IPv6)), "")
 			continue
 		}
 		if d.McastSource.IsValid() && p.Addr == d.McastSource {
-			b.report.Warn(p.tok.pos, "own-address", fmt.Sprintf("peer %s is the source address of this node and left out", p.Addr), "name the other nodes only")
+			b.report.Warn(p.tok.pos, "own-address",
+				fmt.Sprintf("peer %s is the source address of this node and left out", p.Addr),
+				"name the other nodes only")
 			continue
 		}
 		d.Peers = append(d.Peers, p.Peer)
@@ -209,7 +222,8 @@ func (b *builder) groupOf(d *instanceDraft) netip.Addr {
 		if d.group.val.Is6() == d.IPv6 {
 			return d.group.val
 		}
-		b.report.Bad(d.group.tok.pos, "family", fmt.Sprintf("group %s is not %s, as the instance is", d.group.val, family(d.IPv6)), "")
+		b.report.Bad(d.group.tok.pos, "family",
+			fmt.Sprintf("group %s is not %s, as the instance is", d.group.val, family(d.IPv6)), "")
 	}
 	return group
 }
@@ -217,7 +231,8 @@ func (b *builder) groupOf(d *instanceDraft) netip.Addr {
 // source checks the family of a source address.
 func (b *builder) source(d *instanceDraft, o opt[netip.Addr]) netip.Addr {
 	if o.set && o.val.Is6() != d.IPv6 {
-		b.report.Bad(o.tok.pos, "family", fmt.Sprintf("source address %s is not %s, as the instance is", o.val, family(d.IPv6)), "")
+		b.report.Bad(o.tok.pos, "family",
+			fmt.Sprintf("source address %s is not %s, as the instance is", o.val, family(d.IPv6)), "")
 		return netip.Addr{}
 	}
 	return o.val
@@ -230,10 +245,12 @@ func (b *builder) unicastWithoutPeers(d *instanceDraft) {
 		tok *token
 		say string
 	}{
-		{d.unicastSource.set, d.unicastSource.tok, "unicast_src_ip without unicast_peer: adverts go to the multicast group, from this address"},
+		{d.unicastSource.set, d.unicastSource.tok,
+			"unicast_src_ip without unicast_peer: adverts go to the multicast group, from this address"},
 		{d.peersAt.set, d.peersAt.tok, "unicast_peer is empty: adverts go to the multicast group"},
 		{d.unicastTTL.set, d.unicastTTL.tok, "unicast_ttl without unicast_peer has no effect"},
-		{d.checkUnicast.set && d.checkUnicast.val, d.checkUnicast.tok, "check_unicast_src without unicast_peer has no effect"},
+		{d.checkUnicast.set && d.checkUnicast.val, d.checkUnicast.tok,
+			"check_unicast_src without unicast_peer has no effect"},
 	} {
 		if w.set {
 			b.report.Tolerate(w.tok.pos, "no-peers", w.say, "add unicast_peer { ADDRESS } or leave it out")

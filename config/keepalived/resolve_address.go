@@ -23,7 +23,8 @@ func (b *builder) resolveAddresses(d *instanceDraft) {
 	seen := make(map[home]bool)
 	for _, a := range d.addresses {
 		if a.Prefix.Addr().Is6() != d.IPv6 {
-			b.report.Bad(a.tok.pos, "family", fmt.Sprintf("address %s is not %s, as the first one is", a.Prefix.Addr(), family(d.IPv6)),
+			b.report.Bad(a.tok.pos, "family",
+				fmt.Sprintf("address %s is not %s, as the first one is", a.Prefix.Addr(), family(d.IPv6)),
 				"put addresses of the other family into virtual_ipaddress_excluded")
 			continue
 		}
@@ -31,7 +32,8 @@ func (b *builder) resolveAddresses(d *instanceDraft) {
 			continue
 		}
 		if len(d.Addresses) == maxAdvertised(d.IPv6) {
-			b.report.Warn(a.tok.pos, "too-many", fmt.Sprintf("address %s does not fit into an advert and is treated as excluded", a.Prefix.Addr()), "")
+			b.report.Warn(a.tok.pos, "too-many",
+				fmt.Sprintf("address %s does not fit into an advert and is treated as excluded", a.Prefix.Addr()), "")
 			d.Excluded = append(d.Excluded, b.completeAddress(d, a))
 			continue
 		}
@@ -45,10 +47,12 @@ func (b *builder) resolveAddresses(d *instanceDraft) {
 	if len(d.addresses) == 0 && !d.blamed["virtual_ipaddress"] {
 		// Differs from Keepalived: an instance without virtual_ipaddress is an error. There
 		// VRRPv2 only says that one would be sensible.
-		b.report.Bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no virtual_ipaddress", q(d.Name)), "add a block: virtual_ipaddress { ADDRESS }")
+		b.report.Bad(d.Pos, "missing-word", fmt.Sprintf("vrrp_instance %s has no virtual_ipaddress", q(d.Name)),
+			"add a block: virtual_ipaddress { ADDRESS }")
 	}
 	if d.IPv6 && d.Version == 3 && len(d.Addresses) > 0 && !d.Addresses[0].Prefix.Addr().IsLinkLocalUnicast() {
-		b.report.Warn(d.addresses[0].tok.pos, "link-local", "the first IPv6 address should be a link-local one (RFC 9568 section 5.2.9)", "")
+		b.report.Warn(d.addresses[0].tok.pos, "link-local",
+			"the first IPv6 address should be a link-local one (RFC 9568 section 5.2.9)", "")
 	}
 }
 
@@ -74,7 +78,8 @@ func (b *builder) completeAddress(d *instanceDraft, a addressDraft) config.Addre
 		a.Dev = d.Interface
 	}
 	if a.Dev == "" && len(d.peers) > 0 && !d.blamed["interface"] {
-		b.report.Bad(a.tok.pos, "missing-word", fmt.Sprintf("address %s has no interface", a.Prefix.Addr()), "add dev NAME: the instance has none either")
+		b.report.Bad(a.tok.pos, "missing-word", fmt.Sprintf("address %s has no interface", a.Prefix.Addr()),
+			"add dev NAME: the instance has none either")
 	}
 	return a.Address
 }
@@ -97,7 +102,9 @@ func (b *builder) checkVRIDs() {
 			if !b.samePath(d, o) {
 				continue
 			}
-			b.report.Bad(d.vrid.tok.pos, "duplicate-vrid", fmt.Sprintf("virtual_router_id %d is used by vrrp_instance %s on interface %s too", d.VRID, q(o.Name), q(d.Interface)),
+			b.report.Bad(d.vrid.tok.pos, "duplicate-vrid",
+				fmt.Sprintf("virtual_router_id %d is used by vrrp_instance %s on interface %s too", d.VRID, q(o.Name),
+					q(d.Interface)),
 				"first at "+o.vrid.tok.pos.String())
 			break
 		}
@@ -124,7 +131,8 @@ func (b *builder) checkUnicastVRIDs() {
 		if o := first[k]; o == nil {
 			first[k] = d
 		} else if d.Interface != o.Interface || !b.samePath(d, o) { // else it is said already
-			b.report.Refuse(d.vrid.tok.pos, "duplicate-vrid", fmt.Sprintf("virtual_router_id %d is used over unicast by vrrp_instance %s too", d.VRID, q(o.Name)),
+			b.report.Refuse(d.vrid.tok.pos, "duplicate-vrid",
+				fmt.Sprintf("virtual_router_id %d is used over unicast by vrrp_instance %s too", d.VRID, q(o.Name)),
 				"give one of them another, on its peers as well; first at "+o.vrid.tok.pos.String())
 		}
 	}
@@ -158,7 +166,9 @@ func (b *builder) checkSharedAddresses() {
 				k.dev = a.Dev
 			}
 			if o := owner[k]; o != nil && o != d {
-				b.report.Refuse(b.placeOf(d, k.addr), "shared-address", fmt.Sprintf("address %s belongs to vrrp_instance %s too: one would take it from the other", k.addr, q(o.Name)),
+				b.report.Refuse(b.placeOf(d, k.addr), "shared-address",
+					fmt.Sprintf("address %s belongs to vrrp_instance %s too: one would take it from the other", k.addr,
+						q(o.Name)),
 					"give it to one of them")
 				continue
 			}

@@ -90,7 +90,9 @@ func (b *builder) resolveLink(v *virtualDraft, r *realDraft, c *checkDraft, l *c
 		port = r.Addr.Port()
 	}
 	if port == 0 && c.Kind != config.CheckerPing {
-		b.report.Refuse(c.tok.pos, "missing-word", fmt.Sprintf("%s of real_server %s has no port to connect to", c.Kind, r.at.addr), "add a line: connect_port NUMBER")
+		b.report.Refuse(c.tok.pos, "missing-word",
+			fmt.Sprintf("%s of real_server %s has no port to connect to", c.Kind, r.at.addr),
+			"add a line: connect_port NUMBER")
 	}
 	c.Addr = netip.AddrPortFrom(addr, port)
 	c.Timeout = l.timeout.or(r.timeout.or(v.timeout.or(5 * time.Second)))
@@ -101,9 +103,12 @@ func (b *builder) resolveLink(v *virtualDraft, r *realDraft, c *checkDraft, l *c
 	}
 	switch bind := l.bind.val; {
 	case bind.Is6() != addr.Is6():
-		b.report.Bad(l.bind.tok.pos, "family", fmt.Sprintf("bindto %s is not %s, as the address to connect to is", bind, family(addr.Is6())), "")
+		b.report.Bad(l.bind.tok.pos, "family",
+			fmt.Sprintf("bindto %s is not %s, as the address to connect to is", bind, family(addr.Is6())), "")
 	case bind.IsLinkLocalUnicast() && bind.Is6() && l.bindInterface == "":
-		b.report.Bad(l.bind.tok.pos, "missing-word", fmt.Sprintf("bindto %s is a link-local address, which needs an interface", bind), "add a line: bind_if INTERFACE")
+		b.report.Bad(l.bind.tok.pos, "missing-word",
+			fmt.Sprintf("bindto %s is a link-local address, which needs an interface", bind),
+			"add a line: bind_if INTERFACE")
 	}
 }
 
@@ -119,7 +124,8 @@ func (b *builder) resolveFileCheck(c *checkDraft) bool {
 			names = append(names, name)
 		}
 		if !b.lost[c.file.val] {
-			b.report.Bad(c.file.tok.pos, "unknown-name", fmt.Sprintf("there is no track_file %s", q(c.file.val)), words.DidYouMean(c.file.val, sorted(names)))
+			b.report.Bad(c.file.tok.pos, "unknown-name", fmt.Sprintf("there is no track_file %s", q(c.file.val)),
+				words.DidYouMean(c.file.val, sorted(names)))
 		}
 		return false
 	}

@@ -18,7 +18,8 @@ func sorted(names []string) []string {
 // resolveScheduler settles how connections are spread.
 func (b *builder) resolveScheduler(v *virtualDraft) {
 	if !v.scheduler.set && !v.blamed["lb_algo"] && !v.blamed["lvs_sched"] {
-		b.report.Tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no lb_algo: wlc is used", q(v.Name)), "add a line: lb_algo NAME")
+		b.report.Tolerate(v.Pos, "missing-word",
+			fmt.Sprintf("virtual_server %s has no lb_algo: wlc is used", q(v.Name)), "add a line: lb_algo NAME")
 	}
 	v.Template.Scheduler = v.scheduler.or("wlc")
 	hashes := v.Template.Scheduler == "sh" || v.Template.Scheduler == "mh"
@@ -26,10 +27,13 @@ func (b *builder) resolveScheduler(v *virtualDraft) {
 		named := f.tok.text[:2] == "sh" || f.tok.text[:2] == "mh"
 		switch {
 		case named && !hashes:
-			b.report.Tolerate(f.tok.pos, "no-effect", fmt.Sprintf("%s has no effect with lb_algo %s", q(f.tok.text), v.Template.Scheduler), "it is for sh and mh")
+			b.report.Tolerate(f.tok.pos, "no-effect",
+				fmt.Sprintf("%s has no effect with lb_algo %s", q(f.tok.text), v.Template.Scheduler),
+				"it is for sh and mh")
 			continue
 		case named && f.early:
-			b.report.StrictOnly(f.tok.pos, "order", fmt.Sprintf("%s stands before lb_algo: keepalived ignores it here", q(f.tok.text)), "move it down")
+			b.report.StrictOnly(f.tok.pos, "order",
+				fmt.Sprintf("%s stands before lb_algo: keepalived ignores it here", q(f.tok.text)), "move it down")
 		}
 		v.Template.Flags |= f.flag
 	}
@@ -51,7 +55,9 @@ func (b *builder) resolvePersistence(v *virtualDraft, entries []groupEntry) {
 	}
 	for _, e := range entries {
 		if e.mark == 0 && e.port == 0 && timeout == 0 {
-			b.report.Tolerate(v.Pos, "port", fmt.Sprintf("virtual_server %s is for every port, so it is made persistent", q(v.Name)), "give it a port, or add a line: persistence_timeout 360")
+			b.report.Tolerate(v.Pos, "port",
+				fmt.Sprintf("virtual_server %s is for every port, so it is made persistent", q(v.Name)),
+				"give it a port, or add a line: persistence_timeout 360")
 			timeout = defaultPersistence
 		}
 	}
@@ -71,7 +77,8 @@ func (b *builder) resolvePersistence(v *virtualDraft, entries []groupEntry) {
 	}
 	if v.engine.set {
 		if timeout == 0 {
-			b.report.Warn(v.engine.tok.pos, "no-effect", "persistence_engine has no effect without persistence_timeout", "")
+			b.report.Warn(v.engine.tok.pos, "no-effect", "persistence_engine has no effect without persistence_timeout",
+				"")
 			return
 		}
 		t.Engine = v.engine.val
@@ -89,27 +96,34 @@ func (b *builder) granularityOf(v *virtualDraft) (int, bool) {
 		}
 		switch {
 		case n >= 1 && n <= most && !v.family:
-			b.report.Warn(tok.pos, "granularity", fmt.Sprintf("persistence_granularity %s is taken as a number of bits; keepalived takes it as the mask 0.0.0.%s", tok.text, tok.text), "write it as a mask")
+			b.report.Warn(tok.pos, "granularity",
+				fmt.Sprintf("persistence_granularity %s is taken as a number of bits; keepalived takes it as the "+
+					"mask 0.0.0.%s", tok.text, tok.text), "write it as a mask")
 			return n, true
 		case n >= 1 && n <= most:
 			return n, true
 		case v.family:
-			b.report.Bad(tok.pos, "out-of-range", fmt.Sprintf("persistence_granularity %s: must be from 1 to 128", q(tok.text)), "")
+			b.report.Bad(tok.pos, "out-of-range",
+				fmt.Sprintf("persistence_granularity %s: must be from 1 to 128", q(tok.text)), "")
 			return 0, false
 		}
-		b.report.Refuse(tok.pos, "out-of-range", fmt.Sprintf("persistence_granularity %s: is no mask", q(tok.text)), "write a mask, as 255.255.255.0")
+		b.report.Refuse(tok.pos, "out-of-range", fmt.Sprintf("persistence_granularity %s: is no mask", q(tok.text)),
+			"write a mask, as 255.255.255.0")
 		return 0, false
 	}
 	addr, err := netip.ParseAddr(tok.text)
 	if err != nil || !addr.Is4() || v.family {
-		b.report.Bad(tok.pos, "bad-value", fmt.Sprintf("persistence_granularity %s: must be a mask for IPv4, a number of bits for IPv6", q(tok.text)), "")
+		b.report.Bad(tok.pos, "bad-value",
+			fmt.Sprintf("persistence_granularity %s: must be a mask for IPv4, a number of bits for IPv6", q(tok.text)),
+			"")
 		return 0, false
 	}
 	a := addr.As4()
 	mask := uint32(a[0])<<24 | uint32(a[1])<<16 | uint32(a[2])<<8 | uint32(a[3])
 	ones := bits.LeadingZeros32(^mask)
 	if ones == 0 || mask<<ones != 0 && ones < 32 {
-		b.report.Refuse(tok.pos, "bad-value", fmt.Sprintf("persistence_granularity %s: must be ones, then zeros", q(tok.text)), "as 255.255.255.0")
+		b.report.Refuse(tok.pos, "bad-value",
+			fmt.Sprintf("persistence_granularity %s: must be ones, then zeros", q(tok.text)), "as 255.255.255.0")
 		return 0, false
 	}
 	return ones, true
@@ -125,7 +139,9 @@ func (b *builder) resolveKeys(v *virtualDraft, entries []groupEntry, taken map[t
 			if first, ok := taken[k]; ok && !own[k] {
 				// Differs from Keepalived: two virtual servers for the same packets are an error. There
 				// each takes the other's servers out of the kernel's table.
-				b.report.Refuse(v.Pos, "duplicate-service", fmt.Sprintf("virtual_server %s: %s is served by another one", q(v.Name), k), "it is at "+first.String())
+				b.report.Refuse(v.Pos, "duplicate-service",
+					fmt.Sprintf("virtual_server %s: %s is served by another one", q(v.Name), k),
+					"it is at "+first.String())
 				return
 			}
 			if own[k] {
@@ -139,7 +155,8 @@ func (b *builder) resolveKeys(v *virtualDraft, entries []groupEntry, taken map[t
 			}
 		}
 		if repeated {
-			b.report.Warn(e.tok.pos, "repeated", fmt.Sprintf("what %s stands for is in the group already", q(e.tok.text)), "")
+			b.report.Warn(e.tok.pos, "repeated",
+				fmt.Sprintf("what %s stands for is in the group already", q(e.tok.text)), "")
 		}
 	}
 }
@@ -165,7 +182,8 @@ func (b *builder) fitsDriver(v *virtualDraft) {
 	cannot := func(tok *token, what string) {
 		b.report.Refuse(tok.pos, "not-supported", what+" is not supported by lvs_driver xdp", "use lvs_driver ipvs")
 	}
-	if s := v.scheduler; s.set && slices.Contains([]string{"lblc", "lblcr", "dh", "fo", "ovf", "sed", "nq", "twos"}, s.val) {
+	if s := v.scheduler; s.set && slices.Contains([]string{"lblc", "lblcr", "dh", "fo", "ovf", "sed", "nq", "twos"},
+		s.val) {
 		cannot(s.tok, "lb_algo "+s.val)
 	}
 	if v.protocol.set && v.protocol.val == table.SCTP {

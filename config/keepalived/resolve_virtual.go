@@ -70,7 +70,8 @@ func (b *builder) resolveSync(d *config.LVS) {
 			if !b.lost[name] {
 				// Differs from Keepalived: lvs_sync_daemon must name a vrrp_instance there is. There,
 				// neither daemon starts, and nothing says so.
-				b.report.Refuse(s.instance.pos, "unknown-name", fmt.Sprintf("there is no vrrp_instance %s", q(name)), words.DidYouMean(name, b.instanceNames()))
+				b.report.Refuse(s.instance.pos, "unknown-name", fmt.Sprintf("there is no vrrp_instance %s", q(name)),
+					words.DidYouMean(name, b.instanceNames()))
 			}
 			return
 		}
@@ -87,7 +88,9 @@ func (b *builder) resolveSync(d *config.LVS) {
 func (b *builder) finishVirtual(v *virtualDraft, taken map[table.Key]config.Position) bool {
 	if len(v.servers) == 0 {
 		if !v.broken {
-			b.report.Tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no real_server: it is left out", q(v.Name)), "add a block: real_server ADDRESS PORT { … }")
+			b.report.Tolerate(v.Pos, "missing-word",
+				fmt.Sprintf("virtual_server %s has no real_server: it is left out", q(v.Name)),
+				"add a block: real_server ADDRESS PORT { … }")
 		}
 		return false
 	}
@@ -124,7 +127,8 @@ func (b *builder) entriesOf(v *virtualDraft) ([]groupEntry, bool) {
 		}
 		// Differs from Keepalived: a virtual_server of a group that is not there is an error. There
 		// it is left out in silence.
-		b.report.Refuse(v.group.tok.pos, "unknown-name", fmt.Sprintf("there is no virtual_server_group %s", q(v.group.val)), nearestOf(v.group.val, names))
+		b.report.Refuse(v.group.tok.pos, "unknown-name",
+			fmt.Sprintf("there is no virtual_server_group %s", q(v.group.val)), nearestOf(v.group.val, names))
 		return nil, false
 	}
 	return g.entries, len(g.entries) > 0 && !g.wrong
@@ -138,12 +142,15 @@ func (b *builder) resolveProtocol(v *virtualDraft, entries []groupEntry) {
 	}
 	if !addresses {
 		if v.protocol.set {
-			b.report.Tolerate(v.protocol.tok.pos, "no-effect", "protocol has no effect on a service by fwmark, which is for every one", "leave it out")
+			b.report.Tolerate(v.protocol.tok.pos, "no-effect",
+				"protocol has no effect on a service by fwmark, which is for every one", "leave it out")
 		}
 		return
 	}
 	if !v.protocol.set && !v.blamed["protocol"] {
-		b.report.Tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no protocol: UDP is used, as keepalived does", q(v.Name)), "add a line: protocol TCP")
+		b.report.Tolerate(v.Pos, "missing-word",
+			fmt.Sprintf("virtual_server %s has no protocol: UDP is used, as keepalived does", q(v.Name)),
+			"add a line: protocol TCP")
 	}
 	v.service = v.protocol.or(table.UDP)
 	if v.service != table.TCP {
@@ -176,7 +183,8 @@ func (b *builder) resolveVirtualFamily(v *virtualDraft, entries []groupEntry) {
 		v.Name += " IPv6" // the same mark may have an IPv4 service
 	}
 	if v.ipv6.set && v.ipv6.val != v.family {
-		b.report.Bad(v.ipv6.tok.pos, "family", fmt.Sprintf("ip_family %s, but the addresses are %s", v.ipv6.tok.text, family(v.family)), "leave it out")
+		b.report.Bad(v.ipv6.tok.pos, "family",
+			fmt.Sprintf("ip_family %s, but the addresses are %s", v.ipv6.tok.text, family(v.family)), "leave it out")
 	}
 }
 
@@ -203,7 +211,9 @@ func (v *virtualDraft) serversFamily() bool {
 // resolveServers fills in the real servers.
 func (b *builder) resolveServers(v *virtualDraft, entries []groupEntry) {
 	if !v.forward.set && !v.blamed["lb_kind"] && !v.blamed["lvs_method"] {
-		b.report.Tolerate(v.Pos, "missing-word", fmt.Sprintf("virtual_server %s has no lb_kind: NAT is used", q(v.Name)), "add a line: lb_kind NAT, DR or TUN")
+		b.report.Tolerate(v.Pos, "missing-word",
+			fmt.Sprintf("virtual_server %s has no lb_kind: NAT is used", q(v.Name)),
+			"add a line: lb_kind NAT, DR or TUN")
 	}
 	seen := make(map[netip.AddrPort]bool)
 	for _, r := range v.servers {
@@ -234,7 +244,8 @@ func (b *builder) finishReal(v *virtualDraft, r *realDraft, entries []groupEntry
 	r.InhibitOnFailure = r.inhibit.or(v.inhibit.val)
 	r.VirtualHost = r.host.or(v.host.val)
 	if r.Upper > 0 && r.Lower >= r.Upper {
-		b.report.Warn(r.Pos, "out-of-range", fmt.Sprintf("lthreshold %d is not below uthreshold %d", r.Lower, r.Upper), "")
+		b.report.Warn(r.Pos, "out-of-range", fmt.Sprintf("lthreshold %d is not below uthreshold %d", r.Lower, r.Upper),
+			"")
 	}
 	for _, c := range r.checks {
 		r.Checkers = append(r.Checkers, b.finishCheck(v, r, c, entries)...)
@@ -244,7 +255,8 @@ func (b *builder) finishReal(v *virtualDraft, r *realDraft, entries []groupEntry
 
 // destination checks a server against the services it is for, and gives its port: as written, or
 // that of the services, if they have one. DR and TUN cannot change ports.
-func (b *builder) destination(v *virtualDraft, at endpoint, f forwarding, entries []groupEntry, what string) (uint16, bool) {
+func (b *builder) destination(v *virtualDraft, at endpoint, f forwarding, entries []groupEntry, what string) (uint16,
+	bool) {
 	if f.method != table.Tunnel {
 		for _, e := range entries {
 			six := v.family
@@ -257,9 +269,14 @@ func (b *builder) destination(v *virtualDraft, at endpoint, f forwarding, entrie
 				continue
 			}
 			if v.group.set {
-				b.report.Refuse(at.tok.pos, "family", fmt.Sprintf("%s %s is %s, but an address or mark of group %s is %s", what, at.addr, family(at.addr.Is6()), q(v.group.val), family(six)), "only lvs_method TUN goes from one family to the other")
+				b.report.Refuse(at.tok.pos, "family",
+					fmt.Sprintf("%s %s is %s, but an address or mark of group %s is %s", what, at.addr,
+						family(at.addr.Is6()), q(v.group.val), family(six)),
+					"only lvs_method TUN goes from one family to the other")
 			} else {
-				b.report.Bad(at.tok.pos, "family", fmt.Sprintf("%s %s is not %s, as the virtual server is", what, at.addr, family(six)), "only lvs_method TUN goes from one family to the other")
+				b.report.Bad(at.tok.pos, "family",
+					fmt.Sprintf("%s %s is not %s, as the virtual server is", what, at.addr, family(six)),
+					"only lvs_method TUN goes from one family to the other")
 			}
 			return 0, false
 		}
@@ -274,11 +291,17 @@ func (b *builder) servicePort(v *virtualDraft, at endpoint, f forwarding, entrie
 	case at.port == 0:
 		return common
 	case marks && f.method != table.NAT:
-		b.report.Tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: a service by fwmark has no port; %d is used for checks only", what, at.addr, at.port), "")
+		b.report.Tolerate(at.tok.pos, "port",
+			fmt.Sprintf("%s %s: a service by fwmark has no port; %d is used for checks only", what, at.addr, at.port),
+			"")
 	case f.method != table.NAT && same && at.port != common:
-		b.report.Tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: port %d is not that of the service, and %s cannot change it: %d is used", what, at.addr, at.port, methodWord(f.method), common), "its own port counts for checks only")
+		b.report.Tolerate(at.tok.pos, "port",
+			fmt.Sprintf("%s %s: port %d is not that of the service, and %s cannot change it: %d is used", what, at.addr,
+				at.port, methodWord(f.method), common), "its own port counts for checks only")
 	case f.method != table.NAT && !same:
-		b.report.Tolerate(at.tok.pos, "port", fmt.Sprintf("%s %s: %s cannot change the ports of group %s to %d", what, at.addr, methodWord(f.method), q(v.group.val), at.port), "leave the port out")
+		b.report.Tolerate(at.tok.pos, "port",
+			fmt.Sprintf("%s %s: %s cannot change the ports of group %s to %d", what, at.addr, methodWord(f.method),
+				q(v.group.val), at.port), "leave the port out")
 	}
 	if f.method != table.NAT {
 		return common
@@ -321,7 +344,8 @@ func (b *builder) resolveSorry(v *virtualDraft, entries []groupEntry) {
 	if !v.sorry.set {
 		for _, o := range []opt[bool]{v.sorryIn, {tok: v.sorryKind.tok, set: v.sorryKind.set}} {
 			if o.set {
-				b.report.Tolerate(o.tok.pos, "no-effect", fmt.Sprintf("%s has no effect without sorry_server", q(o.tok.text)), "")
+				b.report.Tolerate(o.tok.pos, "no-effect",
+					fmt.Sprintf("%s has no effect without sorry_server", q(o.tok.text)), "")
 			}
 		}
 		return
@@ -349,12 +373,14 @@ func (b *builder) resolveQuorum(v *virtualDraft) {
 		if v.quorum.set {
 			pos = v.quorum.tok.pos
 		}
-		b.report.Tolerate(pos, "quorum", fmt.Sprintf("quorum %d is more than all servers weigh together: %d is used", v.Quorum, total), "")
+		b.report.Tolerate(pos, "quorum",
+			fmt.Sprintf("quorum %d is more than all servers weigh together: %d is used", v.Quorum, total), "")
 		v.Quorum = total
 	}
 	if v.Hysteresis > 0 && v.Hysteresis >= v.Quorum {
 		used := max(v.Quorum-1, 0)
-		b.report.Tolerate(v.hysteresis.tok.pos, "quorum", fmt.Sprintf("hysteresis %d is not below quorum %d: %d is used", v.Hysteresis, v.Quorum, used), "")
+		b.report.Tolerate(v.hysteresis.tok.pos, "quorum",
+			fmt.Sprintf("hysteresis %d is not below quorum %d: %d is used", v.Hysteresis, v.Quorum, used), "")
 		v.Hysteresis = used
 	}
 }

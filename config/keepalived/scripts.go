@@ -168,7 +168,8 @@ func (c *scriptChecker) check(pos config.Position, word string, command config.C
 	if !c.known(owner.User, c.machine.HasUser, func(id string) error { _, err := user.LookupId(id); return err }) {
 		c.tell(pos, "user", fmt.Sprintf("%s: there is no user %s here", word, q(owner.User)), "", refused)
 	}
-	if !c.known(owner.Group, c.machine.HasGroup, func(id string) error { _, err := user.LookupGroupId(id); return err }) {
+	if !c.known(owner.Group, c.machine.HasGroup,
+		func(id string) error { _, err := user.LookupGroupId(id); return err }) {
 		c.tell(pos, "group", fmt.Sprintf("%s: there is no group %s here", word, q(owner.Group)), "", refused)
 	}
 }
@@ -228,7 +229,8 @@ func locate(program string, m Machine, secure bool) (path, problem, hint string)
 			}
 		}
 		if found == "" {
-			return "", fmt.Sprintf("there is no program %s in %s", q(program), m.Path), "write its whole path; shell text needs sh -c '…'"
+			return "", fmt.Sprintf("there is no program %s in %s", q(program),
+				m.Path), "write its whole path; shell text needs sh -c '…'"
 		}
 		path = found
 	}
@@ -261,7 +263,8 @@ func unfit(path string, m Machine) (problem, hint string) {
 	case !info.Mode().IsRegular():
 		return fmt.Sprintf("script %s is not a regular file", verdict.Bare(path)), ""
 	case !runnable(info):
-		return fmt.Sprintf("script %s is not executable (mode %v)", verdict.Bare(path), info.Mode().Perm()), "chmod +x " + verdict.Bare(path)
+		return fmt.Sprintf("script %s is not executable (mode %v)", verdict.Bare(path),
+			info.Mode().Perm()), "chmod +x " + verdict.Bare(path)
 	}
 	return "", ""
 }
@@ -299,10 +302,12 @@ func insecurePart(path, real string, m Machine) (problem, hint string) {
 			return fmt.Sprintf("script %s: %s: %v", verdict.Bare(path), verdict.Bare(part), source.Reason(err)), ""
 		}
 		if info.Mode()&fs.ModeSymlink != 0 {
-			return fmt.Sprintf("script %s is not secure: %s was exchanged while it was looked at", verdict.Bare(path), verdict.Bare(part)), ""
+			return fmt.Sprintf("script %s is not secure: %s was exchanged while it was looked at", verdict.Bare(path),
+				verdict.Bare(part)), ""
 		}
 		if who, cure := changeableBy(part, info); who != "" {
-			return fmt.Sprintf("script %s is not secure: %s is writable by %s", verdict.Bare(path), verdict.Bare(part), who), cure
+			return fmt.Sprintf("script %s is not secure: %s is writable by %s", verdict.Bare(path), verdict.Bare(part),
+				who), cure
 		}
 	}
 	return "", ""

@@ -40,7 +40,8 @@ func (b *builder) address(tok token, what string) (netip.Addr, bool) {
 func (b *builder) withoutMask(tok token) string {
 	host, _, found := strings.Cut(tok.text, "/")
 	if found {
-		b.report.Warn(tok.pos, "prefix-length", fmt.Sprintf("the prefix length of %s is not read: this is the address of one host", q(tok.text)), "")
+		b.report.Warn(tok.pos, "prefix-length",
+			fmt.Sprintf("the prefix length of %s is not read: this is the address of one host", q(tok.text)), "")
 	}
 	return host
 }
@@ -50,7 +51,8 @@ func (b *builder) prefix(tok token) (netip.Prefix, bool) {
 	text, length, given := strings.Cut(tok.text, "/")
 	addr, err := netip.ParseAddr(text)
 	if err != nil || addr.Zone() != "" {
-		b.report.Bad(tok.pos, "bad-address", fmt.Sprintf("%s is not an IP address", q(text)), "a line here is ADDRESS[/LENGTH] and its options")
+		b.report.Bad(tok.pos, "bad-address", fmt.Sprintf("%s is not an IP address", q(text)),
+			"a line here is ADDRESS[/LENGTH] and its options")
 		return netip.Prefix{}, false
 	}
 	addr = addr.Unmap()
@@ -66,7 +68,8 @@ func (b *builder) prefix(tok token) (netip.Prefix, bool) {
 	}
 	bits, ok := wholeNumber(length)
 	if !ok || bits < 0 || bits > addr.BitLen() {
-		b.report.Bad(tok.pos, "prefix-length", fmt.Sprintf("%s: the prefix length must be from 0 to %d", q(tok.text), addr.BitLen()), "")
+		b.report.Bad(tok.pos, "prefix-length",
+			fmt.Sprintf("%s: the prefix length must be from 0 to %d", q(tok.text), addr.BitLen()), "")
 		return netip.Prefix{}, false
 	}
 	return netip.PrefixFrom(addr, bits), true
@@ -80,9 +83,11 @@ func wholeNumber(text string) (int, bool) {
 // addressOptions are the options of a virtual address that take a value, and
 // whether we do what they ask for.
 var addressOptions = map[string]struct{ value, done bool }{
-	"dev": {true, true}, "label": {true, true}, "scope": {true, true}, "brd": {true, true}, "broadcast": {true, true}, "no_track": {false, true},
-	"-nodad": {false, false}, "home": {false, false}, "mngtmpaddr": {false, false}, "noprefixroute": {false, false}, "autojoin": {false, false},
-	"peer": {true, false}, "use_vmac": {false, false}, "preferred_lft": {true, false},
+	"dev": {true, true}, "label": {true, true}, "scope": {true, true}, "brd": {true, true}, "broadcast": {true, true},
+	"no_track": {false, true},
+	"-nodad":   {false, false}, "home": {false, false}, "mngtmpaddr": {false, false}, "noprefixroute": {false, false},
+	"autojoin": {false, false},
+	"peer":     {true, false}, "use_vmac": {false, false}, "preferred_lft": {true, false},
 }
 
 // virtualAddress reads one line of virtual_ipaddress or virtual_ipaddress_excluded.
@@ -102,7 +107,8 @@ func (b *builder) virtualAddress(s *statement, excluded bool) (addressDraft, boo
 			b.unknownAddressOption(word)
 			return a, false
 		case !o.done:
-			b.report.Refuse(word.pos, "not-supported", fmt.Sprintf("%s of an address is known, but not supported yet", q(word.text)), "")
+			b.report.Refuse(word.pos, "not-supported",
+				fmt.Sprintf("%s of an address is known, but not supported yet", q(word.text)), "")
 		}
 		var val token
 		if o.value {
@@ -166,7 +172,8 @@ func (b *builder) setLabel(a *addressDraft, val token) bool {
 }
 
 // scopes by the names of iproute2's rt_scopes.
-var scopes = map[string]config.Scope{"global": config.ScopeGlobal, "site": config.ScopeSite, "link": config.ScopeLink, "host": config.ScopeHost, "nowhere": scopeNowhere}
+var scopes = map[string]config.Scope{"global": config.ScopeGlobal, "site": config.ScopeSite, "link": config.ScopeLink,
+	"host": config.ScopeHost, "nowhere": scopeNowhere}
 
 // scopeNowhere is RT_SCOPE_NOWHERE.
 const scopeNowhere config.Scope = 255
@@ -177,7 +184,8 @@ func (b *builder) setScope(a *addressDraft, val token) bool {
 		scope, ok = config.Scope(n), true
 	}
 	if !ok {
-		b.report.Bad(val.pos, "scope", fmt.Sprintf("scope %s: must be global, site, link, host or a number from 0 to 255", q(val.text)), "")
+		b.report.Bad(val.pos, "scope",
+			fmt.Sprintf("scope %s: must be global, site, link, host or a number from 0 to 255", q(val.text)), "")
 	}
 	a.Scope = scope
 	return ok
@@ -197,7 +205,8 @@ func (b *builder) setBroadcast(a *addressDraft, val token) bool {
 	}
 	addr, err := netip.ParseAddr(val.text)
 	if err != nil || !addr.Is4() {
-		b.report.Bad(val.pos, "broadcast", fmt.Sprintf("broadcast %s: must be +, - or an IPv4 address", q(val.text)), "")
+		b.report.Bad(val.pos, "broadcast", fmt.Sprintf("broadcast %s: must be +, - or an IPv4 address", q(val.text)),
+			"")
 		return false
 	}
 	a.Broadcast = addr

@@ -51,7 +51,9 @@ func (b *builder) closeCheck(s *statement) {
 		}
 	case config.CheckerUDP:
 		if c.RequireReply && c.MinReply > c.MaxReply {
-			b.report.Bad(s.word.pos, "out-of-range", fmt.Sprintf("min_reply_length %d is more than max_reply_length %d: no answer could be right", c.MinReply, c.MaxReply), "")
+			b.report.Bad(s.word.pos, "out-of-range",
+				fmt.Sprintf("min_reply_length %d is more than max_reply_length %d: no answer could be right",
+					c.MinReply, c.MaxReply), "")
 		}
 	}
 }
@@ -129,7 +131,8 @@ func (b *builder) setMiscPath(s *statement, _ []value) {
 		// Differs from Keepalived: in MISC_CHECK too, words after the command are its
 		// arguments, as they look. There they are dropped in silence.
 		b.report.Warn(s.args[1].pos, "script-arguments", "keepalived runs this program without its arguments",
-			`put the whole command in quotes: misc_path "`+verdict.Bare(strings.ReplaceAll(rawWords(s.args), `"`, `'`))+`"`)
+			`put the whole command in quotes: misc_path "`+verdict.Bare(strings.ReplaceAll(rawWords(s.args), `"`, `'`))+
+				`"`)
 		for _, arg := range s.args[1:] {
 			command.Argv = append(command.Argv, unescape(arg.raw))
 		}
@@ -173,7 +176,8 @@ func (b *builder) setDNSName(_ *statement, v []value) {
 			b.report.Bad(tok.pos, "bad-value", fmt.Sprintf("name %s has an empty part", q(tok.text)), "")
 			return
 		case len(label) > 63:
-			b.report.Refuse(tok.pos, "bad-value", fmt.Sprintf("name %s has a part longer than 63 characters", q(tok.text)), "")
+			b.report.Refuse(tok.pos, "bad-value",
+				fmt.Sprintf("name %s has a part longer than 63 characters", q(tok.text)), "")
 			return
 		}
 	}
@@ -223,7 +227,8 @@ func (b *builder) hexadecimal(s *statement, wild bool) (data, mask []byte, ok bo
 				case wild && c|0x20 == 'x':
 					d, m = d<<4, m<<4
 				default:
-					b.report.Bad(a.pos, "bad-value", fmt.Sprintf("%s %s: %s is no hexadecimal digit", q(s.word.text), q(a.text), q(string(c))), "")
+					b.report.Bad(a.pos, "bad-value",
+						fmt.Sprintf("%s %s: %s is no hexadecimal digit", q(s.word.text), q(a.text), q(string(c))), "")
 					return nil, nil, false
 				}
 			}
@@ -231,7 +236,8 @@ func (b *builder) hexadecimal(s *statement, wild bool) (data, mask []byte, ok bo
 		}
 	}
 	if len(data) > longestDatagram {
-		b.report.Refuse(s.args[0].pos, "too-many", fmt.Sprintf("%s has more bytes than a datagram can carry", q(s.word.text)), "")
+		b.report.Refuse(s.args[0].pos, "too-many",
+			fmt.Sprintf("%s has more bytes than a datagram can carry", q(s.word.text)), "")
 		return nil, nil, false
 	}
 	return data, mask, true

@@ -40,7 +40,8 @@ func (b *builder) isGroup(s *statement, v value, ipv6 bool) bool {
 	if v.addr.IsMulticast() && v.addr.Is6() == ipv6 {
 		return true
 	}
-	b.report.Bad(v.tok.pos, "not-multicast", fmt.Sprintf("%s %s: is no %s multicast address", q(s.word.text), q(v.tok.text), family(ipv6)), "")
+	b.report.Bad(v.tok.pos, "not-multicast",
+		fmt.Sprintf("%s %s: is no %s multicast address", q(s.word.text), q(v.tok.text), family(ipv6)), "")
 	return false
 }
 
@@ -81,7 +82,8 @@ func (b *builder) setLogUnknown(_ *statement, v []value) { b.global.logUnknown =
 func (b *builder) setStartupDelay(_ *statement, v []value) {
 	if v[0].d == 0 {
 		// Differs from Keepalived: vrrp_startup_delay 0 means none. There it is invalid.
-		b.report.StrictOnly(v[0].tok.pos, "out-of-range", q("vrrp_startup_delay")+" 0: keepalived wants more than 0", "leave it out")
+		b.report.StrictOnly(v[0].tok.pos, "out-of-range", q("vrrp_startup_delay")+" 0: keepalived wants more than 0",
+			"leave it out")
 	}
 	b.global.startupDelay = v[0].d
 }
@@ -141,7 +143,8 @@ func (b *builder) isInterfaceName(tok token) bool {
 		bad = bad || c == '/' || isSpace(c) || c < ' ' || c == ':'
 	}
 	if bad {
-		b.report.Bad(tok.pos, "interface-name", fmt.Sprintf("%s cannot be the name of an interface", q(name)), "it has at most 15 characters, without space, / or :")
+		b.report.Bad(tok.pos, "interface-name", fmt.Sprintf("%s cannot be the name of an interface", q(name)),
+			"it has at most 15 characters, without space, / or :")
 	}
 	return !bad
 }

@@ -52,7 +52,8 @@ func (b *builder) trackOptions(s *statement) (weight opt[int], reverse bool) {
 		case "noreverse":
 			reverse = false
 		default:
-			b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tracker", q(tok.text)), "one name on each line, then weight NUMBER [reverse]")
+			b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of a tracker", q(tok.text)),
+				"one name on each line, then weight NUMBER [reverse]")
 			return weight, reverse
 		}
 	}
@@ -66,20 +67,24 @@ func (b *builder) addTrackInterface(s *statement) {
 		return
 	}
 	if slices.ContainsFunc(t.interfaces, func(o interfaceRef) bool { return o.Name == s.word.text }) {
-		b.report.Tolerate(s.word.pos, "repeated", fmt.Sprintf("interface %s is tracked twice: the first counts", q(s.word.text)), "")
+		b.report.Tolerate(s.word.pos, "repeated",
+			fmt.Sprintf("interface %s is tracked twice: the first counts", q(s.word.text)), "")
 		return
 	}
-	t.interfaces = append(t.interfaces, interfaceRef{config.TrackInterface{Name: s.word.text, Weight: weight.or(0), Reverse: reverse}, s.word})
+	t.interfaces = append(t.interfaces,
+		interfaceRef{config.TrackInterface{Name: s.word.text, Weight: weight.or(0), Reverse: reverse}, s.word})
 }
 
 func (b *builder) addTrackScript(s *statement) {
 	weight, reverse := b.trackOptions(s)
 	t := b.trackers()
 	if slices.ContainsFunc(t.scripts, func(o scriptRef) bool { return o.name.text == s.word.text }) {
-		b.report.Tolerate(s.word.pos, "repeated", fmt.Sprintf("script %s is tracked twice: the first counts", q(s.word.text)), "")
+		b.report.Tolerate(s.word.pos, "repeated",
+			fmt.Sprintf("script %s is tracked twice: the first counts", q(s.word.text)), "")
 		return
 	}
-	t.scripts = append(t.scripts, scriptRef{name: s.word, weight: weight, reverse: reverse, early: b.byName.scripts[s.word.text] == nil})
+	t.scripts = append(t.scripts, scriptRef{name: s.word, weight: weight, reverse: reverse,
+		early: b.byName.scripts[s.word.text] == nil})
 }
 
 // anyProxy stands for the worker process, whatever its proxies do.
@@ -97,7 +102,8 @@ func (b *builder) addTrackProxy(s *statement) {
 	}
 	t := b.trackers()
 	if slices.ContainsFunc(t.proxies, func(o config.TrackProxy) bool { return o.Name == tracked.Name }) {
-		b.report.Tolerate(s.word.pos, "repeated", fmt.Sprintf("proxy %s is tracked twice: the first counts", q(s.word.text)), "")
+		b.report.Tolerate(s.word.pos, "repeated",
+			fmt.Sprintf("proxy %s is tracked twice: the first counts", q(s.word.text)), "")
 		return
 	}
 	t.proxies = append(t.proxies, tracked)

@@ -45,7 +45,8 @@ func (b *builder) blame(word string) {
 
 // duplicate reports a second definition of a name.
 func (b *builder) duplicate(name token, what string, first config.Position) {
-	b.report.Bad(name.pos, "duplicate-name", fmt.Sprintf("%s %s is defined twice", what, q(name.text)), "first at "+first.String())
+	b.report.Bad(name.pos, "duplicate-name", fmt.Sprintf("%s %s is defined twice", what, q(name.text)),
+		"first at "+first.String())
 }
 
 func (b *builder) setInterface(_ *statement, v []value) {
@@ -73,9 +74,11 @@ func (b *builder) setState(_ *statement, v []value) {
 	case tok.text == "MASTER" || tok.text == "BACKUP":
 		b.instance.state = given(tok.text == "MASTER", tok)
 	case strings.EqualFold(tok.text, "SLAVE"):
-		b.report.Tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)), `the other state than MASTER is called BACKUP`)
+		b.report.Tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)),
+			`the other state than MASTER is called BACKUP`)
 	case strings.EqualFold(tok.text, "MASTER"), strings.EqualFold(tok.text, "BACKUP"):
-		b.report.Tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)), "write it in capitals: "+strings.ToUpper(tok.text))
+		b.report.Tolerate(tok.pos, "bad-state", fmt.Sprintf("state %s: BACKUP is used", q(tok.text)),
+			"write it in capitals: "+strings.ToUpper(tok.text))
 	case tok.text == "FAULT":
 		b.report.Tolerate(tok.pos, "bad-state", "state FAULT: BACKUP is used", "an instance cannot start in fault")
 	default:
@@ -91,7 +94,8 @@ func (b *builder) openAuth(s *statement, _ []value) { b.instance.authAt = given(
 
 func (b *builder) setAuthType(_ *statement, v []value) {
 	if v[0].tok.text == "AH" {
-		b.report.Refuse(v[0].tok.pos, "not-supported", `auth_type "AH" is known, but not supported yet`, "use PASS, or protect the network of the adverts")
+		b.report.Refuse(v[0].tok.pos, "not-supported", `auth_type "AH" is known, but not supported yet`,
+			"use PASS, or protect the network of the adverts")
 	}
 	b.instance.auth = given(v[0].tok.text, v[0].tok)
 }
@@ -103,7 +107,8 @@ func (b *builder) setAuthPass(_ *statement, v []value) {
 	tok := v[0].tok
 	pass := tok.text
 	if len(pass) > maxPassword {
-		b.report.Tolerate(tok.pos, "password-cut", fmt.Sprintf("the password has %d bytes, of which only the first %d count", len(pass), maxPassword),
+		b.report.Tolerate(tok.pos, "password-cut",
+			fmt.Sprintf("the password has %d bytes, of which only the first %d count", len(pass), maxPassword),
 			"passwords that begin alike are the same; shorten it")
 		pass = pass[:maxPassword]
 	}
@@ -192,13 +197,15 @@ func (b *builder) addPeer(s *statement) {
 		case "max_ttl":
 			i, high = b.optionNumber(s, i, 0, 255)
 		default:
-			b.report.Bad(word.pos, "unknown-option", fmt.Sprintf("unknown option %s of a peer", q(word.text)), "one address on each line, then min_ttl or max_ttl")
+			b.report.Bad(word.pos, "unknown-option", fmt.Sprintf("unknown option %s of a peer", q(word.text)),
+				"one address on each line, then min_ttl or max_ttl")
 		}
 	}
 	if low.set || high.set {
 		p.MinTTL, p.MaxTTL = low.or(0), high.or(255)
 		if p.MinTTL > p.MaxTTL {
-			b.report.Bad(low.tok.pos, "ttl-range", fmt.Sprintf("min_ttl %d is above max_ttl %d: nothing could be received", p.MinTTL, p.MaxTTL), "")
+			b.report.Bad(low.tok.pos, "ttl-range",
+				fmt.Sprintf("min_ttl %d is above max_ttl %d: nothing could be received", p.MinTTL, p.MaxTTL), "")
 		}
 	}
 	if slices.ContainsFunc(b.instance.peers, func(o peerDraft) bool { return o.Addr == addr }) {
@@ -219,7 +226,8 @@ func (b *builder) optionNumber(s *statement, i, lo, hi int) (int, opt[int]) {
 	tok := s.args[i+1]
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < lo || n > hi {
-		b.report.Bad(tok.pos, "out-of-range", fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(word.text), q(tok.text), lo, hi), "")
+		b.report.Bad(tok.pos, "out-of-range",
+			fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(word.text), q(tok.text), lo, hi), "")
 		return i + 1, opt[int]{}
 	}
 	return i + 1, given(n, tok)

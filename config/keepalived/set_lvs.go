@@ -28,7 +28,8 @@ func (b *builder) setFlushOnStop(_ *statement, v []value) {
 }
 
 func (b *builder) setDriver(_ *statement, v []value) {
-	drivers := map[string]config.LVSDriver{"auto": config.DriverAuto, "ipvs": config.DriverIPVS, "xdp": config.DriverXDP}
+	drivers := map[string]config.LVSDriver{"auto": config.DriverAuto, "ipvs": config.DriverIPVS,
+		"xdp": config.DriverXDP}
 	b.lvs.driver = given(drivers[v[0].tok.text], v[0].tok)
 }
 
@@ -42,7 +43,8 @@ func (b *builder) setTimeouts(s *statement, _ []value) {
 		name := s.args[i]
 		field := fields[name.text]
 		if field == nil {
-			b.report.Bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)), words.DidYouMean(name.text, []string{"tcp", "tcpfin", "udp"}))
+			b.report.Bad(name.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_timeouts", q(name.text)),
+				words.DidYouMean(name.text, []string{"tcp", "tcpfin", "udp"}))
 			continue
 		}
 		n, _, ok := b.option(s, &i, 0, 2678400)
@@ -63,7 +65,8 @@ func (b *builder) option(s *statement, i *int, lo, hi int) (int, token, bool) {
 	tok := s.args[*i]
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < lo || n > hi {
-		b.report.Bad(tok.pos, "bad-number", fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(name.text), q(tok.text), lo, hi), "")
+		b.report.Bad(tok.pos, "bad-number",
+			fmt.Sprintf("%s %s: must be a whole number from %d to %d", q(name.text), q(tok.text), lo, hi), "")
 		return 0, tok, false
 	}
 	return n, tok, true
@@ -72,7 +75,8 @@ func (b *builder) option(s *statement, i *int, lo, hi int) (int, token, bool) {
 // setSyncDaemon reads INTERFACE [[inst] INSTANCE] and options.
 func (b *builder) setSyncDaemon(s *statement, _ []value) {
 	if first := b.lvs.sync; first != nil {
-		b.report.Tolerate(s.word.pos, "repeated", "lvs_sync_daemon is given again; the first one counts", "it is on line "+fmt.Sprint(first.at.pos.Line))
+		b.report.Tolerate(s.word.pos, "repeated", "lvs_sync_daemon is given again; the first one counts",
+			"it is on line "+fmt.Sprint(first.at.pos.Line))
 		return
 	}
 	d := &syncDraft{at: s.word}
@@ -121,19 +125,22 @@ func (b *builder) syncOption(d *syncDraft, s *statement, i *int) bool {
 		}
 		return b.syncInstance(d, s.args[*i])
 	case number && n >= 0 && n <= 255 && !d.id.set:
-		b.report.Tolerate(tok.pos, "deprecated", fmt.Sprintf("%s alone is taken as id %s", q(tok.text), tok.text), "write id "+tok.text)
+		b.report.Tolerate(tok.pos, "deprecated", fmt.Sprintf("%s alone is taken as id %s", q(tok.text), tok.text),
+			"write id "+tok.text)
 		d.id = given(n, tok)
 		return true
 	case *i == 1:
 		return b.syncInstance(d, tok)
 	}
-	b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)), words.DidYouMean(tok.text, syncOptions))
+	b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown option %s of lvs_sync_daemon", q(tok.text)),
+		words.DidYouMean(tok.text, syncOptions))
 	return false
 }
 
 func (b *builder) syncInstance(d *syncDraft, tok token) bool {
 	if d.instance.text != "" {
-		b.report.Bad(tok.pos, "repeated", "lvs_sync_daemon follows one vrrp_instance only", "the first is "+verdict.Bare(d.instance.text))
+		b.report.Bad(tok.pos, "repeated", "lvs_sync_daemon follows one vrrp_instance only",
+			"the first is "+verdict.Bare(d.instance.text))
 		return false
 	}
 	d.instance = tok
@@ -165,17 +172,21 @@ func (b *builder) addGroupEntry(s *statement) {
 			e.port, ok = b.port(s.args[0], "virtual_server_group")
 		}
 		if len(s.args) > 1 {
-			b.report.Warn(s.args[1].pos, "extra-word", fmt.Sprintf("%s after the port is not read", q(s.args[1].text)), "")
+			b.report.Warn(s.args[1].pos, "extra-word", fmt.Sprintf("%s after the port is not read", q(s.args[1].text)),
+				"")
 		}
 	}
 	if s.block {
-		b.report.Bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(s.word.text)), "")
+		b.report.Bad(s.word.pos, "unexpected-brace", fmt.Sprintf(`%s takes no block: unexpected "{"`, q(s.word.text)),
+			"")
 		ok = false
 	}
 	if ok && e.mark == 0 {
 		if b.addresses.size += distance(e.first, e.last) + 1; b.addresses.size > mostAddresses {
 			if !b.addresses.wrong {
-				b.report.Refuse(s.word.pos, "too-many", fmt.Sprintf("virtual_server_group %s has more than %d addresses", q(b.addresses.name.text), mostAddresses), "use a fwmark")
+				b.report.Refuse(s.word.pos, "too-many",
+					fmt.Sprintf("virtual_server_group %s has more than %d addresses", q(b.addresses.name.text),
+						mostAddresses), "use a fwmark")
 			}
 			ok = false
 		}
@@ -199,7 +210,8 @@ func (b *builder) groupMark(s *statement, e *groupEntry) bool {
 		case "inet", "inet6":
 			e.ipv6 = given(family.text == "inet6", family)
 		default:
-			b.report.Bad(family.pos, "unknown-option", fmt.Sprintf("fwmark: unknown family %s", q(family.text)), "it is inet or inet6")
+			b.report.Bad(family.pos, "unknown-option", fmt.Sprintf("fwmark: unknown family %s", q(family.text)),
+				"it is inet or inet6")
 			return false
 		}
 	}
@@ -228,7 +240,8 @@ func (b *builder) addressRange(tok token) (first, last netip.Addr, ok bool) {
 	start, end, isRange := strings.Cut(tok.text, "-")
 	first, err := netip.ParseAddr(start)
 	if err != nil || first.Zone() != "" {
-		return bad("is not an IP address", "a line here is ADDRESS PORT, with FIRST-LAST or ADDRESS/LENGTH for several, or fwmark NUMBER")
+		return bad("is not an IP address",
+			"a line here is ADDRESS PORT, with FIRST-LAST or ADDRESS/LENGTH for several, or fwmark NUMBER")
 	}
 	first = first.Unmap()
 	if !isRange {
@@ -237,11 +250,13 @@ func (b *builder) addressRange(tok token) (first, last netip.Addr, ok bool) {
 	last, ok = rangeEnd(first, end)
 	switch {
 	case !ok:
-		return bad("the end of the range is neither an address nor the last part of one", "write FIRST-LAST, as in 192.0.2.1-10")
+		return bad("the end of the range is neither an address nor the last part of one",
+			"write FIRST-LAST, as in 192.0.2.1-10")
 	case last.Is6() != first.Is6() || last.Less(first) || last == first:
 		return bad("the end of the range is not after its beginning", "")
 	case distance(first, last) >= mostAddresses:
-		b.report.Refuse(tok.pos, "too-many", fmt.Sprintf("%s: these are more than %d addresses", q(tok.text), mostAddresses), "")
+		b.report.Refuse(tok.pos, "too-many",
+			fmt.Sprintf("%s: these are more than %d addresses", q(tok.text), mostAddresses), "")
 		return first, last, false
 	}
 	return first, last, true

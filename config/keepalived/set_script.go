@@ -17,7 +17,8 @@ func (b *builder) openScript(s *statement, v []value) {
 	if first := b.byName.scripts[d.Name]; first != nil {
 		// Differs from Keepalived: two vrrp_scripts of one name are an error. There the first
 		// counts, in silence.
-		b.report.Refuse(name.pos, "duplicate-name", fmt.Sprintf("vrrp_script %s is defined twice", q(name.text)), "first at "+first.Pos.String())
+		b.report.Refuse(name.pos, "duplicate-name", fmt.Sprintf("vrrp_script %s is defined twice", q(name.text)),
+			"first at "+first.Pos.String())
 		return
 	}
 	b.byName.scripts[d.Name] = d
@@ -27,7 +28,8 @@ func (b *builder) openScript(s *statement, v []value) {
 func (b *builder) closeScript(s *statement) {
 	if d := b.script; !d.Command.Defined() && !b.lost[d.Name] {
 		b.lost[d.Name] = true
-		b.report.Bad(s.word.pos, "missing-word", fmt.Sprintf("vrrp_script %s has no script", q(d.Name)), `add a line: script "/path/to/check"`)
+		b.report.Bad(s.word.pos, "missing-word", fmt.Sprintf("vrrp_script %s has no script", q(d.Name)),
+			`add a line: script "/path/to/check"`)
 	}
 	b.script = nil
 }
@@ -45,7 +47,8 @@ func (b *builder) setScript(s *statement, _ []value) {
 		// Differs from Keepalived: in vrrp_script, words after the command are its
 		// arguments, as they look. There they are dropped in silence.
 		b.report.Warn(s.args[1].pos, "script-arguments", "keepalived runs this script without its arguments",
-			`put the whole command in quotes: script "`+verdict.Bare(strings.ReplaceAll(rawWords(s.args), `"`, `'`))+`"`)
+			`put the whole command in quotes: script "`+verdict.Bare(strings.ReplaceAll(rawWords(s.args), `"`, `'`))+
+				`"`)
 		for _, arg := range s.args[1:] {
 			b.script.Command.Argv = append(b.script.Command.Argv, unescape(arg.raw))
 		}
@@ -117,7 +120,8 @@ func (b *builder) ownedCommand(s *statement) (config.Command, bool) {
 		command.Owner.Group = s.args[2].text
 	}
 	if len(s.args) > 3 {
-		b.report.Warn(s.args[3].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[3].text), q(s.word.text)),
+		b.report.Warn(s.args[3].pos, "extra-word",
+			fmt.Sprintf("%s after %s is not read", q(s.args[3].text), q(s.word.text)),
 			"a command with arguments must be in quotes; user and group may follow")
 	}
 	return command, true
@@ -138,11 +142,13 @@ func (b *builder) command(s *statement) (config.Command, bool) {
 		argv = splitCommand(tok.text)
 	}
 	if len(argv) == 0 || argv[0] == "" {
-		b.report.Refuse(tok.pos, "empty-command", fmt.Sprintf("%s has an empty command", q(s.word.text)), "leave the line out")
+		b.report.Refuse(tok.pos, "empty-command", fmt.Sprintf("%s has an empty command", q(s.word.text)),
+			"leave the line out")
 		return config.Command{}, false
 	}
 	if i := slices.IndexFunc(argv, isShellText); i >= 0 {
-		b.report.Warn(tok.pos, "shell-text", fmt.Sprintf("%s is an argument here: no shell reads the command", q(argv[i])),
+		b.report.Warn(tok.pos, "shell-text",
+			fmt.Sprintf("%s is an argument here: no shell reads the command", q(argv[i])),
 			`write sh -c '…', or put it in a file`)
 	}
 	return config.Command{Argv: argv}, true
@@ -154,5 +160,6 @@ func isShellText(word string) bool {
 	case ";", "|", "||", "&&", "&", ">", ">>", "<", "2>&1", "if", "then", "fi", "exit":
 		return true
 	}
-	return strings.HasPrefix(word, "<") || strings.HasPrefix(word, ">") || strings.HasPrefix(word, "$(") || strings.HasPrefix(word, "`") || strings.HasSuffix(word, ";")
+	return strings.HasPrefix(word, "<") || strings.HasPrefix(word, ">") || strings.HasPrefix(word, "$(") ||
+		strings.HasPrefix(word, "`") || strings.HasSuffix(word, ";")
 }

@@ -32,13 +32,15 @@ func (b *builder) closeURL(s *statement) {
 	b.check.urls = append(b.check.urls, u)
 	if !u.pattern.set {
 		if u.noMatch || u.options != nil || u.offsetGiven.set {
-			b.report.Warn(s.word.pos, "no-effect", "words about a regex have no effect without one", "add a line: regex PATTERN")
+			b.report.Warn(s.word.pos, "no-effect", "words about a regex have no effect without one",
+				"add a line: regex PATTERN")
 			u.RegexNoMatch, u.MinOffset, u.MaxOffset = false, 0, 0
 		}
 		return
 	}
 	if u.MaxOffset > 0 && u.MaxOffset <= u.MinOffset {
-		b.report.Refuse(u.offsetGiven.tok.pos, "out-of-range", fmt.Sprintf("no match can begin at byte %d or later and before byte %d", u.MinOffset, u.MaxOffset), "")
+		b.report.Refuse(u.offsetGiven.tok.pos, "out-of-range",
+			fmt.Sprintf("no match can begin at byte %d or later and before byte %d", u.MinOffset, u.MaxOffset), "")
 	}
 	b.compile(u)
 }
@@ -46,7 +48,8 @@ func (b *builder) closeURL(s *statement) {
 func (b *builder) setURLPath(_ *statement, v []value) {
 	tok := v[0].tok
 	if strings.ContainsAny(tok.text, " \t") {
-		b.report.Refuse(tok.pos, "bad-value", fmt.Sprintf("path %s: a space cannot stand in a request", q(tok.text)), "write %20")
+		b.report.Refuse(tok.pos, "bad-value", fmt.Sprintf("path %s: a space cannot stand in a request", q(tok.text)),
+			"write %20")
 		b.url.pathWrong = true
 		return
 	}
@@ -78,7 +81,9 @@ func (b *builder) setStatusCodes(s *statement, _ []value) {
 			if strings.Contains(a.text, ",") {
 				cure = "write spaces between codes"
 			}
-			b.report.Bad(a.pos, "bad-value", fmt.Sprintf("status_code %s: must be a number from 100 to 599, or two with a - between them", q(a.text)), cure)
+			b.report.Bad(a.pos, "bad-value",
+				fmt.Sprintf("status_code %s: must be a number from 100 to 599, or two with a - between them",
+					q(a.text)), cure)
 			continue
 		}
 		b.url.Statuses = append(b.url.Statuses, [2]int{from, to})
@@ -89,7 +94,9 @@ func (b *builder) setDigest(_ *statement, v []value) {
 	tok := v[0].tok
 	sum, err := hex.DecodeString(tok.text)
 	if err != nil || len(sum) != md5.Size {
-		b.report.Bad(tok.pos, "bad-value", fmt.Sprintf("digest %s: must be an MD5 sum of 32 hexadecimal digits", q(tok.text)), "genhash or md5sum prints it")
+		b.report.Bad(tok.pos, "bad-value",
+			fmt.Sprintf("digest %s: must be an MD5 sum of 32 hexadecimal digits", q(tok.text)),
+			"genhash or md5sum prints it")
 		return
 	}
 	b.url.Digest = (*[md5.Size]byte)(sum)
@@ -105,7 +112,9 @@ func (b *builder) setRegex(_ *statement, v []value) {
 		}
 		i++
 		if strings.IndexByte("dDwWsSB", tok.raw[i]) >= 0 {
-			b.report.Warn(tok.pos, "escape", fmt.Sprintf(`regex %s: the reader takes one backslash away, so \%c means the letter %c`, q(tok.text), tok.raw[i], tok.raw[i]),
+			b.report.Warn(tok.pos, "escape",
+				fmt.Sprintf(`regex %s: the reader takes one backslash away, so \%c means the letter %c`, q(tok.text),
+					tok.raw[i], tok.raw[i]),
 				fmt.Sprintf(`write \\%c for the class`, tok.raw[i]))
 			break
 		}
@@ -135,10 +144,15 @@ var regexOptions = map[string]struct {
 	set, clear syntax.Flags
 	idle       bool
 }{
-	"caseless": {set: syntax.FoldCase}, "dotall": {set: syntax.DotNL}, "multiline": {clear: syntax.OneLine}, "ungreedy": {set: syntax.NonGreedy},
-	"dollar_endonly": {}, "auto_callout": {idle: true}, "dupnames": {idle: true}, "no_auto_capture": {idle: true}, "no_auto_possess": {idle: true},
-	"no_dotstar_anchor": {idle: true}, "no_start_optimize": {idle: true}, "use_offset_limit": {idle: true}, "never_backslash_c": {idle: true},
-	"never_ucp": {idle: true}, "never_utf": {idle: true}, "utf": {idle: true}, "match_unset_backref": {idle: true}, "alt_verbnames": {idle: true},
+	"caseless": {set: syntax.FoldCase}, "dotall": {set: syntax.DotNL}, "multiline": {clear: syntax.OneLine},
+	"ungreedy":       {set: syntax.NonGreedy},
+	"dollar_endonly": {}, "auto_callout": {idle: true}, "dupnames": {idle: true}, "no_auto_capture": {idle: true},
+	"no_auto_possess":   {idle: true},
+	"no_dotstar_anchor": {idle: true}, "no_start_optimize": {idle: true}, "use_offset_limit": {idle: true},
+	"never_backslash_c": {idle: true},
+	"never_ucp":         {idle: true}, "never_utf": {idle: true}, "utf": {idle: true},
+	"match_unset_backref": {idle: true},
+	"alt_verbnames":       {idle: true},
 }
 
 // otherRegexOptions are those that a pattern may need and RE2's syntax has not got.
@@ -158,14 +172,16 @@ func (b *builder) compile(u *urlDraft) {
 			flags = flags&^option.clear | option.set
 			endOnly = endOnly || o.text == "dollar_endonly"
 		case slices.Contains(otherRegexOptions, o.text):
-			b.report.Refuse(o.pos, "not-supported", fmt.Sprintf("regex option %s is known, but not supported", q(o.text)), "")
+			b.report.Refuse(o.pos, "not-supported",
+				fmt.Sprintf("regex option %s is known, but not supported", q(o.text)), "")
 		default:
 			names := append([]string(nil), otherRegexOptions...)
 			for name := range regexOptions {
 				names = append(names, name)
 			}
 			slices.Sort(names)
-			b.report.Refuse(o.pos, "unknown-option", fmt.Sprintf("unknown regex option %s", q(o.text)), words.DidYouMean(o.text, names))
+			b.report.Refuse(o.pos, "unknown-option", fmt.Sprintf("unknown regex option %s", q(o.text)),
+				words.DidYouMean(o.text, names))
 		}
 	}
 	tree, err := syntax.Parse(u.pattern.val, flags)
@@ -185,7 +201,9 @@ func (b *builder) compile(u *urlDraft) {
 }
 
 func (b *builder) badPattern(u *urlDraft, err error) {
-	b.report.Refuse(u.pattern.tok.pos, "bad-regex", fmt.Sprintf("regex %s: %s", q(u.pattern.val), verdict.Bare(strings.TrimPrefix(err.Error(), "error parsing regexp: "))), "")
+	b.report.Refuse(u.pattern.tok.pos, "bad-regex",
+		fmt.Sprintf("regex %s: %s", q(u.pattern.val),
+			verdict.Bare(strings.TrimPrefix(err.Error(), "error parsing regexp: "))), "")
 }
 
 // beforeLastNewline lets a $ that means the end of the text stand before a newline there too, as

@@ -38,7 +38,8 @@ func (b *builder) openVirtual(s *statement, _ []value) {
 		return
 	}
 	if len(s.args) > used {
-		b.report.Warn(s.args[used].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[used].text), q(s.word.text)), "")
+		b.report.Warn(s.args[used].pos, "extra-word",
+			fmt.Sprintf("%s after %s is not read", q(s.args[used].text), q(s.word.text)), "")
 	}
 	var words []string
 	for _, a := range s.args[:used] {
@@ -62,7 +63,8 @@ func (b *builder) markOf(s *statement) (opt[uint32], bool) {
 func (b *builder) mark(tok token) (uint32, bool) {
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < 0 || n > 4294967295 {
-		b.report.Bad(tok.pos, "bad-number", fmt.Sprintf("fwmark %s: must be a whole number from 1 to 4294967295", q(tok.text)), "")
+		b.report.Bad(tok.pos, "bad-number",
+			fmt.Sprintf("fwmark %s: must be a whole number from 1 to 4294967295", q(tok.text)), "")
 		return 0, false
 	}
 	if n == 0 {
@@ -77,11 +79,13 @@ func (b *builder) endpoint(words []token, what string) (endpoint, bool) {
 	e := endpoint{tok: words[0]}
 	text := words[0].text
 	if host, port, found := strings.Cut(text, ":"); found && isAddress(host) && !strings.Contains(port, ":") {
-		b.report.Bad(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is not an IP address", what, q(text)), "the port is a word of its own: "+host+" "+verdict.Bare(port))
+		b.report.Bad(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is not an IP address", what, q(text)),
+			"the port is a word of its own: "+host+" "+verdict.Bare(port))
 		return e, false
 	}
 	if first, last, found := strings.Cut(text, "-"); found && isAddress(first) && last != "" {
-		b.report.Refuse(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is a range of addresses", what, q(text)), "put it into a virtual_server_group")
+		b.report.Refuse(words[0].pos, "bad-address", fmt.Sprintf("%s: %s is a range of addresses", what, q(text)),
+			"put it into a virtual_server_group")
 		return e, false
 	}
 	addr, ok := b.address(words[0], what)
@@ -103,7 +107,8 @@ func isAddress(text string) bool {
 func (b *builder) port(tok token, what string) (uint16, bool) {
 	n, ok := wholeNumber(tok.text)
 	if !ok || n < 0 || n > 65535 {
-		b.report.Bad(tok.pos, "bad-number", fmt.Sprintf("%s: port %s must be a whole number from 1 to 65535", what, q(tok.text)), "")
+		b.report.Bad(tok.pos, "bad-number",
+			fmt.Sprintf("%s: port %s must be a whole number from 1 to 65535", what, q(tok.text)), "")
 		return 0, false
 	}
 	return uint16(n), true
@@ -116,7 +121,8 @@ func (b *builder) openReal(s *statement, _ []value) {
 	b.real = &realDraft{at: at}
 	b.real.Pos = s.word.pos
 	if len(s.args) > 2 {
-		b.report.Warn(s.args[2].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
+		b.report.Warn(s.args[2].pos, "extra-word",
+			fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
 	}
 	if !ok {
 		b.virtual.broken = true
@@ -162,7 +168,9 @@ const heaviest = 65535
 
 func (b *builder) setWeight(s *statement, v []value) {
 	if v[0].n > heaviest {
-		b.report.Refuse(v[0].tok.pos, "out-of-range", fmt.Sprintf("%s %s: weights go up to %d here", q(s.word.text), q(v[0].tok.text), heaviest), "only their proportions count: make all smaller")
+		b.report.Refuse(v[0].tok.pos, "out-of-range",
+			fmt.Sprintf("%s %s: weights go up to %d here", q(s.word.text), q(v[0].tok.text), heaviest),
+			"only their proportions count: make all smaller")
 		return
 	}
 	b.defaults().weight = given(v[0].n, v[0].tok)
@@ -177,7 +185,8 @@ func (b *builder) setMethod(s *statement, _ []value) {
 func (b *builder) setSorryMethod(s *statement, _ []value) {
 	if f, ok := b.forwarding(s); ok {
 		if !b.virtual.sorry.set {
-			b.report.StrictOnly(s.word.pos, "order", q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
+			b.report.StrictOnly(s.word.pos, "order",
+				q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
 		}
 		b.virtual.sorryKind = given(f, s.word)
 	}
@@ -185,13 +194,15 @@ func (b *builder) setSorryMethod(s *statement, _ []value) {
 
 // forwarding reads NAT, DR or TUN [type ipip|gue port NUMBER|gre] [nocsum|csum|remcsum].
 func (b *builder) forwarding(s *statement) (forwarding, bool) {
-	f := forwarding{method: map[string]table.Method{"NAT": table.NAT, "DR": table.Direct, "TUN": table.Tunnel}[s.args[0].text]}
+	f := forwarding{method: map[string]table.Method{"NAT": table.NAT, "DR": table.Direct,
+		"TUN": table.Tunnel}[s.args[0].text]}
 	var wrap wrapDraft
 	if !b.wrapOptions(s, &wrap) {
 		return f, false
 	}
 	if len(s.args) > 1 && f.method != table.Tunnel {
-		b.report.Warn(s.args[1].pos, "no-effect", fmt.Sprintf("%s of a tunnel has no effect with %s", q(s.args[1].text), s.args[0].text), "")
+		b.report.Warn(s.args[1].pos, "no-effect",
+			fmt.Sprintf("%s of a tunnel has no effect with %s", q(s.args[1].text), s.args[0].text), "")
 		return f, true
 	}
 	f.wrap = wrap.Wrap
@@ -237,7 +248,8 @@ func (b *builder) wrapOptions(s *statement, w *wrapDraft) bool {
 		case "port":
 			n, good := wholeNumber(val.text)
 			if !good || n < 1 || n > 65535 {
-				b.report.Bad(val.pos, "bad-number", fmt.Sprintf("port %s: must be a whole number from 1 to 65535", q(val.text)), "")
+				b.report.Bad(val.pos, "bad-number",
+					fmt.Sprintf("port %s: must be a whole number from 1 to 65535", q(val.text)), "")
 				ok = false
 			}
 			w.Port = uint16(n)
@@ -257,7 +269,8 @@ func (b *builder) wrapType(tok token, w *wrapDraft) bool {
 	types := map[string]table.TunnelType{"ipip": table.IPIP, "gue": table.GUE, "gre": table.GRE}
 	t, ok := types[tok.text]
 	if !ok {
-		b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown type %s of a tunnel", q(tok.text)), "it is ipip, gue or gre")
+		b.report.Bad(tok.pos, "unknown-option", fmt.Sprintf("unknown type %s of a tunnel", q(tok.text)),
+			"it is ipip, gue or gre")
 	}
 	w.Type = t
 	return ok
@@ -283,7 +296,9 @@ func (b *builder) setPersistence(s *statement, v []value) {
 	timeout := defaultPersistence
 	if v[0].given {
 		if timeout = v[0].d; timeout == 0 {
-			b.report.Tolerate(v[0].tok.pos, "out-of-range", "persistence_timeout 0: the service is not persistent, as without the line", "leave the line out: keepalived calls it invalid")
+			b.report.Tolerate(v[0].tok.pos, "out-of-range",
+				"persistence_timeout 0: the service is not persistent, as without the line",
+				"leave the line out: keepalived calls it invalid")
 			return
 		}
 		timeout = max(timeout.Round(time.Second), time.Second)
@@ -297,7 +312,8 @@ func (b *builder) setGranularity(_ *statement, v []value) {
 
 func (b *builder) setEngine(_ *statement, v []value) {
 	if v[0].tok.text != "sip" {
-		b.report.Refuse(v[0].tok.pos, "bad-value", fmt.Sprintf("there is no persistence engine %s", q(v[0].tok.text)), "the kernel has one: sip")
+		b.report.Refuse(v[0].tok.pos, "bad-value", fmt.Sprintf("there is no persistence engine %s", q(v[0].tok.text)),
+			"the kernel has one: sip")
 		return
 	}
 	b.virtual.engine = given(v[0].tok.text, v[0].tok)
@@ -327,7 +343,8 @@ func (b *builder) setSuspend(_ *statement, v []value) { b.virtual.HASuspend = is
 
 func (b *builder) setSorry(s *statement, _ []value) {
 	if len(s.args) > 2 {
-		b.report.Warn(s.args[2].pos, "extra-word", fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
+		b.report.Warn(s.args[2].pos, "extra-word",
+			fmt.Sprintf("%s after %s is not read", q(s.args[2].text), q(s.word.text)), "")
 	}
 	if e, ok := b.endpoint(s.args, "sorry_server"); ok {
 		b.virtual.sorry = given(e, s.word)
@@ -336,7 +353,8 @@ func (b *builder) setSorry(s *statement, _ []value) {
 
 func (b *builder) setSorryInhibit(s *statement, v []value) {
 	if !b.virtual.sorry.set {
-		b.report.StrictOnly(s.word.pos, "order", q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
+		b.report.StrictOnly(s.word.pos, "order",
+			q(s.word.text)+" stands before sorry_server: keepalived ignores it here", "move it down")
 	}
 	b.virtual.sorryIn = given(isOn(v[0]), s.word)
 }
@@ -371,7 +389,9 @@ func (b *builder) openGroupOfAddresses(_ *statement, v []value) {
 	g := &addressGroup{name: v[0].tok}
 	b.addresses = g
 	if first := b.lvs.groups[g.name.text]; first != nil {
-		b.report.Refuse(g.name.pos, "duplicate-name", fmt.Sprintf("virtual_server_group %s is defined twice", q(g.name.text)), "first at "+first.name.pos.String())
+		b.report.Refuse(g.name.pos, "duplicate-name",
+			fmt.Sprintf("virtual_server_group %s is defined twice", q(g.name.text)),
+			"first at "+first.name.pos.String())
 		return
 	}
 	b.lvs.groups[g.name.text] = g
@@ -381,7 +401,8 @@ func (b *builder) closeGroupOfAddresses(*statement) {
 	g := b.addresses
 	b.addresses = nil
 	if len(g.entries) == 0 && !g.wrong {
-		b.report.Bad(g.name.pos, "empty-group", fmt.Sprintf("virtual_server_group %s has no addresses", q(g.name.text)), "write one on each line: ADDRESS PORT")
+		b.report.Bad(g.name.pos, "empty-group", fmt.Sprintf("virtual_server_group %s has no addresses", q(g.name.text)),
+			"write one on each line: ADDRESS PORT")
 		g.wrong = true
 	}
 }
@@ -389,7 +410,8 @@ func (b *builder) closeGroupOfAddresses(*statement) {
 func (b *builder) openTrackFile(_ *statement, v []value) {
 	b.trackFile = &trackFileDraft{TrackFile: config.TrackFile{Name: v[0].tok.text}, weight: 1}
 	if b.lvs.trackFiles[v[0].tok.text] != nil {
-		b.report.Refuse(v[0].tok.pos, "duplicate-name", fmt.Sprintf("track_file %s is defined twice", q(v[0].tok.text)), "")
+		b.report.Refuse(v[0].tok.pos, "duplicate-name", fmt.Sprintf("track_file %s is defined twice", q(v[0].tok.text)),
+			"")
 		return
 	}
 	b.lvs.trackFiles[v[0].tok.text] = b.trackFile
@@ -397,7 +419,8 @@ func (b *builder) openTrackFile(_ *statement, v []value) {
 
 func (b *builder) closeTrackFile(s *statement) {
 	if b.trackFile.Path == "" && !b.lost[b.trackFile.Name] {
-		b.report.Bad(s.word.pos, "missing-word", fmt.Sprintf("track_file %s has no file", q(b.trackFile.Name)), `add a line: file "/path"`)
+		b.report.Bad(s.word.pos, "missing-word", fmt.Sprintf("track_file %s has no file", q(b.trackFile.Name)),
+			`add a line: file "/path"`)
 	}
 	b.trackFile = nil
 }

@@ -18,7 +18,8 @@ func TestSharedAddresses(t *testing.T) {
 			if addr, peer, ok := strings.Cut(addresses, " peer "); ok {
 				addresses, extra, id = addr, "unicast_peer {\n"+peer+"\n}\n", "7"
 			}
-			return fmt.Sprintf("vrrp_instance %s {\ninterface %s\nvirtual_router_id %s\nversion 3\n%svirtual_ipaddress {\n%s\n}\n}\n",
+			return fmt.Sprintf("vrrp_instance %s {\ninterface %s\nvirtual_router_id %s\nversion "+
+				"3\n%svirtual_ipaddress {\n%s\n}\n}\n",
 				name, iface, id, extra, strings.ReplaceAll(addresses, ", ", "\n"))
 		}
 		text := one("V", "7", first)
@@ -37,8 +38,10 @@ func TestSharedAddresses(t *testing.T) {
 		{"eth0: fe80::1, fe80::1 dev eth1", "", ""},
 		{"eth0: 10.9.0.100, 10.9.0.100 dev eth1", "", ""},
 		{"eth0: 10.9.0.100, 10.9.0.100 dev eth0", "", "is given again and left out"},
-		{"eth0: 10.9.0.100 peer 10.9.0.2", "eth1: 10.9.0.101 peer 10.8.0.2", "is used over unicast by vrrp_instance \"V\" too"},
-		{"eth0: 10.9.0.100 peer 10.9.0.2", "eth0: 10.9.0.101 peer 10.9.0.3", "is used over unicast by vrrp_instance \"V\" too"},
+		{"eth0: 10.9.0.100 peer 10.9.0.2", "eth1: 10.9.0.101 peer 10.8.0.2",
+			"is used over unicast by vrrp_instance \"V\" too"},
+		{"eth0: 10.9.0.100 peer 10.9.0.2", "eth0: 10.9.0.101 peer 10.9.0.3",
+			"is used over unicast by vrrp_instance \"V\" too"},
 	} {
 		text := two(c.first, c.second)
 		site, diags := Parse("f", []byte(text), Options{})

@@ -128,7 +128,8 @@ func (t *nester) pop(brace token) {
 // finish reports the blocks left open at the end of the file.
 func (t *nester) finish() {
 	for _, s := range slices.Backward(t.opened) {
-		t.report().Bad(s.word.pos, "missing-brace", fmt.Sprintf(`%s is not closed: a "}" is missing before the end of the file`, q(s.word.text)), "")
+		t.report().Bad(s.word.pos, "missing-brace",
+			fmt.Sprintf(`%s is not closed: a "}" is missing before the end of the file`, q(s.word.text)), "")
 	}
 }
 
@@ -154,7 +155,8 @@ func (l *loader) preprocessor(tokens []token) bool {
 		return true
 	}
 	if first := tokens[0]; !first.quoted {
-		if name, _, found := strings.Cut(first.text, "="); found && len(name) > 1 && name[0] == '$' && isName(name[1:]) {
+		if name, _, found := strings.Cut(first.text, "="); found && len(name) > 1 && name[0] == '$' &&
+			isName(name[1:]) {
 			return refuse(first, "definition of "+q(name), "let the tool that writes the file put the value in")
 		}
 	}

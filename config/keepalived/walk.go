@@ -77,7 +77,8 @@ func (w *walker) inside(p place, k keyword, s *statement, apply bool) {
 	case apply && k.entry != nil:
 		for i, e := range s.body {
 			if w.runaway(p, e) {
-				w.report.Bad(e.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(e.word.text), k.word), `a "}" is missing before it`)
+				w.report.Bad(e.word.pos, "misplaced-word", fmt.Sprintf("%s stands inside %s", q(e.word.text), k.word),
+					`a "}" is missing before it`)
 				w.block(p, s.body[i:])
 				return
 			}
@@ -104,7 +105,8 @@ func (w *walker) runaway(p place, e *statement) bool {
 func (w *walker) announce(k keyword, s *statement) bool {
 	switch {
 	case k.instead != "":
-		w.report.StrictOnly(s.word.pos, "deprecated", q(k.word)+" is deprecated in keepalived", "today's word is "+k.instead)
+		w.report.StrictOnly(s.word.pos, "deprecated", q(k.word)+" is deprecated in keepalived",
+			"today's word is "+k.instead)
 	case k.own:
 		w.report.StrictOnly(s.word.pos, "own-word", q(k.word)+" is a word of evenkeel; keepalived does not know it", "")
 	case k.absent != "":
@@ -143,7 +145,9 @@ func (w *walker) switchedOff(k keyword, s *statement) bool {
 // Differs from Keepalived: off means off after every switch. 2.2.7 does not read what
 // follows many of them, and no_accept off is on.
 func (w *walker) unreadOff(k keyword, tok token) {
-	w.report.Warn(tok.pos, "switch-off", fmt.Sprintf("%s %s: keepalived 2.2.7 does not read the %s and switches it on", q(k.word), tok.text, q(tok.text)), "leave the line out")
+	w.report.Warn(tok.pos, "switch-off",
+		fmt.Sprintf("%s %s: keepalived 2.2.7 does not read the %s and switches it on", q(k.word), tok.text,
+			q(tok.text)), "leave the line out")
 }
 
 // shape checks that a block is where one belongs and nowhere else.
@@ -162,10 +166,15 @@ func (w *walker) shape(k keyword, s *statement) bool {
 
 // foreign are words at the start of a line that betray what the file really is.
 var foreign = map[string]string{
-	"frontend": "is a word of haproxy.cfg", "backend": "is a word of haproxy.cfg", "listen": "is a word of haproxy.cfg", "defaults": "is a word of haproxy.cfg",
-	"global": "is a word of haproxy.cfg; keepalived's is global_defs",
-	"server": "is a word of haproxy.cfg or nginx", "bind": "is a word of haproxy.cfg", "upstream": "is a word of nginx", "location": "is a word of nginx",
-	"<<<<<<<": "is the mark of a merge that was not finished", "=======": "is the mark of a merge that was not finished", ">>>>>>>": "is the mark of a merge that was not finished",
+	"frontend": "is a word of haproxy.cfg", "backend": "is a word of haproxy.cfg", "listen": "is a word of haproxy.cfg",
+	"defaults": "is a word of haproxy.cfg",
+	"global":   "is a word of haproxy.cfg; keepalived's is global_defs",
+	"server":   "is a word of haproxy.cfg or nginx", "bind": "is a word of haproxy.cfg",
+	"upstream": "is a word of nginx",
+	"location": "is a word of nginx",
+	"<<<<<<<":  "is the mark of a merge that was not finished",
+	"=======":  "is the mark of a merge that was not finished",
+	">>>>>>>":  "is the mark of a merge that was not finished",
 }
 
 // unknown names a word that may not stand in p, once for it and its whole block.
@@ -210,7 +219,8 @@ func (w *walker) unknown(p place, s *statement) {
 // checking are the places where a line that belongs into another of them is passed over, as Keepalived passes over it.
 // Elsewhere a misplaced word is an error: there it mostly betrays a lost brace, and an instance without what it
 // lost could become master with it.
-var checking = []place{inReal, inVirtual, inTCPCheck, inHTTPGet, inSSLGet, inURL, inMiscCheck, inSMTPCheck, inSMTPHost, inDNSCheck, inUDPCheck, inPingCheck, inFileCheck}
+var checking = []place{inReal, inVirtual, inTCPCheck, inHTTPGet, inSSLGet, inURL, inMiscCheck, inSMTPCheck, inSMTPHost,
+	inDNSCheck, inUDPCheck, inPingCheck, inFileCheck}
 
 // astray warns of a line in a checker or a server that belongs into another kind of them; false: it is none.
 func (w *walker) astray(p place, s *statement) bool {
@@ -226,7 +236,8 @@ func (w *walker) astray(p place, s *statement) bool {
 	if today := todaysWord(p, text); today != "" {
 		cure = "write " + q(today)
 	}
-	w.report.Tolerate(s.word.pos, "misplaced-word", fmt.Sprintf("%s is no word of %s and is not read", q(text), p), cure)
+	w.report.Tolerate(s.word.pos, "misplaced-word", fmt.Sprintf("%s is no word of %s and is not read", q(text), p),
+		cure)
 	return true
 }
 

@@ -43,7 +43,8 @@ func (r *Report) add(f finding) {
 	}
 	if !r.full {
 		r.full = true
-		f.Diagnostic = config.Diagnostic{Pos: f.Pos, Severity: config.Error, Code: "too-many", Message: fmt.Sprintf("there are more than %d problems; the rest is not shown", Most)}
+		f.Diagnostic = config.Diagnostic{Pos: f.Pos, Severity: config.Error, Code: "too-many",
+			Message: fmt.Sprintf("there are more than %d problems; the rest is not shown", Most)}
 		f.refused, f.silent = true, false
 		r.findings = append(r.findings, f)
 		r.errors++
@@ -68,12 +69,14 @@ func Bare(s string) string {
 
 // Bad: neither we nor the reference take it.
 func (r *Report) Bad(pos config.Position, code, message, hint string) {
-	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Severity: config.Error, Code: code, Message: message, Hint: hint}, refused: true})
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Severity: config.Error, Code: code, Message: message,
+		Hint: hint}, refused: true})
 }
 
 // Refuse: we do not take it, the reference does.
 func (r *Report) Refuse(pos config.Position, code, message, hint string) {
-	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Severity: config.Error, Code: code, Message: message, Hint: hint}})
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Severity: config.Error, Code: code, Message: message,
+		Hint: hint}})
 }
 
 // Tolerate: we take it with a warning, the reference complains.
@@ -88,7 +91,8 @@ func (r *Report) Warn(pos config.Position, code, message, hint string) {
 
 // StrictOnly: we take it without a word, the reference complains.
 func (r *Report) StrictOnly(pos config.Position, code, message, hint string) {
-	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Code: code, Message: message, Hint: hint}, refused: true, silent: true})
+	r.add(finding{Diagnostic: config.Diagnostic{Pos: pos, Code: code, Message: message, Hint: hint}, refused: true,
+		silent: true})
 }
 
 // Failed reports whether we do not take the configuration, whatever the reference does.

@@ -29,7 +29,8 @@ func TestVerdicts(t *testing.T) {
 		for strict, severity := range map[bool]config.Severity{false: test.ours, true: test.theirs} {
 			var want []config.Diagnostic
 			if severity != unsaid {
-				want = []config.Diagnostic{{Pos: pos, Severity: severity, Code: "code", Message: "odd???é", Hint: "cure?"}}
+				want = []config.Diagnostic{{Pos: pos, Severity: severity, Code: "code", Message: "odd???é",
+					Hint: "cure?"}}
 			}
 			if got := r.Diagnostics(strict); !slices.Equal(got, want) {
 				t.Errorf("%s, strict %v: %v, want %v", test.name, strict, got, want)
@@ -52,7 +53,8 @@ func TestMost(t *testing.T) {
 		if len(diags) != Most+1 || diags[0].Code != "too-many" || diags[0].Severity != config.Error {
 			t.Errorf("strict %v: %d diagnostics, the first is %v", strict, len(diags), diags[0])
 		}
-		if !slices.IsSortedFunc(diags, func(a, b config.Diagnostic) int { return config.ComparePositions(a.Pos, b.Pos) }) {
+		if !slices.IsSortedFunc(diags,
+			func(a, b config.Diagnostic) int { return config.ComparePositions(a.Pos, b.Pos) }) {
 			t.Error("not in order of position")
 		}
 	}

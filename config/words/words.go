@@ -35,7 +35,8 @@ type Table[R any] struct {
 
 // NewTable makes a table of rows; word gives the word of a row.
 func NewTable[R any](rows map[Place][]R, word func(R) string) *Table[R] {
-	t := &Table[R]{rows: rows, names: make(map[Place][]string, len(rows)), index: make(map[Place]map[string]int, len(rows))}
+	t := &Table[R]{rows: rows, names: make(map[Place][]string, len(rows)),
+		index: make(map[Place]map[string]int, len(rows))}
 	for p, list := range rows {
 		t.names[p] = make([]string, len(list))
 		t.index[p] = make(map[string]int, len(list))

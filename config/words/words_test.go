@@ -10,7 +10,9 @@ func TestTable(t *testing.T) {
 		word string
 		n    int
 	}
-	table := NewTable(map[Place][]row{"here": {{"mode", 1}, {"node", 2}}, "there": {{"mode", 3}}}, func(r row) string { return r.word })
+	table := NewTable(map[Place][]row{"here": {{"mode", 1}, {"node", 2}}, "there": {{"mode", 3}}}, func(r row) string {
+		return r.word
+	})
 	if r, ok := table.Lookup("there", "mode"); !ok || r.n != 3 {
 		t.Errorf("there, mode: %v, %v", r, ok)
 	}
@@ -20,7 +22,8 @@ func TestTable(t *testing.T) {
 	if _, ok := table.Lookup("nowhere", "mode"); ok {
 		t.Error("nowhere has words")
 	}
-	if got := table.Words("here"); table.Len() != 2 || len(table.Rows("here")) != 2 || !slices.Equal(got, []string{"mode", "node"}) {
+	if got := table.Words("here"); table.Len() != 2 || len(table.Rows("here")) != 2 ||
+		!slices.Equal(got, []string{"mode", "node"}) {
 		t.Errorf("here: %q", got)
 	}
 	if got := table.Nearest("there", "moed"); got != "mode" {

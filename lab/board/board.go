@@ -108,7 +108,8 @@ type figures struct {
 func New(s *site.Site, director string, at int64) *Board {
 	b := &Board{site: s, began: at, director: director, phase: "building", changed: make(chan struct{})}
 	for _, n := range s.Nodes {
-		b.nodes = append(b.nodes, &nodeBoard{Node: n, mac: site.MAC(n.Address), director: site.UnitStopped, web: site.UnitStopped, cable: true})
+		b.nodes = append(b.nodes, &nodeBoard{Node: n, mac: site.MAC(n.Address), director: site.UnitStopped,
+			web: site.UnitStopped, cable: true})
 		if s.LVS != nil {
 			b.nodes[len(b.nodes)-1].web = "" // a director has none
 			b.nodes[len(b.nodes)-1].table.Connections = map[string]int{}

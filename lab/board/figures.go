@@ -82,7 +82,9 @@ func (b *Board) Proxies() *proxyTotals {
 func (b *Board) ServedBy(host string, from, to int64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return slices.ContainsFunc(measure.Within(b.samples, from, to), func(s measure.Sample) bool { return s.Failed() || s.Server == host })
+	return slices.ContainsFunc(measure.Within(b.samples, from, to), func(s measure.Sample) bool {
+		return s.Failed() || s.Server == host
+	})
 }
 
 // tally is who answered the client's requests of a stretch of time, and how.

@@ -13,7 +13,8 @@ import (
 func TestLastLines(t *testing.T) {
 	b := New(mustSite("lvs-dr"), "evenkeel", 100*second)
 	say := func(unit, text string) {
-		b.Take("lvs1", site.Message{Kind: "journal", Line: &site.JournalLine{At: b.began + second, Unit: unit, Text: text}})
+		b.Take("lvs1", site.Message{Kind: "journal",
+			Line: &site.JournalLine{At: b.began + second, Unit: unit, Text: text}})
 	}
 	b.Take("lvs1", site.Message{Kind: "unit", Unit: &site.UnitState{Name: "director", State: site.UnitRunning}})
 	for i := range 20 {

@@ -43,7 +43,8 @@ func TestExpectationOnlyOfAWholeSite(t *testing.T) {
 	whole := func(at int64) *State {
 		st := &State{Phase: "ready", Now: at, Holders: []string{"node1"}}
 		for _, n := range nginxPair.Nodes {
-			st.Nodes = append(st.Nodes, NodeState{Name: n.Name, Director: site.UnitRunning, Web: site.UnitRunning, Cable: true})
+			st.Nodes = append(st.Nodes, NodeState{Name: n.Name, Director: site.UnitRunning, Web: site.UnitRunning,
+				Cable: true})
 		}
 		return st
 	}
@@ -66,7 +67,8 @@ func TestExpectationOnlyOfAWholeSite(t *testing.T) {
 		e := newExpectations(nginxPair, foretold)
 		e.look(c.before)
 		got := e.look(c.fault)
-		if x := got[5100]; c.want == "" && len(got) > 0 || !strings.Contains(x.Outage, c.want) || c.want != "" && x.Formula == "" {
+		if x := got[5100]; c.want == "" && len(got) > 0 || !strings.Contains(x.Outage, c.want) ||
+			c.want != "" && x.Formula == "" {
 			t.Errorf("%s: %+v", c.name, got)
 		}
 		if again := e.look(c.fault); fmt.Sprint(again) != fmt.Sprint(got) {

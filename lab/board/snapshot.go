@@ -56,7 +56,8 @@ func (b *Board) holders() []string {
 // clientState is the client's record. Callers hold b.mu, here and below.
 func (b *Board) clientState(at int64, outages []measure.Outage) ClientState {
 	c := ClientState{
-		Every: site.RequestEvery.Milliseconds(), Limit: b.site.AnswerLimit().Milliseconds(), SlowOver: site.SlowRequest.Milliseconds(),
+		Every: site.RequestEvery.Milliseconds(), Limit: b.site.AnswerLimit().Milliseconds(),
+		SlowOver: site.SlowRequest.Milliseconds(),
 		Answered: b.answered, Failed: b.failed, Slow: b.slow, Hanging: len(b.hung), Server: b.server,
 	}
 	if n := len(outages); n > 0 && outages[n-1].Open {
@@ -116,13 +117,15 @@ func (b *Board) proxyState(n *nodeBoard) *ProxyState {
 	}
 	p.Known = true
 	for _, s := range n.proxy.Servers {
-		p.Servers = append(p.Servers, ProxyServerState{Server: b.site.ServerOf(s.Line), Line: s.Line, Status: s.Status, Requests: s.Requests})
+		p.Servers = append(p.Servers, ProxyServerState{Server: b.site.ServerOf(s.Line), Line: s.Line, Status: s.Status,
+			Requests: s.Requests})
 	}
 	return p
 }
 
 func (b *Board) serverState(w *serverBoard) ServerState {
-	s := ServerState{Name: w.Name, Address: w.Address.Addr().String(), State: w.state, Served: w.served, Seen: make(map[string]string)}
+	s := ServerState{Name: w.Name, Address: w.Address.Addr().String(), State: w.state, Served: w.served,
+		Seen: make(map[string]string)}
 	for _, n := range b.nodes {
 		s.Seen[n.Name] = n.proxy.Status(w.Line)
 	}

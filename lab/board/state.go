@@ -38,7 +38,8 @@ type NodeState struct {
 	Cable    bool               `json:"cable"`   // plugged in
 	Answers  bool               `json:"answers"` // for the shared address
 	VRRP     site.DirectorState `json:"vrrp"`    // the director's own words, as of the last time it answered
-	Served   int64              `json:"served"`  // requests of the client it answered, or of anybody its proxy passed on
+	// requests of the client it answered, or of anybody its proxy passed on
+	Served int64 `json:"served"`
 	// Proxy is what the node's proxy says of itself; absent where the nodes answer themselves.
 	Proxy *ProxyState `json:"proxy,omitempty"`
 	// Table is the director's forwarding table; absent where it forwards nothing.

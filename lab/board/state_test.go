@@ -41,11 +41,15 @@ func killedMaster() *Board {
 	}
 	b.Say("ready", "")
 	b.Take("node1", site.Message{Kind: "vrrp", At: at(1), VRRP: &site.DirectorState{
-		State: "MASTER", Why: "no advert for 3.609 s", Priority: 100, EffectivePriority: 100, Gate: "open", GateMode: "ebpf"}})
+		State: "MASTER", Why: "no advert for 3.609 s", Priority: 100, EffectivePriority: 100, Gate: "open",
+		GateMode: "ebpf"}})
 	b.Take("node2", site.Message{Kind: "vrrp", At: at(1), VRRP: &site.DirectorState{
-		State: "BACKUP", Why: "start", Priority: 99, EffectivePriority: 99, Gate: "closed", GateMode: "nft", GateWhy: "eBPF was refused"}})
-	b.Take("node1", site.Message{Kind: "journal", Line: &site.JournalLine{At: at(1), Unit: "director", Text: "VI_1: MASTER"}})
-	b.Take("observer", site.Message{Kind: "advert", Advert: &site.Advert{At: at(1.9), Source: "192.168.229.11", VRID: 55, Priority: 100}})
+		State: "BACKUP", Why: "start", Priority: 99, EffectivePriority: 99, Gate: "closed", GateMode: "nft",
+		GateWhy: "eBPF was refused"}})
+	b.Take("node1", site.Message{Kind: "journal",
+		Line: &site.JournalLine{At: at(1), Unit: "director", Text: "VI_1: MASTER"}})
+	b.Take("observer", site.Message{Kind: "advert",
+		Advert: &site.Advert{At: at(1.9), Source: "192.168.229.11", VRID: 55, Priority: 100}})
 
 	b.Act(at(2), "node1", site.DirectorKill)
 	b.Take("node1", site.Message{Kind: "unit", Unit: &site.UnitState{Name: "director", State: site.UnitStopped}})
@@ -78,19 +82,23 @@ func stoppedServer() *Board {
 	b := New(haproxyPair, "evenkeel", 100*second)
 	at := func(s float64) int64 { return b.began + int64(s*1e9) }
 	for i, n := range b.nodes {
-		for unit, state := range map[string]string{"web": site.UnitRunning, "director": site.UnitRunning, "worker": "17"} {
+		for unit, state := range map[string]string{"web": site.UnitRunning, "director": site.UnitRunning,
+			"worker": "17"} {
 			b.Take(n.Name, site.Message{Kind: "unit", Unit: &site.UnitState{Name: unit, State: state}})
 		}
 		b.Take(n.Name, site.Message{Kind: "vrrp", At: at(1), VRRP: &site.DirectorState{
-			State: []string{"MASTER", "BACKUP"}[i], Priority: n.Priority, EffectivePriority: n.Priority, Gate: []string{"open", "closed"}[i], GateMode: "ebpf"}})
+			State: []string{"MASTER", "BACKUP"}[i], Priority: n.Priority, EffectivePriority: n.Priority,
+			Gate: []string{"open", "closed"}[i], GateMode: "ebpf"}})
 	}
 	for _, w := range b.servers {
 		b.Take(w.Name, site.Message{Kind: "unit", Unit: &site.UnitState{Name: "web", State: site.UnitRunning}})
 	}
 	b.Say("ready", "")
 	stats := func(seconds float64, requests, retries int64, http1 string) {
-		b.Take("node1", site.Message{Kind: "stats", At: at(seconds), Stats: &site.ProxyStats{Requests: requests, Retries: retries,
-			Servers: []site.ServerStats{{Line: "http1", Status: http1, Requests: requests / 2}, {Line: "http2", Status: "UP", Requests: requests / 2}}}})
+		b.Take("node1", site.Message{Kind: "stats", At: at(seconds),
+			Stats: &site.ProxyStats{Requests: requests, Retries: retries,
+				Servers: []site.ServerStats{{Line: "http1", Status: http1, Requests: requests / 2},
+					{Line: "http2", Status: "UP", Requests: requests / 2}}}})
 	}
 	stats(2, 50, 0, "UP")
 	b.Act(at(2.5), "web1", site.ServerStop)
@@ -108,7 +116,8 @@ func stoppedServer() *Board {
 	}
 	// One that hangs for a second may be a slow server's, one that hangs for three is not.
 	b.Take("client", site.Message{Kind: "samples", At: at(6), Samples: served, Hung: []int64{at(3), at(5)}})
-	b.Take("observer", site.Message{Kind: "tenures", At: at(6), Tenures: []measure.Tenure{{ID: 1, Who: b.nodes[0].mac, From: at(1), To: at(6), Open: true}}})
+	b.Take("observer", site.Message{Kind: "tenures", At: at(6),
+		Tenures: []measure.Tenure{{ID: 1, Who: b.nodes[0].mac, From: at(1), To: at(6), Open: true}}})
 	return b
 }
 

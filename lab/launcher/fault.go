@@ -86,7 +86,8 @@ func faultsByName(s *site.Site, names []string) ([]fault, error) {
 			kind, where, elsewhere = "web-server-stop", "web1", true
 		}
 		if !slices.Contains(faultNames(s), kind) {
-			return nil, fmt.Errorf("lab: no fault %q on %s; there is: all, %s", name, s.Name, strings.Join(faultNames(s), ", "))
+			return nil, fmt.Errorf("lab: no fault %q on %s; there is: all, %s", name, s.Name,
+				strings.Join(faultNames(s), ", "))
 		}
 		if elsewhere {
 			_, isNode := s.Node(where)
@@ -127,14 +128,16 @@ func newFault(s *site.Site, name, host string) fault {
 		// The gate stays open for three adverts after the last one sent, so the old master
 		// serves on until then; the backup waits for the skew on top.
 		f.outage = [2]time.Duration{wait, wait}
-		f.formula = fmt.Sprintf("gate closes 3 x %s after the last advert; takeover at 3 x %s + (256-%d)/256 s = %s after it; "+
+		f.formula = fmt.Sprintf("gate closes 3 x %s after the last advert; takeover at 3 x %s + (256-%d)/256 s = %s "+
+			"after it; "+
 			"outage is the difference, %s", s.Advert, s.Advert, backup.Priority, rounded(down), rounded(wait))
 	}
 	switch name {
 	case "stop":
 		f.title, f.action, f.undo = "stop the director", site.DirectorStop, site.DirectorStart
 		f.outage, f.takeover, f.watch = [2]time.Duration{wait, wait}, wait, wait+1500*time.Millisecond
-		f.formula = fmt.Sprintf("skew of the backup after priority 0: (256-%d)/256 s = %s", backup.Priority, rounded(wait))
+		f.formula = fmt.Sprintf("skew of the backup after priority 0: (256-%d)/256 s = %s", backup.Priority,
+			rounded(wait))
 	case "kill":
 		crash("kill -9 the director", site.DirectorKill, site.DirectorStart)
 	case "freeze":
@@ -143,22 +146,31 @@ func newFault(s *site.Site, name, host string) fault {
 		silence("unplug the cable", site.CableOut, site.CableIn)
 	case "web", "web-broken":
 		f.expectCheck(s, name == "web-broken", wait)
-	case "worker-kill":
-		f.title, f.action, f.undo = "kill -9 the proxy worker", site.ProxyKill, site.BringBack
-		f.moves, f.stays, f.watch = false, host == master.Name, 2*time.Second
-		f.outage = [2]time.Duration{0, workerBack}
-		f.formula = fmt.Sprintf("the director starts another at once, within %s; the address stays", workerBack)
-	case "worker-freeze":
-		f.title, f.action, f.undo = "freeze the proxy worker", site.ProxyFreeze, site.BringBack
-		f.moves, f.watch = false, workerSilence+2*time.Second
-		f.outage = [2]time.Duration{0, workerSilence + wait + slack}
-		f.formula = fmt.Sprintf("the director replaces a worker that says nothing for %s; the check script looks every %s and fails after %s, "+
-			"and if that is earlier the backup takes over after its skew %s", workerSilence, s.CheckEvery, s.CheckLimit, rounded(wait))
+	case "worker-kill", "worker-freeze":
+		f.loseWorker(s, wait)
 	}
 	if host != master.Name { // on the backup nothing should happen to the client
 		f.outage, f.takeover, f.formula = [2]time.Duration{}, 0, "the address is elsewhere: nothing happens"
 	}
 	return f
+}
+
+// loseWorker is a fault of the proxy's worker.
+func (f *fault) loseWorker(s *site.Site, wait time.Duration) {
+	if f.name == "worker-kill" {
+		f.title, f.action, f.undo = "kill -9 the proxy worker", site.ProxyKill, site.BringBack
+		f.moves, f.stays, f.watch = false, f.host == s.Nodes[0].Name, 2*time.Second
+		f.outage = [2]time.Duration{0, workerBack}
+		f.formula = fmt.Sprintf("the director starts another at once, within %s; the address stays", workerBack)
+		return
+	}
+	f.title, f.action, f.undo = "freeze the proxy worker", site.ProxyFreeze, site.BringBack
+	f.moves, f.watch = false, workerSilence+2*time.Second
+	f.outage = [2]time.Duration{0, workerSilence + wait + slack}
+	f.formula = fmt.Sprintf("the director replaces a worker that says nothing for %s; the check script looks "+
+		"every %s and fails after %s, "+
+		"and if that is earlier the backup takes over after its skew %s", workerSilence, s.CheckEvery, s.CheckLimit,
+		rounded(wait))
 }
 
 const (
@@ -181,7 +193,8 @@ func (f *fault) expectCheck(s *site.Site, broken bool, wait time.Duration) {
 	f.moves = false // restarted by the check script, whatever the address does
 	f.outage = [2]time.Duration{0, s.CheckEvery + wait + slack}
 	f.watch = s.CheckEvery + s.CheckLimit + s.MasterDown(node.Priority) + 1500*time.Millisecond
-	f.formula = fmt.Sprintf("the check looks every %s and restarts it at once; if the check itself takes longer than %s "+
+	f.formula = fmt.Sprintf("the check looks every %s and restarts it at once; if the check itself takes longer than "+
+		"%s "+
 		"it fails, and the backup takes over after its skew %s", s.CheckEvery, s.CheckLimit, rounded(wait))
 }
 
@@ -210,20 +223,24 @@ func newServerFault(s *site.Site, name, host string) fault {
 		f.formula = fmt.Sprintf("a refused connection is retried up to %d times, or passed to the other server; "+
 			"checks take it out after %d x %s; no request fails", p.Retries, p.Fall, p.Inter)
 	case "web-server-freeze":
-		f.title, f.action, f.watch, f.partial = "freeze a web server", site.ServerFreeze, s.AnswerLimit()+s.CheckLimit/6, true
+		f.title, f.action, f.watch, f.partial = "freeze a web server", site.ServerFreeze,
+			s.AnswerLimit()+s.CheckLimit/6, true
 		// Those who ask later are still waiting when the server goes on. Were it frozen for longer,
 		// the check script of the master, which asks through the proxy too, might wait until its
 		// time is up: then the address moves, by luck.
 		over := f.watch - s.AnswerLimit()
 		f.failed = half * float64(over) / float64(f.watch)
-		f.formula = fmt.Sprintf("the kernel still accepts its connections, which is all the proxy's checks look at: it stays in, and %s "+
-			"waits up to the proxy's %s for it; the client gives up after %s, and thawed after %s it still finds the others waiting",
+		f.formula = fmt.Sprintf("the kernel still accepts its connections, which is all the proxy's checks look at: "+
+			"it stays in, and %s "+
+			"waits up to the proxy's %s for it; the client gives up after %s, and thawed after %s it still finds the "+
+			"others waiting",
 			turn, p.ServerTimeout, s.AnswerLimit(), rounded(f.watch))
 	case "web-server-slow":
 		f.title, f.action, f.watch, f.partial = "make a web server slow", site.ServerSlow, detect+3*time.Second, true
 		f.formula = fmt.Sprintf("%s takes %s; none fails", turn, site.SlowAnswer)
 	case "web-server-500":
-		f.title, f.action, f.watch, f.partial, f.failed = "let a web server answer 500", site.ServerFail, detect+2*time.Second, true, half
+		f.title, f.action, f.watch, f.partial, f.failed = "let a web server answer 500", site.ServerFail,
+			detect+2*time.Second, true, half
 		f.formula = fmt.Sprintf("the checks only connect, so it stays in: %s is answered 500, passed on as it is", turn)
 	}
 	return f
@@ -257,7 +274,8 @@ func newRealServerFault(v *site.LVS, name, host string) fault {
 		leaves(v.Connect, "every second request times out")
 	case "web-server-slow":
 		f.title, f.action, f.watch = "make a web server slow", site.ServerSlow, v.Loop+3*time.Second
-		f.formula = fmt.Sprintf("every second request takes %s; the checks allow %s, so it stays in; none fails", site.SlowAnswer, v.Connect)
+		f.formula = fmt.Sprintf("every second request takes %s; the checks allow %s, so it stays in; none fails",
+			site.SlowAnswer, v.Connect)
 	}
 	return f
 }

@@ -63,7 +63,8 @@ func TestFaultNames(t *testing.T) {
 			t.Errorf("%q is accepted", bad)
 		}
 	}
-	if one, err := faultsByName(haproxyPair, []string{"web1-stop"}); err != nil || one[0].host != "web1" || one[0].action != site.ServerStop {
+	if one, err := faultsByName(haproxyPair, []string{"web1-stop"}); err != nil || one[0].host != "web1" ||
+		one[0].action != site.ServerStop {
 		t.Errorf("web1-stop: %+v, %v", one, err)
 	}
 }
@@ -125,7 +126,8 @@ func needUserNamespaces(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("becomes nobody: run as root")
 	}
-	if b, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); os.Getenv("CI") != "true" && (err != nil || strings.TrimSpace(string(b)) == "0") {
+	if b, err := os.ReadFile("/proc/sys/user/max_user_namespaces"); os.Getenv("CI") != "true" &&
+		(err != nil || strings.TrimSpace(string(b)) == "0") {
 		t.Skip("user namespaces are switched off here")
 	}
 }
@@ -278,7 +280,8 @@ func descendants(t *testing.T, pid int) []string {
 // leftover names a process of the family that lives, or one that is in a namespace of the lab.
 func leftover(family []string, inside map[string]bool) string {
 	for _, pid := range family {
-		if cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline"); err == nil && strings.Contains(string(cmdline), site.EntryPoint) {
+		if cmdline, err := os.ReadFile("/proc/" + pid + "/cmdline"); err == nil &&
+			strings.Contains(string(cmdline), site.EntryPoint) {
 			return "process " + pid + " " + strings.ReplaceAll(string(cmdline), "\x00", " ")
 		}
 	}
@@ -304,7 +307,8 @@ func readFile(t *testing.T, path string) string {
 func listFiles(t *testing.T) map[string]bool {
 	t.Helper()
 	all := make(map[string]bool)
-	for _, dir := range []string{"/tmp", "/run", "/run/netns", "/var/run", "/var/tmp", "/dev/shm", "/etc", "/etc/keepalived", "/sys/fs/bpf", "/lab"} {
+	for _, dir := range []string{"/tmp", "/run", "/run/netns", "/var/run", "/var/tmp", "/dev/shm", "/etc",
+		"/etc/keepalived", "/sys/fs/bpf", "/lab"} {
 		entries, err := os.ReadDir(dir)
 		if err != nil {
 			continue

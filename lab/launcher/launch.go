@@ -52,7 +52,8 @@ func launch(s *site.Site) (*rig, error) {
 	}
 	if err != nil {
 		return nil, fmt.Errorf("lab: cannot make namespaces: %w (run it as root, or allow user namespaces: "+
-			"sysctl user.max_user_namespaces above 0 and, where the kernel has them, kernel.unprivileged_userns_clone=1 "+
+			"sysctl user.max_user_namespaces above 0 and, where the kernel has them, "+
+			"kernel.unprivileged_userns_clone=1 "+
 			"and kernel.apparmor_restrict_unprivileged_userns=0)", err)
 	}
 	return r, nil

@@ -58,7 +58,9 @@ func TestDirectors(t *testing.T) {
 				if r.Double != 0 {
 					t.Errorf("%s: %v ms double master", r.Fault, r.Double)
 				}
-				if held := r.Held; !strings.HasPrefix(r.Fault, serverFault) && (held == nil || held.Download != "complete" || held.Bytes != site.DownloadSize || held.Idle != "answered") {
+				if held := r.Held; !strings.HasPrefix(r.Fault, serverFault) &&
+					(held == nil || held.Download != "complete" || held.Bytes != site.DownloadSize ||
+						held.Idle != "answered") {
 					t.Errorf("%s: long connections %+v", r.Fault, held)
 				}
 			}

@@ -70,13 +70,15 @@ func TestReferenceLosesNoMore(t *testing.T) {
 	}
 	ours, reference := playBoth(t, "web-server-stop")
 	if ours.Failed != 0 || reference.Failed != 0 {
-		t.Errorf("web-server-stop: %d of our requests failed: %v, and %d of the reference's: %v", ours.Failed, ours.Reasons, reference.Failed, reference.Reasons)
+		t.Errorf("web-server-stop: %d of our requests failed: %v, and %d of the reference's: %v", ours.Failed,
+			ours.Reasons, reference.Failed, reference.Reasons)
 	}
 	ours, reference = playBoth(t, "web-server-freeze")
 	// A frozen server holds every second request; how many of them were too late to be saved by
 	// the thaw is a matter of a request or two, and of the machine's load.
 	if ours.Failed > reference.Failed+ours.Asked/20 {
-		t.Errorf("web-server-freeze: %d of our %d requests failed: %v; of the reference's %d only %d", ours.Failed, ours.Asked, ours.Reasons, reference.Asked, reference.Failed)
+		t.Errorf("web-server-freeze: %d of our %d requests failed: %v; of the reference's %d only %d", ours.Failed,
+			ours.Asked, ours.Reasons, reference.Asked, reference.Failed)
 	}
 }
 
@@ -95,6 +97,7 @@ func playBoth(t *testing.T, fault string) (ours, reference Result) {
 		return Result{}
 	}
 	reference, ours = play("keepalived"), play("evenkeel")
-	t.Logf("%s: failed %d of %d, the reference's %d of %d; slow %d and %d", fault, ours.Failed, ours.Asked, reference.Failed, reference.Asked, ours.Slow, reference.Slow)
+	t.Logf("%s: failed %d of %d, the reference's %d of %d; slow %d and %d", fault, ours.Failed, ours.Asked,
+		reference.Failed, reference.Asked, ours.Slow, reference.Slow)
 	return ours, reference
 }

@@ -20,7 +20,8 @@ func storyFaults(s *site.Site) []string {
 		return []string{"web-server-stop", "kill", "freeze", "stop", "cable"}
 	}
 	if s.Proxy != nil {
-		return []string{"worker-kill", "web-server-stop", "web-server-freeze", "web-server-slow", "freeze", "kill", "cable"}
+		return []string{"worker-kill", "web-server-stop", "web-server-freeze", "web-server-slow", "freeze", "kill",
+			"cable"}
 	}
 	return []string{"kill", "freeze", "cable", "web"}
 }
@@ -147,7 +148,8 @@ func (r Result) sentence() string {
 			r.Title, r.Node, r.Failed, r.Asked, r.Slow, r.Longest/1000, r.servers())
 	}
 	if r.Held != nil && r.Held.Survived() == "" {
-		s += fmt.Sprintf("; the %d MB download went on (longest pause %.0f ms), and so did the idle connection", site.DownloadSize>>20, r.Held.Stalled)
+		s += fmt.Sprintf("; the %d MB download went on (longest pause %.0f ms), and so did the idle connection",
+			site.DownloadSize>>20, r.Held.Stalled)
 	}
 	if r.Problem != "" {
 		s += "; " + r.Problem
@@ -157,7 +159,8 @@ func (r Result) sentence() string {
 
 // table is the closing table.
 func table(results []Result) []string {
-	lines := []string{"", fmt.Sprintf("  %-27s %-6s %10s %17s %9s %7s %11s  %s", "fault", "on", "outage", "expected", "failed", "slow", "two masters", "then")}
+	lines := []string{"", fmt.Sprintf("  %-27s %-6s %10s %17s %9s %7s %11s  %s", "fault", "on", "outage", "expected",
+		"failed", "slow", "two masters", "then")}
 	for _, r := range results {
 		outage := fmt.Sprintf("%.0f ms", r.Outage)
 		if r.ExpectedOutage == nil {

@@ -151,7 +151,8 @@ func liveLines(st board.State, url string) []string {
 	if st.Client.Down > 0 {
 		client = fmt.Sprintf("NO ANSWER for %.1f s", float64(st.Client.Down)/1000)
 	}
-	lines = append(lines, fmt.Sprintf("  client   %s, %d failed, %d slow; double master %.1f ms", client, st.Client.Failed, st.Client.Slow, st.Watch.Double))
+	lines = append(lines, fmt.Sprintf("  client   %s, %d failed, %d slow; double master %.1f ms", client,
+		st.Client.Failed, st.Client.Slow, st.Watch.Double))
 	if st.Doing != "" {
 		lines = append(lines, "  now      "+st.Doing)
 	}

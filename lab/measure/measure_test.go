@@ -40,7 +40,8 @@ func TestOutages(t *testing.T) {
 		{"ends with the slow answer", ".xs", []Outage{{From: 20 * ms, To: 240 * ms, Failed: 1}}},
 		{"a later request is answered first", ".xs.", []Outage{{From: 20 * ms, To: 61 * ms, Failed: 1}}},
 		{"a failure among the late answers", ".xsxs.", []Outage{{From: 20 * ms, To: 101 * ms, Failed: 2}}},
-		{"two runs", ".x.x.", []Outage{{From: 20 * ms, To: 41 * ms, Failed: 1}, {From: 60 * ms, To: 81 * ms, Failed: 1}}},
+		{"two runs", ".x.x.", []Outage{{From: 20 * ms, To: 41 * ms, Failed: 1},
+			{From: 60 * ms, To: 81 * ms, Failed: 1}}},
 		{"not over yet", ".xx", []Outage{{From: 20 * ms, To: 1040 * ms, Failed: 2, Open: true}}},
 		{"from the start", "x.", []Outage{{From: 0, To: 21 * ms, Failed: 1}}},
 	}
@@ -72,7 +73,9 @@ func TestCounting(t *testing.T) {
 func TestInsertKeepsOrder(t *testing.T) {
 	all := asked("..x.x..")
 	shuffled := slices.Clone(all)
-	rand.New(rand.NewPCG(1, 2)).Shuffle(len(shuffled), func(i, j int) { shuffled[i], shuffled[j] = shuffled[j], shuffled[i] })
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(shuffled), func(i, j int) {
+		shuffled[i], shuffled[j] = shuffled[j], shuffled[i]
+	})
 	var got []Sample
 	for _, s := range shuffled {
 		got = Insert(got, s)
@@ -124,7 +127,8 @@ func TestDoubleAndGap(t *testing.T) {
 		{"interleaved answers", map[string]string{"a": "#.#.#.....", "b": ".#.#.#####"}, 4 * half, 0},
 		{"one stray answer in another's tenure", map[string]string{"a": "##########", "b": "....#....."}, half, 0},
 		{"both to the end", map[string]string{"a": "##########", "b": "..........########"[8:]}, 8 * half, 0},
-		{"three machines count once", map[string]string{"a": "####......", "b": "..########", "c": "..#......."}, 2 * half, 0},
+		{"three machines count once", map[string]string{"a": "####......", "b": "..########", "c": "..#......."},
+			2 * half, 0},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

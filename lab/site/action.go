@@ -75,10 +75,12 @@ func (a Action) Possible(director, web string, cableIn bool) (ok bool, why strin
 
 // PossibleServer is possible for a web server behind the nodes.
 func (a Action) PossibleServer(state string) (ok bool, why string) {
-	becomes := map[Action]string{ServerStop: UnitStopped, ServerFreeze: unitFrozen, ServerSlow: unitSlow, ServerFail: unitFailing}
+	becomes := map[Action]string{ServerStop: UnitStopped, ServerFreeze: unitFrozen, ServerSlow: unitSlow,
+		ServerFail: unitFailing}
 	switch a {
 	case ServerStop, ServerFreeze, ServerSlow, ServerFail:
-		return state == UnitRunning || state != becomes[a] && state != UnitStopped && state != unitFrozen, "it is " + state
+		return state == UnitRunning || state != becomes[a] && state != UnitStopped && state != unitFrozen, "it is " +
+			state
 	case ServerMend:
 		return state != UnitRunning, "nothing is wrong here"
 	}

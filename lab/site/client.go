@@ -44,20 +44,22 @@ type client struct {
 
 // runClient asks until the launcher hangs up.
 func runClient(l *Line, id int, c *HostConfig) error {
-	cl := &client{target: net.JoinHostPort(c.VIP.Addr().String(), "80"), limit: time.Duration(c.Limit), pending: make(map[int64]struct{})}
+	cl := &client{target: net.JoinHostPort(c.VIP.Addr().String(), "80"), limit: time.Duration(c.Limit),
+		pending: make(map[int64]struct{})}
 	if err := l.Send(answer(id, nil)); err != nil {
 		return nil
 	}
 	go cl.tell(l)
 	go cl.ask(time.Duration(c.Every))
 	h := &holder{target: cl.target}
-	serveOrders(l, func(a Action) error { return errors.New("a client cannot " + string(a)) }, func(order string) Message {
-		if order == HoldBegin {
-			return answer(0, h.begin())
-		}
-		held := h.end()
-		return Message{Held: &held}
-	})
+	serveOrders(l, func(a Action) error { return errors.New("a client cannot " + string(a)) },
+		func(order string) Message {
+			if order == HoldBegin {
+				return answer(0, h.begin())
+			}
+			held := h.end()
+			return Message{Held: &held}
+		})
 	return nil
 }
 

@@ -24,12 +24,13 @@ type HostConfig struct {
 	Rootless  bool              `json:"rootless,omitempty"` // no other user can be become here
 	Stats     string            `json:"stats,omitempty"`    // node: the proxy's statistics page
 	StatsAuth string            `json:"stats_auth,omitempty"`
-	Every     int64             `json:"every,omitempty"`  // client, observer: ns between requests or probes
-	Limit     int64             `json:"limit,omitempty"`  // client: ns a request may take
-	LVS       string            `json:"lvs,omitempty"`    // the site's kind of forwarding: node: it directs; web: it is a real server
-	Second    netip.Prefix      `json:"second,omitzero"`  // node: another address
-	Gateway   netip.Addr        `json:"gateway,omitzero"` // web: its way out
-	Names     map[string]string `json:"names,omitempty"`  // /etc/hosts: name -> address
+	Every     int64             `json:"every,omitempty"` // client, observer: ns between requests or probes
+	Limit     int64             `json:"limit,omitempty"` // client: ns a request may take
+	// the site's kind of forwarding: node: it directs; web: it is a real server
+	LVS     string            `json:"lvs,omitempty"`
+	Second  netip.Prefix      `json:"second,omitzero"`  // node: another address
+	Gateway netip.Addr        `json:"gateway,omitzero"` // web: its way out
+	Names   map[string]string `json:"names,omitempty"`  // /etc/hosts: name -> address
 }
 
 // runHost is the first process of a host. It waits to be told what it is, becomes it, and

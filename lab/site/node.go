@@ -148,7 +148,8 @@ func (n *node) startDirector() error {
 	}
 	defer in.Close()
 	path, argv := n.dir.command(n.cfg.Proxy)
-	c, err := n.kids.start(path, argv, n.environment(), []*os.File{devNull(), in, in}, &syscall.SysProcAttr{Setpgid: true})
+	c, err := n.kids.start(path, argv, n.environment(), []*os.File{devNull(), in, in},
+		&syscall.SysProcAttr{Setpgid: true})
 	if err != nil {
 		out.Close()
 		return err

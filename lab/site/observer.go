@@ -84,7 +84,8 @@ func newObserver(c *HostConfig) (*observer, error) {
 	if err != nil {
 		return nil, err
 	}
-	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, int(hostToNet(unix.ETH_P_ARP)))
+	fd, err := unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK,
+		int(hostToNet(unix.ETH_P_ARP)))
 	if err != nil {
 		return nil, fmt.Errorf("packet socket: %w (needs CAP_NET_RAW)", err)
 	}
@@ -96,7 +97,8 @@ func newObserver(c *HostConfig) (*observer, error) {
 		announced: make(map[string]int64),
 	}
 	copy(o.own[:], nic.HardwareAddr)
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_ARP), Ifindex: nic.Index}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_ARP),
+		Ifindex: nic.Index}); err != nil {
 		return nil, fmt.Errorf("bind packet socket: %w", err)
 	}
 	copy(o.link.Addr[:], []byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff})
@@ -263,7 +265,8 @@ func watchAdverts(l *Line, c *HostConfig) error {
 	if err := attachVRRPFilter(fd); err != nil {
 		return err
 	}
-	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_IP), Ifindex: nic.Index}); err != nil {
+	if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: hostToNet(unix.ETH_P_IP),
+		Ifindex: nic.Index}); err != nil {
 		return fmt.Errorf("bind packet socket: %w", err)
 	}
 	if err := unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_TIMESTAMPNS, 1); err != nil {

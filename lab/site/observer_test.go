@@ -28,9 +28,11 @@ func TestReadAdvert(t *testing.T) {
 		want         Advert
 		ok           bool
 	}{
-		{"v2", ip + "2137 6401 0101 0000 c0a8e564 3132333435360000", Advert{Source: "192.168.229.11", VRID: 55, Priority: 100}, true},
+		{"v2", ip + "2137 6401 0101 0000 c0a8e564 3132333435360000",
+			Advert{Source: "192.168.229.11", VRID: 55, Priority: 100}, true},
 		{"priority 0", ip + "2137 0001 0101 0000 c0a8e564", Advert{Source: "192.168.229.11", VRID: 55}, true},
-		{"with IP options", "47c0 0030 0001 0000 ff70 0000 c0a8e50c e0000012 0101010101010101 2137 63 01", Advert{Source: "192.168.229.12", VRID: 55, Priority: 99}, true},
+		{"with IP options", "47c0 0030 0001 0000 ff70 0000 c0a8e50c e0000012 0101010101010101 2137 63 01",
+			Advert{Source: "192.168.229.12", VRID: 55, Priority: 99}, true},
 		{"not VRRP", "45c0 0028 0001 0000 ff11 0000 c0a8e50b e0000012 2137 6401", Advert{}, false},
 		{"header only", ip, Advert{}, false},
 		{"cut", "45c0 0028", Advert{}, false},
@@ -97,7 +99,8 @@ func TestObserverJudgesByAnsweringMAC(t *testing.T) {
 		o.heard(unhex(t, packet))
 	}
 	open := o.judge.Open()
-	if len(open) != 2 || open[0].Who != "02:0e:5e:00:00:0b" || open[0].From != 1000 || open[1].Who != "02:0e:5e:00:00:0c" || open[1].From != 2000 {
+	if len(open) != 2 || open[0].Who != "02:0e:5e:00:00:0b" || open[0].From != 1000 ||
+		open[1].Who != "02:0e:5e:00:00:0c" || open[1].From != 2000 {
 		t.Errorf("tenures %+v", open)
 	}
 	if len(o.news) != 1 || o.news[0].MAC != "02:0e:5e:00:00:0c" {

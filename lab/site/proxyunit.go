@@ -193,7 +193,8 @@ func (n *node) proxyService(verb string) (status int, text string) {
 // modern replaces the words of the textbook's file that haproxy no longer knows by those it
 // names instead, so that today's haproxy can be compared. Our own director reads the file as it is.
 func modern(config []byte) []byte {
-	today := map[string]string{"contimeout": "timeout connect", "clitimeout": "timeout client", "srvtimeout": "timeout server", "nbproc": "#"}
+	today := map[string]string{"contimeout": "timeout connect", "clitimeout": "timeout client",
+		"srvtimeout": "timeout server", "nbproc": "#"}
 	var out []string
 	for line := range strings.Lines(string(config)) {
 		if f := strings.Fields(line); len(f) > 0 && today[f[0]] != "" {

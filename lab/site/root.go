@@ -41,7 +41,8 @@ func buildRoot(c *HostConfig) error {
 		return err
 	}
 	defer self.Close()
-	if err := unix.Mount("evenkeel-lab", root, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, "mode=0755,size=256m"); err != nil {
+	if err := unix.Mount("evenkeel-lab", root, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV,
+		"mode=0755,size=256m"); err != nil {
 		return fmt.Errorf("mount tmpfs: %w", err)
 	}
 	steps := []func(string) error{
@@ -61,7 +62,8 @@ func buildRoot(c *HostConfig) error {
 }
 
 func makeDirectories(root string) error {
-	for _, d := range []string{"proc", "sys", "run", "run/lock", "etc", "etc/keepalived", "etc/haproxy", "lab", "lab/bin", "lab/etc"} {
+	for _, d := range []string{"proc", "sys", "run", "run/lock", "etc", "etc/keepalived", "etc/haproxy", "lab",
+		"lab/bin", "lab/etc"} {
 		if err := os.MkdirAll(filepath.Join(root, d), 0o755); err != nil {
 			return err
 		}

@@ -107,8 +107,10 @@ var All = []*Site{
 		WebUnit:    "haproxy",
 		Check:      "check_haproxy_status.sh",
 		Nodes: []Node{
-			{Name: "node1", Address: netip.MustParsePrefix("192.168.13.141/24"), Priority: 100, Config: "master.keepalived.conf", Scripts: true},
-			{Name: "node2", Address: netip.MustParsePrefix("192.168.13.142/24"), Priority: 50, Config: "backup.keepalived.conf"},
+			{Name: "node1", Address: netip.MustParsePrefix("192.168.13.141/24"), Priority: 100,
+				Config: "master.keepalived.conf", Scripts: true},
+			{Name: "node2", Address: netip.MustParsePrefix("192.168.13.142/24"), Priority: 50,
+				Config: "backup.keepalived.conf"},
 		},
 		Client:   netip.MustParsePrefix("192.168.13.50/24"),
 		Observer: netip.MustParsePrefix("192.168.13.60/24"),
@@ -134,15 +136,19 @@ var All = []*Site{
 		WebUnit:    "nginx",
 		Check:      "ck_ng.sh",
 		Nodes: []Node{
-			{Name: "node1", Address: netip.MustParsePrefix("192.168.229.11/24"), Priority: 100, Config: "server1.keepalived.conf", Scripts: true},
-			{Name: "node2", Address: netip.MustParsePrefix("192.168.229.12/24"), Priority: 99, Config: "server2.keepalived.conf", Scripts: true},
+			{Name: "node1", Address: netip.MustParsePrefix("192.168.229.11/24"), Priority: 100,
+				Config: "server1.keepalived.conf", Scripts: true},
+			{Name: "node2", Address: netip.MustParsePrefix("192.168.229.12/24"), Priority: 99,
+				Config: "server2.keepalived.conf", Scripts: true},
 		},
 		Client:   netip.MustParsePrefix("192.168.229.50/24"),
 		Observer: netip.MustParsePrefix("192.168.229.60/24"),
 	},
-	lvsSite("dr", "192.168.160.", "load balancers pass packets to two real servers, which answer by themselves (direct routing)"),
+	lvsSite("dr", "192.168.160.", "load balancers pass packets to two real servers, which answer by themselves "+
+		"(direct routing)"),
 	lvsSite("nat", "192.168.161.", "load balancers rewrite the packets of two real servers, both ways (NAT)"),
-	lvsSite("tun", "192.168.160.", "load balancers wrap packets for two real servers, which answer by themselves (tunnel)"),
+	lvsSite("tun", "192.168.160.",
+		"load balancers wrap packets for two real servers, which answer by themselves (tunnel)"),
 }
 
 // lvsSite is the textbook's pair of load balancers, whose files say lb_kind DR; the other kinds have files of the
@@ -156,8 +162,10 @@ func lvsSite(kind, network, title string) *Site {
 		Interface: "ens33",
 		Advert:    time.Second,
 		Nodes: []Node{
-			{Name: "lvs1", Address: netip.MustParsePrefix("192.168.160.131/24"), Priority: 100, Config: "lvs1.keepalived.conf"},
-			{Name: "lvs4", Address: netip.MustParsePrefix("192.168.160.134/24"), Priority: 50, Config: "lvs4.keepalived.conf"},
+			{Name: "lvs1", Address: netip.MustParsePrefix("192.168.160.131/24"), Priority: 100,
+				Config: "lvs1.keepalived.conf"},
+			{Name: "lvs4", Address: netip.MustParsePrefix("192.168.160.134/24"), Priority: 50,
+				Config: "lvs4.keepalived.conf"},
 		},
 		Client:   netip.MustParsePrefix("192.168.160.50/24"),
 		Observer: netip.MustParsePrefix("192.168.160.60/24"),
@@ -212,7 +220,8 @@ func ByName(name, kind string) (*Site, error) {
 		return s.Name == name && (kind == "" || s.LVS != nil && s.LVS.Kind == kind)
 	})
 	if i < 0 {
-		return nil, fmt.Errorf("lab: site %s is not to be had as kind %q; lvs-dr is, as: %s", name, kind, strings.Join(Kinds(), ", "))
+		return nil, fmt.Errorf("lab: site %s is not to be had as kind %q; lvs-dr is, as: %s", name, kind,
+			strings.Join(Kinds(), ", "))
 	}
 	return All[i], nil
 }

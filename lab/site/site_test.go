@@ -35,10 +35,14 @@ func TestDirectorsMatchTheirFiles(t *testing.T) {
 		s := lvs(t, kind)
 		for _, n := range s.Nodes {
 			text := strings.Join(strings.Fields(string(s.file(n.Config))), " ")
-			want := []string{"interface " + s.Interface, "virtual_router_id " + strconv.Itoa(s.VRID), "priority " + strconv.Itoa(n.Priority),
-				s.VIP.String() + " dev", "virtual_server " + s.VIP.Addr().String() + " 80", "lb_kind " + strings.ToUpper(kind),
-				"delay_loop " + strconv.Itoa(int(s.LVS.Loop.Seconds())), "connect_timeout " + strconv.Itoa(int(s.LVS.Connect.Seconds())),
-				"retry " + strconv.Itoa(s.LVS.Retry), "delay_before_retry " + strconv.Itoa(int(s.LVS.RetryDelay.Seconds()))}
+			want := []string{"interface " + s.Interface, "virtual_router_id " + strconv.Itoa(s.VRID),
+				"priority " + strconv.Itoa(n.Priority),
+				s.VIP.String() + " dev", "virtual_server " + s.VIP.Addr().String() + " 80",
+				"lb_kind " + strings.ToUpper(kind),
+				"delay_loop " + strconv.Itoa(int(s.LVS.Loop.Seconds())),
+				"connect_timeout " + strconv.Itoa(int(s.LVS.Connect.Seconds())),
+				"retry " + strconv.Itoa(s.LVS.Retry),
+				"delay_before_retry " + strconv.Itoa(int(s.LVS.RetryDelay.Seconds()))}
 			if s.LVS.Inner.IsValid() {
 				want = append(want, s.LVS.Inner.String()+" dev")
 			}
@@ -71,15 +75,19 @@ func TestSiteKinds(t *testing.T) {
 }
 
 func TestReadTable(t *testing.T) {
-	listing := "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n" +
+	listing := "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port Scheduler Flags\n  -> " +
+		"RemoteAddress:Port           Forward Weight ActiveConn InActConn\n" +
 		"TCP  192.168.160.100:80 rr\n  -> 192.168.160.135:80           Route   1      2          1\n"
-	connections := "IPVS connection entries\npro expire state       source             virtual            destination\n" +
+	connections := "IPVS connection entries\npro expire state       source             virtual            " +
+		"destination\n" +
 		"TCP 14:59  ESTABLISHED 192.168.160.50:40000 192.168.160.100:80 192.168.160.135:80\n" +
 		"TCP 01:02  FIN_WAIT    192.168.160.50:40001 192.168.160.100:80 192.168.160.136:80\n" +
 		"TCP 14:58  ESTABLISHED 192.168.160.50:40002 192.168.160.100:80 192.168.160.135:80\n"
-	totals := "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n  -> RemoteAddress:Port\n" +
+	totals := "IP Virtual Server version 1.2.1 (size=4096)\nProt LocalAddress:Port               Conns   InPkts  " +
+		"OutPkts  InBytes OutBytes\n  -> RemoteAddress:Port\n" +
 		"TCP  192.168.160.100:80                 30      200        0    20000        0\n" +
-		"  -> 192.168.160.135:80                 20      150        0    15000        0\n  -> 192.168.160.136:80                 10       50        0     5000        0\n"
+		"  -> 192.168.160.135:80                 20      150        0    15000        0\n  -> 192.168.160.136:80     " +
+		"            10       50        0     5000        0\n"
 	table, servers := readTable(listing, connections, totals)
 	if table.Connections["ESTABLISHED"] != 2 || table.Connections["FIN_WAIT"] != 1 || len(table.Connections) != 2 {
 		t.Errorf("%v", table.Connections)
@@ -138,7 +146,8 @@ func TestProxySiteMatchesItsFile(t *testing.T) {
 			t.Errorf("the file does not say %q", words)
 		}
 	}
-	check := "check inter " + strconv.Itoa(int(p.Inter.Seconds())) + "s rise " + strconv.Itoa(p.Rise) + " fall " + strconv.Itoa(p.Fall)
+	check := "check inter " + strconv.Itoa(int(p.Inter.Seconds())) + "s rise " + strconv.Itoa(p.Rise) + " fall " +
+		strconv.Itoa(p.Fall)
 	for _, w := range p.Servers {
 		has("server " + w.Line + " " + w.Address.Addr().String() + ":80 maxconn 2000 weight 1 " + check)
 	}

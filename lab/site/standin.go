@@ -61,7 +61,8 @@ func standInPs(args []string) int {
 		case strings.HasPrefix(args[i], "--no-head"):
 			heading = false
 		default:
-			fmt.Fprintf(os.Stderr, "ps (lab): unknown option %s; it knows -C NAME and --no-heading (install procps for more)\n", args[i])
+			fmt.Fprintf(os.Stderr, "ps (lab): unknown option %s; it knows -C NAME and --no-heading (install procps "+
+				"for more)\n", args[i])
 			return 1
 		}
 	}

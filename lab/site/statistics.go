@@ -81,7 +81,8 @@ func (n *node) fetch(path string) Message {
 	if err != nil {
 		return Message{Err: err.Error()}
 	}
-	return Message{Page: &WebPage{Status: resp.StatusCode, Type: resp.Header.Get("Content-Type"), Policy: resp.Header.Get("Content-Security-Policy"), Body: body}}
+	return Message{Page: &WebPage{Status: resp.StatusCode, Type: resp.Header.Get("Content-Type"),
+		Policy: resp.Header.Get("Content-Security-Policy"), Body: body}}
 }
 
 // readStatistics reads HAProxy's CSV, by the names in its first line.
@@ -134,7 +135,8 @@ func (st *ProxyStats) add(field func(name string) string) {
 		st.Redispatches += number("wredis")
 		st.Errors += number("hrsp_5xx")
 	default:
-		st.Servers = append(st.Servers, ServerStats{Line: field("svname"), Status: field("status"), Requests: number("stot")})
+		st.Servers = append(st.Servers,
+			ServerStats{Line: field("svname"), Status: field("status"), Requests: number("stot")})
 	}
 }
 

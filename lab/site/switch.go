@@ -110,14 +110,16 @@ func (sw *labSwitch) startHost(p Port, control *os.File) error {
 	defer null.Close()
 	host, err := sw.kids.start("/proc/self/exe", []string{"evenkeel", EntryPoint, "host"}, os.Environ(),
 		[]*os.File{null, null, os.Stderr, control},
-		&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID | syscall.CLONE_NEWUTS})
+		&syscall.SysProcAttr{Cloneflags: syscall.CLONE_NEWNS | syscall.CLONE_NEWNET | syscall.CLONE_NEWPID |
+			syscall.CLONE_NEWUTS})
 	if err != nil {
 		return err
 	}
 	sw.hosts[p.Host] = host
 	go func() {
 		ws := <-host.exit
-		_ = sw.launcher.Send(Message{Kind: "gone", Host: p.Host, Err: fmt.Sprintf("host %s ended (status %d)", p.Host, ws)})
+		_ = sw.launcher.Send(Message{Kind: "gone", Host: p.Host,
+			Err: fmt.Sprintf("host %s ended (status %d)", p.Host, ws)})
 	}()
 	return nil
 }

@@ -48,7 +48,8 @@ func runWeb(args []string) error {
 		if how == "fail" {
 			w.WriteHeader(http.StatusInternalServerError)
 		}
-		fmt.Fprintf(w, "<!doctype html><title>%[1]s</title><h1>This is %[1]s</h1><p>Request %[2]d since this web server started.</p>\n",
+		fmt.Fprintf(w, "<!doctype html><title>%[1]s</title><h1>This is %[1]s</h1><p>Request %[2]d since this web "+
+			"server started.</p>\n",
 			html.EscapeString(name), n)
 	})
 	mux.HandleFunc(downloadPath, func(w http.ResponseWriter, r *http.Request) {

@@ -42,7 +42,8 @@ func (s *Site) HostConfigs(director string, rootless bool) []HostConfig {
 		all = append(all, c)
 	}
 	all = append(all,
-		HostConfig{Name: "client", Role: "client", Interface: "eth0", Address: s.Client, Every: int64(RequestEvery), Limit: int64(s.AnswerLimit())},
+		HostConfig{Name: "client", Role: "client", Interface: "eth0", Address: s.Client, Every: int64(RequestEvery),
+			Limit: int64(s.AnswerLimit())},
 		HostConfig{Name: "observer", Role: "observer", Interface: "eth0", Address: s.Observer})
 	for i := range all {
 		all[i].VIP, all[i].VRID, all[i].Names = s.VIP, s.VRID, names

@@ -81,7 +81,8 @@ func Drop(a Account, root string) error {
 	} else if a.UID >= 0 && a.UID != syscall.Geteuid() {
 		return fmt.Errorf("becoming user %d takes root", a.UID)
 	}
-	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 && errno != unix.ENOTSUP {
+	if _, _, errno := syscall.AllThreadsSyscall6(unix.SYS_PRCTL, unix.PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0, 0); errno != 0 &&
+		errno != unix.ENOTSUP {
 		return fmt.Errorf("no_new_privs: %w", errno)
 	}
 	return dropCapabilities()
@@ -95,7 +96,8 @@ func dropCapabilities() error {
 	}
 	h := header{version: unix.LINUX_CAPABILITY_VERSION_3}
 	var none [2]unix.CapUserData
-	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)), uintptr(unsafe.Pointer(&none)), 0); errno != 0 && errno != unix.ENOTSUP {
+	if _, _, errno := syscall.AllThreadsSyscall(unix.SYS_CAPSET, uintptr(unsafe.Pointer(&h)),
+		uintptr(unsafe.Pointer(&none)), 0); errno != 0 && errno != unix.ENOTSUP {
 		return fmt.Errorf("dropping capabilities: %w", errno)
 	}
 	return nil
@@ -109,7 +111,8 @@ func Files(n uint64, lower bool) uint64 {
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &r) != nil {
 		return 1024
 	}
-	if want := (syscall.Rlimit{Cur: n, Max: max(r.Max, n)}); (n > r.Cur || lower) && syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) != nil {
+	if want := (syscall.Rlimit{Cur: n, Max: max(r.Max, n)}); (n > r.Cur || lower) &&
+		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want) != nil {
 		want = syscall.Rlimit{Cur: min(n, r.Max), Max: r.Max}
 		syscall.Setrlimit(syscall.RLIMIT_NOFILE, &want)
 	}

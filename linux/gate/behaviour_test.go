@@ -151,7 +151,8 @@ func TestMirror(t *testing.T) {
 			t.Error("an address that has left the gate is still open")
 		}
 		do(t, r.node, func() error { return g.SetAddresses([]netip.Addr{vip4, vip6}) })
-		if got := time.Duration(places[vip4].Load()); got != open+time.Minute || time.Duration(places[vip6].Load()) != got {
+		if got := time.Duration(places[vip4].Load()); got != open+time.Minute ||
+			time.Duration(places[vip6].Load()) != got {
 			t.Errorf("mirrored %v, %v", got, time.Duration(places[vip6].Load()))
 		}
 		g.Close()

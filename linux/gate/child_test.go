@@ -453,13 +453,15 @@ func TestWithoutCapabilities(t *testing.T) {
 			t.Fatal(err)
 		}
 		defer c.Close()
-		err = c.Add([]netif.Assignment{{Ifindex: ns.Index("eth0"), Addr: config.Address{Prefix: netip.PrefixFrom(vip4, 32)}}})
+		err = c.Add([]netif.Assignment{{Ifindex: ns.Index("eth0"),
+			Addr: config.Address{Prefix: netip.PrefixFrom(vip4, 32)}}})
 		if err != nil {
 			t.Fatal(err)
 		}
 	})
 	out = run(config.GateAuto, unix.CAP_NET_ADMIN, unix.CAP_NET_RAW, unix.CAP_BPF)
-	if !strings.HasPrefix(out, fmt.Sprintf("mode %d: \n", config.GateEBPF)) || !strings.Contains(out, "inherited ["+vip4.String()+"]") {
+	if !strings.HasPrefix(out, fmt.Sprintf("mode %d: \n", config.GateEBPF)) ||
+		!strings.Contains(out, "inherited ["+vip4.String()+"]") {
 		t.Errorf("with a left-over address: %s", out)
 	}
 }

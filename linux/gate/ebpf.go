@@ -90,7 +90,8 @@ func newEBPF(s *Set) (driver, error) {
 	}
 	err = d.inherit(links)
 	if errors.Is(err, unix.EPERM) {
-		d.log(fmt.Sprintf("%v (it needs CAP_SYS_ADMIN); addresses left by it are guarded if they carry its mark, which needs Linux 5.18", err))
+		d.log(fmt.Sprintf("%v (it needs CAP_SYS_ADMIN); addresses left by it are guarded if they carry its mark, "+
+			"which needs Linux 5.18", err))
 		err = nil
 	}
 	if err == nil {
@@ -126,10 +127,13 @@ func explainLoad(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM), errors.Is(err, unix.EACCES) && !errors.As(err, &verifier):
 		// The library's own text would speak of memory limits.
-		return fmt.Errorf("gate: loading the eBPF program: %w; it needs CAP_BPF and CAP_NET_ADMIN in the initial user namespace, "+
-			"which containers and user namespaces usually lack (and before Linux 5.11 a large RLIMIT_MEMLOCK)", unix.EPERM)
+		return fmt.Errorf("gate: loading the eBPF program: %w; it needs CAP_BPF and CAP_NET_ADMIN in the initial "+
+			"user namespace, "+
+			"which containers and user namespaces usually lack (and before Linux 5.11 a large RLIMIT_MEMLOCK)",
+			unix.EPERM)
 	case errors.Is(err, ebpf.ErrNotSupported), errors.Is(err, unix.EINVAL), errors.As(err, &verifier):
-		return fmt.Errorf("gate: loading the eBPF program: %w (it needs Linux 5.8 or later with CONFIG_BPF_SYSCALL)", err)
+		return fmt.Errorf("gate: loading the eBPF program: %w (it needs Linux 5.8 or later with CONFIG_BPF_SYSCALL)",
+			err)
 	}
 	return fmt.Errorf("gate: loading the eBPF program: %w", err)
 }

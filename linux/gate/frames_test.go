@@ -48,7 +48,8 @@ func packetSocket(t testing.TB, ns *netns.NS, kind uint16) int {
 	fd := -1
 	ns.Do(func() {
 		var err error
-		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(htons(kind))); err != nil {
+		if fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC,
+			int(htons(kind))); err != nil {
 			t.Fatal(err)
 		}
 		if err := unix.Bind(fd, &unix.SockaddrLinklayer{Protocol: htons(kind), Ifindex: ns.Index("eth0")}); err != nil {
@@ -70,7 +71,8 @@ func (c *cable) passes(out bool, frame []byte) bool {
 		from, to, ifindex = c.nodeEnd[kind], c.peerEnd, c.node.Index("eth0")
 	}
 	// Unknown protocol inside the right Ethernet type: nothing judges it.
-	marker := append(append(append([]byte{}, frame[:12]...), byte(kind>>8), byte(kind)), bytes.Repeat([]byte{0xee}, 50)...)
+	marker := append(append(append([]byte{}, frame[:12]...), byte(kind>>8), byte(kind)),
+		bytes.Repeat([]byte{0xee}, 50)...)
 	buf := make([]byte, 2048)
 	for { // what is left from before
 		if _, _, err := unix.Recvfrom(to, buf, 0); err == unix.EAGAIN {
@@ -110,7 +112,8 @@ func same(got, sent []byte) bool {
 		return true
 	}
 	tagged := sent[12] == 0x81 || sent[12] == 0x88
-	return tagged && len(got) >= len(sent)-4 && bytes.Equal(got[:12], sent[:12]) && bytes.Equal(got[12:len(sent)-4], sent[16:])
+	return tagged && len(got) >= len(sent)-4 && bytes.Equal(got[:12], sent[:12]) &&
+		bytes.Equal(got[12:len(sent)-4], sent[16:])
 }
 
 // etherTypeOf skips VLAN tags.
@@ -211,7 +214,8 @@ func questions(c *cable) []frameCase {
 		{name: "in: ARP request for the VIP", frame: arpFrame(1, p, peer4, nil, vip4), dropped: true},
 		{name: "in: unicast ARP request for the VIP", frame: arpTo(n, arpFrame(1, p, peer4, nil, vip4)), dropped: true},
 		{name: "in: ARP probe for the VIP", frame: arpFrame(1, p, zero4, nil, vip4), dropped: true},
-		{name: "in: padded ARP request for the VIP", frame: append(arpFrame(1, p, peer4, nil, vip4), make([]byte, 18)...), dropped: true},
+		{name: "in: padded ARP request for the VIP",
+			frame: append(arpFrame(1, p, peer4, nil, vip4), make([]byte, 18)...), dropped: true},
 		{name: "in: ARP request for the node", frame: arpFrame(1, p, peer4, nil, own4)},
 		{name: "in: ARP request for another", frame: arpFrame(1, p, peer4, nil, netip.MustParseAddr("10.9.0.101"))},
 		{name: "in: ARP request from the VIP for the node", frame: arpFrame(1, p, vip4, nil, own4)},
@@ -220,16 +224,23 @@ func questions(c *cable) []frameCase {
 		{name: "in: gratuitous ARP reply of the VIP's holder", frame: arpFrame(2, p, vip4, nil, vip4)},
 		{name: "in: short ARP", frame: arpFrame(1, p, peer4, nil, vip4)[:38]},
 		{name: "in: ARP of another protocol", frame: patch(arpFrame(1, p, peer4, nil, vip4), 16, 0x81)},
-		{name: "in: solicitation for the VIP", frame: ipFrame(p, vipGroupMAC, ip(peer6, vipGroup, icmp6, 255, nd(135, vip6))), dropped: true},
-		{name: "in: unicast solicitation for the VIP", frame: c.in(ip(peer6, own6, icmp6, 255, nd(135, vip6))), dropped: true},
-		{name: "in: duplicate detection of the VIP", frame: ipFrame(p, vipGroupMAC, ip(zero6, vipGroup, icmp6, 255, nd(135, vip6))), dropped: true},
-		{name: "in: solicitation for the VIP with options", frame: ipFrame(p, vipGroupMAC, hop(ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)))), dropped: true},
-		{name: "in: solicitation for the VIP with two option headers", frame: ipFrame(p, vipGroupMAC, two(ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)))), dropped: true},
+		{name: "in: solicitation for the VIP",
+			frame: ipFrame(p, vipGroupMAC, ip(peer6, vipGroup, icmp6, 255, nd(135, vip6))), dropped: true},
+		{name: "in: unicast solicitation for the VIP", frame: c.in(ip(peer6, own6, icmp6, 255, nd(135, vip6))),
+			dropped: true},
+		{name: "in: duplicate detection of the VIP",
+			frame: ipFrame(p, vipGroupMAC, ip(zero6, vipGroup, icmp6, 255, nd(135, vip6))), dropped: true},
+		{name: "in: solicitation for the VIP with options",
+			frame: ipFrame(p, vipGroupMAC, hop(ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)))), dropped: true},
+		{name: "in: solicitation for the VIP with two option headers",
+			frame: ipFrame(p, vipGroupMAC, two(ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)))), dropped: true},
 		{name: "in: solicitation for the node", frame: c.in(ip(peer6, own6, icmp6, 255, nd(135, own6)))},
 		{name: "in: solicitation from the VIP for the node", frame: c.in(ip(vip6, own6, icmp6, 255, nd(135, own6)))},
-		{name: "in: advertisement of the VIP's holder", frame: ipFrame(p, allNodesMAC, ip(vip6, allNodes, icmp6, 255, nd(136, vip6)))},
+		{name: "in: advertisement of the VIP's holder",
+			frame: ipFrame(p, allNodesMAC, ip(vip6, allNodes, icmp6, 255, nd(136, vip6)))},
 		{name: "in: advertisement to us of the VIP's holder", frame: c.in(ip(vip6, own6, icmp6, 255, nd(136, vip6)))},
-		{name: "in: short solicitation", frame: ipFrame(p, vipGroupMAC, ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)[:20]))},
+		{name: "in: short solicitation",
+			frame: ipFrame(p, vipGroupMAC, ip(peer6, vipGroup, icmp6, 255, nd(135, vip6)[:20]))},
 	}
 }
 
@@ -238,22 +249,29 @@ func packetsIn(c *cable) []frameCase {
 	p := c.peerMAC
 	return []frameCase{
 		{name: "in: packet to the VIP", frame: c.in(ip(peer4, vip4, udpProto, 64, datagram)), dropped: true},
-		{name: "in: packet with options to the VIP", frame: c.in(options4(ip(peer4, vip4, udpProto, 64, datagram), 148, 4, 0, 0)), dropped: true},
-		{name: "in: later fragment to the VIP", frame: c.in(fragment4(ip(peer4, vip4, udpProto, 64, datagram), 9)), dropped: true},
+		{name: "in: packet with options to the VIP",
+			frame: c.in(options4(ip(peer4, vip4, udpProto, 64, datagram), 148, 4, 0, 0)), dropped: true},
+		{name: "in: later fragment to the VIP", frame: c.in(fragment4(ip(peer4, vip4, udpProto, 64, datagram), 9)),
+			dropped: true},
 		{name: "in: packet without payload to the VIP", frame: c.in(ip(peer4, vip4, udpProto, 64, nil)), dropped: true},
 		{name: "in: packet to the node", frame: c.in(ip(peer4, own4, udpProto, 64, datagram))},
 		{name: "in: packet from the VIP", frame: c.in(ip(vip4, own4, udpProto, 64, datagram))},
-		{name: "in: broadcast from the VIP", frame: ipFrame(p, broadcastMAC, ip(vip4, netip.MustParseAddr("255.255.255.255"), udpProto, 64, datagram))},
+		{name: "in: broadcast from the VIP",
+			frame: ipFrame(p, broadcastMAC, ip(vip4, netip.MustParseAddr("255.255.255.255"), udpProto, 64, datagram))},
 		{name: "in: header cut short", frame: c.in(ip(peer4, vip4, udpProto, 64, nil))[:14+19]},
-		{name: "in: not IPv4 after all", frame: patch(c.in(ip(peer4, vip4, udpProto, 64, datagram)), 14, 0x65), ebpfOnly: true},
+		{name: "in: not IPv4 after all", frame: patch(c.in(ip(peer4, vip4, udpProto, 64, datagram)), 14, 0x65),
+			ebpfOnly: true},
 		{name: "in: packet over IPv6 to the VIP", frame: c.in(ip(peer6, vip6, udpProto, 64, datagram)), dropped: true},
-		{name: "in: packet over IPv6 with options to the VIP", frame: c.in(hop(ip(peer6, vip6, udpProto, 64, datagram))), dropped: true},
+		{name: "in: packet over IPv6 with options to the VIP",
+			frame: c.in(hop(ip(peer6, vip6, udpProto, 64, datagram))), dropped: true},
 		{name: "in: packet over IPv6 to the node", frame: c.in(ip(peer6, own6, udpProto, 64, datagram))},
 		{name: "in: packet over IPv6 from the VIP", frame: c.in(ip(vip6, own6, udpProto, 64, datagram))},
 		{name: "in: IPv6 header cut short", frame: c.in(ip(peer6, vip6, udpProto, 64, nil))[:14+39]},
 		{name: "in: another's advert", frame: ipFrame(p, group4MAC, ip(peer4, group4, 112, 255, advertOf(2, 51, 150)))},
-		{name: "in: another's advert over IPv6", frame: ipFrame(p, group6MAC, ip(peer6, group6, 112, 255, advertOf(3, 51, 150)))},
-		{name: "in: frame for another machine", frame: ipFrame(p, net.HardwareAddr{2, 2, 2, 2, 2, 2}, ip(peer4, vip4, udpProto, 64, datagram))},
+		{name: "in: another's advert over IPv6",
+			frame: ipFrame(p, group6MAC, ip(peer6, group6, 112, 255, advertOf(3, 51, 150)))},
+		{name: "in: frame for another machine",
+			frame: ipFrame(p, net.HardwareAddr{2, 2, 2, 2, 2, 2}, ip(peer4, vip4, udpProto, 64, datagram))},
 		{name: "in: another VLAN", frame: tag(arpFrame(1, p, peer4, nil, vip4), 0x8100, 20)},
 		{name: "in: another service VLAN", frame: tag(arpFrame(1, p, peer4, nil, vip4), 0x88a8, 20)},
 		{name: "in: only a priority tag", frame: tag(arpFrame(1, p, peer4, nil, vip4), 0x8100, 5<<13), dropped: true},
@@ -264,7 +282,8 @@ func packetsIn(c *cable) []frameCase {
 func announcements(c *cable) []frameCase {
 	n, p := c.nodeMAC, c.peerMAC
 	return []frameCase{
-		{name: "out: ARP reply for the VIP", out: true, frame: arpTo(p, arpFrame(2, n, vip4, nil, peer4)), dropped: true},
+		{name: "out: ARP reply for the VIP", out: true, frame: arpTo(p, arpFrame(2, n, vip4, nil, peer4)),
+			dropped: true},
 		{name: "out: gratuitous ARP", out: true, frame: arpFrame(1, n, vip4, nil, vip4), dropped: true},
 		{name: "out: gratuitous ARP reply", out: true, frame: arpFrame(2, n, vip4, nil, vip4), dropped: true},
 		{name: "out: ARP request from the VIP", out: true, frame: arpFrame(1, n, vip4, nil, peer4), dropped: true},
@@ -272,15 +291,22 @@ func announcements(c *cable) []frameCase {
 		{name: "out: ARP probe for the VIP", out: true, frame: arpFrame(1, n, zero4, nil, vip4)},
 		{name: "out: ARP reply for the node", out: true, frame: arpTo(p, arpFrame(2, n, own4, nil, peer4))},
 		{name: "out: ARP reply to the VIP", out: true, frame: arpTo(p, arpFrame(2, n, own4, nil, vip4))},
-		{name: "out: unsolicited advertisement", out: true, frame: ipFrame(n, allNodesMAC, ip(vip6, allNodes, icmp6, 255, nd(136, vip6))), dropped: true},
-		{name: "out: unsolicited advertisement from the node's address", out: true, frame: ipFrame(n, allNodesMAC, ip(own6, allNodes, icmp6, 255, nd(136, vip6))), dropped: true},
-		{name: "out: solicited advertisement", out: true, frame: c.out(ip(own6, peer6, icmp6, 255, nd(136, vip6))), dropped: true},
-		{name: "out: advertisement with options", out: true, frame: c.out(two(ip(own6, peer6, icmp6, 255, nd(136, vip6)))), dropped: true},
+		{name: "out: unsolicited advertisement", out: true,
+			frame: ipFrame(n, allNodesMAC, ip(vip6, allNodes, icmp6, 255, nd(136, vip6))), dropped: true},
+		{name: "out: unsolicited advertisement from the node's address", out: true,
+			frame: ipFrame(n, allNodesMAC, ip(own6, allNodes, icmp6, 255, nd(136, vip6))), dropped: true},
+		{name: "out: solicited advertisement", out: true, frame: c.out(ip(own6, peer6, icmp6, 255, nd(136, vip6))),
+			dropped: true},
+		{name: "out: advertisement with options", out: true,
+			frame: c.out(two(ip(own6, peer6, icmp6, 255, nd(136, vip6)))), dropped: true},
 		{name: "out: advertisement of the node", out: true, frame: c.out(ip(own6, peer6, icmp6, 255, nd(136, own6)))},
 		{name: "out: advertisement to the VIP", out: true, frame: c.out(ip(own6, vip6, icmp6, 255, nd(136, own6)))},
-		{name: "out: solicitation for the VIP", out: true, frame: ipFrame(n, vipGroupMAC, ip(own6, vipGroup, icmp6, 255, nd(135, vip6)))},
-		{name: "out: probe for the VIP", out: true, frame: ipFrame(n, vipGroupMAC, ip(zero6, vipGroup, icmp6, 255, nd(135, vip6)))},
-		{name: "out: solicitation from the VIP", out: true, frame: c.out(ip(vip6, peer6, icmp6, 255, nd(135, peer6))), dropped: true},
+		{name: "out: solicitation for the VIP", out: true,
+			frame: ipFrame(n, vipGroupMAC, ip(own6, vipGroup, icmp6, 255, nd(135, vip6)))},
+		{name: "out: probe for the VIP", out: true,
+			frame: ipFrame(n, vipGroupMAC, ip(zero6, vipGroup, icmp6, 255, nd(135, vip6)))},
+		{name: "out: solicitation from the VIP", out: true, frame: c.out(ip(vip6, peer6, icmp6, 255, nd(135, peer6))),
+			dropped: true},
 	}
 }
 
@@ -288,15 +314,19 @@ func announcements(c *cable) []frameCase {
 func packetsOut(c *cable) []frameCase {
 	n := c.nodeMAC
 	return []frameCase{
-		{name: "out: packet from the VIP", out: true, frame: c.out(ip(vip4, peer4, udpProto, 64, datagram)), dropped: true},
-		{name: "out: packet with options from the VIP", out: true, frame: c.out(options4(ip(vip4, peer4, udpProto, 64, datagram), 1, 1, 1, 0)), dropped: true},
+		{name: "out: packet from the VIP", out: true, frame: c.out(ip(vip4, peer4, udpProto, 64, datagram)),
+			dropped: true},
+		{name: "out: packet with options from the VIP", out: true,
+			frame: c.out(options4(ip(vip4, peer4, udpProto, 64, datagram), 1, 1, 1, 0)), dropped: true},
 		{name: "out: packet to the VIP", out: true, frame: c.out(ip(own4, vip4, udpProto, 64, datagram))},
 		{name: "out: packet from the node", out: true, frame: c.out(ip(own4, far4, udpProto, 64, datagram))},
-		{name: "out: packet over IPv6 from the VIP", out: true, frame: c.out(ip(vip6, peer6, udpProto, 64, datagram)), dropped: true},
+		{name: "out: packet over IPv6 from the VIP", out: true, frame: c.out(ip(vip6, peer6, udpProto, 64, datagram)),
+			dropped: true},
 		{name: "out: packet over IPv6 to the VIP", out: true, frame: c.out(ip(own6, vip6, udpProto, 64, datagram))},
 		{name: "out: packet over IPv6 from the node", out: true, frame: c.out(ip(own6, far6, udpProto, 64, datagram))},
 		{name: "out: another VLAN", out: true, frame: tag(arpFrame(2, n, vip4, nil, peer4), 0x8100, 20)},
-		{name: "out: only a priority tag", out: true, frame: tag(arpFrame(2, n, vip4, nil, peer4), 0x8100, 0), dropped: true, ebpfOnly: true},
+		{name: "out: only a priority tag", out: true, frame: tag(arpFrame(2, n, vip4, nil, peer4), 0x8100, 0),
+			dropped: true, ebpfOnly: true},
 	}
 }
 
@@ -306,24 +336,44 @@ func ownAdverts(c *cable) []frameCase {
 	ah := append([]byte{112, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1}, make([]byte, 12)...)
 	ah = append(ah, advertOf(2, 51, 150)...)
 	return []frameCase{
-		{name: "out: advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150))), advert: true},
-		{name: "out: advert of version 3", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 51, 150))), advert: true},
-		{name: "out: advert of priority 1", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 1))), advert: true},
-		{name: "out: advert with options", out: true, frame: ipFrame(n, group4MAC, options4(ip(own4, group4, 112, 255, advertOf(2, 51, 150)), 148, 4, 0, 0)), advert: true},
-		{name: "out: advert to a group of our own choice", out: true, frame: ipFrame(n, group4MAC, ip(own4, netip.MustParseAddr("239.1.2.3"), 112, 255, advertOf(2, 51, 150))), advert: true},
-		{name: "out: advert of priority 0", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 0)))},
-		{name: "out: advert of another VRID", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 52, 150)))},
-		{name: "out: unicast advert of a multicast router's VRID", out: true, frame: c.out(ip(own4, peer4, 112, 255, advertOf(2, 51, 150)))},
-		{name: "out: advert cut short", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150)[:2]))},
-		{name: "out: authenticated advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 51, 255, ah)), advert: true, ebpfOnly: true},
-		{name: "out: advert over IPv6", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 61, 150))), advert: true},
-		{name: "out: advert over IPv6 with options", out: true, frame: ipFrame(n, group6MAC, hop(ip(own6, group6, 112, 255, advertOf(3, 61, 150)))), advert: true},
-		{name: "out: advert over IPv6 of priority 0", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 61, 0)))},
-		{name: "out: advert over IPv6 of the IPv4 VRID", out: true, frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 51, 150)))},
-		{name: "out: unicast advert", out: true, frame: c.out(ip(own4, peer4, 112, 255, advertOf(3, 71, 150))), advert: true},
-		{name: "out: unicast advert of priority 0", out: true, frame: c.out(ip(own4, peer4, 112, 255, advertOf(3, 71, 0)))},
-		{name: "out: multicast advert of a unicast router's VRID", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 71, 150)))},
-		{name: "out: unicast advert over IPv6", out: true, frame: c.out(ip(own6, peer6, 112, 255, advertOf(3, 81, 150))), advert: true},
+		{name: "out: advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150))),
+			advert: true},
+		{name: "out: advert of version 3", out: true,
+			frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 51, 150))), advert: true},
+		{name: "out: advert of priority 1", out: true,
+			frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 1))), advert: true},
+		{name: "out: advert with options", out: true,
+			frame:  ipFrame(n, group4MAC, options4(ip(own4, group4, 112, 255, advertOf(2, 51, 150)), 148, 4, 0, 0)),
+			advert: true},
+		{name: "out: advert to a group of our own choice", out: true,
+			frame:  ipFrame(n, group4MAC, ip(own4, netip.MustParseAddr("239.1.2.3"), 112, 255, advertOf(2, 51, 150))),
+			advert: true},
+		{name: "out: advert of priority 0", out: true,
+			frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 0)))},
+		{name: "out: advert of another VRID", out: true,
+			frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 52, 150)))},
+		{name: "out: unicast advert of a multicast router's VRID", out: true,
+			frame: c.out(ip(own4, peer4, 112, 255, advertOf(2, 51, 150)))},
+		{name: "out: advert cut short", out: true,
+			frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(2, 51, 150)[:2]))},
+		{name: "out: authenticated advert", out: true, frame: ipFrame(n, group4MAC, ip(own4, group4, 51, 255, ah)),
+			advert: true, ebpfOnly: true},
+		{name: "out: advert over IPv6", out: true,
+			frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 61, 150))), advert: true},
+		{name: "out: advert over IPv6 with options", out: true,
+			frame: ipFrame(n, group6MAC, hop(ip(own6, group6, 112, 255, advertOf(3, 61, 150)))), advert: true},
+		{name: "out: advert over IPv6 of priority 0", out: true,
+			frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 61, 0)))},
+		{name: "out: advert over IPv6 of the IPv4 VRID", out: true,
+			frame: ipFrame(n, group6MAC, ip(own6, group6, 112, 255, advertOf(3, 51, 150)))},
+		{name: "out: unicast advert", out: true, frame: c.out(ip(own4, peer4, 112, 255, advertOf(3, 71, 150))),
+			advert: true},
+		{name: "out: unicast advert of priority 0", out: true,
+			frame: c.out(ip(own4, peer4, 112, 255, advertOf(3, 71, 0)))},
+		{name: "out: multicast advert of a unicast router's VRID", out: true,
+			frame: ipFrame(n, group4MAC, ip(own4, group4, 112, 255, advertOf(3, 71, 150)))},
+		{name: "out: unicast advert over IPv6", out: true,
+			frame: c.out(ip(own6, peer6, 112, 255, advertOf(3, 81, 150))), advert: true},
 	}
 }
 

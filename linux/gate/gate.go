@@ -125,7 +125,8 @@ func (g *Gate) mirror() error {
 		}
 		m, err := find(a.WithZone(""))
 		if err != nil {
-			return fmt.Errorf("gate: %s: the forwarding plane has no place for the deadline of %s: %w", g.key.Name, a, err)
+			return fmt.Errorf("gate: %s: the forwarding plane has no place for the deadline of %s: %w", g.key.Name, a,
+				err)
 		}
 		if m == nil {
 			continue

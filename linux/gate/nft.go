@@ -85,7 +85,8 @@ func explainNFT(err error) error {
 	switch {
 	case errors.Is(err, unix.EPERM):
 		return fmt.Errorf("gate: setting up nftables: %w (it needs CAP_NET_ADMIN)", err)
-	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT), errors.Is(err, unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL):
+	case errors.Is(err, unix.EOPNOTSUPP), errors.Is(err, unix.ENOENT), errors.Is(err,
+		unix.EPROTONOSUPPORT), errors.Is(err, unix.EINVAL):
 		return fmt.Errorf("gate: setting up nftables: %w (it needs Linux 5.16 or later with CONFIG_NF_TABLES_NETDEV, "+
 			"CONFIG_NETFILTER_EGRESS and CONFIG_NFT_FIB_NETDEV)", err)
 	}
@@ -275,7 +276,8 @@ func (d *nftDriver) deadlines(g *Gate, open, advert int64) {
 	g.open.Store(0)
 	g.advert.Store(0)
 	if _, err := d.apply(g, 0, 0); err != nil {
-		d.log(fmt.Sprintf("the gate of %s could not be closed and stays open until its timeout at the latest: %v", g.key.Name, err))
+		d.log(fmt.Sprintf("the gate of %s could not be closed and stays open until its timeout at the latest: %v",
+			g.key.Name, err))
 	}
 }
 

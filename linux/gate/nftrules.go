@@ -61,9 +61,10 @@ func newRuleset() *ruleset {
 		unicast6:   mapping("unicast6", mark),
 		open:       &nftables.Set{Table: t, Name: "open", KeyType: mark, HasTimeout: true},
 		adverts:    &nftables.Set{Table: t, Name: "adverts", KeyType: mark, HasTimeout: true},
-		dropped:    &nftables.Set{Table: t, Name: "dropped", KeyType: pair, Concatenation: true, Dynamic: true, Size: 8 * maxNFTSlots},
-		served4:    &nftables.Set{Table: t, Name: "served4", KeyType: nftables.TypeIPAddr},
-		served6:    &nftables.Set{Table: t, Name: "served6", KeyType: nftables.TypeIP6Addr},
+		dropped: &nftables.Set{Table: t, Name: "dropped", KeyType: pair, Concatenation: true, Dynamic: true,
+			Size: 8 * maxNFTSlots},
+		served4: &nftables.Set{Table: t, Name: "served4", KeyType: nftables.TypeIPAddr},
+		served6: &nftables.Set{Table: t, Name: "served6", KeyType: nftables.TypeIP6Addr},
 	}
 }
 
@@ -142,7 +143,8 @@ func is(reg uint32, op expr.CmpOp, value ...byte) rule {
 
 // network and transport compare header bytes with a constant.
 func network(offset uint32, value ...byte) rule {
-	return join(payload(expr.PayloadBaseNetworkHeader, offset, uint32(len(value)), regA), is(regA, expr.CmpOpEq, value...))
+	return join(payload(expr.PayloadBaseNetworkHeader, offset, uint32(len(value)), regA),
+		is(regA, expr.CmpOpEq, value...))
 }
 
 func transport(offset uint32, op expr.CmpOp, value ...byte) rule {
@@ -186,7 +188,8 @@ func otherNetworks() []rule {
 		rules = append(rules, join(
 			payload(expr.PayloadBaseLLHeader, 12, 2, regA), is(regA, expr.CmpOpEq, tpid...),
 			payload(expr.PayloadBaseLLHeader, 14, 2, regA),
-			rule{&expr.Bitwise{SourceRegister: regA, DestRegister: regA, Len: 2, Mask: []byte{0x0f, 0xff}, Xor: []byte{0, 0}}},
+			rule{&expr.Bitwise{SourceRegister: regA, DestRegister: regA, Len: 2, Mask: []byte{0x0f, 0xff},
+				Xor: []byte{0, 0}}},
 			is(regA, expr.CmpOpNeq, 0, 0),
 			accept))
 	}
@@ -195,8 +198,10 @@ func otherNetworks() []rule {
 
 // packet drops packets whose source or destination is closed, unless this machine only
 // forwards them, or serves the address as a real server.
-func (r *ruleset) packet(kind uint16, offset uint32, size uint32, in, served *nftables.Set, source bool, count uint32) []rule {
-	head := join(etherType(kind), payload(expr.PayloadBaseNetworkHeader, offset, size, regA), find(regA, in), absent(r.open))
+func (r *ruleset) packet(kind uint16, offset uint32, size uint32, in, served *nftables.Set, source bool,
+	count uint32) []rule {
+	head := join(etherType(kind), payload(expr.PayloadBaseNetworkHeader, offset, size, regA), find(regA, in),
+		absent(r.open))
 	passing := rule{&expr.Fib{Register: regA, ResultADDRTYPE: true, FlagSADDR: source, FlagDADDR: !source}}
 	return []rule{
 		join(etherType(kind), payload(expr.PayloadBaseNetworkHeader, offset, size, regA),
@@ -209,17 +214,20 @@ func (r *ruleset) packet(kind uint16, offset uint32, size uint32, in, served *nf
 // linkPacket drops packets whose source or destination is a link-local address that is closed on the interface they
 // pass. Nobody forwards such packets, and no real server has such an address.
 func (r *ruleset) linkPacket(dev expr.MetaKey, offset, count uint32) rule {
-	return join(etherType(unix.ETH_P_IPV6), rule{&expr.Meta{Key: dev, Register: regA}}, payload(expr.PayloadBaseNetworkHeader, offset, 16, regA+1),
+	return join(etherType(unix.ETH_P_IPV6), rule{&expr.Meta{Key: dev, Register: regA}},
+		payload(expr.PayloadBaseNetworkHeader, offset, 16, regA+1),
 		find(regA, r.links6), absent(r.open), r.drop(count))
 }
 
 // neighbour drops ICMPv6 of a type about a closed target.
 func (r *ruleset) neighbour(kind byte, dev expr.MetaKey, count uint32) []rule {
-	head := join(etherType(unix.ETH_P_IPV6), meta(expr.MetaKeyL4PROTO, unix.IPPROTO_ICMPV6), transport(0, expr.CmpOpEq, kind))
+	head := join(etherType(unix.ETH_P_IPV6), meta(expr.MetaKeyL4PROTO, unix.IPPROTO_ICMPV6),
+		transport(0, expr.CmpOpEq, kind))
 	target := func(reg uint32) rule { return payload(expr.PayloadBaseTransportHeader, 8, 16, reg) }
 	return []rule{
 		join(head, target(regA), find(regA, r.addresses6), absent(r.open), r.drop(count)),
-		join(head, rule{&expr.Meta{Key: dev, Register: regA}}, target(regA+1), find(regA, r.links6), absent(r.open), r.drop(count)),
+		join(head, rule{&expr.Meta{Key: dev, Register: regA}}, target(regA+1), find(regA, r.links6), absent(r.open),
+			r.drop(count)),
 	}
 }
 
@@ -229,9 +237,11 @@ func (r *ruleset) inbound() []rule {
 	request := join(etherType(unix.ETH_P_ARP), network(0, 0, 1, 8, 0, 6, 4, 0, 1))
 	rules = append(rules,
 		// An announcement (sender = target) is news for our own cache, not a question.
-		join(request, payload(expr.PayloadBaseNetworkHeader, 14, 4, regA), payload(expr.PayloadBaseNetworkHeader, 24, 4, regA+1),
+		join(request, payload(expr.PayloadBaseNetworkHeader, 14, 4, regA),
+			payload(expr.PayloadBaseNetworkHeader, 24, 4, regA+1),
 			rule{&expr.Lookup{SourceRegister: regA, SetName: r.news4.Name}}, accept),
-		join(request, payload(expr.PayloadBaseNetworkHeader, 24, 4, regA), find(regA, r.addresses4), absent(r.open), r.drop(countQuestions)),
+		join(request, payload(expr.PayloadBaseNetworkHeader, 24, 4, regA), find(regA, r.addresses4), absent(r.open),
+			r.drop(countQuestions)),
 	)
 	rules = append(rules, r.neighbour(135, expr.MetaKeyIIF, countQuestions)...)
 	rules = append(rules, r.packet(unix.ETH_P_IP, 16, 4, r.addresses4, r.served4, false, countPacketsIn)...)
@@ -243,7 +253,8 @@ func (r *ruleset) outbound() []rule {
 	rules := otherNetworks()
 	rules = append(rules,
 		join(etherType(unix.ETH_P_ARP), network(0, 0, 1, 8, 0, 6, 4),
-			payload(expr.PayloadBaseNetworkHeader, 14, 4, regA), find(regA, r.addresses4), absent(r.open), r.drop(countAnnouncements)),
+			payload(expr.PayloadBaseNetworkHeader, 14, 4, regA), find(regA, r.addresses4), absent(r.open),
+			r.drop(countAnnouncements)),
 	)
 	rules = append(rules, r.neighbour(136, expr.MetaKeyOIF, countAnnouncements)...)
 	rules = append(rules, r.advert(unix.ETH_P_IP, 16, 0xf0, 0xe0, r.multicast4, r.unicast4)...)
@@ -264,9 +275,11 @@ func (r *ruleset) advert(kind uint16, dst uint32, mask, multicast byte, byInterf
 	local := rule{&expr.Fib{Register: regA, ResultADDRTYPE: true, FlagSADDR: true}}
 	vrid := func(reg uint32) rule { return payload(expr.PayloadBaseTransportHeader, 1, 1, reg) }
 	return []rule{
-		join(head, is(regA, expr.CmpOpEq, multicast), rule{&expr.Meta{Key: expr.MetaKeyOIF, Register: regB}}, vrid(regB+1),
+		join(head, is(regA, expr.CmpOpEq, multicast), rule{&expr.Meta{Key: expr.MetaKeyOIF, Register: regB}},
+			vrid(regB+1),
 			find(regB, byInterface), absent(r.adverts), r.drop(countAdverts)),
-		join(head, is(regA, expr.CmpOpNeq, multicast), local, is(regA, expr.CmpOpEq, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL)...),
+		join(head, is(regA, expr.CmpOpNeq, multicast), local,
+			is(regA, expr.CmpOpEq, binary.NativeEndian.AppendUint32(nil, unix.RTN_LOCAL)...),
 			vrid(regB), find(regB, byVRID), absent(r.adverts), r.drop(countAdverts)),
 	}
 }

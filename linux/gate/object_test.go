@@ -42,7 +42,8 @@ func TestObjectsMatchSource(t *testing.T) {
 		t.Fatal("generate.go has no command")
 	}
 	dir := t.TempDir()
-	cmd := exec.Command("sh", "-c", strings.Replace(strings.TrimSpace(command), "bpf2go ", "bpf2go -output-dir "+dir+" ", 1))
+	cmd := exec.Command("sh", "-c",
+		strings.Replace(strings.TrimSpace(command), "bpf2go ", "bpf2go -output-dir "+dir+" ", 1))
 	cmd.Env = append(os.Environ(), "GOPACKAGE=gate")
 	if out, err := cmd.CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)

@@ -21,8 +21,8 @@ const ownerDir = "/run/evenkeel-gate"
 // ErrOwned: another living process guards the addresses of this network namespace.
 var ErrOwned = errors.New("another director guards the addresses of this network namespace")
 
-// How long a lock may outlive its holder: one that was killed is a moment in dying, and a script that is just being started
-// holds what the director had open until it runs.
+// How long a lock may outlive its holder: one that was killed is a moment in dying, and a script that is just being
+// started holds what the director had open until it runs.
 const (
 	dyingLimit = 250 * time.Millisecond
 	goneLimit  = 2 * time.Second

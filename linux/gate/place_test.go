@@ -26,7 +26,8 @@ func TestLinkLocalAddressPerInterface(t *testing.T) {
 		var gates []*Gate
 		for i, name := range names[:2] {
 			do(t, node, func() error {
-				g, err := s.Gate(Key{Name: name, Ifindex: node.Index(name), IPv6: true, VRID: uint8(51 + i)}, []netip.Addr{At(router, node.Index(name))})
+				g, err := s.Gate(Key{Name: name, Ifindex: node.Index(name), IPv6: true, VRID: uint8(51 + i)},
+					[]netip.Addr{At(router, node.Index(name))})
 				gates = append(gates, g)
 				return err
 			})

@@ -45,7 +45,8 @@ func newRig(t testing.TB) *rig {
 	r.ifindex = r.peer.Index("eth0")
 	r.peer.Do(func() {
 		var err error
-		r.wire, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_ALL)))
+		r.wire, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC,
+			int(htons(unix.ETH_P_ALL)))
 		if err == nil {
 			err = unix.Bind(r.wire, &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ALL), Ifindex: r.ifindex})
 		}
@@ -221,7 +222,8 @@ func isARPFrom(ip netip.Addr) func([]byte) bool {
 
 func isNAFor(ip netip.Addr) func([]byte) bool {
 	return func(f []byte) bool {
-		return len(f) >= 78 && f[12] == 0x86 && f[20] == 58 && f[54] == 136 && netip.AddrFrom16([16]byte(f[62:78])) == ip
+		return len(f) >= 78 && f[12] == 0x86 && f[20] == 58 && f[54] == 136 &&
+			netip.AddrFrom16([16]byte(f[62:78])) == ip
 	}
 }
 

@@ -86,7 +86,8 @@ type Set struct {
 // fails without CAP_NET_ADMIN, which every way needs, and with [ErrOwned] while another process has a set here.
 func New(opts Options) (*Set, error) {
 	if !capable(unix.CAP_NET_ADMIN) {
-		return nil, errors.New("gate: this process lacks CAP_NET_ADMIN, without which it can neither set addresses nor guard them; " +
+		return nil, errors.New("gate: this process lacks CAP_NET_ADMIN, without which it can neither set addresses " +
+			"nor guard them; " +
 			"run it as root or grant CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF")
 	}
 	s := &Set{
@@ -145,7 +146,8 @@ func (s *Set) choose(mode config.GateMode) error {
 	}
 	nftRefused := s.try(config.GateNFT, newNFT)
 	if nftRefused == nil {
-		s.why = fmt.Sprintf("the lease gate uses nftables timeouts, which are coarser than eBPF, because the kernel refuses eBPF: %s", bare(refused))
+		s.why = fmt.Sprintf("the lease gate uses nftables timeouts, which are coarser than eBPF, because the kernel "+
+			"refuses eBPF: %s", bare(refused))
 		return nil
 	}
 	s.mode, s.driver = config.GateLifetime, memory{}

@@ -125,8 +125,10 @@ func TestRouterForwards(t *testing.T) {
 			ns        *netns.NS
 			dev, addr string
 		}{
-			{client, "eth0", "10.1.0.2/24"}, {node, "eth0", "10.1.0.1/24"}, {node, "eth1", "10.9.0.1/24"}, {holder, "eth0", "10.9.0.2/24"},
-			{client, "eth0", "2001:db8:1::2/64"}, {node, "eth0", "2001:db8:1::1/64"}, {node, "eth1", "2001:db8:9::1/64"}, {holder, "eth0", "2001:db8:9::2/64"},
+			{client, "eth0", "10.1.0.2/24"}, {node, "eth0", "10.1.0.1/24"}, {node, "eth1", "10.9.0.1/24"},
+			{holder, "eth0", "10.9.0.2/24"},
+			{client, "eth0", "2001:db8:1::2/64"}, {node, "eth0", "2001:db8:1::1/64"},
+			{node, "eth1", "2001:db8:9::1/64"}, {holder, "eth0", "2001:db8:9::2/64"},
 			{holder, "eth0", vip4.String() + "/24"}, {holder, "eth0", vip6.String() + "/64"},
 		} {
 			a.ns.Address(a.dev, a.addr)
@@ -193,7 +195,8 @@ func withoutEthernet(t *testing.T, mode config.GateMode) {
 	for _, q := range []struct {
 		src, dst netip.Addr
 		vip      bool
-	}{{far4, netip.MustParseAddr("10.10.0.1"), false}, {far4, vip4, true}, {far6, netip.MustParseAddr("2001:db8:10::1"), false}, {far6, vip6, true}} {
+	}{{far4, netip.MustParseAddr("10.10.0.1"), false}, {far4, vip4, true},
+		{far6, netip.MustParseAddr("2001:db8:10::1"), false}, {far6, vip6, true}} {
 		if got := echo(tun, q.src, q.dst, !q.vip); got == q.vip {
 			t.Errorf("closed: %s answered %v", q.dst, got)
 		}
@@ -263,7 +266,8 @@ func TestShutdownLeavesNothing(t *testing.T) {
 		s := newSet(t, r.node, mode)
 		r.gate(s)
 		if mode == config.GateEBPF {
-			if out := r.node.Run("tc", "filter", "show", "dev", "eth0", "ingress"); !strings.Contains(out, "evenkeel_gate direct-action") {
+			if out := r.node.Run("tc", "filter", "show", "dev", "eth0", "ingress"); !strings.Contains(out,
+				"evenkeel_gate direct-action") {
 				t.Errorf("tc does not show the gate:\n%s", out)
 			}
 			// A crash and a restart in between must not blur whose clsact it is.
@@ -423,14 +427,17 @@ func TestSetAddressesAndInterface(t *testing.T) {
 		index := c.node.Index("eth0")
 		other := otherVIP
 		c.node.Do(func() {
-			g, err := s.Gate(Key{Name: "VI_1", Ifindex: index, VRID: 51}, []netip.Addr{vip4, vip4, netip.AddrFrom16(vip4.As16())})
+			g, err := s.Gate(Key{Name: "VI_1", Ifindex: index, VRID: 51},
+				[]netip.Addr{vip4, vip4, netip.AddrFrom16(vip4.As16())})
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := s.Gate(Key{Name: "VI_2", Ifindex: index, VRID: 51}, nil); err == nil || !strings.Contains(err.Error(), "VI_1") {
+			if _, err := s.Gate(Key{Name: "VI_2", Ifindex: index, VRID: 51}, nil); err == nil ||
+				!strings.Contains(err.Error(), "VI_1") {
 				t.Errorf("the same VRID twice: %v", err)
 			}
-			if _, err := s.Gate(Key{Name: "VI_2", Ifindex: index, VRID: 52}, []netip.Addr{other, vip4}); err == nil || !strings.Contains(err.Error(), "VI_1") {
+			if _, err := s.Gate(Key{Name: "VI_2", Ifindex: index, VRID: 52}, []netip.Addr{other, vip4}); err == nil ||
+				!strings.Contains(err.Error(), "VI_1") {
 				t.Errorf("the same address twice: %v", err)
 			}
 			g2, err := s.Gate(Key{Name: "VI_2", Ifindex: index, VRID: 52}, []netip.Addr{other})
@@ -506,7 +513,8 @@ func TestManyGates(t *testing.T) {
 
 // TestDeadlineRules needs no kernel.
 func TestDeadlineRules(t *testing.T) {
-	s := &Set{mode: config.GateLifetime, driver: memory{}, gates: map[*Gate]struct{}{}, owners: map[netip.Addr]*Gate{}, routers: map[router]*Gate{}}
+	s := &Set{mode: config.GateLifetime, driver: memory{}, gates: map[*Gate]struct{}{}, owners: map[netip.Addr]*Gate{},
+		routers: map[router]*Gate{}}
 	g, err := s.Gate(Key{Name: "VI_1", Ifindex: 2, VRID: 51}, []netip.Addr{vip4})
 	if err != nil {
 		t.Fatal(err)
@@ -635,7 +643,8 @@ func TestVerify(t *testing.T) {
 		})
 	}
 	for _, take := range [][]string{
-		{"tc", "qdisc", "del", "dev", "eth0", "clsact"}, {"tc", "filter", "del", "dev", "eth0", "egress"}, {"tc", "filter", "del", "dev", "eth0", "ingress"},
+		{"tc", "qdisc", "del", "dev", "eth0", "clsact"}, {"tc", "filter", "del", "dev", "eth0", "egress"},
+		{"tc", "filter", "del", "dev", "eth0", "ingress"},
 	} {
 		verify(false)
 		node.Run(take[0], take[1:]...)

@@ -79,7 +79,8 @@ func (t *tc) attach(link netif.Link) error {
 			return fmt.Errorf("attaching to %s: %w", hooks[i].name, err)
 		}
 		if at[i] > 1 && old == nil {
-			t.log(fmt.Sprintf("filters of others run before the lease gate on %s (%s); what they accept at once, the gate cannot stop (tc filter show dev %s %s)",
+			t.log(fmt.Sprintf("filters of others run before the lease gate on %s (%s); what they accept at once, the "+
+				"gate cannot stop (tc filter show dev %s %s)",
 				link.Name, hooks[i].name, link.Name, hooks[i].name))
 		}
 	}
@@ -101,7 +102,8 @@ func (t *tc) addClsact(ifindex int) (created bool, err error) {
 	case err == nil:
 		return true, nil
 	case !errors.Is(err, unix.EEXIST):
-		return false, fmt.Errorf("adding a clsact queueing discipline (CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF): %w", err)
+		return false, fmt.Errorf("adding a clsact queueing discipline (CONFIG_NET_SCH_INGRESS, CONFIG_NET_CLS_BPF): %w",
+			err)
 	}
 	qdiscs, err := t.links.QdiscList(pseudo(ifindex))
 	if err != nil {
@@ -230,8 +232,9 @@ func (t *tc) detach(ifindex int) error {
 		return nil
 	}
 	err := t.links.QdiscDel(&netlink.GenericQdisc{
-		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT},
-		QdiscType:  "clsact",
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0),
+			Parent: netlink.HANDLE_CLSACT},
+		QdiscType: "clsact",
 	})
 	if err != nil && !errors.Is(err, unix.ENODEV) && !errors.Is(err, unix.ENOENT) && !errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("gate: removing the clsact queueing discipline of interface %d: %w", ifindex, err)

@@ -20,10 +20,14 @@ IP  0A090001 0000 00000007 0000 0A090102 0000 NONE             49
 
 func TestReadConnections(t *testing.T) {
 	want := []table.Connection{
-		{Protocol: table.TCP, Client: netip.MustParseAddrPort("10.9.0.1:40000"), Virtual: netip.MustParseAddrPort("10.9.0.100:80"),
-			Destination: netip.MustParseAddrPort("10.9.1.2:8080"), State: table.Established, Expires: 893 * time.Second},
-		{Protocol: table.UDP, Client: netip.MustParseAddrPort("[fd00::1]:40000"), Virtual: netip.MustParseAddrPort("[fd00::64]:5060"),
-			Destination: netip.MustParseAddrPort("10.9.1.2:5060"), State: table.UDPState, Expires: 299 * time.Second, PE: "sip", PEData: "callid@host"},
+		{Protocol: table.TCP, Client: netip.MustParseAddrPort("10.9.0.1:40000"),
+			Virtual:     netip.MustParseAddrPort("10.9.0.100:80"),
+			Destination: netip.MustParseAddrPort("10.9.1.2:8080"), State: table.Established,
+			Expires: 893 * time.Second},
+		{Protocol: table.UDP, Client: netip.MustParseAddrPort("[fd00::1]:40000"),
+			Virtual:     netip.MustParseAddrPort("[fd00::64]:5060"),
+			Destination: netip.MustParseAddrPort("10.9.1.2:5060"), State: table.UDPState, Expires: 299 * time.Second,
+			PE: "sip", PEData: "callid@host"},
 		{Client: netip.MustParseAddrPort("10.9.0.1:0"), Virtual: netip.MustParseAddrPort("0.0.0.7:0"),
 			Destination: netip.MustParseAddrPort("10.9.1.2:0"), State: table.None, Expires: 49 * time.Second},
 	}
@@ -42,7 +46,8 @@ func TestReadConnections(t *testing.T) {
 
 func TestReadConnectionsStops(t *testing.T) {
 	n := 0
-	if err := readConnections(strings.NewReader(procConnections), func(*table.Connection) bool { n++; return false }); err != nil || n != 1 {
+	if err := readConnections(strings.NewReader(procConnections),
+		func(*table.Connection) bool { n++; return false }); err != nil || n != 1 {
 		t.Errorf("%d calls, %v", n, err)
 	}
 }
@@ -53,7 +58,8 @@ func FuzzParseConnection(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		var c table.Connection
-		if err := parseConnection(line, &c); err == nil && (!c.Client.IsValid() || !c.Virtual.IsValid() || !c.Destination.IsValid()) {
+		if err := parseConnection(line, &c); err == nil &&
+			(!c.Client.IsValid() || !c.Virtual.IsValid() || !c.Destination.IsValid()) {
 			t.Errorf("%q: %+v", line, c)
 		}
 	})

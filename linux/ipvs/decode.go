@@ -66,7 +66,8 @@ func each(b []byte, f func(kind uint16, v value)) error {
 		if size < unix.SizeofNlAttr || size > len(b) {
 			return fmt.Errorf("an attribute claims %d of %d bytes", size, len(b))
 		}
-		f(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER), value(b[unix.SizeofNlAttr:size]))
+		f(binary.NativeEndian.Uint16(b[2:])&^(unix.NLA_F_NESTED|unix.NLA_F_NET_BYTEORDER),
+			value(b[unix.SizeofNlAttr:size]))
 		b = b[min(len(b), (size+unix.NLMSG_ALIGNTO-1)&^(unix.NLMSG_ALIGNTO-1)):]
 	}
 	return nil

@@ -27,7 +27,8 @@ var _ table.Driver = (*Driver)(nil)
 func Open() (*Driver, error) {
 	x, err := dial()
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("ipvs: this kernel has no IP virtual server: load it (modprobe ip_vs) or use a kernel with CONFIG_IP_VS: %w", table.ErrUnsupported)
+		return nil, fmt.Errorf("ipvs: this kernel has no IP virtual server: load it (modprobe ip_vs) or use a kernel "+
+			"with CONFIG_IP_VS: %w", table.ErrUnsupported)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("ipvs: opening generic netlink: %w", err)
@@ -99,10 +100,12 @@ func reason(c *table.Change, err error) error {
 	case len(c.Service.Scheduler) > maxName || len(c.Service.Engine) > maxName:
 		return table.ErrNoScheduler // the kernel would find fault with the length only
 	case err == unix.ENOENT && c.Service.Engine != "":
-		return fmt.Errorf("the kernel has no scheduler %q or no persistence engine %q (modules ip_vs_%s, ip_vs_pe_%s): %w",
+		return fmt.Errorf("the kernel has no scheduler %q or no persistence engine %q (modules ip_vs_%s, "+
+			"ip_vs_pe_%s): %w",
 			c.Service.Scheduler, c.Service.Engine, c.Service.Scheduler, c.Service.Engine, table.ErrNoScheduler)
 	case err == unix.ENOENT:
-		return fmt.Errorf("the kernel has no scheduler %q (module ip_vs_%s): %w", c.Service.Scheduler, c.Service.Scheduler, table.ErrNoScheduler)
+		return fmt.Errorf("the kernel has no scheduler %q (module ip_vs_%s): %w", c.Service.Scheduler,
+			c.Service.Scheduler, table.ErrNoScheduler)
 	case err == unix.EAFNOSUPPORT:
 		return fmt.Errorf("%w; this kernel's IPVS may be without IPv6 (CONFIG_IP_VS_IPV6)", err)
 	}

@@ -49,7 +49,8 @@ func newEpoll() (*epoll, error) {
 
 func (e *epoll) control(op, fd int, events uint32, gen uint32) error {
 	ev := unix.EpollEvent{Events: events, Fd: int32(fd), Pad: int32(gen)}
-	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.set), uintptr(op), uintptr(fd), uintptr(unsafe.Pointer(&ev)), 0, 0)
+	_, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(e.set), uintptr(op), uintptr(fd),
+		uintptr(unsafe.Pointer(&ev)), 0, 0)
 	if errno != 0 {
 		return fmt.Errorf("loop: watching descriptor %d: %w", fd, errno)
 	}
@@ -103,14 +104,16 @@ func (e *epoll) Wait(l *Loop, ready []unix.EpollEvent) (int, error) {
 	if short < 0 || short > brief {
 		short = brief
 	}
-	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.set), uintptr(unsafe.Pointer(&ready[0])), uintptr(len(ready)), uintptr(short), 0, 0)
+	n, _, errno := syscall.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.set), uintptr(unsafe.Pointer(&ready[0])),
+		uintptr(len(ready)), uintptr(short), 0, 0)
 	if errno == 0 && n == 0 || errno == unix.EINTR {
 		long := l.Sleep(Tick())
 		if long == 0 {
 			return 0, nil
 		}
 		l.Pause()
-		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.set), uintptr(unsafe.Pointer(&ready[0])), uintptr(len(ready)), uintptr(long), 0, 0)
+		n, _, errno = syscall.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(e.set), uintptr(unsafe.Pointer(&ready[0])),
+			uintptr(len(ready)), uintptr(long), 0, 0)
 	}
 	switch errno {
 	case 0:

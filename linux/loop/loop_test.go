@@ -41,7 +41,8 @@ func TestWheelAgainstOracle(t *testing.T) {
 				l.Disarm(&f.Timer)
 				f.due = 0
 			default:
-				span := []time.Duration{70 * time.Millisecond, 5 * time.Second, 5 * time.Minute, 6 * time.Hour}[r.IntN(4)]
+				span := []time.Duration{70 * time.Millisecond, 5 * time.Second, 5 * time.Minute,
+					6 * time.Hour}[r.IntN(4)]
 				f.due, f.fired = now+time.Duration(r.Int64N(int64(span))), false
 				l.Arm(&f.Timer, f, f.due)
 			}

@@ -135,7 +135,8 @@ func (c *Conn) Remove(as []Assignment) error {
 }
 
 // each sends one message per assignment, a batch at a time, and gathers the answers.
-func (c *Conn) each(as []Assignment, verb string, build func(*request, Assignment, uint32), fine func(unix.Errno) bool) error {
+func (c *Conn) each(as []Assignment, verb string, build func(*request, Assignment, uint32),
+	fine func(unix.Errno) bool) error {
 	var errs []error
 	for len(as) > 0 {
 		n := min(len(as), batch)
@@ -147,7 +148,8 @@ func (c *Conn) each(as []Assignment, verb string, build func(*request, Assignmen
 	return errors.Join(errs...)
 }
 
-func (c *Conn) batch(as []Assignment, verb string, build func(*request, Assignment, uint32), fine func(unix.Errno) bool, errs *[]error) error {
+func (c *Conn) batch(as []Assignment, verb string, build func(*request, Assignment, uint32), fine func(unix.Errno) bool,
+	errs *[]error) error {
 	first := c.seq + 1
 	c.req.buf = c.req.buf[:0]
 	for _, a := range as {

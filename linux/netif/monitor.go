@@ -80,7 +80,8 @@ func OpenMonitor() (*Monitor, error) {
 		return nil, err
 	}
 	m := &Monitor{fd: fd, buf: make([]byte, 64<<10)}
-	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_TC, unix.RTNLGRP_IPV4_IFADDR, unix.RTNLGRP_IPV6_IFADDR} {
+	for _, group := range []int{unix.RTNLGRP_LINK, unix.RTNLGRP_TC, unix.RTNLGRP_IPV4_IFADDR,
+		unix.RTNLGRP_IPV6_IFADDR} {
 		if err := unix.SetsockoptInt(fd, unix.SOL_NETLINK, unix.NETLINK_ADD_MEMBERSHIP, group); err != nil {
 			m.Close()
 			return nil, fmt.Errorf("netif: subscribing to rtnetlink group %d: %w", group, err)
@@ -183,7 +184,8 @@ func (m *Monitor) parse(b []byte, events []Event) []Event {
 			}
 		case unix.RTM_DELTFILTER, unix.RTM_DELQDISC:
 			if len(msg.data) >= sizeofTcMsg {
-				events = append(events, Event{Kind: FilterRemoved, Ifindex: int(int32(binary.NativeEndian.Uint32(msg.data[4:])))})
+				events = append(events, Event{Kind: FilterRemoved,
+					Ifindex: int(int32(binary.NativeEndian.Uint32(msg.data[4:])))})
 			}
 		case unix.RTM_NEWADDR, unix.RTM_DELADDR:
 			if a, ok := parseAddress(msg.data); ok {

@@ -90,24 +90,30 @@ func additions(i int) []addition {
 	}
 	const none = forever
 	return []addition{
-		{vip(i, "10.9.0.100/32"), shown{Local: "10.9.0.100", PrefixLen: 32, Scope: "global", Label: "eth0", Valid: none, Preferred: none}},
+		{vip(i, "10.9.0.100/32"), shown{Local: "10.9.0.100", PrefixLen: 32, Scope: "global", Label: "eth0", Valid: none,
+			Preferred: none}},
 		{with("10.9.0.101/24", func(a *Assignment) { a.Addr.Label = "eth0:web"; a.Addr.BroadcastAuto = true }),
-			shown{Local: "10.9.0.101", PrefixLen: 24, Scope: "global", Label: "eth0:web", Broadcast: "10.9.0.255", Valid: none, Preferred: none}},
+			shown{Local: "10.9.0.101", PrefixLen: 24, Scope: "global", Label: "eth0:web", Broadcast: "10.9.0.255",
+				Valid: none, Preferred: none}},
 		{with("10.8.0.102/24", func(a *Assignment) {
 			a.Addr.Scope = config.ScopeLink
 			a.Addr.Broadcast = netip.MustParseAddr("10.8.0.254")
-		}), shown{Local: "10.8.0.102", PrefixLen: 24, Scope: "link", Label: "eth0", Broadcast: "10.8.0.254", Valid: none, Preferred: none}},
+		}), shown{Local: "10.8.0.102", PrefixLen: 24, Scope: "link", Label: "eth0", Broadcast: "10.8.0.254",
+			Valid: none, Preferred: none}},
 		{with("10.9.0.103/31", func(a *Assignment) { a.Addr.BroadcastAuto = true }),
 			shown{Local: "10.9.0.103", PrefixLen: 31, Scope: "global", Label: "eth0", Valid: none, Preferred: none}},
 		{with("10.9.0.104/32", func(a *Assignment) { a.Lifetime = 100*time.Second + 1 }),
 			shown{Local: "10.9.0.104", PrefixLen: 32, Scope: "global", Label: "eth0", Valid: 101, Preferred: 101}},
-		{vip(i, "2001:db8::100/64"), shown{Local: "2001:db8::100", PrefixLen: 64, Scope: "global", Valid: none, Preferred: none, NoDAD: true}},
-		{vip(i, "2001:db8::101/128"), shown{Local: "2001:db8::101", PrefixLen: 128, Scope: "global", Valid: none, Preferred: 0, NoDAD: true}},
+		{vip(i, "2001:db8::100/64"), shown{Local: "2001:db8::100", PrefixLen: 64, Scope: "global", Valid: none,
+			Preferred: none, NoDAD: true}},
+		{vip(i, "2001:db8::101/128"), shown{Local: "2001:db8::101", PrefixLen: 128, Scope: "global", Valid: none,
+			Preferred: 0, NoDAD: true}},
 		{with("2001:db8::103/64", func(a *Assignment) { a.Addr.NoSource = true }),
 			shown{Local: "2001:db8::103", PrefixLen: 64, Scope: "global", Valid: none, Preferred: 0, NoDAD: true}},
 		{with("2001:db8::102/64", func(a *Assignment) { a.Lifetime = 50 * time.Second }),
 			shown{Local: "2001:db8::102", PrefixLen: 64, Scope: "global", Valid: 50, Preferred: 50, NoDAD: true}},
-		{vip(i, "fe80::100/64"), shown{Local: "fe80::100", PrefixLen: 64, Scope: "link", Valid: none, Preferred: none, NoDAD: true}},
+		{vip(i, "fe80::100/64"), shown{Local: "fe80::100", PrefixLen: 64, Scope: "link", Valid: none, Preferred: none,
+			NoDAD: true}},
 	}
 }
 
@@ -312,7 +318,8 @@ func TestLinks(t *testing.T) {
 	}
 	eth := find("eth0")
 	attrs := a.Link("eth0").Attrs()
-	if !eth.Up || !eth.Ethernet || !eth.Multicast || eth.NoARP || eth.Loopback || eth.Kind != "veth" || eth.MTU != 1500 ||
+	if !eth.Up || !eth.Ethernet || !eth.Multicast || eth.NoARP || eth.Loopback || eth.Kind != "veth" ||
+		eth.MTU != 1500 ||
 		eth.Index != attrs.Index || eth.HardwareAddr.String() != attrs.HardwareAddr.String() {
 		t.Errorf("eth0: %+v", eth)
 	}

@@ -54,7 +54,8 @@ func Echo(to netip.Addr) (fd int, raw bool, err error) {
 		raw = true
 		fd, err = unix.Socket(family, unix.SOCK_RAW|flags, protocol)
 		if errors.Is(err, unix.EPERM) {
-			err = fmt.Errorf("no right to send ICMP: add CAP_NET_RAW, or our group to net.ipv4.ping_group_range: %w", err)
+			err = fmt.Errorf("no right to send ICMP: add CAP_NET_RAW, or our group to net.ipv4.ping_group_range: %w",
+				err)
 		}
 	}
 	return fd, raw, err

@@ -49,7 +49,8 @@ func OpenAnnouncer(ifindex int, mac net.HardwareAddr) (*Announcer, error) {
 // SetHardwareAddr changes the address announced, after the interface changed its own.
 func (a *Announcer) SetHardwareAddr(mac net.HardwareAddr) error {
 	if len(mac) != len(a.mac) {
-		return fmt.Errorf("rawsock: hardware address %q is not an Ethernet address; ARP and ND cannot be announced on this interface", mac)
+		return fmt.Errorf("rawsock: hardware address %q is not an Ethernet address; ARP and ND cannot be announced "+
+			"on this interface", mac)
 	}
 	a.mac = [6]byte(mac)
 	return nil

@@ -55,7 +55,8 @@ func (v *VRRP) ReceiveBatch(b *Batch, list []Datagram) (all []Datagram, more boo
 // receiveMany is recvmmsg(2); nothing to read is no error.
 func (v *VRRP) receiveMany(b *Batch) (int, error) {
 	for {
-		r, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(v.recv), uintptr(unsafe.Pointer(&b.headers)), BatchSize, unix.MSG_DONTWAIT, 0, 0)
+		r, _, errno := unix.RawSyscall6(unix.SYS_RECVMMSG, uintptr(v.recv), uintptr(unsafe.Pointer(&b.headers)),
+			BatchSize, unix.MSG_DONTWAIT, 0, 0)
 		switch errno {
 		case 0:
 			return int(r), nil

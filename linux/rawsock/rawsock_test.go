@@ -89,11 +89,15 @@ func TestVRRP(t *testing.T) {
 		ttl      int
 	}{
 		{"multicast4", VRRPConfig{Group: group4}, VRRPConfig{Group: group4}, addr("10.9.0.1"), group4, 255},
-		{"multicast4 foreign source", VRRPConfig{Group: group4}, VRRPConfig{Group: group4}, addr("10.9.0.77"), group4, 255},
-		{"multicast6", VRRPConfig{IPv6: true, Group: group6}, VRRPConfig{IPv6: true, Group: group6}, addr("fe80::1"), group6, 255},
-		{"unicast4", VRRPConfig{Source: addr("10.9.0.1")}, VRRPConfig{Source: addr("10.9.0.2")}, addr("10.9.0.1"), addr("10.9.0.2"), 64},
+		{"multicast4 foreign source", VRRPConfig{Group: group4}, VRRPConfig{Group: group4}, addr("10.9.0.77"), group4,
+			255},
+		{"multicast6", VRRPConfig{IPv6: true, Group: group6}, VRRPConfig{IPv6: true, Group: group6}, addr("fe80::1"),
+			group6, 255},
+		{"unicast4", VRRPConfig{Source: addr("10.9.0.1")}, VRRPConfig{Source: addr("10.9.0.2")}, addr("10.9.0.1"),
+			addr("10.9.0.2"), 64},
 		{"unicast6", VRRPConfig{IPv6: true, Source: addr("fe80::1"), Ifindex: a.Index("eth0"), Ifname: "eth0"},
-			VRRPConfig{IPv6: true, Source: addr("fe80::2"), Ifindex: b.Index("eth0"), Ifname: "eth0"}, addr("fe80::1"), addr("fe80::2"), 33},
+			VRRPConfig{IPv6: true, Source: addr("fe80::2"), Ifindex: b.Index("eth0"), Ifname: "eth0"}, addr("fe80::1"),
+			addr("fe80::2"), 33},
 	}
 	payload, _ := hex.DecodeString("213396010101dafa0a0900643131313100000000")
 	buf := make([]byte, 2048)
@@ -148,7 +152,8 @@ func TestVRRPWire(t *testing.T) {
 	want := []string{
 		"45c00020" + "00010000" + "ff70d090" + "0a090001" + "e0000012" + hex.EncodeToString(payload),
 		"45c00020" + "00020000" + "ff70d08f" + "0a090001" + "e0000012" + hex.EncodeToString(payload),
-		"6c000000" + "000c70ff" + "fe800000000000000000000000000001" + "ff020000000000000000000000000012" + hex.EncodeToString(payload),
+		"6c000000" + "000c70ff" + "fe800000000000000000000000000001" + "ff020000000000000000000000000012" +
+			hex.EncodeToString(payload),
 	}
 	for i, w := range want {
 		f := tap.next(t, isVRRP)
@@ -174,7 +179,8 @@ func TestVRRPReportsLocalDrops(t *testing.T) {
 	if err := send(); err != [2]error{} {
 		t.Fatal(err)
 	}
-	a.Run("nft", "add table netdev t; add chain netdev t c { type filter hook egress device eth0 priority 0; policy drop; }")
+	a.Run("nft", "add table netdev t; add chain netdev t c { type filter hook egress device eth0 priority 0; policy "+
+		"drop; }")
 	if err := send(); err != [2]error{unix.ENOBUFS, unix.ENOBUFS} {
 		t.Errorf("dropped on the way out: %v", err)
 	}
@@ -297,7 +303,8 @@ func capture(t testing.TB, ns *netns.NS) *tap {
 	tp := &tap{}
 	ns.Do(func() {
 		var err error
-		if tp.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, int(htons(unix.ETH_P_ALL))); err != nil {
+		if tp.fd, err = unix.Socket(unix.AF_PACKET, unix.SOCK_RAW|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC,
+			int(htons(unix.ETH_P_ALL))); err != nil {
 			t.Fatal(err)
 		}
 	})
@@ -480,7 +487,8 @@ func TestNothingAllocates(t *testing.T) {
 	}
 	a, b := pair(t)
 	va, vb := openVRRP(t, a, VRRPConfig{Group: group4}), openVRRP(t, b, VRRPConfig{Group: group4})
-	va6, vb6 := openVRRP(t, a, VRRPConfig{IPv6: true, Group: group6}), openVRRP(t, b, VRRPConfig{IPv6: true, Group: group6})
+	va6, vb6 := openVRRP(t, a, VRRPConfig{IPv6: true, Group: group6}), openVRRP(t, b,
+		VRRPConfig{IPv6: true, Group: group6})
 	an := announcer(t, a)
 	buf, payload := make([]byte, 2048), make([]byte, 20)
 	src4, src6 := netip.MustParseAddr("10.9.0.1"), netip.MustParseAddr("fe80::1")

@@ -28,7 +28,8 @@ type Replies struct {
 // from mac, the interface's own hardware address, are left out.
 func OpenReplies(ifindex int, mac net.HardwareAddr, ips []netip.Addr) (*Replies, error) {
 	if len(ips) == 0 || len(ips) > maxReplyAddrs {
-		return nil, fmt.Errorf("rawsock: listening for %d addresses at once; 1 to %d are possible", len(ips), maxReplyAddrs)
+		return nil, fmt.Errorf("rawsock: listening for %d addresses at once; 1 to %d are possible", len(ips),
+			maxReplyAddrs)
 	}
 	if len(mac) != 6 {
 		return nil, fmt.Errorf("rawsock: hardware address %q is not an Ethernet address", mac)

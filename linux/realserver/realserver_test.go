@@ -19,7 +19,8 @@ func TestAddAndDelete(t *testing.T) {
 	peer.Address("eth0", "10.9.0.2/24")
 	h := Host{StateDir: t.TempDir()}
 	before := look(ns)
-	vip, vip6, found := netip.MustParseAddr("10.9.0.100"), netip.MustParseAddr("2001:db8::100"), netip.MustParseAddr("10.9.0.101")
+	vip, vip6, found := netip.MustParseAddr("10.9.0.100"), netip.MustParseAddr("2001:db8::100"), netip.MustParseAddr(
+		"10.9.0.101")
 	ns.Run("ip", "addr", "add", "10.9.0.101/32", "dev", "lo")
 	within := func(f func() error) {
 		t.Helper()
@@ -36,7 +37,8 @@ func TestAddAndDelete(t *testing.T) {
 	if err != nil || len(list) != 3 {
 		t.Errorf("%v, %v", list, err)
 	}
-	if got := ns.Run("ip", "addr", "show", "lo"); !strings.Contains(got, "inet 10.9.0.100/32") || !strings.Contains(got, "inet6 2001:db8::100/128") {
+	if got := ns.Run("ip", "addr", "show", "lo"); !strings.Contains(got, "inet 10.9.0.100/32") ||
+		!strings.Contains(got, "inet6 2001:db8::100/128") {
 		t.Errorf("lo:\n%s", got)
 	}
 	if got := sysctlsOf(ns); got != "1 2" {
@@ -64,7 +66,8 @@ func TestAddAndDelete(t *testing.T) {
 }
 
 func sysctlsOf(ns *netns.NS) string {
-	return strings.Join(strings.Fields(ns.Run("cat", "/proc/sys/net/ipv4/conf/all/arp_ignore", "/proc/sys/net/ipv4/conf/all/arp_announce")), " ")
+	return strings.Join(strings.Fields(ns.Run("cat", "/proc/sys/net/ipv4/conf/all/arp_ignore",
+		"/proc/sys/net/ipv4/conf/all/arp_announce")), " ")
 }
 
 func look(ns *netns.NS) string {

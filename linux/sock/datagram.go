@@ -70,7 +70,8 @@ func (d *Datagrams) Send(packets [][]byte) (sent int, err error) {
 			h.Iov = v
 			h.SetIovlen(1)
 		}
-		r, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(d.fd), uintptr(unsafe.Pointer(&d.headers)), uintptr(n),
+		r, _, errno := unix.RawSyscall6(unix.SYS_SENDMMSG, uintptr(d.fd), uintptr(unsafe.Pointer(&d.headers)),
+			uintptr(n),
 			unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)
 		runtime.KeepAlive(packets)
 		switch errno {

@@ -5,7 +5,8 @@ import "golang.org/x/sys/unix"
 // Deafen has a listening socket of TCP refuse connections, for everybody who holds it, until Relisten. What waits to be
 // accepted is reset. A socket of another kind cannot be woken again: it is left alone, and the result is false.
 func Deafen(fd int) bool {
-	if family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil || family != unix.AF_INET && family != unix.AF_INET6 {
+	if family, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_DOMAIN); err != nil ||
+		family != unix.AF_INET && family != unix.AF_INET6 {
 		return false
 	}
 	return unix.Shutdown(fd, unix.SHUT_RD) == nil

@@ -25,7 +25,8 @@ const (
 // Recv reads into b. n is 0 at the end of the stream.
 func Recv(fd int, b []byte) (n int, errno Errno) {
 	for {
-		r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), 0, 0, 0)
+		r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+			uintptr(len(b)), 0, 0, 0)
 		if e == 0 {
 			return int(r), 0
 		}
@@ -38,7 +39,8 @@ func Recv(fd int, b []byte) (n int, errno Errno) {
 // Peek tells whether bytes wait (n > 0), the peer has closed (n == 0), or neither (Again).
 func Peek(fd int) (n int, errno Errno) {
 	var b [1]byte
-	r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1, unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
+	r, _, e := syscall.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1,
+		unix.MSG_PEEK|unix.MSG_DONTWAIT, 0, 0)
 	return int(r), e
 }
 
@@ -49,7 +51,8 @@ func Send(fd int, b []byte, more bool) (n int, errno Errno) {
 		flags |= unix.MSG_MORE
 	}
 	for {
-		r, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), flags, 0, 0)
+		r, _, e := syscall.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))),
+			uintptr(len(b)), flags, 0, 0)
 		if e == 0 {
 			return int(r), 0
 		}
@@ -87,7 +90,8 @@ func Accept(fd int) (conn int, peer netip.AddrPort, errno Errno) {
 	var sa unix.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(sa))
 	for {
-		r, _, e := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
+		r, _, e := syscall.RawSyscall6(unix.SYS_ACCEPT4, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
+			uintptr(unsafe.Pointer(&size)), unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0, 0)
 		switch e {
 		case 0:
 			return int(r), addrPort(&sa), 0
@@ -123,7 +127,8 @@ func Local(fd int) netip.AddrPort { return name(fd, unix.SYS_GETSOCKNAME) }
 func name(fd int, call uintptr) netip.AddrPort {
 	var sa unix.RawSockaddrAny
 	size := uint32(unsafe.Sizeof(sa))
-	if _, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&sa)), uintptr(unsafe.Pointer(&size))); e != 0 {
+	if _, _, e := syscall.RawSyscall(call, uintptr(fd), uintptr(unsafe.Pointer(&sa)),
+		uintptr(unsafe.Pointer(&size))); e != 0 {
 		return netip.AddrPort{}
 	}
 	return addrPort(&sa)
@@ -179,7 +184,8 @@ func (t Target) WithPort(port uint16) Target {
 // or has failed, when the descriptor becomes writable: see [ConnectError]. from is the
 // source address, if valid; device, if not empty, the interface.
 func Connect(to *Target, from *Target, device string) (fd int, done bool, errno Errno) {
-	r, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(to.domain), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	r, _, e := syscall.RawSyscall(unix.SYS_SOCKET, uintptr(to.domain),
+		unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if e != 0 {
 		return -1, false, e
 	}
@@ -188,14 +194,16 @@ func Connect(to *Target, from *Target, device string) (fd int, done bool, errno 
 		setInt(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	}
 	if device != "" {
-		if _, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_BINDTODEVICE, uintptr(unsafe.Pointer(unsafe.StringData(device))), uintptr(len(device)), 0); e != 0 {
+		if _, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_BINDTODEVICE,
+			uintptr(unsafe.Pointer(unsafe.StringData(device))), uintptr(len(device)), 0); e != 0 {
 			Close(fd)
 			return -1, false, e
 		}
 	}
 	if from != nil && from.Valid() {
 		setInt(fd, unix.SOL_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
-		if _, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&from.raw)), uintptr(from.size)); e != 0 {
+		if _, _, e := syscall.RawSyscall(unix.SYS_BIND, uintptr(fd), uintptr(unsafe.Pointer(&from.raw)),
+			uintptr(from.size)); e != 0 {
 			Close(fd)
 			return -1, false, e
 		}
@@ -215,14 +223,16 @@ func Connect(to *Target, from *Target, device string) (fd int, done bool, errno 
 func ConnectError(fd int) Errno {
 	var v int32
 	size := uint32(4)
-	if _, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR, uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0); e != 0 {
+	if _, _, e := syscall.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_ERROR,
+		uintptr(unsafe.Pointer(&v)), uintptr(unsafe.Pointer(&size)), 0); e != 0 {
 		return e
 	}
 	return Errno(v)
 }
 
 func setInt(fd, level, option int, v int32) Errno {
-	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option), uintptr(unsafe.Pointer(&v)), 4, 0)
+	_, _, e := syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), uintptr(level), uintptr(option),
+		uintptr(unsafe.Pointer(&v)), 4, 0)
 	return e
 }
 
@@ -232,7 +242,8 @@ func Keepalive(fd int) { setInt(fd, unix.SOL_SOCKET, unix.SO_KEEPALIVE, 1) }
 // Reset makes the following Close send RST and forget unsent data.
 func Reset(fd int) {
 	linger := unix.Linger{Onoff: 1}
-	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER, uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
+	syscall.RawSyscall6(unix.SYS_SETSOCKOPT, uintptr(fd), unix.SOL_SOCKET, unix.SO_LINGER,
+		uintptr(unsafe.Pointer(&linger)), unsafe.Sizeof(linger), 0)
 }
 
 // CloseWrite sends FIN: nothing more will be written.

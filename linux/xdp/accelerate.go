@@ -134,7 +134,8 @@ func (p *Plane) attachXDP(ifindex int, name string) error {
 	if p.options.Mode == XDPGeneric {
 		flags = link.XDPGenericMode
 	}
-	l, err := link.AttachXDP(link.XDPOptions{Program: p.programs[programProgPlaneXdp], Interface: ifindex, Flags: flags})
+	l, err := link.AttachXDP(link.XDPOptions{Program: p.programs[programProgPlaneXdp], Interface: ifindex,
+		Flags: flags})
 	if err != nil {
 		return fmt.Errorf("attaching: %w", err)
 	}
@@ -202,7 +203,8 @@ func (p *Plane) prove(l netlink.Link, target netip.Addr) error {
 	atomic.StoreUint32(&probe.asked, 1)
 	defer atomic.StoreUint32(&probe.asked, 0)
 	for range 5 { // tries, not time alone: the machine may be busy with others
-		_, err := p.programs[programProgPlaneAsk].Run(&ebpf.RunOptions{Data: question, Repeat: 1, Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
+		_, err := p.programs[programProgPlaneAsk].Run(&ebpf.RunOptions{Data: question, Repeat: 1,
+			Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
 		if err != nil {
 			return fmt.Errorf("sending a self-test packet: %w (it needs Linux 5.18 or later)", err)
 		}
@@ -268,7 +270,8 @@ func (p *Plane) sourceOn(l netlink.Link, target netip.Addr) (netip.Addr, bool) {
 	}
 	for _, a := range as {
 		// A virtual address may be the neighbour's own too, which then does not answer.
-		if src, ok := netip.AddrFromSlice(a.IP); ok && a.Flags&unix.IFA_F_DEPRECATED == 0 && a.Contains(target.AsSlice()) {
+		if src, ok := netip.AddrFromSlice(a.IP); ok && a.Flags&unix.IFA_F_DEPRECATED == 0 &&
+			a.Contains(target.AsSlice()) {
 			return src.Unmap(), true
 		}
 	}

@@ -97,7 +97,8 @@ func (p *Plane) change(c *table.Change) error {
 
 // unsupported is an error that says who can.
 func unsupported(format string, args ...any) error {
-	return fmt.Errorf("%s: %w by our own forwarding plane; lvs_driver ipvs can", fmt.Sprintf(format, args...), table.ErrUnsupported)
+	return fmt.Errorf("%s: %w by our own forwarding plane; lvs_driver ipvs can", fmt.Sprintf(format, args...),
+		table.ErrUnsupported)
 }
 
 func addressable(k table.Key) error {

@@ -166,7 +166,8 @@ func (p *Plane) newTallies() (*tallies, error) {
 	if err != nil {
 		return nil, fmt.Errorf("xdp: counting processors: %w", err)
 	}
-	return &tallies{p: p, blocks: map[uint32][]counters{}, cpus: cpus, keys: make([]uint32, blockSize), values: make([][5]uint64, blockSize*cpus)}, nil
+	return &tallies{p: p, blocks: map[uint32][]counters{}, cpus: cpus, keys: make([]uint32, blockSize),
+		values: make([][5]uint64, blockSize*cpus)}, nil
 }
 
 // of is a destination's counters as they were when its block was first asked for.

@@ -17,7 +17,8 @@ func candidates(h *netlink.Handle, names []string) ([]netlink.Link, error) {
 	if len(names) == 0 {
 		return slices.DeleteFunc(links, func(l netlink.Link) bool {
 			a := l.Attrs()
-			return a.EncapType != "ether" || a.MasterIndex != 0 || a.RawFlags&unix.IFF_UP == 0 || a.RawFlags&unix.IFF_LOOPBACK != 0
+			return a.EncapType != "ether" || a.MasterIndex != 0 || a.RawFlags&unix.IFF_UP == 0 ||
+				a.RawFlags&unix.IFF_LOOPBACK != 0
 		}), nil
 	}
 	var out []netlink.Link

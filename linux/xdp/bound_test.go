@@ -128,7 +128,8 @@ func (b *binds) told() {
 	if first == second {
 		t.Errorf("both new clients went to %s", first)
 	}
-	want := map[netip.Addr]string{clients[0]: "r0", clients[1]: "r1", clients[2]: "r1", clients[3]: "r1", clients[4]: first, clients[5]: second}
+	want := map[netip.Addr]string{clients[0]: "r0", clients[1]: "r1", clients[2]: "r1", clients[3]: "r1",
+		clients[4]: first, clients[5]: second}
 	for _, client := range clients[4:] {
 		expect := Event{Kind: ClientBound, Flow: b.binding(client, int(want[client][1]-'0'), 0)}
 		if d := equal(expect, toldBound(t, events)); d != "" {
@@ -184,7 +185,8 @@ func (r *rig) whoAnswers(protocol table.Protocol, client netip.Addr) string {
 		if protocol == table.UDP {
 			d.LocalAddr = &net.UDPAddr{IP: client.AsSlice()}
 		}
-		conn, err = d.Dial(map[table.Protocol]string{table.TCP: "tcp", table.UDP: "udp"}[protocol], netip.AddrPortFrom(vip4, 8080).String())
+		conn, err = d.Dial(map[table.Protocol]string{table.TCP: "tcp", table.UDP: "udp"}[protocol],
+			netip.AddrPortFrom(vip4, 8080).String())
 	})
 	if err != nil {
 		r.t.Fatal(err)

@@ -20,7 +20,8 @@ const TableFull = "table-full"
 var fates = [...]Counter{
 	{Name: "forwarded", Help: "sent to a server or a client"},
 	{Name: "local", Help: "left to this machine, which is the server"},
-	{Name: "closed", Help: "left to the stack, answers of NAT's servers dropped, because the virtual address's lease has run out"},
+	{Name: "closed", Help: "left to the stack, answers of NAT's servers dropped, because the virtual address's lease " +
+		"has run out"},
 	{Name: "malformed", Help: "left to the stack, which drops it"},
 	{Name: "no-server", Help: "left to the stack, which refuses it, because no server takes new flows"},
 	{Name: "no-flow", Help: "left to the stack, which resets it: of a connection that is not known"},

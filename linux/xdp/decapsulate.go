@@ -37,7 +37,8 @@ func openUnwrapper(dir string) (*unwrapper, error) {
 	if err := base.make(); err != nil {
 		return nil, err
 	}
-	u := &unwrapper{base: base, pins: &pinDir{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1}, coll: map[string]*ebpf.Map{}}
+	u := &unwrapper{base: base, pins: &pinDir{dir: filepath.Join(base.dir, "real"), host: base.host, lock: -1},
+		coll: map[string]*ebpf.Map{}}
 	if err := u.pins.do(func() error { return os.MkdirAll(u.pins.dir, 0o700) }); err != nil {
 		return nil, fmt.Errorf("xdp: %w", err)
 	}

@@ -55,7 +55,8 @@ func wholeSums(t testing.TB, ns *netns.NS, name string) {
 		}
 		copy(req.name[:], name)
 		req.data = unsafe.Pointer(&value)
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req))); errno != 0 {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL,
+			uintptr(unsafe.Pointer(&req))); errno != 0 {
 			t.Fatal(errno)
 		}
 	})
@@ -203,7 +204,8 @@ func TestSelfTest(t *testing.T) {
 	p.options.Log = func(m string) { said = append(said, m) }
 	s := r.service(table.TCP, 8080, "rr")
 	r.do(func() error {
-		return p.Apply([]table.Change{{Verb: table.AddService, Service: s}, {Verb: table.AddDestination, Service: s, Destination: r.destination(0, 8080, table.Direct)}})
+		return p.Apply([]table.Change{{Verb: table.AddService, Service: s},
+			{Verb: table.AddDestination, Service: s, Destination: r.destination(0, 8080, table.Direct)}})
 	})
 	r.do(p.Neighbours)
 	if who, err := r.askOnce("tcp", netip.AddrPortFrom(vip4, 8080)); err != nil || who != "r0" {

@@ -224,7 +224,8 @@ func (p *Plane) gather() (flows []Flow, err error) {
 		return nil, err
 	}
 	err = p.eachFlow(false, func(e *entry, at *slot, _, idle time.Duration) bool {
-		flows = append(flows, Flow{Protocol: table.Protocol(e.proto), State: stateName(e.state), Client: e.src, Virtual: e.dst,
+		flows = append(flows, Flow{Protocol: table.Protocol(e.proto), State: stateName(e.state), Client: e.src,
+			Virtual:     e.dst,
 			Destination: at.destinationFor(e.dst), Idle: idle})
 		return true
 	})
@@ -233,7 +234,8 @@ func (p *Plane) gather() (flows []Flow, err error) {
 	}
 	err = p.eachBinding(func(b *binding) bool {
 		of := b.at.of.key()
-		flows = append(flows, Flow{Protocol: of.Protocol, State: table.None, Client: netip.AddrPortFrom(b.client, 0), Virtual: of.Addr,
+		flows = append(flows, Flow{Protocol: of.Protocol, State: table.None, Client: netip.AddrPortFrom(b.client, 0),
+			Virtual:     of.Addr,
 			Destination: b.destination(), Idle: b.idle})
 		return true
 	})
@@ -283,7 +285,8 @@ func (p *Plane) learn(flows []Flow) (unknown int, err error) {
 			known[who] = dest
 		}
 		lessons[n] = lessonRecord{
-			client: addressOf(f.Client.Addr()), virtual: addressOf(f.Virtual.Addr()), cport: portOf(f.Client.Port()), vport: portOf(f.Virtual.Port()),
+			client: addressOf(f.Client.Addr()), virtual: addressOf(f.Virtual.Addr()), cport: portOf(f.Client.Port()),
+			vport: portOf(f.Virtual.Port()),
 			proto: uint8(f.Protocol), state: stateNumber(f.State), family: 6, dest: dest,
 			idle: p.settings.ticks(min(max(f.Idle, 0), 24*time.Hour)),
 		}
@@ -323,7 +326,8 @@ func (p *Plane) slotFor(f *Flow) (uint32, bool) {
 	for range 2 {
 		if s := p.services[key]; s != nil {
 			for _, i := range s.members {
-				if at := p.slotAt(i); at.addr == addr && (at.port.number() == 0 || at.port == portOf(f.Destination.Port())) {
+				if at := p.slotAt(i); at.addr == addr &&
+					(at.port.number() == 0 || at.port == portOf(f.Destination.Port())) {
 					return i, true
 				}
 			}

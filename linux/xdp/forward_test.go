@@ -33,7 +33,8 @@ func TestForward(t *testing.T) {
 						s.Flags |= table.Sched2 // by port too, where it means something
 						changes = append(changes, table.Change{Verb: table.AddService, Service: s})
 						for i := range r.reals {
-							changes = append(changes, table.Change{Verb: table.AddDestination, Service: s, Destination: r.destination(i, port, m)})
+							changes = append(changes, table.Change{Verb: table.AddDestination, Service: s,
+								Destination: r.destination(i, port, m)})
 						}
 					}
 					r.do(func() error { return p.Apply(changes) })

@@ -52,13 +52,15 @@ func server(i int, v6 bool) netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 8, byte(1 + i/200), byte(i%200 + 1)})
 }
 
-func (b *bench) service(proto table.Protocol, v6 bool, port uint16, scheduler string, flags table.Flags, m table.Method, weights ...int) table.Service {
+func (b *bench) service(proto table.Protocol, v6 bool, port uint16, scheduler string, flags table.Flags, m table.Method,
+	weights ...int) table.Service {
 	b.t.Helper()
 	vip := vip4
 	if v6 {
 		vip = vip6
 	}
-	s := table.Service{Key: table.Key{Protocol: proto, Addr: netip.AddrPortFrom(vip, port), IPv6: v6}, Scheduler: scheduler, Flags: flags}
+	s := table.Service{Key: table.Key{Protocol: proto, Addr: netip.AddrPortFrom(vip, port), IPv6: v6},
+		Scheduler: scheduler, Flags: flags}
 	g := table.Group{Service: s}
 	for i, w := range weights {
 		d := table.Destination{Addr: netip.AddrPortFrom(server(i, v6), port), Method: m, Weight: w}
@@ -216,7 +218,8 @@ func TestShares(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				if n := state[0].Counters.Connections; n < uint64(flows)*99/100 { // a few clients have the same address and port
+				// a few clients have the same address and port
+				if n := state[0].Counters.Connections; n < uint64(flows)*99/100 {
 					t.Errorf("%d connections", n)
 				}
 				seen := uint64(0)
@@ -259,7 +262,8 @@ func TestAgreement(t *testing.T) {
 				_, x := a.send(tcpFrame(from, s.Addr, syn))
 				v, y := b.send(tcpFrame(from, s.Addr, ack))
 				if v != redirect || target(x) != target(y) {
-					t.Fatalf("%s %#x: %s goes to %s here and to %s (action %d) there", scheduler, flags, from, target(x), target(y), v)
+					t.Fatalf("%s %#x: %s goes to %s here and to %s (action %d) there", scheduler, flags, from,
+						target(x), target(y), v)
 				}
 			}
 		}

@@ -147,7 +147,8 @@ func (a *attacher) renew(k hook, prog *ebpf.Program) error {
 		return err
 	}
 	for ifindex := range at {
-		if err := a.replace(k, ifindex, prog); err != nil && !errors.Is(err, unix.ENOLINK) && !errors.Is(err, unix.ENODEV) {
+		if err := a.replace(k, ifindex, prog); err != nil && !errors.Is(err, unix.ENOLINK) &&
+			!errors.Is(err, unix.ENODEV) {
 			return fmt.Errorf("xdp: replacing the program of interface %d: %w", ifindex, err)
 		}
 	}
@@ -197,7 +198,8 @@ func (a *attacher) unpin(name string) error {
 		return fmt.Errorf("xdp: opening %s: %w", name, err)
 	}
 	defer l.Close()
-	if err := l.Detach(); err != nil && !errors.Is(err, ebpf.ErrNotSupported) && !errors.Is(err, unix.ENOLINK) && !errors.Is(err, unix.EINVAL) {
+	if err := l.Detach(); err != nil && !errors.Is(err, ebpf.ErrNotSupported) && !errors.Is(err, unix.ENOLINK) &&
+		!errors.Is(err, unix.EINVAL) {
 		return fmt.Errorf("xdp: detaching %s: %w", name, err)
 	}
 	return a.pins.remove([]string{name})
@@ -235,8 +237,9 @@ func pseudo(ifindex int) netlink.Link {
 
 func clsact(ifindex int) *netlink.GenericQdisc {
 	return &netlink.GenericQdisc{
-		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT},
-		QdiscType:  "clsact",
+		QdiscAttrs: netlink.QdiscAttrs{LinkIndex: ifindex, Handle: netlink.MakeHandle(0xffff, 0),
+			Parent: netlink.HANDLE_CLSACT},
+		QdiscType: "clsact",
 	}
 }
 
@@ -258,7 +261,8 @@ func (a *attacher) filter(k hook, ifindex int) (*netlink.BpfFilter, error) {
 
 func (k hook) filter(ifindex int, priority uint16, prog *ebpf.Program) *netlink.BpfFilter {
 	return &netlink.BpfFilter{
-		FilterAttrs:  netlink.FilterAttrs{LinkIndex: ifindex, Parent: k.parent, Handle: k.handle, Protocol: unix.ETH_P_ALL, Priority: priority},
+		FilterAttrs: netlink.FilterAttrs{LinkIndex: ifindex, Parent: k.parent, Handle: k.handle,
+			Protocol: unix.ETH_P_ALL, Priority: priority},
 		Fd:           prog.FD(),
 		Name:         k.name,
 		DirectAction: true,

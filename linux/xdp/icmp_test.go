@@ -244,7 +244,8 @@ func TestFlood(t *testing.T) {
 func TestThresholds(t *testing.T) {
 	b := newBench(t, 1<<14)
 	s := b.service(table.TCP, false, 80, "rr", 0, table.NAT, 1, 1)
-	d := table.Destination{Addr: netip.AddrPortFrom(server(0, false), 8000), Method: table.NAT, Weight: 1, Upper: 4, Lower: 2}
+	d := table.Destination{Addr: netip.AddrPortFrom(server(0, false), 8000), Method: table.NAT, Weight: 1, Upper: 4,
+		Lower: 2}
 	b.apply([]table.Change{{Verb: table.EditDestination, Service: s, Destination: d}})
 	for n := range 40 {
 		b.send(tcpFrame(client(n, false), s.Addr, syn))

@@ -101,7 +101,8 @@ func (p *Plane) Unlease(addr netip.Addr) error {
 		if err := p.putLease(a, 0); err != nil {
 			return err
 		}
-		if err := p.maps[programMapPlaneLeased].Delete(bytesOf(&a)); err != nil && !errors.Is(err, ebpf.ErrKeyNotExist) {
+		if err := p.maps[programMapPlaneLeased].Delete(bytesOf(&a)); err != nil &&
+			!errors.Is(err, ebpf.ErrKeyNotExist) {
 			return fmt.Errorf("xdp: taking the lease of %s away: %w", addr, err)
 		}
 		return nil

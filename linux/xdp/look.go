@@ -80,7 +80,8 @@ func (p *Plane) openPinned() (theirs bool, err error) {
 		}
 		m, err := p.pinnedMap(name, ms)
 		if err != nil {
-			return false, fmt.Errorf("xdp: table %s of the plane in %s: %w; evenkeel purge --plane removes it", name, p.pins.dir, explain(err))
+			return false, fmt.Errorf("xdp: table %s of the plane in %s: %w; evenkeel purge --plane removes it", name,
+				p.pins.dir, explain(err))
 		}
 		p.maps[name] = m
 	}
@@ -100,7 +101,8 @@ func (p *Plane) openPinned() (theirs bool, err error) {
 	p.tick = time.Duration(p.settings.tick)
 	p.programs = map[string]*ebpf.Program{}
 	if err := p.openProgram(programProgPlaneNow); err != nil {
-		return false, fmt.Errorf("xdp: program %s of the plane in %s: %w", programProgPlaneNow, p.pins.dir, explain(err))
+		return false, fmt.Errorf("xdp: program %s of the plane in %s: %w", programProgPlaneNow, p.pins.dir,
+			explain(err))
 	}
 	return false, nil
 }
@@ -118,7 +120,8 @@ func (absent) State() ([]table.ServiceState, error)           { return nil, nil 
 func (absent) Connections(func(*table.Connection) bool) error { return nil }
 func (absent) Daemons() ([]table.Daemon, error)               { return nil, nil }
 func (absent) Timeouts() (table.Timeouts, error) {
-	return table.Timeouts{TCP: defaultTimeouts[stateEstablished], TCPFin: defaultTimeouts[stateFinWait], UDP: defaultTimeouts[stateUDP]}, nil
+	return table.Timeouts{TCP: defaultTimeouts[stateEstablished], TCPFin: defaultTimeouts[stateFinWait],
+		UDP: defaultTimeouts[stateUDP]}, nil
 }
 func (absent) Apply([]table.Change) error       { return errAbsent }
 func (absent) Zero(*table.Key) error            { return errAbsent }

@@ -52,7 +52,8 @@ func left(t *testing.T, dir string) []string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return slices.DeleteFunc(all, func(path string) bool { return strings.HasSuffix(path, ".debug") }) // the kernel's own
+	// the kernel's own
+	return slices.DeleteFunc(all, func(path string) bool { return strings.HasSuffix(path, ".debug") })
 }
 
 // TestDoesNotStart: a plane that does not start leaves nothing behind, and where it cannot, looking and taking away

@@ -137,7 +137,8 @@ func framesOf6() []oddFrame {
 		{"source is the destination over IPv6", from6("[" + vip6.String() + "]:1"), broken},
 		{"TCP over IPv6 cut", ipFrame(client6.Addr(), vip6, 6, tcp6[54:70]), broken},
 		{"hop-by-hop options", extension(tcp6, 0, 0, 1, 4, 0, 0, 0, 0), good},
-		{"destination options of two words", extension(tcp6, 60, append([]byte{1, 1, 12}, make([]byte, 12)...)...), good},
+		{"destination options of two words", extension(tcp6, 60, append([]byte{1, 1, 12}, make([]byte, 12)...)...),
+			good},
 		{"routing header", extension(tcp6, 43, 0, 0, 0, 0, 0, 0, 0), good},
 		{"extension beyond the packet", extension(tcp6, 60, 200, 0, 0, 0, 0, 0, 0), broken},
 		{"an atomic fragment", extension(tcp6, 44, 0, 0, 0, 0, 0, 0, 9), good},
@@ -183,7 +184,8 @@ func TestMalformed(t *testing.T) {
 		after := b.fates()
 		got := notOurs
 		switch {
-		case v == redirect && after["ttl-over"] > before["ttl-over"], v == dropped && after["ttl-over"] > before["ttl-over"]:
+		case v == redirect && after["ttl-over"] > before["ttl-over"], v == dropped &&
+			after["ttl-over"] > before["ttl-over"]:
 			got = old
 		case v == redirect:
 			got = good
@@ -255,7 +257,8 @@ func FuzzForward(f *testing.F) {
 		c := client(5, v6)
 		seeds = append(seeds, tcpFrame(c, web, syn, 1, 2, 3), tcpFrame(c, web, ack), udpFrame(c, dns, 1, 2, 3, 4, 5))
 		if v6 {
-			seeds = append(seeds, extension(tcpFrame(c, web, syn), 60, 0, 1, 4, 0, 0, 0, 0), extension(tcpFrame(c, web, syn), 44, 0, 0, 1, 0, 0, 0, 9))
+			seeds = append(seeds, extension(tcpFrame(c, web, syn), 60, 0, 1, 4, 0, 0, 0, 0),
+				extension(tcpFrame(c, web, syn), 44, 0, 0, 1, 0, 0, 0, 9))
 		} else {
 			seeds = append(seeds, withOptions(tcpFrame(c, web, syn), 1, 1, 1, 1))
 		}

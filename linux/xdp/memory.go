@@ -66,7 +66,8 @@ func (c *counters) add(o counters) {
 }
 
 func (c *counters) public() table.Counters {
-	return table.Counters{Connections: c.connections, InPackets: c.inPackets, OutPackets: c.outPackets, InBytes: c.inBytes, OutBytes: c.outBytes}
+	return table.Counters{Connections: c.connections, InPackets: c.inPackets, OutPackets: c.outPackets,
+		InBytes: c.inBytes, OutBytes: c.outBytes}
 }
 
 type serviceRecord struct {
@@ -182,7 +183,8 @@ func mapMemory(m *ebpf.Map, size int) ([]byte, error) {
 }
 
 // States of flows, as the programs number them.
-var states = [...]table.State{table.None, table.Established, table.SynSent, table.SynRecv, table.FinWait, table.TimeWait,
+var states = [...]table.State{table.None, table.Established, table.SynSent, table.SynRecv, table.FinWait,
+	table.TimeWait,
 	table.Close, table.CloseWait, table.LastAck, table.UDPState}
 
 const (

@@ -35,7 +35,8 @@ func TestObjectsMatchSource(t *testing.T) {
 		if !ok {
 			continue
 		}
-		cmd := exec.Command("sh", "-c", strings.Replace(strings.TrimSpace(command), "bpf2go ", "bpf2go -output-dir "+dir+" ", 1))
+		cmd := exec.Command("sh", "-c",
+			strings.Replace(strings.TrimSpace(command), "bpf2go ", "bpf2go -output-dir "+dir+" ", 1))
 		cmd.Env = append(os.Environ(), "GOPACKAGE=xdp")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%v\n%s", err, out)

@@ -83,8 +83,10 @@ func (d *pinDir) make() error {
 			return fmt.Errorf("xdp: %w (mount a bpffs there, or name another directory)", err)
 		}
 		if !onBPFFS(mount) {
-			if err := unix.Mount("bpf", mount, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=0700"); err != nil {
-				return fmt.Errorf("xdp: mounting a bpffs on %s: %w (it needs CAP_SYS_ADMIN and CONFIG_BPF_SYSCALL)", mount, err)
+			if err := unix.Mount("bpf", mount, "bpf", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC,
+				"mode=0700"); err != nil {
+				return fmt.Errorf("xdp: mounting a bpffs on %s: %w (it needs CAP_SYS_ADMIN and CONFIG_BPF_SYSCALL)",
+					mount, err)
 			}
 		}
 		return os.MkdirAll(d.dir, 0o700)

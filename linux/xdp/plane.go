@@ -143,7 +143,8 @@ func (p *Plane) open() (err error) {
 	}
 	err = p.openTables(cookie)
 	if errors.Is(err, errLayout) {
-		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: it is recreated, its flows are lost", p.pins.dir))
+		p.options.Log(fmt.Sprintf("the forwarding plane in %s is another version's or another network namespace's: "+
+			"it is recreated, its flows are lost", p.pins.dir))
 		if err := p.purge(); err != nil {
 			return err
 		}
@@ -345,7 +346,8 @@ func (p *Plane) StartDaemon(table.Daemon) error { return errDaemon }
 // StopDaemon is part of [table.Driver]; it is refused.
 func (p *Plane) StopDaemon(table.Role) error { return errDaemon }
 
-var errDaemon = fmt.Errorf("%w by our own forwarding plane: connections are synchronised by the director itself; lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
+var errDaemon = fmt.Errorf("%w by our own forwarding plane: connections are synchronised by the director itself; "+
+	"lvs_driver ipvs has the kernel's synchronisation daemon", table.ErrUnsupported)
 
 var errClosed = errors.New("xdp: the plane is closed")
 

@@ -114,16 +114,22 @@ func TestRefusals(t *testing.T) {
 		says   string
 	}{
 		{"again", table.Change{Verb: table.AddService, Service: ok}, table.ErrExists, ""},
-		{"unknown service", table.Change{Verb: table.EditService, Service: r.service(table.TCP, 99, "rr")}, table.ErrNotFound, ""},
-		{"unknown destination", table.Change{Verb: table.EditDestination, Service: ok, Destination: r.destination(0, 80, table.Direct)}, table.ErrNotFound, ""},
-		{"mark", service(func(s *table.Service) { s.Key = table.Key{Mark: 3} }), table.ErrUnsupported, "lvs_driver ipvs"},
+		{"unknown service", table.Change{Verb: table.EditService, Service: r.service(table.TCP, 99, "rr")},
+			table.ErrNotFound, ""},
+		{"unknown destination", table.Change{Verb: table.EditDestination, Service: ok,
+			Destination: r.destination(0, 80, table.Direct)}, table.ErrNotFound, ""},
+		{"mark", service(func(s *table.Service) { s.Key = table.Key{Mark: 3} }), table.ErrUnsupported,
+			"lvs_driver ipvs"},
 		{"sctp", service(func(s *table.Service) { s.Protocol = table.SCTP }), table.ErrUnsupported, "SCTP"},
 		{"lblc", service(func(s *table.Service) { s.Scheduler = "lblc" }), table.ErrUnsupported, "lblc"},
 		{"pe", service(func(s *table.Service) { s.Engine = "sip" }), table.ErrUnsupported, "sip"},
 		{"every port", service(func(s *table.Service) { s.Addr = netip.AddrPortFrom(vip4, 0) }), nil, "persistent"},
-		{"gre", dest(func(d *table.Destination) { d.Method = table.Tunnel; d.Wrap.Type = table.GRE }), table.ErrUnsupported, "tunnel type"},
-		{"csum", dest(func(d *table.Destination) { d.Method = table.Tunnel; d.Wrap.Flags = table.Checksum }), table.ErrUnsupported, "checksums"},
-		{"family", dest(func(d *table.Destination) { d.Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }), nil, "tunnel"},
+		{"gre", dest(func(d *table.Destination) { d.Method = table.Tunnel; d.Wrap.Type = table.GRE }),
+			table.ErrUnsupported, "tunnel type"},
+		{"csum", dest(func(d *table.Destination) { d.Method = table.Tunnel; d.Wrap.Flags = table.Checksum }),
+			table.ErrUnsupported, "checksums"},
+		{"family", dest(func(d *table.Destination) { d.Addr = netip.MustParseAddrPort("[2001:db8::1]:80") }), nil,
+			"tunnel"},
 		{"weight", dest(func(d *table.Destination) { d.Weight = 65536 }), nil, "65535"},
 	} {
 		var err error
@@ -158,7 +164,8 @@ func outlivesItsMaker(t *testing.T, clsact bool) {
 	s := r.service(table.TCP, 80, "rr")
 	changes := []table.Change{{Verb: table.AddService, Service: s}}
 	for i := range r.reals {
-		changes = append(changes, table.Change{Verb: table.AddDestination, Service: s, Destination: r.destination(i, 8080, table.NAT)})
+		changes = append(changes, table.Change{Verb: table.AddDestination, Service: s,
+			Destination: r.destination(i, 8080, table.NAT)})
 	}
 	r.do(func() error { return p.Apply(changes) })
 	to := netip.AddrPortFrom(vip4, 80)
@@ -231,6 +238,20 @@ func boot() time.Duration {
 	return time.Duration(ts.Nano())
 }
 
+// closesExactly: of packets sent around a deadline, none sent after it is forwarded.
+func closesExactly(t *testing.T, deadline *atomic.Int64, c net.Conn) {
+	t.Helper()
+	until := boot() + 50*time.Millisecond
+	deadline.Store(int64(until))
+	for boot() < until {
+	}
+	for range 50 {
+		if got, err := ask(c, "who"); err != nil || got != "director" {
+			t.Fatalf("after the deadline: %q, %v", got, err)
+		}
+	}
+}
+
 // TestLease: an address with a lease forwards before its deadline and never after, flows or no flows.
 func TestLease(t *testing.T) {
 	r := newRig(t, 1)
@@ -240,7 +261,8 @@ func TestLease(t *testing.T) {
 	p := r.open(Options{})
 	s := r.service(table.UDP, 8080, "rr")
 	r.do(func() error {
-		return p.Apply([]table.Change{{Verb: table.AddService, Service: s}, {Verb: table.AddDestination, Service: s, Destination: r.destination(0, 8080, table.Direct)}})
+		return p.Apply([]table.Change{{Verb: table.AddService, Service: s},
+			{Verb: table.AddDestination, Service: s, Destination: r.destination(0, 8080, table.Direct)}})
 	})
 	to := netip.AddrPortFrom(vip4, 8080)
 	c, err := r.dial("udp", to)
@@ -272,16 +294,7 @@ func TestLease(t *testing.T) {
 	if r.counts(p)["closed"] == 0 {
 		t.Error("nothing was counted as closed")
 	}
-	// Exactness: of packets sent around a deadline, none sent after it is forwarded.
-	until := boot() + 50*time.Millisecond
-	deadline.Store(int64(until))
-	for boot() < until {
-	}
-	for range 50 {
-		if got, err := ask(c, "who"); err != nil || got != "director" {
-			t.Fatalf("after the deadline: %q, %v", got, err)
-		}
-	}
+	closesExactly(t, deadline, c)
 	// It outlives the process.
 	r.do(p.Close)
 	who("director")

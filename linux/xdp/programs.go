@@ -15,7 +15,8 @@ import (
 const minKernel = "Linux 5.17 or later (bpf_loop) with CONFIG_BPF_SYSCALL, CONFIG_BPF_JIT and CONFIG_NET_CLS_ACT"
 
 // pinnedPrograms are those that stay.
-var pinnedPrograms = []string{programProgPlaneIngress, programProgPlaneXdp, programProgPlaneAsk, programProgPlaneNow, programProgPlaneLearn,
+var pinnedPrograms = []string{programProgPlaneIngress, programProgPlaneXdp, programProgPlaneAsk, programProgPlaneNow,
+	programProgPlaneLearn,
 	programProgPlaneVisit}
 
 // build tells one set of programs from another.

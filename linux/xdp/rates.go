@@ -48,7 +48,8 @@ func (p *Plane) rate(now time.Duration) error {
 
 func (at *slot) setRates(before, after *counters, d time.Duration, now uint32) {
 	for i, pair := range [5][2]uint64{
-		{before.connections, after.connections}, {before.inPackets, after.inPackets}, {before.outPackets, after.outPackets},
+		{before.connections, after.connections}, {before.inPackets, after.inPackets},
+		{before.outPackets, after.outPackets},
 		{before.inBytes, after.inBytes}, {before.outBytes, after.outBytes},
 	} {
 		r := uint32(0)
@@ -65,8 +66,9 @@ func (p *Plane) ratesOf(at *slot, now uint32) (r table.Rates) {
 	if at.ratedAt == 0 || int32(now-at.ratedAt) > int32(p.settings.ticks(10*time.Second)) {
 		return r
 	}
-	return table.Rates{Connections: uint64(at.rates[0]), InPackets: uint64(at.rates[1]), OutPackets: uint64(at.rates[2]),
-		InBytes: uint64(at.rates[3]), OutBytes: uint64(at.rates[4])}
+	return table.Rates{Connections: uint64(at.rates[0]), InPackets: uint64(at.rates[1]),
+		OutPackets: uint64(at.rates[2]),
+		InBytes:    uint64(at.rates[3]), OutBytes: uint64(at.rates[4])}
 }
 
 // epoch is what this process counts time from.

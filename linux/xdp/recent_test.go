@@ -12,7 +12,8 @@ import (
 
 func TestPlaces(t *testing.T) {
 	for _, c := range []struct{ cpus, flows, want int }{
-		{1, 1 << 20, 1 << 14}, {8, 1 << 20, 1 << 14}, {16, 1 << 20, 1 << 13}, {12, 1 << 20, 1 << 13}, {128, 1 << 20, 1 << 10},
+		{1, 1 << 20, 1 << 14}, {8, 1 << 20, 1 << 14}, {16, 1 << 20, 1 << 13}, {12, 1 << 20, 1 << 13},
+		{128, 1 << 20, 1 << 10},
 		{1024, 1 << 20, 512}, {2, 4096, 4096}, {2, 1024, 1024},
 	} {
 		if got := recentSize(c.cpus, c.flows); got != c.want {
@@ -25,7 +26,9 @@ func TestPlaces(t *testing.T) {
 func (r *rig) from(port int, to netip.AddrPort) (c *net.TCPConn) {
 	r.t.Helper()
 	reuse := func(_, _ string, raw syscall.RawConn) error {
-		return raw.Control(func(fd uintptr) { syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1) })
+		return raw.Control(func(fd uintptr) {
+			syscall.SetsockoptInt(int(fd), syscall.SOL_SOCKET, syscall.SO_REUSEADDR, 1)
+		})
 	}
 	d := net.Dialer{Timeout: soon, LocalAddr: &net.TCPAddr{Port: port}, Control: reuse}
 	r.client.Do(func() {
@@ -66,7 +69,8 @@ func TestNotesEnd(t *testing.T) {
 			for turn := range 10 {
 				now, other := turn%2, 1-turn%2
 				r.do(func() error {
-					return p.Apply([]table.Change{{Verb: table.EditDestination, Service: s, Destination: server(now, 1)},
+					return p.Apply([]table.Change{{Verb: table.EditDestination, Service: s,
+						Destination: server(now, 1)},
 						{Verb: table.EditDestination, Service: s, Destination: server(other, 0)}})
 				})
 				r.look(p)
@@ -95,7 +99,9 @@ func TestNotesKeepFlows(t *testing.T) {
 	s := r.service(table.TCP, 8080, "rr")
 	r.do(func() error {
 		return p.Apply([]table.Change{{Verb: table.AddService, Service: s},
-			{Verb: table.AddDestination, Service: s, Destination: table.Destination{Addr: netip.AddrPortFrom(r.starReal(0), 8080), Method: table.Direct, Weight: 1}}})
+			{Verb: table.AddDestination, Service: s,
+				Destination: table.Destination{Addr: netip.AddrPortFrom(r.starReal(0), 8080), Method: table.Direct,
+					Weight: 1}}})
 	})
 	to := netip.AddrPortFrom(r.vip(), 8080)
 	r.meet(p, to)

@@ -45,7 +45,8 @@ func (r *refusal) Error() string {
 	if len(r.log) > 0 {
 		log = "its log ends: " + strings.Join(r.log, " | ")
 	}
-	return fmt.Sprintf("xdp: the kernel refuses program %s (type %s): %v; %s; %s", r.program, r.kind, r.answer, log, r.cause)
+	return fmt.Sprintf("xdp: the kernel refuses program %s (type %s): %v; %s; %s", r.program, r.kind, r.answer, log,
+		r.cause)
 }
 
 func (r *refusal) Unwrap() error { return r.answer }
@@ -83,7 +84,8 @@ func usualCause(answer error, verified bool) string {
 	switch {
 	case errors.Is(answer, unix.EPERM), errors.Is(answer, unix.EACCES):
 		if verified {
-			return "usually the host's lockdown or a security module that forbids programs of this type, whatever the capabilities"
+			return "usually the host's lockdown or a security module that forbids programs of this type, whatever " +
+				"the capabilities"
 		}
 		if errors.Is(answer, unix.EPERM) {
 			return "usually " + missingRights
@@ -95,13 +97,15 @@ func usualCause(answer error, verified bool) string {
 	case errors.Is(answer, enotsupp), errors.Is(answer, unix.EOPNOTSUPP):
 		return "usually a kernel without CONFIG_BPF_JIT; the plane needs " + minKernel
 	}
-	return "usually an older kernel: the plane needs " + minKernel + "; with CONFIG_IP_VS, lvs_driver ipvs does the same"
+	return "usually an older kernel: the plane needs " + minKernel +
+		"; with CONFIG_IP_VS, lvs_driver ipvs does the same"
 }
 
 // enotsupp is the kernel's own number for what no code was made for; user space's headers do not have it.
 const enotsupp = unix.Errno(524)
 
-const missingRights = "missing rights: eBPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the initial user namespace, " +
+const missingRights = "missing rights: eBPF needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN in the initial user " +
+	"namespace, " +
 	"which containers and user namespaces usually lack, and " + minKernel
 
 // explain says what to do about the kernel's refusal of something else.

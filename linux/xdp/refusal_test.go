@@ -29,7 +29,8 @@ func TestRefusedProgram(t *testing.T) {
 		coll.Close()
 		t.Fatal("the kernel takes a program that reads what it never wrote")
 	}
-	for _, want := range []string{"program bad_one ", "SchedCLS", "permission denied", "R9 !read_ok", "usually an older kernel"} {
+	for _, want := range []string{"program bad_one ", "SchedCLS", "permission denied", "R9 !read_ok",
+		"usually an older kernel"} {
 		if !strings.Contains(err.Error(), want) {
 			t.Errorf("%q is missing from: %v", want, err)
 		}
@@ -49,10 +50,13 @@ func TestRefusalCauses(t *testing.T) {
 		without string
 		want    []string
 	}{
-		{unix.EPERM, []string{"stack depth 0", account}, "CAP_BPF", []string{"operation not permitted", "stack depth 0 | processed 9", "lockdown or a security module"}},
+		{unix.EPERM, []string{"stack depth 0", account}, "CAP_BPF",
+			[]string{"operation not permitted", "stack depth 0 | processed 9", "lockdown or a security module"}},
 		{unix.EPERM, nil, "lockdown", []string{"it wrote no log", "CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"}},
-		{unix.EACCES, long, "1 | 2", []string{"6 | 7 | R1 invalid mem access 'scalar' | processed 9", "an older kernel", "Linux 5.17"}},
-		{unix.EINVAL, []string{"unknown func bpf_loop#181", account}, "", []string{"invalid argument", "unknown func bpf_loop#181", "bpf_loop"}},
+		{unix.EACCES, long, "1 | 2", []string{"6 | 7 | R1 invalid mem access 'scalar' | processed 9", "an older kernel",
+			"Linux 5.17"}},
+		{unix.EINVAL, []string{"unknown func bpf_loop#181", account}, "",
+			[]string{"invalid argument", "unknown func bpf_loop#181", "bpf_loop"}},
 		{unix.ENOSYS, nil, "", []string{"CONFIG_BPF_SYSCALL"}},
 		{enotsupp, nil, "", []string{"CONFIG_BPF_JIT"}},
 		{unix.ENOMEM, nil, "", []string{"memory"}},

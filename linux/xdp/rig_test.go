@@ -279,7 +279,8 @@ func (r *rig) service(proto table.Protocol, port uint16, scheduler string) table
 	if r.v6 {
 		bits = 128
 	}
-	return table.Service{Key: table.Key{Protocol: proto, Addr: netip.AddrPortFrom(r.vip(), port), IPv6: r.v6}, Scheduler: scheduler, Granularity: bits}
+	return table.Service{Key: table.Key{Protocol: proto, Addr: netip.AddrPortFrom(r.vip(), port), IPv6: r.v6},
+		Scheduler: scheduler, Granularity: bits}
 }
 
 func (r *rig) destination(i int, port uint16, m table.Method) table.Destination {

@@ -34,7 +34,8 @@ func manyFlows(services []table.Group) []Flow {
 		var c [4]byte
 		binary.BigEndian.PutUint32(c[:], 0x14000000+uint32(i))
 		d := &services[i%10_000]
-		flows[i] = Flow{Protocol: table.TCP, State: table.Established, Client: netip.AddrPortFrom(netip.AddrFrom4(c), 1234),
+		flows[i] = Flow{Protocol: table.TCP, State: table.Established,
+			Client:  netip.AddrPortFrom(netip.AddrFrom4(c), 1234),
 			Virtual: d.Addr, Destination: d.Destinations[i%10].Addr}
 	}
 	return flows

@@ -193,10 +193,12 @@ func (p *Plane) addBlocks(spec *ebpf.CollectionSpec, n int) (err error) {
 			return explain(err)
 		}
 		counts = append(counts, count)
-		if err := errors.Join(pinInner(p.pins, block, destsPin, first+i), pinInner(p.pins, count, countsPin, first+i)); err != nil {
+		if err := errors.Join(pinInner(p.pins, block, destsPin, first+i),
+			pinInner(p.pins, count, countsPin, first+i)); err != nil {
 			return fmt.Errorf("xdp: pinning a block of destinations: %w", err)
 		}
-		places, dests, counters = append(places, first+i), append(dests, uint32(block.FD())), append(counters, uint32(count.FD()))
+		places, dests, counters = append(places, first+i), append(dests, uint32(block.FD())), append(counters,
+			uint32(count.FD()))
 	}
 	if _, err := p.maps[programMapPlaneCounts].BatchUpdate(places, counters, nil); err != nil {
 		return err

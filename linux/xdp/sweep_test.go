@@ -57,7 +57,8 @@ func TestSweepInParts(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if seen := b.p.sweeper.remembered.seen; !stats.Whole && (seen < call*sweepLeast || seen >= call*(sweepLeast+sweepBatch)) {
+		if seen := b.p.sweeper.remembered.seen; !stats.Whole &&
+			(seen < call*sweepLeast || seen >= call*(sweepLeast+sweepBatch)) {
 			t.Errorf("after %d calls %d entries were looked at", call, seen)
 		}
 		if !stats.Whole {
@@ -249,7 +250,8 @@ func TestSweepHoldsItsOwn(t *testing.T) {
 		other = server(1, false)
 	}
 	awaitTick(t, b.p) // so that what is learnt is younger
-	if unknown, err := b.p.Learn([]Flow{{Protocol: table.TCP, State: table.None, Client: netip.AddrPortFrom(from.Addr(), 0), Virtual: s.Addr,
+	if unknown, err := b.p.Learn([]Flow{{Protocol: table.TCP, State: table.None,
+		Client: netip.AddrPortFrom(from.Addr(), 0), Virtual: s.Addr,
 		Destination: netip.AddrPortFrom(other, 8000)}}); err != nil || unknown != 0 {
 		t.Fatal(unknown, err)
 	}
@@ -300,7 +302,8 @@ func (b *bench) bindingLeft() (left time.Duration) {
 // forgetFlows empties the tables of flows.
 func (b *bench) forgetFlows() {
 	b.t.Helper()
-	for _, name := range []string{programMapPlaneFlows4, programMapPlaneFlows6, programMapPlaneHalf4, programMapPlaneHalf6} {
+	for _, name := range []string{programMapPlaneFlows4, programMapPlaneFlows6, programMapPlaneHalf4,
+		programMapPlaneHalf6} {
 		m := b.p.maps[name]
 		key, value := make([]byte, m.KeySize()), make([]byte, m.ValueSize())
 		var keys [][]byte

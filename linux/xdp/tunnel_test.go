@@ -86,7 +86,8 @@ func TestTunnel(t *testing.T) {
 						for i := range r.reals {
 							d := r.destination(i, 8080, table.Tunnel)
 							d.Wrap = wrap
-							changes = append(changes, table.Change{Verb: table.AddDestination, Service: s, Destination: d})
+							changes = append(changes, table.Change{Verb: table.AddDestination, Service: s,
+								Destination: d})
 						}
 					}
 					r.v6 = inner6

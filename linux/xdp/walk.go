@@ -155,7 +155,8 @@ func (w *sweeper) lesson(six bool, i int) lessonRecord {
 		return lessonRecord{client: k.src, virtual: k.dst, cport: k.sport, vport: k.dport, proto: k.proto, family: 6}
 	}
 	k := (*key4)(unsafe.Pointer(&w.keys4[i]))
-	return lessonRecord{client: mapped(k.src), virtual: mapped(k.dst), cport: k.sport, vport: k.dport, proto: k.proto, family: 4}
+	return lessonRecord{client: mapped(k.src), virtual: mapped(k.dst), cport: k.sport, vport: k.dport, proto: k.proto,
+		family: 4}
 }
 
 // mapped is an IPv4 address as the programs keep it.

@@ -134,7 +134,8 @@ func (p *Plane) Neighbours() error {
 				asked++
 				p.lookedAt = i
 				p.findWay(at)
-				w = way{ifindex: int(at.ifindex), nexthop: at.nexthop.addr(), source: at.source.addr(), mtu: int(at.mtu), here: at.flags&slotHere != 0}
+				w = way{ifindex: int(at.ifindex), nexthop: at.nexthop.addr(), source: at.source.addr(),
+					mtu: int(at.mtu), here: at.flags&slotHere != 0}
 				ways[at.addr] = w
 			}
 			if ok && !w.here {
@@ -164,7 +165,8 @@ func (p *Plane) linkAddresses() (macs map[hop]net.HardwareAddr, own map[int]net.
 		errs = append(errs, err)
 		for _, n := range ns {
 			a, ok := netip.AddrFromSlice(n.IP)
-			const good = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE | netlink.NUD_PERMANENT | netlink.NUD_NOARP
+			const good = netlink.NUD_REACHABLE | netlink.NUD_STALE | netlink.NUD_DELAY | netlink.NUD_PROBE |
+				netlink.NUD_PERMANENT | netlink.NUD_NOARP
 			if ok && n.State&good != 0 && len(n.HardwareAddr) == 6 {
 				macs[hop{n.LinkIndex, a.Unmap()}] = n.HardwareAddr
 			}

@@ -61,8 +61,10 @@ func TestRefused(t *testing.T) {
 		b    byte
 		want error
 	}{
-		{"magic", 0, 'X', ErrForeign}, {"version", 4, 2, ErrVersion}, {"kind", 5, 9, ErrInvalid}, {"too many flows", 7, 2, ErrShort},
-		{"too few flows", 7, 0, ErrInvalid}, {"state", 16, 99, ErrInvalid}, {"protocol", 17, 1, ErrInvalid}, {"family", 16, 0x81, ErrShort},
+		{"magic", 0, 'X', ErrForeign}, {"version", 4, 2, ErrVersion}, {"kind", 5, 9, ErrInvalid},
+		{"too many flows", 7, 2, ErrShort},
+		{"too few flows", 7, 0, ErrInvalid}, {"state", 16, 99, ErrInvalid}, {"protocol", 17, 1, ErrInvalid},
+		{"family", 16, 0x81, ErrShort},
 		{"a multicast client", 26, 224, ErrInvalid},
 	} {
 		b := append([]byte(nil), good...)

@@ -98,7 +98,8 @@ func New(p Params) *Pool {
 func (p *Pool) Start() []Event {
 	events := p.quorum(nil)
 	if !p.adopted && !p.quorate && p.p.Sorry {
-		events = append(events, Event{Kind: QuorumMissing, Live: p.LiveWeight(), Threshold: p.p.Quorum + p.p.Hysteresis})
+		events = append(events, Event{Kind: QuorumMissing, Live: p.LiveWeight(),
+			Threshold: p.p.Quorum + p.p.Hysteresis})
 	}
 	for i := range events {
 		events[i].First = !p.adopted

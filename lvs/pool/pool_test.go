@@ -64,44 +64,54 @@ var histories = []struct {
 		{0, 0, true, 0, "", ""},
 		{0, 1, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
 	}},
-	{"alpha that fails", Params{Quorum: 1, Servers: []Server{{Weight: 1, Down: []bool{true, true}}, one(1)}}, "quorum up 1/1; ", "1:1 ", []step{
-		{0, 0, true, 0, "", "1:1 "},
-		{0, 1, false, 0, "stays 0; ", "1:1 "},
-		{0, 0, false, 0, "", "1:1 "},
-		{0, 1, false, 0, "", "1:1 "},
-		{0, 0, true, 0, "", "1:1 "},
-		{0, 1, true, 0, "up 0; ", "0:1 1:1 "},
-		{0, 1, false, 0, "down 0; ", "1:1 "},
-		{0, 0, false, 0, "", "1:1 "},
-	}},
-	{"too few for the hysteresis at first", Params{Quorum: 2, Hysteresis: 1, Servers: []Server{one(1), one(1)}}, "", "0:1 1:1 ", nil},
-	{"too few, and a sorry server", Params{Quorum: 2, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1)}}, "quorum missing 2/3; ", "sorry:1 ", nil},
+	{"alpha that fails", Params{Quorum: 1, Servers: []Server{{Weight: 1, Down: []bool{true, true}}, one(1)}},
+		"quorum up 1/1; ", "1:1 ", []step{
+			{0, 0, true, 0, "", "1:1 "},
+			{0, 1, false, 0, "stays 0; ", "1:1 "},
+			{0, 0, false, 0, "", "1:1 "},
+			{0, 1, false, 0, "", "1:1 "},
+			{0, 0, true, 0, "", "1:1 "},
+			{0, 1, true, 0, "up 0; ", "0:1 1:1 "},
+			{0, 1, false, 0, "down 0; ", "1:1 "},
+			{0, 0, false, 0, "", "1:1 "},
+		}},
+	{"too few for the hysteresis at first", Params{Quorum: 2, Hysteresis: 1, Servers: []Server{one(1), one(1)}}, "",
+		"0:1 1:1 ", nil},
+	{"too few, and a sorry server", Params{Quorum: 2, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1)}},
+		"quorum missing 2/3; ", "sorry:1 ", nil},
 	{"no checkers", Params{Quorum: 1, Servers: []Server{{Weight: 1}}}, "quorum up 1/1; ", "0:1 ", nil},
-	{"inhibit", Params{Quorum: 1, Servers: []Server{{Weight: 3, Inhibit: true, Down: []bool{false}}, one(1)}}, "quorum up 4/1; ", "0:3 1:1 ", []step{
-		{0, 0, false, 0, "down 0; ", "0:0 1:1 "},
-	}},
-	{"sorry and quorum with hysteresis", Params{Quorum: 3, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1), one(1), one(1)}}, "quorum up 4/4; ", "0:1 1:1 2:1 3:1 ", []step{
-		{0, 0, false, 0, "down 0; ", "1:1 2:1 3:1 "},
-		{1, 0, false, 0, "down 1; ", "2:1 3:1 "},
-		{2, 0, false, 0, "down 2; quorum down 1/2; ", "sorry:1 "},
-		{2, 0, true, 0, "up 2; ", "sorry:1 "},
-		{1, 0, true, 0, "up 1; ", "sorry:1 "},
-		{0, 0, true, 0, "up 0; quorum up 4/4; ", "0:1 1:1 2:1 3:1 "},
-	}},
-	{"sorry inhibited", Params{Quorum: 1, Sorry: true, SorryInhibit: true, Servers: []Server{one(1)}}, "quorum up 1/1; ", "0:1 sorry:0 ", []step{
-		{0, 0, false, 0, "down 0; quorum down 0/1; ", "sorry:1 "},
-	}},
+	{"inhibit", Params{Quorum: 1, Servers: []Server{{Weight: 3, Inhibit: true, Down: []bool{false}}, one(1)}},
+		"quorum up 4/1; ", "0:3 1:1 ", []step{
+			{0, 0, false, 0, "down 0; ", "0:0 1:1 "},
+		}},
+	{"sorry and quorum with hysteresis",
+		Params{Quorum: 3, Hysteresis: 1, Sorry: true, Servers: []Server{one(1), one(1), one(1), one(1)}},
+		"quorum up 4/4; ", "0:1 1:1 2:1 3:1 ", []step{
+			{0, 0, false, 0, "down 0; ", "1:1 2:1 3:1 "},
+			{1, 0, false, 0, "down 1; ", "2:1 3:1 "},
+			{2, 0, false, 0, "down 2; quorum down 1/2; ", "sorry:1 "},
+			{2, 0, true, 0, "up 2; ", "sorry:1 "},
+			{1, 0, true, 0, "up 1; ", "sorry:1 "},
+			{0, 0, true, 0, "up 0; quorum up 4/4; ", "0:1 1:1 2:1 3:1 "},
+		}},
+	{"sorry inhibited", Params{Quorum: 1, Sorry: true, SorryInhibit: true, Servers: []Server{one(1)}},
+		"quorum up 1/1; ", "0:1 sorry:0 ", []step{
+			{0, 0, false, 0, "down 0; quorum down 0/1; ", "sorry:1 "},
+		}},
 	{"inhibited servers beside a sorry server", Params{Quorum: 2, Sorry: true, Servers: []Server{
-		{Weight: 1, Inhibit: true, Down: []bool{false}}, {Weight: 1, Inhibit: true, Down: []bool{false}}, one(1)}}, "quorum up 3/2; ", "0:1 1:1 2:1 ", []step{
-		{0, 0, false, 0, "down 0; ", "0:0 1:1 2:1 "},
-		// Their connections go on, new ones go to the sorry server; one that is not inhibited is taken out.
-		{1, 0, false, 0, "down 1; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
-		{1, 0, true, 0, "up 1; quorum up 2/2; ", "0:0 1:1 2:1 "},
-		{2, 0, false, 0, "down 2; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
-	}},
-	{"inhibited from the first", Params{Quorum: 1, Sorry: true, Servers: []Server{{Weight: 1, Inhibit: true, Down: []bool{true}}}}, "quorum missing 0/1; ", "0:0 sorry:1 ", []step{
-		{0, 0, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
-	}},
+		{Weight: 1, Inhibit: true, Down: []bool{false}}, {Weight: 1, Inhibit: true, Down: []bool{false}}, one(1)}},
+		"quorum up 3/2; ", "0:1 1:1 2:1 ", []step{
+			{0, 0, false, 0, "down 0; ", "0:0 1:1 2:1 "},
+			// Their connections go on, new ones go to the sorry server; one that is not inhibited is taken out.
+			{1, 0, false, 0, "down 1; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
+			{1, 0, true, 0, "up 1; quorum up 2/2; ", "0:0 1:1 2:1 "},
+			{2, 0, false, 0, "down 2; quorum down 1/2; ", "0:0 1:0 sorry:1 "},
+		}},
+	{"inhibited from the first", Params{Quorum: 1, Sorry: true,
+		Servers: []Server{{Weight: 1, Inhibit: true, Down: []bool{true}}}}, "quorum missing 0/1; ", "0:0 sorry:1 ",
+		[]step{
+			{0, 0, true, 0, "up 0; quorum up 1/1; ", "0:1 "},
+		}},
 	{"weights moved by checkers", Params{Quorum: 2, Servers: []Server{one(2)}}, "quorum up 2/2; ", "0:2 ", []step{
 		{0, 0, true, -1, "weight 0; quorum down 1/2; ", "0:1 "},
 		{0, 0, true, -5, "weight 0; ", "0:0 "},
@@ -233,15 +243,23 @@ func TestLeave(t *testing.T) {
 		then           Params
 		leaving, start string
 	}{
-		{"one of two", Params{Quorum: 1, Servers: []Server{one, one}}, []int{1}, Params{Quorum: 1, Servers: []Server{one}}, "down 1; ", ""},
-		{"one that had failed", Params{Quorum: 1, Servers: []Server{one, failed}}, []int{1}, Params{Quorum: 1, Servers: []Server{one}}, "", ""},
-		{"with it the quorum", Params{Quorum: 2, Servers: []Server{one, one}}, []int{1}, Params{Quorum: 2, Servers: []Server{one}}, "down 1; quorum down 1/2; ", ""},
-		{"the quorum is less now", Params{Quorum: 2, Servers: []Server{one, one}}, []int{1}, Params{Quorum: 1, Servers: []Server{one}}, "down 1; quorum down 1/2; ", "quorum up 1/1; "},
-		{"another comes", Params{Quorum: 1, Servers: []Server{one}}, []int{0}, Params{Quorum: 1, Servers: []Server{one}}, "down 0; quorum down 0/1; ", "quorum up 1/1; "},
-		{"another comes, within the hysteresis", Params{Quorum: 2, Hysteresis: 1, Servers: []Server{one, one, one}}, []int{1, 2},
+		{"one of two", Params{Quorum: 1, Servers: []Server{one, one}}, []int{1},
+			Params{Quorum: 1, Servers: []Server{one}}, "down 1; ", ""},
+		{"one that had failed", Params{Quorum: 1, Servers: []Server{one, failed}}, []int{1},
+			Params{Quorum: 1, Servers: []Server{one}}, "", ""},
+		{"with it the quorum", Params{Quorum: 2, Servers: []Server{one, one}}, []int{1},
+			Params{Quorum: 2, Servers: []Server{one}}, "down 1; quorum down 1/2; ", ""},
+		{"the quorum is less now", Params{Quorum: 2, Servers: []Server{one, one}}, []int{1},
+			Params{Quorum: 1, Servers: []Server{one}}, "down 1; quorum down 1/2; ", "quorum up 1/1; "},
+		{"another comes", Params{Quorum: 1, Servers: []Server{one}}, []int{0},
+			Params{Quorum: 1, Servers: []Server{one}}, "down 0; quorum down 0/1; ", "quorum up 1/1; "},
+		{"another comes, within the hysteresis", Params{Quorum: 2, Hysteresis: 1, Servers: []Server{one, one, one}},
+			[]int{1, 2},
 			Params{Quorum: 2, Hysteresis: 1, Servers: []Server{one, one}}, "down 1; down 2; ", ""},
-		{"another comes that has to pass first", Params{Quorum: 1, Servers: []Server{one}}, []int{0}, Params{Quorum: 1, Servers: []Server{failed}}, "down 0; quorum down 0/1; ", ""},
-		{"all", Params{Quorum: 1, Servers: []Server{one, one}}, []int{0, 1}, Params{Quorum: 1, Servers: []Server{failed}}, "down 0; down 1; quorum down 0/1; ", ""},
+		{"another comes that has to pass first", Params{Quorum: 1, Servers: []Server{one}}, []int{0},
+			Params{Quorum: 1, Servers: []Server{failed}}, "down 0; quorum down 0/1; ", ""},
+		{"all", Params{Quorum: 1, Servers: []Server{one, one}}, []int{0, 1},
+			Params{Quorum: 1, Servers: []Server{failed}}, "down 0; down 1; quorum down 0/1; ", ""},
 	} {
 		old := New(tt.old)
 		old.Start()

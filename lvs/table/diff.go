@@ -55,7 +55,8 @@ func destinations(out, gone []Change, h *ServiceState, w *Group) (changes, later
 	}
 	for i := range h.Destinations {
 		if _, left := at[h.Destinations[i].Addr]; left {
-			gone = append(gone, Change{Verb: DeleteDestination, Service: w.Service, Destination: h.Destinations[i].Destination})
+			gone = append(gone, Change{Verb: DeleteDestination, Service: w.Service,
+				Destination: h.Destinations[i].Destination})
 		}
 	}
 	return out, gone

@@ -64,7 +64,8 @@ var (
 	ErrNoScheduler = fmt.Errorf("no such scheduler or persistence engine")
 )
 
-var verbs = [...]string{"add service", "edit service", "delete service", "add destination", "edit destination", "delete destination", "clear the table"}
+var verbs = [...]string{"add service", "edit service", "delete service", "add destination", "edit destination",
+	"delete destination", "clear the table"}
 
 func (c Change) String() string {
 	switch {

@@ -20,7 +20,8 @@ func Put(dir string, flags ...string) (string, error) {
 	if built := os.Getenv(Built); built != "" && len(flags) == 0 {
 		return path, duplicate(built, path)
 	}
-	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", path}, flags, []string{"github.com/evenkeel/evenkeel/cmd/evenkeel"})...)
+	cmd := exec.Command("go", slices.Concat([]string{"build", "-o", path}, flags,
+		[]string{"github.com/evenkeel/evenkeel/cmd/evenkeel"})...)
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	if slices.Contains(flags, "-race") {
 		cmd.Env = append(cmd.Env, "CGO_ENABLED=1")

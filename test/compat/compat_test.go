@@ -10,7 +10,8 @@ import (
 
 func TestMarkdown(t *testing.T) {
 	page := Page{
-		Head: "# x\n\n", Columns: []string{"values", "default"}, Foot: "\n## Lines\n\nlines\n", Program: "X", Reference: "It is 1.", Differences: []string{"a", "b"},
+		Head: "# x\n\n", Columns: []string{"values", "default"}, Foot: "\n## Lines\n\nlines\n", Program: "X",
+		Reference: "It is 1.", Differences: []string{"a", "b"},
 		Places: []Place{
 			{"here", []Word{{"on", []string{"yes|no", ""}, Done, "a|b"}, {"off", []string{"", "1"}, Refused, "c"}}},
 			{"there", []Word{{"on", []string{"", ""}, Refused, "d"}, {"x", []string{"", ""}, NoEffect, "e"}}},
@@ -66,7 +67,8 @@ func TestReadRefuses(t *testing.T) {
 func TestDifferences(t *testing.T) {
 	dir := t.TempDir()
 	for name, text := range map[string]string{
-		"a.go":      "package a\n\n// f does it.\n//\n// Differs from X: two\n// lines.\n//\n// More.\nfunc f() {\n\t// Differs from X: a line.\n\t// Differs from Y.\n}\n",
+		"a.go": "package a\n\n// f does it.\n//\n// Differs from X: two\n// lines.\n//\n// More.\nfunc f() " +
+			"{\n\t// Differs from X: a line.\n\t// Differs from Y.\n}\n",
 		"b.go":      "package a\n\n// Differs from Y: other.\n",
 		"a_test.go": "package a\n\n// Differs from X: a test.\n",
 		"doc.go":    "// Differs from X: the doc.\npackage a\n",

@@ -57,9 +57,11 @@ func (p Page) Markdown() []byte {
 			counts[w.State]++
 		}
 	}
-	fmt.Fprintf(&b, "%d words are done, %d have no effect, %d are refused.\n", counts[Done], counts[NoEffect], counts[Refused])
+	fmt.Fprintf(&b, "%d words are done, %d have no effect, %d are refused.\n", counts[Done], counts[NoEffect],
+		counts[Refused])
 	for _, place := range p.Places {
-		fmt.Fprintf(&b, "\n## %s\n\n| word | %s | | what it does |\n|---|%s---|---|\n", place.Name, strings.Join(p.Columns, " | "), strings.Repeat("---|", len(p.Columns)))
+		fmt.Fprintf(&b, "\n## %s\n\n| word | %s | | what it does |\n|---|%s---|---|\n", place.Name,
+			strings.Join(p.Columns, " | "), strings.Repeat("---|", len(p.Columns)))
 		for _, w := range place.Words {
 			fmt.Fprintf(&b, "| `%s` |", w.Word)
 			for _, text := range w.Cells {

@@ -32,7 +32,8 @@ func Read(markdown []byte) ([]Place, error) {
 			return nil, fmt.Errorf("%s: %q has %d cells, not %d", name, line, len(cells), len(columns))
 		}
 		last := len(cells) - 1
-		w := Word{Word: strings.Trim(cells[0], "`"), Cells: cells[1 : last-1], State: State(cells[last-1]), Help: cells[last]}
+		w := Word{Word: strings.Trim(cells[0], "`"), Cells: cells[1 : last-1], State: State(cells[last-1]),
+			Help: cells[last]}
 		if !slices.Contains([]State{Done, NoEffect, Refused}, w.State) {
 			return nil, fmt.Errorf("%s: %q has no state", name, w.Word)
 		}

@@ -131,9 +131,11 @@ func (c *Course) Forward() {
 
 // Table is what makes the service with all servers out of nothing.
 func Table(m Method) []table.Change {
-	g := table.Group{Service: table.Service{Key: table.Key{Protocol: table.UDP, Addr: netip.AddrPortFrom(Virtual, Port)}, Scheduler: "mh", Granularity: 32}}
+	g := table.Group{Service: table.Service{Key: table.Key{Protocol: table.UDP,
+		Addr: netip.AddrPortFrom(Virtual, Port)}, Scheduler: "mh", Granularity: 32}}
 	for i := range Servers {
-		g.Destinations = append(g.Destinations, table.Destination{Addr: netip.AddrPortFrom(server(i), Port), Method: m.Method, Weight: 1})
+		g.Destinations = append(g.Destinations,
+			table.Destination{Addr: netip.AddrPortFrom(server(i), Port), Method: m.Method, Weight: 1})
 	}
 	return table.Diff(nil, []table.Group{g})
 }
@@ -145,7 +147,8 @@ func (c *Course) Open(mode xdp.Mode, m Method) {
 	c.Dir = netns.BPFFS(c.T)
 	c.Balancer.Do(func() {
 		var err error
-		c.Plane, err = xdp.Open(xdp.Options{Dir: c.Dir, Mode: mode, Interfaces: []string{"lb0", "lb1"}, TableSize: 1 << 20, Log: func(s string) { c.T.Log(s) }})
+		c.Plane, err = xdp.Open(xdp.Options{Dir: c.Dir, Mode: mode, Interfaces: []string{"lb0", "lb1"},
+			TableSize: 1 << 20, Log: func(s string) { c.T.Log(s) }})
 		if err != nil {
 			c.T.Fatal(err)
 		}

@@ -58,7 +58,8 @@ func (h Hook) Load(t testing.TB, code asm.Instructions) *ebpf.Program {
 
 // Window gives the instructions that put the frame's begin into R7 and its end into R8, context being in a register.
 func (h Hook) Window(context asm.Register) asm.Instructions {
-	return asm.Instructions{asm.LoadMem(asm.R7, context, h.data, asm.Word), asm.LoadMem(asm.R8, context, h.end, asm.Word)}
+	return asm.Instructions{asm.LoadMem(asm.R7, context, h.data, asm.Word),
+		asm.LoadMem(asm.R8, context, h.end, asm.Word)}
 }
 
 // Attach attaches a program to an interface until the test ends.
@@ -79,8 +80,10 @@ func (h Hook) Attach(t testing.TB, ns *netns.NS, name string, p *ebpf.Program) {
 	err := ns.Links().QdiscAdd(&netlink.GenericQdisc{QdiscType: "clsact", QdiscAttrs: netlink.QdiscAttrs{
 		LinkIndex: index, Handle: netlink.MakeHandle(0xffff, 0), Parent: netlink.HANDLE_CLSACT}})
 	if err == nil {
-		err = ns.Links().FilterAdd(&netlink.BpfFilter{Fd: p.FD(), Name: "sink", DirectAction: true, FilterAttrs: netlink.FilterAttrs{
-			LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL, Priority: 1}})
+		err = ns.Links().FilterAdd(&netlink.BpfFilter{Fd: p.FD(), Name: "sink", DirectAction: true,
+			FilterAttrs: netlink.FilterAttrs{
+				LinkIndex: index, Parent: netlink.HANDLE_MIN_INGRESS, Handle: 1, Protocol: unix.ETH_P_ALL,
+				Priority: 1}})
 	}
 	if err != nil {
 		t.Fatal(err)
@@ -106,14 +109,16 @@ func (c *Course) End(ns *netns.NS, name string, h Hook, want Expectation) {
 	to := want.To.Masked().Addr().AsSlice()
 	h.Attach(c.T, ns, name, h.Load(c.T, append(h.Window(asm.R1),
 		asm.Mov.Reg(asm.R1, asm.R7), asm.Add.Imm(asm.R1, 34), asm.JGT.Reg(asm.R1, asm.R8, "pass"),
-		asm.LoadMem(asm.R1, asm.R7, 12, asm.Half), asm.JNE.Imm(asm.R1, int32(binary.NativeEndian.Uint16([]byte{8, 0})), "pass"),
+		asm.LoadMem(asm.R1, asm.R7, 12, asm.Half),
+		asm.JNE.Imm(asm.R1, int32(binary.NativeEndian.Uint16([]byte{8, 0})), "pass"),
 		asm.Mov.Imm(asm.R6, 0),
 		asm.LoadMem(asm.R1, asm.R7, 23, asm.Byte), asm.JNE.Imm(asm.R1, int32(want.Protocol), "other"),
 		asm.LoadMem(asm.R1, asm.R7, 30, asm.Word), asm.And.Imm32(asm.R1, loaded(net.CIDRMask(want.To.Bits(), 32))),
 		asm.Mov.Imm32(asm.R2, loaded(to)), asm.JEq.Reg32(asm.R1, asm.R2, "count"),
 		asm.Mov.Imm(asm.R6, 1).WithSymbol("other"),
 		asm.StoreMem(asm.RFP, -4, asm.R6, asm.Word).WithSymbol("count"),
-		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -4), asm.LoadMapPtr(asm.R1, c.seen.FD()), asm.FnMapLookupElem.Call(),
+		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -4), asm.LoadMapPtr(asm.R1, c.seen.FD()),
+		asm.FnMapLookupElem.Call(),
 		asm.JEq.Imm(asm.R0, 0, "pass"),
 		asm.LoadMem(asm.R1, asm.R0, 0, asm.DWord), asm.Add.Imm(asm.R1, 1), asm.StoreMem(asm.R0, 0, asm.R1, asm.DWord),
 		asm.Mov.Imm(asm.R0, h.drop), asm.Return(),

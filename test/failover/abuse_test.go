@@ -191,7 +191,8 @@ func TestUnreadableLog(t *testing.T) {
 	p.master(t, p.a, slack)
 	check := p.calm(t, p.a)
 	for i := range 300 { // several lines each: pipe and buffer overflow
-		p.a.write(strings.Replace(p.a.conf, "virtual_router_id 51", fmt.Sprintf("virtual_router_id 51\n    garp_master_refresh %d", 10+i%2), 1))
+		p.a.write(strings.Replace(p.a.conf, "virtual_router_id 51",
+			fmt.Sprintf("virtual_router_id 51\n    garp_master_refresh %d", 10+i%2), 1))
 		if out, err := p.a.evenkeel("reload"); err != nil {
 			t.Fatalf("reload: %v\n%s", err, out)
 		}

@@ -181,7 +181,8 @@ func withScript(t *testing.T, body, options string) string {
 		os.Chmod(filepath.Dir(path), 0o755)
 		os.Chmod(filepath.Dir(filepath.Dir(path)), 0o755)
 	}
-	return fmt.Sprintf("vrrp_script chk {\n    script \"%s\"\n    interval 1\n    user root\n    %s\n}\n%s", path, options,
+	return fmt.Sprintf("vrrp_script chk {\n    script \"%s\"\n    interval 1\n    user root\n    %s\n}\n%s", path,
+		options,
 		dialects[2].conf(1, 150, "track_script {", "    chk", "}"))
 }
 
@@ -352,7 +353,8 @@ func TestRefusals(t *testing.T) {
 		args []string
 		want string
 	}{
-		{"absent file", []string{programFile, "run", "-f", filepath.Join(dir, "absent.conf"), "--runtime-dir", dir}, "absent.conf: no such file"},
+		{"absent file", []string{programFile, "run", "-f", filepath.Join(dir, "absent.conf"), "--runtime-dir", dir},
+			"absent.conf: no such file"},
 		{"directory", []string{programFile, "run", "-f", dir, "--runtime-dir", dir}, "is a directory"},
 	} {
 		if out := run(c.args...); !strings.Contains(out, c.want) {
@@ -371,13 +373,15 @@ func TestRefusals(t *testing.T) {
 		t.Fatal(err)
 	}
 	os.Chown(filepath.Join(dir, "rt"), 65534, 65534)
-	out := run("setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", program, "run", "-f", conf, "--runtime-dir", filepath.Join(dir, "rt"))
+	out := run("setpriv", "--reuid=65534", "--clear-groups", "--inh-caps=-all", program, "run", "-f", conf,
+		"--runtime-dir", filepath.Join(dir, "rt"))
 	if !strings.Contains(out, "CAP_NET_ADMIN") {
 		t.Errorf("without capabilities the reason should name them:\n%s", out)
 	}
 	p.a.start()
 	p.a.logged(slack, "evenkeel is running")
-	if out := run(programFile, "run", "-f", conf, "--runtime-dir", p.a.dir); !strings.Contains(out, "another director") {
+	if out := run(programFile, "run", "-f", conf, "--runtime-dir", p.a.dir); !strings.Contains(out,
+		"another director") {
 		t.Errorf("a second director:\n%s", out)
 	}
 	if out := run(programFile, "show", "vrrp", "--runtime-dir", dir); !strings.Contains(out, "no director runs") {

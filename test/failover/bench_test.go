@@ -28,7 +28,8 @@ func BenchmarkTakeover(b *testing.B) {
 		{"10 ms", 10 * time.Millisecond, 60},
 	}
 	var out strings.Builder
-	fmt.Fprintf(&out, "\n%-24s %5s %12s %12s %12s %8s\n", "takeover, median", "n", "formula (ms)", "ours (ms)", "keepalived", "ratio")
+	fmt.Fprintf(&out, "\n%-24s %5s %12s %12s %12s %8s\n", "takeover, median", "n", "formula (ms)", "ours (ms)",
+		"keepalived", "ratio")
 	for _, k := range kinds {
 		d := dialect{version: 3, advert: k.advert}
 		n := max(int(float64(k.rounds)**rounds), 2)
@@ -40,7 +41,8 @@ func BenchmarkTakeover(b *testing.B) {
 			}
 			our, their := median(times[event+ours]), median(times[event+ref])
 			ratio := float64(our) / float64(their)
-			fmt.Fprintf(&out, "%-24s %5d %12.2f %12.2f %12.2f %8.3f\n", event+", adverts "+k.name, n, inMS(formula), inMS(our), inMS(their), ratio)
+			fmt.Fprintf(&out, "%-24s %5d %12.2f %12.2f %12.2f %8.3f\n", event+", adverts "+k.name, n, inMS(formula),
+				inMS(our), inMS(their), ratio)
 			b.ReportMetric(ratio, strings.ReplaceAll(event+"-"+k.name, " ", "")+"-ratio")
 		}
 	}

@@ -23,7 +23,8 @@ func TestScriptsInheritNothing(t *testing.T) {
 		t.Fatal(err)
 	}
 	conf := "global_defs {\n    script_user root\n}\n"
-	inst := "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    advert_int 0.1\n    track_script {\n"
+	inst := "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    advert_int 0.1\n " +
+		"   track_script {\n"
 	for i := range 8 {
 		conf += fmt.Sprintf("vrrp_script s%d {\n    script %s\n    interval 1\n}\n", i, script)
 		inst += fmt.Sprintf("        s%d weight 1\n", i)

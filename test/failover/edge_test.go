@@ -12,7 +12,8 @@ import (
 // router is one vrrp_instance of 100 ms, VRRPv3.
 func router(name, iface string, vrid, priority int, vips []string, extra ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "vrrp_instance %s {\n    interface %s\n    virtual_router_id %d\n    version 3\n    advert_int 0.1\n    priority %d\n", name, iface, vrid, priority)
+	fmt.Fprintf(&b, "vrrp_instance %s {\n    interface %s\n    virtual_router_id %d\n    version 3\n    advert_int "+
+		"0.1\n    priority %d\n", name, iface, vrid, priority)
 	for _, line := range extra {
 		fmt.Fprintf(&b, "    %s\n", line)
 	}
@@ -63,14 +64,16 @@ func TestPeculiarPairs(t *testing.T) {
 			return router("VI_1", "eth0", 51, priority, vip, fmt.Sprintf("mcast_src_ip 10.9.0.%d", 30+host))
 		}, []string{"10.9.0.100"}},
 		{"unicast with several peers", func(host, priority int) string {
-			return router("VI_1", "eth0", 51, priority, vip, fmt.Sprintf("unicast_src_ip 10.9.0.%d", host), "unicast_peer {",
+			return router("VI_1", "eth0", 51, priority, vip, fmt.Sprintf("unicast_src_ip 10.9.0.%d", host),
+				"unicast_peer {",
 				fmt.Sprintf("    10.9.0.%d", 3-host), "    10.9.0.3", "    10.9.0.77", "}")
 		}, []string{"10.9.0.100"}},
 		{"priorities 254 and 1", func(host, priority int) string {
 			return router("VI_1", "eth0", 51, map[int]int{150: 254, 100: 1}[priority], vip)
 		}, []string{"10.9.0.100"}},
 		{"excluded of the other family", func(host, priority int) string {
-			return router("VI_1", "eth0", 51, priority, vip, "virtual_ipaddress_excluded {", "    2001:db8:9::200/64", "}")
+			return router("VI_1", "eth0", 51, priority, vip, "virtual_ipaddress_excluded {", "    2001:db8:9::200/64",
+				"}")
 		}, []string{"10.9.0.100", "2001:db8:9::200"}},
 		{"IPv6 only", func(host, priority int) string {
 			return router("VI_1", "eth0", 51, priority, v6)
@@ -104,7 +107,8 @@ func TestOneIDTwoInterfaces(t *testing.T) {
 			t.Parallel()
 			p, inner := groupPair(t, ab[0], ab[1])
 			conf := func(priority int) string {
-				return router("VI_1", "eth0", 51, priority, []string{"10.9.0.100/24"}) + router("VI_2", "eth1", 51, priority, []string{"10.8.0.100/24"})
+				return router("VI_1", "eth0", 51, priority, []string{"10.9.0.100/24"}) + router("VI_2", "eth1", 51,
+					priority, []string{"10.8.0.100/24"})
 			}
 			p.a.conf, p.b.conf = conf(150), conf(100)
 			p.b.start()
@@ -112,7 +116,8 @@ func TestOneIDTwoInterfaces(t *testing.T) {
 			p.both(t, p.a, 3*groupDialect.down(100)+slack)
 			inner.Unplug(0) // no group: the other one stays
 			eventually(t, groupDialect.down(100)+slack, "one router moved, one stayed", func() bool {
-				return p.b.has("10.8.0.100") && !p.a.has("10.8.0.100") && p.a.has("10.9.0.100") && !p.b.has("10.9.0.100")
+				return p.b.has("10.8.0.100") && !p.a.has("10.8.0.100") && p.a.has("10.9.0.100") &&
+					!p.b.has("10.9.0.100")
 			})
 			inner.Plug(0)
 			p.both(t, p.a, 3*groupDialect.down(150)+slack)
@@ -179,8 +184,11 @@ func TestPartition(t *testing.T) {
 			p.a.start()
 			p.b.start()
 			p.master(t, p.a, 3*d.down(100)+slack)
-			p.sw.NS.Run("nft", "add table bridge cut; add chain bridge cut forward { type filter hook forward priority 0; }; add rule bridge cut forward ether type ip ip protocol 112 drop")
-			eventually(t, d.down(100)+slack, "both are master", func() bool { return p.a.has(d.vip()) && p.b.has(d.vip()) })
+			p.sw.NS.Run("nft", "add table bridge cut; add chain bridge cut forward { type filter hook forward "+
+				"priority 0; }; add rule bridge cut forward ether type ip ip protocol 112 drop")
+			eventually(t, d.down(100)+slack, "both are master", func() bool {
+				return p.a.has(d.vip()) && p.b.has(d.vip())
+			})
 			time.Sleep(300 * time.Millisecond)
 			healed := time.Now()
 			p.sw.NS.Run("nft", "delete", "table", "bridge", "cut")
@@ -240,8 +248,9 @@ func TestAddressProperties(t *testing.T) {
 			p.a.ns.Run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
 			p.a.ns.Run("ip", "link", "set", "up0", "up")
 			p.a.ns.Run("ip", "link", "set", "up1", "up")
-			p.a.conf = router("VI_1", "eth0", 51, 150, []string{"10.9.0.100/24 dev eth0 label eth0:vip", "10.9.0.101/32 scope link",
-				"10.9.0.102", "10.9.9.103/24 brd 10.9.9.255", "10.7.0.104/16 dev up0 scope host"})
+			p.a.conf = router("VI_1", "eth0", 51, 150,
+				[]string{"10.9.0.100/24 dev eth0 label eth0:vip", "10.9.0.101/32 scope link",
+					"10.9.0.102", "10.9.9.103/24 brd 10.9.9.255", "10.7.0.104/16 dev up0 scope host"})
 			p.a.start()
 			eventually(t, slack, "the addresses are set", func() bool {
 				for _, ip := range []string{"10.9.0.100", "10.9.0.101", "10.9.0.102", "10.9.9.103", "10.7.0.104"} {
@@ -253,7 +262,8 @@ func TestAddressProperties(t *testing.T) {
 			})
 			out := p.a.ns.Run("ip", "-o", "-4", "addr")
 			for _, want := range []string{
-				"inet 10.9.0.100/24 scope global secondary", "eth0:vip", "inet 10.9.0.101/32 scope link", "inet 10.9.0.102/32 scope global",
+				"inet 10.9.0.100/24 scope global secondary", "eth0:vip", "inet 10.9.0.101/32 scope link",
+				"inet 10.9.0.102/32 scope global",
 				"inet 10.9.9.103/24 brd 10.9.9.255 scope global", "up0    inet 10.7.0.104/16 scope host",
 			} {
 				if !strings.Contains(out, want) {
@@ -274,7 +284,8 @@ func TestAddressOnAnotherInterface(t *testing.T) {
 				d := dialects[2]
 				p, inner := groupPair(t, ab[0], ab[1])
 				conf := func(priority int) string {
-					return router("VI_1", "eth0", 51, priority, []string{"10.9.0.100/24", "10.8.0.100/24 dev eth1" + option})
+					return router("VI_1", "eth0", 51, priority,
+						[]string{"10.9.0.100/24", "10.8.0.100/24 dev eth1" + option})
 				}
 				p.a.conf, p.b.conf = conf(150), conf(100)
 				p.b.start()

@@ -190,7 +190,8 @@ func TestFlood(t *testing.T) {
 	pid := p.a.cmd.Process.Pid
 	for _, f := range floods {
 		t.Run(f.name, func(t *testing.T) {
-			lines, foreign, from, memory := strings.Count(p.a.log.String(), "\n"), p.a.status().Foreign, time.Now(), resident(t, pid)
+			lines, foreign, from, memory := strings.Count(p.a.log.String(),
+				"\n"), p.a.status().Foreign, time.Now(), resident(t, pid)
 			check := p.calm(t, p.a)
 			used, reached := p.under(t, f, rate, during)
 			check()

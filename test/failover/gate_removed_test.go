@@ -17,7 +17,9 @@ func TestGateTakenAway(t *testing.T) {
 	eventually(t, slack, "a has the address", func() bool { return p.a.has("10.9.0.100") })
 	p.b.start()
 	p.b.logged(slack, "evenkeel is running")
-	eventually(t, slack, "b follows a", func() bool { return len(p.b.status().Instances) > 0 && p.b.status().Instances[0].Master != "" })
+	eventually(t, slack, "b follows a", func() bool {
+		return len(p.b.status().Instances) > 0 && p.b.status().Instances[0].Master != ""
+	})
 	guarded := func() bool {
 		return strings.Contains(p.a.ns.Run("tc", "filter", "show", "dev", "eth0", "egress"), "evenkeel_gate") &&
 			strings.Contains(p.a.ns.Run("tc", "filter", "show", "dev", "eth0", "ingress"), "evenkeel_gate")

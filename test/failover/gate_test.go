@@ -138,7 +138,8 @@ func (r *gateResults) trials(t *testing.T, worker int) {
 func (r *gateResults) report(t *testing.T) {
 	t.Helper()
 	var b strings.Builder
-	fmt.Fprintf(&b, "%-34s %5s %16s %16s %14s %14s\n", "fault of our master (adverts 100 ms)", "n", "double max (ms)", "double mean (ms)", "nobody p50", "nobody p99")
+	fmt.Fprintf(&b, "%-34s %5s %16s %16s %14s %14s\n", "fault of our master (adverts 100 ms)", "n", "double max (ms)",
+		"double mean (ms)", "nobody p50", "nobody p99")
 	for i, f := range gateFaults {
 		row := &r.rows[i]
 		if row.n == 0 {

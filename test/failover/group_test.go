@@ -116,8 +116,10 @@ func TestGroupTrackers(t *testing.T) {
 			p.a.ns.Run("ip", "link", "add", "up0", "type", "veth", "peer", "name", "up1")
 			p.a.ns.Run("ip", "link", "set", "up0", "up")
 			p.a.ns.Run("ip", "link", "set", "up1", "up")
-			script := fmt.Sprintf("global_defs {\n    script_user root\n}\nvrrp_script chk {\n    script \"/usr/bin/test ! -e %s\"\n    interval 1\n}\n", flag)
-			p.a.conf = groupConf(150, script, "    track_interface {\n        up0\n    }\n    track_script {\n        chk\n    }\n")
+			script := fmt.Sprintf("global_defs {\n    script_user root\n}\nvrrp_script chk {\n    script "+
+				"\"/usr/bin/test ! -e %s\"\n    interval 1\n}\n", flag)
+			p.a.conf = groupConf(150, script,
+				"    track_interface {\n        up0\n    }\n    track_script {\n        chk\n    }\n")
 			p.b.start()
 			p.a.start()
 			p.both(t, p.a, 3*d.down(100)+slack+time.Second)
@@ -146,7 +148,8 @@ func TestGroupWeights(t *testing.T) {
 			p, _ := groupPair(t, ab[0], ab[1])
 			d := groupDialect
 			flag := filepath.Join(t.TempDir(), "bad")
-			script := fmt.Sprintf("global_defs {\n    script_user root\n}\nvrrp_script chk {\n    script \"/usr/bin/test ! -e %s\"\n    interval 1\n}\n", flag)
+			script := fmt.Sprintf("global_defs {\n    script_user root\n}\nvrrp_script chk {\n    script "+
+				"\"/usr/bin/test ! -e %s\"\n    interval 1\n}\n", flag)
 			p.a.conf = groupConf(150, script, "    track_script {\n        chk weight -60\n    }\n")
 			p.b.start()
 			p.a.start()

@@ -17,7 +17,8 @@ import (
 func (n *node) startInit(args ...string) {
 	n.t.Helper()
 	n.write(n.conf)
-	script := fmt.Sprintf("mount -t proc proc /proc && exec %s run -f %s --runtime-dir %s", programFile, n.confFile(), n.dir)
+	script := fmt.Sprintf("mount -t proc proc /proc && exec %s run -f %s --runtime-dir %s", programFile, n.confFile(),
+		n.dir)
 	n.cmd = exec.Command("/bin/sh", "-c", script)
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{

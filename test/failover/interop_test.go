@@ -71,7 +71,9 @@ func life(t *testing.T, p *pair) {
 	last, ok := p.tap.last(killed, func(f frame) bool { return f.advert() && f.port == p.port(p.a) })
 	p.a.kill()
 	eventually(t, d.down(100)+slack, p.b.program+" takes over after a crash", func() bool { return p.b.has(d.vip()) })
-	first := p.tap.first(t, killed, slack, "an advert of the new master", func(f frame) bool { return f.advert() && f.port == p.port(p.b) })
+	first := p.tap.first(t, killed, slack, "an advert of the new master", func(f frame) bool {
+		return f.advert() && f.port == p.port(p.b)
+	})
 	if wait := first.at.Sub(last.at); ok && wait < d.down(100)-20*time.Millisecond {
 		t.Errorf("the backup waited %v after the last advert; the protocol says %v", wait, d.down(100))
 	}
@@ -161,7 +163,8 @@ func TestDoubleMaster(t *testing.T) {
 			p.a.start()
 			p.b.start()
 			eventually(t, 2*d.down(100)+slack, "each node holds its own address", func() bool {
-				return p.a.has("10.9.0.100") && !p.a.has("10.9.0.101") && p.b.has("10.9.0.101") && !p.b.has("10.9.0.100")
+				return p.a.has("10.9.0.100") && !p.a.has("10.9.0.101") && p.b.has("10.9.0.101") &&
+					!p.b.has("10.9.0.100")
 			})
 			p.b.kill()
 			eventually(t, d.down(100)+slack, "the survivor holds both", func() bool {

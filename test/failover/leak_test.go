@@ -75,7 +75,8 @@ func TestLeaks(t *testing.T) {
 	before, used := open(t, pid), usageOf(t, pid)
 	round(200)
 	after, later := open(t, pid), usageOf(t, pid)
-	for limit := time.Now().Add(slack); after["all"] > before["all"]+2 && time.Now().Before(limit); after = open(t, pid) {
+	for limit := time.Now().Add(slack); after["all"] > before["all"]+2 &&
+		time.Now().Before(limit); after = open(t, pid) {
 		time.Sleep(100 * time.Millisecond) // a script may run still
 	}
 	t.Logf("%d descriptors and %d MB, then %d and %d MB", before["all"], used.rss, after["all"], later.rss)

@@ -23,14 +23,16 @@ func (n *node) hasOn(name, ip string) bool {
 func TestOneLinkLocalAddressTwoInterfaces(t *testing.T) {
 	for name, conf := range map[string]func(priority int) string{
 		"two instances": func(priority int) string {
-			return router("VI_1", "eth0", 51, priority, []string{"fe80::100/64"}) + router("VI_2", "eth1", 52, priority, []string{"fe80::100/64"})
+			return router("VI_1", "eth0", 51, priority, []string{"fe80::100/64"}) + router("VI_2", "eth1", 52, priority,
+				[]string{"fe80::100/64"})
 		},
 		"one instance": func(priority int) string {
 			return router("VI_1", "eth0", 51, priority, []string{"fe80::100/64", "fe80::100/64 dev eth1"})
 		},
 		"a sync group": func(priority int) string {
 			return "vrrp_sync_group G {\n    group {\n        VI_1\n        VI_2\n    }\n}\n" +
-				router("VI_1", "eth0", 51, priority, []string{"fe80::100/64"}) + router("VI_2", "eth1", 52, priority, []string{"fe80::100/64"})
+				router("VI_1", "eth0", 51, priority, []string{"fe80::100/64"}) + router("VI_2", "eth1", 52, priority,
+				[]string{"fe80::100/64"})
 		},
 	} {
 		for _, ab := range pairings {
@@ -47,7 +49,8 @@ func TestOneLinkLocalAddressTwoInterfaces(t *testing.T) {
 				p.b.start()
 				p.a.start()
 				eventually(t, slack, "a alone has both", alone(p.a, p.b))
-				if p.a.program == ours { // the reference leaves its addresses behind, and nobody can tell who holds them
+				// the reference leaves its addresses behind, and nobody can tell who holds them
+				if p.a.program == ours {
 					p.a.kill()
 					eventually(t, slack, "b has both after a crash", alone(p.b, nil))
 					p.a.start()

@@ -10,7 +10,8 @@ import (
 // routers writes two instances; the second stays as it is in every edit of the test below.
 func routers(first string, vrid int, extra string, members ...string) string {
 	one := func(name string, vrid int, extra, vip string) string {
-		return fmt.Sprintf("vrrp_instance %s {\n    interface eth0\n    virtual_router_id %d\n    version 3\n    advert_int 0.2\n    priority 200\n%s    virtual_ipaddress {\n        %s/24\n    }\n}\n",
+		return fmt.Sprintf("vrrp_instance %s {\n    interface eth0\n    virtual_router_id %d\n    version 3\n    "+
+			"advert_int 0.2\n    priority 200\n%s    virtual_ipaddress {\n        %s/24\n    }\n}\n",
 			name, vrid, extra, vip)
 	}
 	conf := ""
@@ -33,7 +34,8 @@ func TestReloadOfMaster(t *testing.T) {
 		{"other id", routers("V", 51, ""), routers("V", 53, "")},
 		{"made unicast", routers("V", 51, ""), routers("V", 51, "    unicast_peer {\n        10.9.0.77\n    }\n")},
 		{"renamed", routers("V", 51, ""), routers("VX", 51, "")},
-		{"other interface", routers("V", 51, ""), strings.Replace(routers("V", 51, ""), "interface eth0", "interface eth9", 1)},
+		{"other interface", routers("V", 51, ""),
+			strings.Replace(routers("V", 51, ""), "interface eth0", "interface eth9", 1)},
 		{"removed from a group", routers("V", 51, "", "V", "W"), routers("", 0, "", "W")},
 		{"removed with its group", routers("V", 51, "", "V", "W"), routers("", 0, "")},
 		{"renamed in a group", routers("V", 51, "", "V", "W"), routers("VX", 51, "", "VX", "W")},
@@ -52,7 +54,8 @@ func TestReloadOfMaster(t *testing.T) {
 			p.b.logged(slack, "(W) Entering BACKUP")
 			eventually(t, slack, "b follows a", func() bool {
 				s := p.b.status()
-				return len(s.Instances) == 2 && s.Instances[0].Master == "10.9.0.1" && s.Instances[1].Master == "10.9.0.1"
+				return len(s.Instances) == 2 && s.Instances[0].Master == "10.9.0.1" &&
+					s.Instances[1].Master == "10.9.0.1"
 			})
 			at, stalled := time.Now(), stalls(t, true)
 			p.a.write(edit.after)

@@ -23,7 +23,8 @@ type edit struct {
 func (e edit) conf() string {
 	var b strings.Builder
 	b.WriteString(e.before)
-	fmt.Fprintf(&b, "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    advert_int 0.5\n    priority %d\n", e.priority)
+	fmt.Fprintf(&b, "vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    "+
+		"advert_int 0.5\n    priority %d\n", e.priority)
 	for _, line := range e.extra {
 		fmt.Fprintf(&b, "    %s\n", line)
 	}
@@ -48,7 +49,8 @@ const scriptBlock = "vrrp_script ok {\n    script \"/bin/true\"\n    interval 1\
 
 // second is another instance, in states of its own.
 func second(vrid, priority int) string {
-	return fmt.Sprintf("vrrp_instance VI_2 {\n    interface eth0\n    virtual_router_id %d\n    version 3\n    advert_int 0.5\n    priority %d\n    virtual_ipaddress {\n        10.9.0.120/24\n    }\n}\n", vrid, priority)
+	return fmt.Sprintf("vrrp_instance VI_2 {\n    interface eth0\n    virtual_router_id %d\n    version 3\n    "+
+		"advert_int 0.5\n    priority %d\n    virtual_ipaddress {\n        10.9.0.120/24\n    }\n}\n", vrid, priority)
 }
 
 var edits = []edit{
@@ -60,14 +62,16 @@ var edits = []edit{
 	{name: "excluded", priority: 140, excluded: []string{"10.9.0.103/24", "2001:db8:9::103/64"}},
 	{name: "label", priority: 150, vips: []string{"10.9.0.104/24 label eth0:4"}},
 	{name: "script", priority: 150, before: scriptBlock, extra: []string{"track_script {", "ok", "}"}},
-	{name: "script with weight", priority: 150, before: scriptBlock, extra: []string{"track_script {", "ok weight 2", "}"}},
+	{name: "script with weight", priority: 150, before: scriptBlock,
+		extra: []string{"track_script {", "ok weight 2", "}"}},
 	{name: "track_interface", priority: 150, extra: []string{"track_interface {", "lo weight -10", "}"}},
 	{name: "notify", priority: 150, extra: []string{"notify_master \"/bin/true\"", "notify \"/bin/true\""}},
 	{name: "garp", priority: 150, extra: []string{"garp_master_refresh 1", "garp_master_repeat 2"}},
 	{name: "nopreempt", priority: 150, extra: []string{"nopreempt"}},
 	{name: "second instance", priority: 150, after: second(52, 150)},
 	{name: "second instance, other id", priority: 150, after: second(53, 150)},
-	{name: "sync group", priority: 150, before: "vrrp_sync_group G {\n    group {\n        VI_1\n        VI_2\n    }\n}\n", after: second(53, 150)},
+	{name: "sync group", priority: 150,
+		before: "vrrp_sync_group G {\n    group {\n        VI_1\n        VI_2\n    }\n}\n", after: second(53, 150)},
 	{name: "source address", priority: 150, extra: []string{"mcast_src_ip 10.9.0.1"}},
 }
 
@@ -105,7 +109,8 @@ func TestReloads(t *testing.T) {
 		t.Fatalf("last reload: %v\n%s", err, out)
 	}
 	time.Sleep(time.Second)
-	if double, gap := w.totals(start, now()); double > 0 || gap > watchGrace+stalled() { // shorter: between two questions
+	// shorter: between two questions
+	if double, gap := w.totals(start, now()); double > 0 || gap > watchGrace+stalled() {
 		t.Errorf("two masters for %v, nobody for %v", double, gap)
 	}
 	if n := failed.Load(); n > 0 {
@@ -116,7 +121,8 @@ func TestReloads(t *testing.T) {
 	}
 	p.onBeat(t, from, d.advert, stalled())
 	s := p.a.status()
-	if len(s.Instances) != 1 || len(s.Instances[0].Addresses) != 1 || s.Instances[0].State != "MASTER" || s.Instances[0].EffectivePriority != 150 {
+	if len(s.Instances) != 1 || len(s.Instances[0].Addresses) != 1 || s.Instances[0].State != "MASTER" ||
+		s.Instances[0].EffectivePriority != 150 {
 		t.Errorf("after the last reload, which equals the first file: %+v", s.Instances)
 	}
 	t.Logf("%d requests served across 51 reloads and 10 refused ones", served.Load())
@@ -147,11 +153,12 @@ func (n *node) refuse(t *testing.T) {
 	t.Helper()
 	good := n.conf
 	for text, want := range map[string]string{
-		"vrrp_instance VI_1 {\n    interfaec eth0\n":                                                          ":2:5: error",
-		strings.Replace(good, "priority", "pirority", 1):                                                      "priority",
-		strings.Replace(good, "10.9.0.100/24", "10.9.0.300/24", 1):                                            "10.9.0.300",
-		good + "bfd_instance B1 {\n    neighbor_ip 10.9.0.3\n}\n":                                             "not supported",
-		"vrrp_sync_group G {\n    group {\n        NOBODY\n    }\n}\n" + good:                                 "NOBODY",
+		"vrrp_instance VI_1 {\n    interfaec eth0\n":                          ":2:5: error",
+		strings.Replace(good, "priority", "pirority", 1):                      "priority",
+		strings.Replace(good, "10.9.0.100/24", "10.9.0.300/24", 1):            "10.9.0.300",
+		good + "bfd_instance B1 {\n    neighbor_ip 10.9.0.3\n}\n":             "not supported",
+		"vrrp_sync_group G {\n    group {\n        NOBODY\n    }\n}\n" + good: "NOBODY",
+
 		strings.Replace(good, "interface eth0", "interface eth0\n    track_script {\n        gone\n    }", 1): "gone",
 	} {
 		n.write(text)

@@ -11,7 +11,29 @@ import (
 
 // virtual is a virtual server with one real server, on our own plane.
 func virtual(vip string) string {
-	return fmt.Sprintf("global_defs {\n    lvs_driver xdp\n}\nvirtual_server %s 80 {\n    lb_kind DR\n    protocol TCP\n    real_server 10.9.0.3 80 {\n    }\n}\n", vip)
+	return fmt.Sprintf("global_defs {\n    lvs_driver xdp\n}\nvirtual_server %s 80 {\n    lb_kind DR\n    protocol "+
+		"TCP\n    real_server 10.9.0.3 80 {\n    }\n}\n", vip)
+}
+
+// virtualEdit is a change of a file with virtual servers and instances.
+type virtualEdit struct {
+	name, before, after string
+	resigns             bool // V
+}
+
+func virtualEdits(full string) []virtualEdit {
+	return []virtualEdit{
+		{"instance removed", full, virtual("10.9.0.100") + routers("", 0, ""), true},
+		{"instance renamed", full, virtual("10.9.0.100") + routers("VX", 51, ""), true},
+		{"other id", full, virtual("10.9.0.100") + routers("V", 53, ""), true},
+		{"both removed", full, routers("", 0, ""), true},
+		{"virtual server removed", full, routers("V", 51, ""), false},
+		{"virtual server moved", full, virtual("10.9.0.110") + routers("V", 51, ""), false},
+		{"virtual server added", routers("V", 51, ""), full, false},
+		{"virtual server added, instance renamed", routers("V", 51, ""), virtual("10.9.0.100") + routers("VX", 51, ""),
+			true},
+		{"instances gone", full, virtual("10.9.0.100"), true},
+	}
 }
 
 // TestReloadOfMasterWithVirtualServers takes instances and virtual servers out, renames them, and moves one to the
@@ -27,20 +49,7 @@ func TestReloadOfMasterWithVirtualServers(t *testing.T) {
 	}
 	probe.kill()
 	probe.ns.Run(programFile, "purge", "--plane")
-	for _, edit := range []struct {
-		name, before, after string
-		resigns             bool // V
-	}{
-		{"instance removed", full, virtual("10.9.0.100") + routers("", 0, ""), true},
-		{"instance renamed", full, virtual("10.9.0.100") + routers("VX", 51, ""), true},
-		{"other id", full, virtual("10.9.0.100") + routers("V", 53, ""), true},
-		{"both removed", full, routers("", 0, ""), true},
-		{"virtual server removed", full, routers("V", 51, ""), false},
-		{"virtual server moved", full, virtual("10.9.0.110") + routers("V", 51, ""), false},
-		{"virtual server added", routers("V", 51, ""), full, false},
-		{"virtual server added, instance renamed", routers("V", 51, ""), virtual("10.9.0.100") + routers("VX", 51, ""), true},
-		{"instances gone", full, virtual("10.9.0.100"), true},
-	} {
+	for _, edit := range virtualEdits(full) {
 		t.Run(edit.name, func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, dialect{version: 3, advert: 200 * time.Millisecond}, ours, ours, 200, 100)
@@ -50,7 +59,9 @@ func TestReloadOfMasterWithVirtualServers(t *testing.T) {
 			})
 			p.a.conf = edit.before
 			p.a.start()
-			eventually(t, slack, "a has both addresses", func() bool { return p.a.has("10.9.0.100") && p.a.has("10.9.0.110") })
+			eventually(t, slack, "a has both addresses", func() bool {
+				return p.a.has("10.9.0.100") && p.a.has("10.9.0.110")
+			})
 			p.a.logged(slack, "(W) Entering MASTER")
 			from := time.Now()
 			p.a.write(edit.after)
@@ -58,7 +69,9 @@ func TestReloadOfMasterWithVirtualServers(t *testing.T) {
 				t.Fatalf("reload: %v\n%s", err, out)
 			}
 			after := p.a.settled(t)
-			zero := slices.ContainsFunc(p.tap.since(from), func(f frame) bool { return f.vrid == 51 && f.priority == 0 })
+			zero := slices.ContainsFunc(p.tap.since(from), func(f frame) bool {
+				return f.vrid == 51 && f.priority == 0
+			})
 			if zero != edit.resigns {
 				t.Errorf("priority 0 for V: %v, want %v", zero, edit.resigns)
 			}

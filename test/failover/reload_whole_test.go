@@ -70,7 +70,8 @@ func (n *node) get(port int) string {
 // TestReloadIsAllOrNothing reloads a proxy with an election that cannot begin here: the proxy
 // goes on with what it had, in its worker, on its ports, and the next reload is as good as any.
 func TestReloadIsAllOrNothing(t *testing.T) {
-	n, write := whole(t, noInstance, says("one", 8080), "setpriv", "--bounding-set", "-net_admin", "--inh-caps", "-net_admin")
+	n, write := whole(t, noInstance, says("one", 8080), "setpriv", "--bounding-set", "-net_admin", "--inh-caps",
+		"-net_admin")
 	if got := n.get(8080); got != "one" {
 		t.Fatalf("before: %s", got)
 	}

@@ -18,7 +18,9 @@ const many = 250
 func manyConf(n, priority int) string {
 	var b strings.Builder
 	for i := 1; i <= n; i++ {
-		fmt.Fprintf(&b, "vrrp_instance V%d {\n    interface eth0\n    virtual_router_id %d\n    version 3\n    advert_int 0.1\n    priority %d\n    virtual_ipaddress {\n        10.9.1.%d/32\n    }\n}\n", i, i, priority, i)
+		fmt.Fprintf(&b, "vrrp_instance V%d {\n    interface eth0\n    virtual_router_id %d\n    version 3\n    "+
+			"advert_int 0.1\n    priority %d\n    virtual_ipaddress {\n        10.9.1.%d/32\n    }\n}\n", i, i,
+			priority, i)
 	}
 	return b.String()
 }
@@ -199,20 +201,25 @@ func (p *pair) usage(t *testing.T) {
 		before := usageOf(t, pid)
 		time.Sleep(2 * time.Second)
 		after := usageOf(t, pid)
-		t.Logf("%s with %d addresses: %.1f %% of a processor, %d MB", n.program, n.held(), 100*float64(after.cpu-before.cpu)/2e9, after.rss)
+		t.Logf("%s with %d addresses: %.1f %% of a processor, %d MB", n.program, n.held(),
+			100*float64(after.cpu-before.cpu)/2e9, after.rss)
 	}
 }
 
 // killMany kills the master: each router is taken over in the time that the protocol says.
 func (p *pair) killMany(t *testing.T) {
 	t.Helper()
-	eventually(t, slack, "all addresses are where they belong", func() bool { return p.a.held() == many && p.b.held() == 0 })
+	eventually(t, slack, "all addresses are where they belong", func() bool {
+		return p.a.held() == many && p.b.held() == 0
+	})
 	calm, stalled := time.Now(), stalls(t, true)
 	eventually(t, slack, "an advert of each router", func() bool { return p.heard(p.port(p.a), calm) == many })
 	killed := time.Now()
 	p.a.kill()
 	eventually(t, slack, "all addresses taken over", func() bool { return p.b.held() == many })
-	eventually(t, slack, "an advert of each router's new master", func() bool { return p.heard(p.port(p.b), killed) == many })
+	eventually(t, slack, "an advert of each router's new master", func() bool {
+		return p.heard(p.port(p.b), killed) == many
+	})
 	gaps := p.gaps(p.port(p.a), p.port(p.b), calm)
 	var list []time.Duration
 	for _, g := range gaps {
@@ -302,7 +309,9 @@ func TestManyAddresses(t *testing.T) {
 			conf := func(one, two int) string {
 				var b strings.Builder
 				b.WriteString(d.conf(1, one, excluded(200)...))
-				fmt.Fprintf(&b, "vrrp_instance VI_2 {\n    interface eth0\n    virtual_router_id 52\n    version 3\n    advert_int 0.1\n    priority %d\n    virtual_ipaddress {\n        10.9.0.101/24\n    }\n}\n", two)
+				fmt.Fprintf(&b, "vrrp_instance VI_2 {\n    interface eth0\n    virtual_router_id 52\n    version 3\n "+
+					"   advert_int 0.1\n    priority %d\n    virtual_ipaddress {\n        10.9.0.101/24\n    }\n}\n",
+					two)
 				return b.String()
 			}
 			p.a.conf, p.b.conf = conf(150, 100), conf(100, 150) // the second router lives on b
@@ -315,7 +324,9 @@ func TestManyAddresses(t *testing.T) {
 			from, stalled := time.Now(), stalls(t, true)
 			p.a.kill()
 			eventually(t, slack, "all addresses taken over", func() bool { return p.b.held() == 200 })
-			eventually(t, slack, "all addresses announced", func() bool { return len(p.announced(p.port(p.b), from)) >= 201 })
+			eventually(t, slack, "all addresses announced", func() bool {
+				return len(p.announced(p.port(p.b), from)) >= 201
+			})
 			gap := p.gaps(p.port(p.a), p.port(p.b), from.Add(-200*time.Millisecond))[51]
 			var lastAdvert, firstSeen, lastSeen time.Time
 			for _, f := range p.tap.since(time.Time{}) {
@@ -331,7 +342,8 @@ func TestManyAddresses(t *testing.T) {
 					lastSeen = at
 				}
 			}
-			t.Logf("advert to advert %v (formula %v); addresses announced after %v to %v", gap, d.down(100), firstSeen.Sub(lastAdvert), lastSeen.Sub(lastAdvert))
+			t.Logf("advert to advert %v (formula %v); addresses announced after %v to %v", gap, d.down(100),
+				firstSeen.Sub(lastAdvert), lastSeen.Sub(lastAdvert))
 			if took := lastSeen.Sub(lastAdvert); took > d.down(100)+hung+stalled() {
 				t.Errorf("the last of 201 addresses was announced after %v", took)
 			}

@@ -57,13 +57,15 @@ func (d dialect) down(priority int) time.Duration { return 3*d.advert + d.skew(p
 // conf writes a keepalived.conf for host 1 or 2.
 func (d dialect) conf(host, priority int, extra ...string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "vrrp_instance VI_1 {\n    state BACKUP\n    interface eth0\n    virtual_router_id 51\n    priority %d\n", priority)
+	fmt.Fprintf(&b, "vrrp_instance VI_1 {\n    state BACKUP\n    interface eth0\n    virtual_router_id 51\n    "+
+		"priority %d\n", priority)
 	fmt.Fprintf(&b, "    version %d\n    advert_int %g\n", d.version, d.advert.Seconds())
 	if d.pass != "" {
 		fmt.Fprintf(&b, "    authentication {\n        auth_type PASS\n        auth_pass %s\n    }\n", d.pass)
 	}
 	if d.unicast {
-		fmt.Fprintf(&b, "    unicast_src_ip %s\n    unicast_peer {\n        %s\n    }\n", d.address(host), d.address(3-host))
+		fmt.Fprintf(&b, "    unicast_src_ip %s\n    unicast_peer {\n        %s\n    }\n", d.address(host),
+			d.address(3-host))
 	}
 	for _, line := range extra {
 		fmt.Fprintf(&b, "    %s\n", line)

@@ -65,9 +65,12 @@ func TestSourceThatComesLater(t *testing.T) {
 				p.a.becomes("FAULT", "10.9.0.1")
 				p.a.move("10.9.0.1/24", true)
 				p.a.becomes("BACKUP", "fault cleared")
-				eventually(t, slack, "a follows b", func() bool { return p.a.status().Instances[0].Master == "10.9.0.2" })
+				eventually(t, slack, "a follows b", func() bool {
+					return p.a.status().Instances[0].Master == "10.9.0.2"
+				})
 				if double, _ := w.totals(start, now()); double > 0 || p.a.has("10.9.0.100") || !p.a.has("10.9.0.1") {
-					t.Errorf("two masters for %v; a has the address: %v, and its own: %v", double, p.a.has("10.9.0.100"), p.a.has("10.9.0.1"))
+					t.Errorf("two masters for %v; a has the address: %v, and its own: %v", double,
+						p.a.has("10.9.0.100"), p.a.has("10.9.0.1"))
 				}
 			})
 		}
@@ -77,7 +80,8 @@ func TestSourceThatComesLater(t *testing.T) {
 // TestSourceTakenFromMaster flushes a master's interface, as a network manager does at its restart: it resigns from the
 // address its peer knows it by, and the peer need not wait.
 func TestSourceTakenFromMaster(t *testing.T) {
-	for _, d := range []dialect{{version: 2, advert: time.Second}, {version: 3, advert: time.Second, unicast: true}, {version: 3, ipv6: true, advert: time.Second}} {
+	for _, d := range []dialect{{version: 2, advert: time.Second}, {version: 3, advert: time.Second, unicast: true},
+		{version: 3, ipv6: true, advert: time.Second}} {
 		t.Run(fmt.Sprintf("%+v", d), func(t *testing.T) {
 			t.Parallel()
 			p := newPair(t, d, ours, ours, 200, 100)
@@ -88,7 +92,8 @@ func TestSourceTakenFromMaster(t *testing.T) {
 			p.b.logged(slack, "evenkeel is running")
 			eventually(t, slack, "b follows a", known)
 			p.a.ns.Run("ip", "addr", "flush", "dev", "eth0")
-			p.a.becomes("FAULT", map[bool]string{false: "no address to send from", true: "source address 10.9.0.1"}[d.unicast])
+			p.a.becomes("FAULT", map[bool]string{false: "no address to send from",
+				true: "source address 10.9.0.1"}[d.unicast])
 			p.b.becomes("MASTER", "the master resigned (priority 0)")
 		})
 	}
@@ -102,7 +107,8 @@ func TestUntrackedDevice(t *testing.T) {
 	netns.Bridge(t, a)
 	a.Address("eth0", "10.9.0.1/24")
 	n := newNode(t, a, ours, router("VI_1", "eth0", 51, 100, []string{"10.9.0.100/24"},
-		"virtual_ipaddress_excluded {", "    10.8.0.100/24 dev eth7 no_track", "    2001:db8:8::100/64 dev eth7 no_track", "    10.7.0.100/24 dev eth8 no_track", "}"))
+		"virtual_ipaddress_excluded {", "    10.8.0.100/24 dev eth7 no_track",
+		"    2001:db8:8::100/64 dev eth7 no_track", "    10.7.0.100/24 dev eth8 no_track", "}"))
 	n.start()
 	eventually(t, slack, "it is master", func() bool { return n.has("10.9.0.100") })
 	n.becomes("MASTER", "")
@@ -124,9 +130,12 @@ func TestUntrackedDevice(t *testing.T) {
 		})
 		eventually(t, slack, "the addresses on a new device", have("eth7", "10.8.0.100", "2001:db8:8::100"))
 		a.Down("eth7")
-		eventually(t, slack, "the kernel drops an IPv6 address", func() bool { return !n.hasOn("eth7", "2001:db8:8::100") })
+		eventually(t, slack, "the kernel drops an IPv6 address", func() bool {
+			return !n.hasOn("eth7", "2001:db8:8::100")
+		})
 		a.Up("eth7")
-		eventually(t, slack, "the addresses on a device that is up again", have("eth7", "10.8.0.100", "2001:db8:8::100"))
+		eventually(t, slack, "the addresses on a device that is up again",
+			have("eth7", "10.8.0.100", "2001:db8:8::100"))
 		if err := a.Links().LinkDel(a.Link("eth7")); err != nil {
 			t.Fatal(err)
 		}

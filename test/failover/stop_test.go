@@ -66,7 +66,8 @@ func TestStopTwice(t *testing.T) {
 	out := filepath.Join(t.TempDir(), "out")
 	script := filepath.Join(t.TempDir(), "notify.sh")
 	release := filepath.Join(t.TempDir(), "release")
-	text := "#!/bin/sh\ntest $3 != STOP || until test -e " + release + "; do sleep 0.05; done\necho \"$@\" >> " + out + "\n"
+	text := "#!/bin/sh\ntest $3 != STOP || until test -e " + release + "; do sleep 0.05; done\necho \"$@\" >> " + out +
+		"\n"
 	if err := os.WriteFile(script, []byte(text), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -102,7 +103,8 @@ func TestStopWithHangingScript(t *testing.T) {
 	t.Parallel()
 	d := dialects[2]
 	pid := filepath.Join(t.TempDir(), "pid")
-	p := one(t, withScript(t, "echo $$ > "+pid+"\ntrap '' TERM INT HUP\nwhile :; do sleep 0.2; done", "timeout 600\n    weight 10"))
+	p := one(t, withScript(t, "echo $$ > "+pid+"\ntrap '' TERM INT HUP\nwhile :; do sleep 0.2; done",
+		"timeout 600\n    weight 10"))
 	eventually(t, slack, "the script runs", func() bool { b, err := os.ReadFile(pid); return err == nil && len(b) > 0 })
 	p.master(t, p.a, slack)
 	at := time.Now()

@@ -76,7 +76,8 @@ func TestServiceManager(t *testing.T) {
 	m := newManager(t, p.a)
 	gate := filepath.Join(t.TempDir(), "go")
 	// An instance that waits for its script's first word is still in INIT.
-	p.a.conf = fmt.Sprintf("global_defs {\n    script_user root\n}\nvrrp_script chk {\n    script \"%s\"\n    interval 1\n    timeout 20\n}\n%s",
+	p.a.conf = fmt.Sprintf("global_defs {\n    script_user root\n}\nvrrp_script chk {\n    script \"%s\"\n    "+
+		"interval 1\n    timeout 20\n}\n%s",
 		waitFor(t, gate), dialects[2].conf(1, 150, "track_script {", "    chk", "}"))
 	p.a.start()
 	p.a.logged(slack, "evenkeel is running")
@@ -120,7 +121,8 @@ func TestServiceManager(t *testing.T) {
 // waitFor is a script that waits until a file is there.
 func waitFor(t testing.TB, file string) string {
 	path := filepath.Join(t.TempDir(), "wait.sh")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\nuntil test -e "+file+"; do sleep 0.05; done\n"), 0o755); err != nil {
+	if err := os.WriteFile(path, []byte("#!/bin/sh\nuntil test -e "+file+"; do sleep 0.05; done\n"),
+		0o755); err != nil {
 		t.Fatal(err)
 	}
 	return path

@@ -84,7 +84,8 @@ func (c *tap) listen(stop <-chan struct{}) {
 		if cmsgs, err := unix.ParseSocketControlMessage(oob[:oobn]); err == nil {
 			for _, m := range cmsgs {
 				if m.Header.Level == unix.SOL_SOCKET && m.Header.Type == unix.SO_TIMESTAMPNS {
-					f.at = time.Unix(int64(binary.NativeEndian.Uint64(m.Data)), int64(binary.NativeEndian.Uint64(m.Data[8:])))
+					f.at = time.Unix(int64(binary.NativeEndian.Uint64(m.Data)),
+						int64(binary.NativeEndian.Uint64(m.Data[8:])))
 				}
 			}
 		}

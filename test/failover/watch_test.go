@@ -41,7 +41,8 @@ func newWatch(t testing.TB, ns *netns.NS, vip, base netip.Addr) *watch {
 		t.Fatal(err)
 	}
 	mac := ns.Link("eth0").Attrs().HardwareAddr
-	to := &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ARP), Ifindex: ns.Index("eth0"), Halen: 6, Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
+	to := &unix.SockaddrLinklayer{Protocol: htons(unix.ETH_P_ARP), Ifindex: ns.Index("eth0"), Halen: 6,
+		Addr: [8]byte{0xff, 0xff, 0xff, 0xff, 0xff, 0xff}}
 	if err := unix.Bind(fd, to); err != nil {
 		t.Fatal(err)
 	}
@@ -89,7 +90,8 @@ func (w *watch) ask(fd int, to unix.Sockaddr, mac []byte, vip, base [4]byte, sto
 		next = max(next+int64(watchEvery), now()-int64(watchEvery))
 		for {
 			wait := unix.NsecToTimespec(max(next-now(), 0))
-			if n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &wait, nil); n <= 0 || err != nil {
+			if n, err := unix.Ppoll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, &wait, nil); n <= 0 ||
+				err != nil {
 				break
 			}
 			n, _, err := unix.Recvfrom(fd, buf, unix.MSG_DONTWAIT)
@@ -120,5 +122,6 @@ func (w *watch) totals(from, to int64) (double, gap time.Duration) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	all := append(append([]measure.Tenure(nil), w.tenures...), w.judge.Open()...)
-	return time.Duration(measure.Double(all, int64(watchEvery), from, to)), time.Duration(measure.Gap(all, int64(watchEvery), from, to))
+	return time.Duration(measure.Double(all, int64(watchEvery), from, to)), time.Duration(measure.Gap(all,
+		int64(watchEvery), from, to))
 }

@@ -32,36 +32,53 @@ type floor struct {
 // The floors, from the ground (ARCHITECTURE.md). A package may import packages of
 // its own entry's list only.
 var floors = []floor{
-	{name: "machine", packages: []string{"vrrp", "h1", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync", "spelling", "proxyproto", "lease", "heartbeat"}, ours: []string{"lvs/table", "spelling"}, std: true},
+	{name: "machine", packages: []string{"vrrp", "h1", "balance", "health", "lvs/table", "lvs/pool", "lvs/connsync",
+		"spelling", "proxyproto", "lease", "heartbeat"}, ours: []string{"lvs/table", "spelling"}, std: true},
 	{name: "a node's votes", packages: []string{"quorum"}, ours: []string{"heartbeat", "lease"}, std: true},
 	{name: "literals", packages: []string{"sample/literal"}, std: true},
 	{name: "patterns", packages: []string{"sample/pattern"}, ours: []string{"sample/literal"}, std: true},
-	{name: "rules", packages: []string{"sample"}, ours: []string{"sample/literal", "sample/pattern", "spelling"}, std: true},
-	{name: "formats", packages: []string{"sample/logformat"}, ours: []string{"sample", "sample/literal", "spelling"}, std: true},
-	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "sample/logformat", "lvs/table"}, std: true},
-	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"}, ours: []string{"config", "spelling"}, std: true},
-	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"}, ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample", "sample/pattern", "sample/logformat", "lvs/table"}, std: true},
-	{name: "edge", packages: []string{"linux/loop", "linux/realtime", "linux/sock", "linux/rawsock", "linux/netif", "linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver", "linux/option"}, ours: []string{"config", "linux/", "lvs/table", "balance"}},
+	{name: "rules", packages: []string{"sample"}, ours: []string{"sample/literal", "sample/pattern", "spelling"},
+		std: true},
+	{name: "formats", packages: []string{"sample/logformat"}, ours: []string{"sample", "sample/literal", "spelling"},
+		std: true},
+	{name: "model", packages: []string{"config"}, ours: []string{"vrrp", "sample", "sample/logformat", "lvs/table"},
+		std: true},
+	{name: "dialects' ground", packages: []string{"config/verdict", "config/source", "config/words"},
+		ours: []string{"config", "spelling"}, std: true},
+	{name: "dialect", packages: []string{"config/keepalived", "config/haproxy"},
+		ours: []string{"config", "config/verdict", "config/source", "config/words", "spelling", "sample",
+			"sample/pattern", "sample/logformat", "lvs/table"}, std: true},
+	{name: "edge", packages: []string{"linux/loop", "linux/realtime", "linux/sock", "linux/rawsock", "linux/netif",
+		"linux/gate", "linux/confine", "linux/ipvs", "linux/xdp", "linux/realserver", "linux/option"},
+		ours: []string{"config", "linux/", "lvs/table", "balance"}},
 	{name: "log edge", packages: []string{"syslog"}, ours: []string{"config", "linux/"}},
 	{name: "script edge", packages: []string{"script"}, ours: []string{"config"}, std: true},
 	{name: "engines' ground", packages: []string{"counter"}, ours: []string{"config"}, std: true},
-	{name: "backends", packages: []string{"backend"}, ours: []string{"balance", "health", "counter", "config", "linux/sock"}, std: true},
-	{name: "engine", packages: []string{"failover", "proxy", "probe", "lvs"}, ours: []string{"vrrp", "h1", "sample", "balance", "health", "proxyproto", "spelling", "counter", "backend", "config", "script", "syslog", "linux/", "lvs/"}},
+	{name: "backends", packages: []string{"backend"},
+		ours: []string{"balance", "health", "counter", "config", "linux/sock"}, std: true},
+	{name: "engine", packages: []string{"failover", "proxy", "probe", "lvs"},
+		ours: []string{"vrrp", "h1", "sample", "balance", "health", "proxyproto", "spelling", "counter", "backend",
+			"config", "script", "syslog", "linux/", "lvs/"}},
 	{name: "admin", packages: []string{"admin"}, ours: []string{"proxy", "spelling", "config"}},
-	{name: "process", packages: []string{"daemon"}, ours: []string{"failover", "proxy", "backend", "lvs", "lvs/table", "probe", "admin", "syslog", "health", "config", "script", "linux/"}},
+	{name: "process", packages: []string{"daemon"},
+		ours: []string{"failover", "proxy", "backend", "lvs", "lvs/table", "probe", "admin", "syslog", "health",
+			"config", "script", "linux/"}},
 	{name: "command line of ipvsadm", packages: []string{"ipvsadm"}, ours: []string{"lvs/table"}, std: true},
 	{name: "lab figures", packages: []string{"lab/measure"}, std: true},
 	{name: "lab site", packages: []string{"lab/site"}, ours: []string{"lab/measure"}},
 	{name: "lab board", packages: []string{"lab/board"}, ours: []string{"lab/measure", "lab/site"}, std: true},
 	{name: "lab launcher", packages: []string{"lab/launcher"}, ours: []string{"lab/measure", "lab/site", "lab/board"}},
-	{name: "command", packages: []string{"cmd/evenkeel"}, ours: []string{"daemon", "lab/launcher", "lab/site", "config", "config/", "failover", "proxy", "admin", "ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif", "linux/realserver"}},
+	{name: "command", packages: []string{"cmd/evenkeel"},
+		ours: []string{"daemon", "lab/launcher", "lab/site", "config", "config/", "failover", "proxy", "admin",
+			"ipvsadm", "lvs", "lvs/table", "linux/ipvs", "linux/xdp", "linux/netif", "linux/realserver"}},
 	{name: "tests", packages: []string{"test/"}, ours: []string{"", "/"}},
 }
 
 // kernel are the modules through which the kernel is reached; only the edges, the
 // lab (which builds networks) and tests may use them.
 var kernel = []string{"golang.org/x/sys/unix", "github.com/vishvananda/netlink", "github.com/cilium/ebpf",
-	"github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/genetlink", "golang.org/x/net/bpf"}
+	"github.com/google/nftables", "github.com/mdlayher/netlink", "github.com/mdlayher/genetlink",
+	"golang.org/x/net/bpf"}
 
 var mayUseKernel = map[string]bool{"edge": true, "lab site": true, "lab launcher": true, "tests": true}
 
@@ -185,7 +202,8 @@ func TestMachinesArePure(t *testing.T) {
 					t.Errorf("%s imports %s", file, path)
 				}
 			}
-			for _, word := range []string{"time.Now", "time.After", "time.Sleep", "time.NewTimer", "\tgo ", "time.Since"} {
+			for _, word := range []string{"time.Now", "time.After", "time.Sleep", "time.NewTimer", "\tgo ",
+				"time.Since"} {
 				if bytes.Contains(text, []byte(word)) {
 					t.Errorf("%s uses %q", file, strings.TrimSpace(word))
 				}
@@ -199,7 +217,8 @@ const maxLines = 600
 
 // TestFiles checks lengths, names and package comments.
 func TestFiles(t *testing.T) {
-	drawers := map[string]bool{"util": true, "utils": true, "common": true, "helper": true, "helpers": true, "misc": true}
+	drawers := map[string]bool{"util": true, "utils": true, "common": true, "helper": true, "helpers": true,
+		"misc": true}
 	for _, p := range list(t) {
 		if drawers[filepath.Base(p.Dir)] {
 			t.Errorf("%s is a drawer, not a noun", p.ImportPath)
@@ -256,10 +275,12 @@ func TestTiers(t *testing.T) {
 	kernel, peers := words(t, string(text), "KERNEL"), words(t, string(text), "PEERS")
 	for _, p := range list(t) {
 		imports := slices.Concat(p.TestImports, p.XTestImports)
-		if needs := slices.Contains(imports, module+"/test/netns") || p.ImportPath == module+"/test/netns"; needs && !kernel[p.ImportPath] {
+		if needs := slices.Contains(imports, module+"/test/netns") ||
+			p.ImportPath == module+"/test/netns"; needs && !kernel[p.ImportPath] {
 			t.Errorf("%s makes namespaces: add it to KERNEL in the Makefile", p.ImportPath)
 		}
-		if asks := slices.Contains(imports, module+"/test/peers"); asks && !peers[p.ImportPath] && !kernel[p.ImportPath] {
+		if asks := slices.Contains(imports, module+"/test/peers"); asks && !peers[p.ImportPath] &&
+			!kernel[p.ImportPath] {
 			t.Errorf("%s has verdicts of the reference programs: add it to PEERS in the Makefile", p.ImportPath)
 		}
 		delete(kernel, p.ImportPath)

@@ -39,7 +39,8 @@ func TestSyscalls(t *testing.T) {
 			}
 			for _, call := range calls(parsed, "syscall") {
 				if delete(unused, path); mayCall[path] == "" {
-					t.Errorf("%s calls syscall.%s: that is for the edges (linux/…)", fset.Position(call.Pos()), call.Sel.Name)
+					t.Errorf("%s calls syscall.%s: that is for the edges (linux/…)", fset.Position(call.Pos()),
+						call.Sel.Name)
 				}
 			}
 		}

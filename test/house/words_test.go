@@ -75,7 +75,8 @@ func TestFound(t *testing.T) {
 	list := []replaced{{"courier", true, "x"}, {"in vain", false, "y"}, {"books", false, "z"}, {"keeper", true, "k"}}
 	for line, n := range map[string]int{
 		"asks ZooKeeper": 0, "theKeeper asks": 1,
-		"func StartCourier() {": 1, "// Couriers wait in vain.": 2, "the bookshelf": 0, "in vanity": 0, "keeps books": 1, "recourier": 0,
+		"func StartCourier() {": 1, "// Couriers wait in vain.": 2, "the bookshelf": 0, "in vanity": 0,
+		"keeps books": 1, "recourier": 0,
 	} {
 		if got := found(line, list); len(got) != n {
 			t.Errorf("%q: %v", line, got)
@@ -101,7 +102,8 @@ func TestWords(t *testing.T) {
 			}
 			return nil
 		}
-		if !slices.Contains([]string{".go", ".md", ".c", ".h", ".js", ".service"}, filepath.Ext(path)) || exempt[rel] != "" {
+		if !slices.Contains([]string{".go", ".md", ".c", ".h", ".js", ".service"}, filepath.Ext(path)) ||
+			exempt[rel] != "" {
 			return nil
 		}
 		text, err := os.ReadFile(path)

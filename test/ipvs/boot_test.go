@@ -86,7 +86,8 @@ func BenchmarkGuest(b *testing.B) {
 	// no difference.
 	counting := []string{"-icount", "shift=0"}
 	k, image := prepare(b)
-	r := machine(b, k, image, counting, []string{none, none, "-test.bench=Guest", "-test.benchtime=1x", "-test.timeout=0"})
+	r := machine(b, k, image, counting,
+		[]string{none, none, "-test.bench=Guest", "-test.benchtime=1x", "-test.timeout=0"})
 	for _, line := range r.lines {
 		if text, ok := strings.CutPrefix(line, "BENCH "); ok {
 			fmt.Println(text)
@@ -118,7 +119,8 @@ func prepare(t testing.TB) (k kernel, image string) {
 // need stops without the programs; make peers installs them.
 func need(t testing.TB) {
 	os.Setenv("PATH", os.Getenv("PATH")+":/usr/sbin:/sbin")
-	for _, name := range []string{"qemu-system-x86_64", "busybox", "depmod", "modprobe", "ipvsadm", "keepalived", "apt-get", "dpkg", "ldd"} {
+	for _, name := range []string{"qemu-system-x86_64", "busybox", "depmod", "modprobe", "ipvsadm", "keepalived",
+		"apt-get", "dpkg", "ldd"} {
 		if _, err := exec.LookPath(name); err == nil {
 			continue
 		}
@@ -153,7 +155,8 @@ func build(k kernel, tmp, image string) error {
 		return fmt.Errorf("%w\n%s", err, out)
 	}
 	r := newInitramfs()
-	for _, dir := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/bin", "/sbin", "/usr/bin", "/usr/sbin", "/var/run", "/var/lib", "/etc"} {
+	for _, dir := range []string{"/proc", "/sys", "/dev", "/run", "/tmp", "/bin", "/sbin", "/usr/bin", "/usr/sbin",
+		"/var/run", "/var/lib", "/etc"} {
 		r.dir(dir)
 	}
 	r.add("/init", 0o755, initScript)
@@ -171,7 +174,8 @@ func build(k kernel, tmp, image string) error {
 			return err
 		}
 	}
-	for from, to := range map[string]string{"guest.test": "/test/guest.test", "plane.test": "/test/plane.test", "evenkeel": "/usr/bin/evenkeel"} {
+	for from, to := range map[string]string{"guest.test": "/test/guest.test", "plane.test": "/test/plane.test",
+		"evenkeel": "/usr/bin/evenkeel"} {
 		if err := r.copy(filepath.Join(tmp, from), to); err != nil {
 			return err
 		}
@@ -196,12 +200,16 @@ func where(name string) string {
 
 // etc are the files of names, so that listings with names have some to show.
 var etc = map[string]string{
-	"passwd":        "root:x:0:0:root:/:/bin/sh\nkeepalived_script:x:100:100::/:/bin/sh\n",
-	"group":         "root:x:0:\nkeepalived_script:x:100:\n",
-	"hosts":         "127.0.0.1 localhost\n::1 localhost\n10.9.0.100 www.example.org www\n10.9.1.1 web1.example.org\nfd00:9::64 www6.example.org\nfd00:9::65 another-name-much-longer-than-the-column.example.org\n192.0.2.55 a-name-much-longer-than-the-column.example.org\n",
+	"passwd": "root:x:0:0:root:/:/bin/sh\nkeepalived_script:x:100:100::/:/bin/sh\n",
+	"group":  "root:x:0:\nkeepalived_script:x:100:\n",
+	"hosts": "127.0.0.1 localhost\n::1 localhost\n10.9.0.100 www.example.org www\n10.9.1.1 " +
+		"web1.example.org\nfd00:9::64 www6.example.org\nfd00:9::65 " +
+		"another-name-much-longer-than-the-column.example.org\n192.0.2.55 " +
+		"a-name-much-longer-than-the-column.example.org\n",
 	"nsswitch.conf": "hosts: files\nservices: files\nprotocols: files\n",
-	"services":      "ftp 21/tcp\ndomain 53/tcp\ndomain 53/udp\nhttp 80/tcp www # WorldWideWeb\nhttps 443/tcp\nhttps 443/udp\nsip 5060/tcp\nsip 5060/udp\nhttp-alt 8080/tcp webcache\n",
-	"protocols":     "tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n",
+	"services": "ftp 21/tcp\ndomain 53/tcp\ndomain 53/udp\nhttp 80/tcp www # WorldWideWeb\nhttps 443/tcp\nhttps " +
+		"443/udp\nsip 5060/tcp\nsip 5060/udp\nhttp-alt 8080/tcp webcache\n",
+	"protocols": "tcp 6 TCP\nudp 17 UDP\nsctp 132 SCTP\n",
 }
 
 // result is what the guest printed.

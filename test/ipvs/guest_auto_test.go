@@ -41,7 +41,8 @@ func TestAAABesidePlane(t *testing.T) {
 	run("/usr/bin/evenkeel", "ipvs", "--driver", "xdp", "-A", "-t", "10.9.0.100:80", "-s", "rr")
 	run("/usr/bin/evenkeel", "ipvs", "-a", "-t", "10.9.0.100:80", "-r", "10.9.0.2:80", "-g")
 	loaded("adding a server")
-	for _, args := range [][]string{{"/usr/bin/evenkeel", "ipvs", "-Ln"}, {"/tmp/ipvsadm", "-Ln"}, {"/usr/bin/evenkeel", "ipvs", "-Sn"}} {
+	for _, args := range [][]string{{"/usr/bin/evenkeel", "ipvs", "-Ln"}, {"/tmp/ipvsadm", "-Ln"},
+		{"/usr/bin/evenkeel", "ipvs", "-Sn"}} {
 		if out := run(args...); !strings.Contains(out, "10.9.0.100:80") || !strings.Contains(out, "10.9.0.2:80") {
 			t.Errorf("%v:\n%s", args, out)
 		}

@@ -50,10 +50,13 @@ func (w *way) send(n int) float64 {
 	var text []byte
 	w.Gen.Do(func() {
 		write("kpktgend_0", "rem_device_all", "add_device g0")
-		write("g0", fmt.Sprint("count ", n), "clone_skb 0", fmt.Sprint("pkt_size ", course.FrameSize), "delay 0", "flag UDPCSUM",
-			"dst_mac "+w.Balancer.Link("lb0").Attrs().HardwareAddr.String(), fmt.Sprint("dst_min ", course.Virtual), fmt.Sprint("dst_max ", course.Virtual),
+		write("g0", fmt.Sprint("count ", n), "clone_skb 0", fmt.Sprint("pkt_size ", course.FrameSize), "delay 0",
+			"flag UDPCSUM",
+			"dst_mac "+w.Balancer.Link("lb0").Attrs().HardwareAddr.String(), fmt.Sprint("dst_min ", course.Virtual),
+			fmt.Sprint("dst_max ", course.Virtual),
 			"src_min 20.0.0.0", fmt.Sprintf("src_max 20.0.%d.255", course.Flows/256-1),
-			fmt.Sprint("udp_src_min ", course.SourcePort), fmt.Sprint("udp_src_max ", course.SourcePort), fmt.Sprint("udp_dst_min ", course.Port), fmt.Sprint("udp_dst_max ", course.Port))
+			fmt.Sprint("udp_src_min ", course.SourcePort), fmt.Sprint("udp_src_max ", course.SourcePort),
+			fmt.Sprint("udp_dst_min ", course.Port), fmt.Sprint("udp_dst_max ", course.Port))
 		write("pgctrl", "start")
 		text, _ = os.ReadFile("/proc/thread-self/net/pktgen/g0")
 	})
@@ -71,7 +74,8 @@ func (w *way) send(n int) float64 {
 			break
 		}
 		if time.Now().After(end) {
-			w.T.Fatalf("%s: of %d packets %d arrived as they should and %d otherwise; %v", w.Name, n, g-good, b-bad, w.Counters())
+			w.T.Fatalf("%s: of %d packets %d arrived as they should and %d otherwise; %v", w.Name, n, g-good, b-bad,
+				w.Counters())
 		}
 	}
 	return usec * 1000 / float64(n)
@@ -134,7 +138,8 @@ func BenchmarkGuest(b *testing.B) {
 // report prints what a packet costs on each way, and whether ours meet the target.
 func report(drop, forward *way, ways []*way, kernels, ours map[string]*way) {
 	say := func(format string, args ...any) { fmt.Printf("BENCH "+format+"\n", args...) }
-	say("%d established flows, 60-byte UDP with checksums; dropping at the director takes %.0f instructions", course.Flows, drop.best)
+	say("%d established flows, 60-byte UDP with checksums; dropping at the director takes %.0f instructions",
+		course.Flows, drop.best)
 	say("%-12s %8s %8s %14s %10s", "way", "total", "added", "of ip_forward", "of IPVS")
 	added := func(w *way) float64 { return w.best - drop.best }
 	for _, w := range ways {
@@ -161,7 +166,8 @@ func prepareKernel(b *testing.B) {
 			b.Fatalf("modprobe %v: %v\n%s", args, err, out)
 		}
 	}
-	if jit, err := os.ReadFile("/proc/sys/net/core/bpf_jit_enable"); err != nil || strings.TrimSpace(string(jit)) != "1" {
+	if jit, err := os.ReadFile("/proc/sys/net/core/bpf_jit_enable"); err != nil ||
+		strings.TrimSpace(string(jit)) != "1" {
 		b.Fatalf("the kernel does not compile eBPF: %s, %v", jit, err)
 	}
 	// pktgen gives way to nobody: what it sends while the only processor has other work waits here.

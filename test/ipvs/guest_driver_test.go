@@ -64,10 +64,12 @@ func TestAAutoload(t *testing.T) {
 func load(n, m int) []table.Change {
 	var all []table.Change
 	for i := range n {
-		s := table.Service{Key: tcp(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), 80).String()), Scheduler: "rr", Granularity: 32}
+		s := table.Service{Key: tcp(netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8),
+			byte(i)}), 80).String()), Scheduler: "rr", Granularity: 32}
 		all = append(all, table.Change{Verb: table.AddService, Service: s})
 		for j := range m {
-			d := table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, byte(j >> 8), byte(j)}), 80), Method: table.Direct, Weight: 1}
+			d := table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{172, 16, byte(j >> 8), byte(j)}),
+				80), Method: table.Direct, Weight: 1}
 			all = append(all, table.Change{Verb: table.AddDestination, Service: s, Destination: d})
 		}
 	}
@@ -100,7 +102,8 @@ func TestLoad(t *testing.T) {
 	if err := d.Apply([]table.Change{{Verb: table.Flush}}); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d services with %d destinations: loaded in %v, read in %v, cleared in %v", n, n*m, loaded, read, time.Since(begin))
+	t.Logf("%d services with %d destinations: loaded in %v, read in %v, cleared in %v", n, n*m, loaded, read,
+		time.Since(begin))
 }
 
 // TestErrors: what the kernel refuses comes back with its own error and the number of the change.
@@ -111,7 +114,8 @@ func TestErrors(t *testing.T) {
 	bad := other
 	bad.Scheduler = "nosuch"
 	dest := table.Destination{Addr: addr("10.9.1.1:80"), Method: table.NAT, Weight: 1}
-	seed := []table.Change{{Verb: table.AddService, Service: s}, {Verb: table.AddDestination, Service: s, Destination: dest}}
+	seed := []table.Change{{Verb: table.AddService, Service: s},
+		{Verb: table.AddDestination, Service: s, Destination: dest}}
 	if err := d.Apply(seed); err != nil {
 		t.Fatal(err)
 	}
@@ -126,15 +130,20 @@ func TestErrors(t *testing.T) {
 		{"edit no service", table.Change{Verb: table.EditService, Service: other}, table.ErrNotFound},
 		{"delete no service", table.Change{Verb: table.DeleteService, Service: other}, table.ErrNotFound},
 		{"no scheduler", table.Change{Verb: table.AddService, Service: bad}, table.ErrNoScheduler},
-		{"add destination again", table.Change{Verb: table.AddDestination, Service: s, Destination: dest}, table.ErrExists},
-		{"destination of no service", table.Change{Verb: table.AddDestination, Service: other, Destination: dest}, table.ErrNotFound},
-		{"edit no destination", table.Change{Verb: table.EditDestination, Service: s, Destination: dest2}, table.ErrNotFound},
-		{"delete no destination", table.Change{Verb: table.DeleteDestination, Service: s, Destination: dest2}, table.ErrNotFound},
+		{"add destination again", table.Change{Verb: table.AddDestination, Service: s, Destination: dest},
+			table.ErrExists},
+		{"destination of no service", table.Change{Verb: table.AddDestination, Service: other, Destination: dest},
+			table.ErrNotFound},
+		{"edit no destination", table.Change{Verb: table.EditDestination, Service: s, Destination: dest2},
+			table.ErrNotFound},
+		{"delete no destination", table.Change{Verb: table.DeleteDestination, Service: s, Destination: dest2},
+			table.ErrNotFound},
 		{"no key", table.Change{Verb: table.AddService, Service: table.Service{Scheduler: "rr"}}, nil},
 	} {
 		// One that works before it and one after: the former is made, the latter is not.
 		before := table.Change{Verb: table.EditService, Service: s}
-		after := table.Change{Verb: table.AddService, Service: table.Service{Key: tcp("10.9.0.200:80"), Scheduler: "rr", Granularity: 32}}
+		after := table.Change{Verb: table.AddService,
+			Service: table.Service{Key: tcp("10.9.0.200:80"), Scheduler: "rr", Granularity: 32}}
 		err := d.Apply([]table.Change{before, c.change, after})
 		var ce *table.ChangeError
 		if !errors.As(err, &ce) || ce.Index != 1 || c.want != nil && !errors.Is(err, c.want) {
@@ -151,7 +160,8 @@ func TestErrors(t *testing.T) {
 	if err := d.StopDaemon(table.Master); !errors.Is(err, table.ErrNotFound) {
 		t.Error("stopping a daemon that does not run:", err)
 	}
-	if err := d.StartDaemon(table.Daemon{Role: table.Master, Interface: "nosuch0"}); err == nil || !strings.Contains(err.Error(), "nosuch0") {
+	if err := d.StartDaemon(table.Daemon{Role: table.Master, Interface: "nosuch0"}); err == nil ||
+		!strings.Contains(err.Error(), "nosuch0") {
 		t.Error("a daemon on no interface:", err)
 	}
 }

@@ -29,7 +29,8 @@ func TestKeepalived(t *testing.T) {
 			t.Parallel()
 			conf, dir := absolute(t, file), t.TempDir()
 			n, o := host(t, "keepalived"), host(t, "evenkeel")
-			keepalived := start(t, n, "/usr/sbin/keepalived", "--check", "--dont-fork", "--log-console", "--no-syslog", "--use-file="+conf,
+			keepalived := start(t, n, "/usr/sbin/keepalived", "--check", "--dont-fork", "--log-console", "--no-syslog",
+				"--use-file="+conf,
 				"--pid="+dir+"/pid", "--checkers_pid="+dir+"/checkers")
 			evenkeel := start(t, o, "/usr/bin/evenkeel", "run", "-f", conf, "--runtime-dir", dir+"/run")
 			theirs, ours := settled(t, open(t, n), open(t, o))
@@ -39,7 +40,8 @@ func TestKeepalived(t *testing.T) {
 				t.Fatalf("keepalived made no table:\n%s", keepalived.out.String())
 			}
 			if diff := cmp.Diff(theirs, ours, equal); diff != "" {
-				t.Errorf("(- keepalived, + evenkeel): %s\nkeepalived: %s\nevenkeel: %s", diff, keepalived.out.String(), evenkeel.out.String())
+				t.Errorf("(- keepalived, + evenkeel): %s\nkeepalived: %s\nevenkeel: %s", diff, keepalived.out.String(),
+					evenkeel.out.String())
 			}
 		})
 	}

@@ -253,7 +253,9 @@ func TestTraffic(t *testing.T) {
 		{"GUE with checksum", table.Tunnel, table.Wrap{Type: table.GUE, Port: 6080, Flags: table.Checksum}},
 	} {
 		for i := range s.reals {
-			apply(t, d, table.Change{Verb: verb, Service: service, Destination: table.Destination{Addr: addr(real4(i) + ":80"), Method: m.method, Weight: 1, Wrap: m.wrap}})
+			apply(t, d, table.Change{Verb: verb, Service: service,
+				Destination: table.Destination{Addr: addr(real4(i) + ":80"), Method: m.method, Weight: 1,
+					Wrap: m.wrap}})
 		}
 		if m.name == "DR" {
 			s.directly()
@@ -288,7 +290,8 @@ func (s *site) counted(t *testing.T, d *ipvs.Driver, name string, n uint64, befo
 		}
 		return plus(before, c) == passed(t, s.lb) && sum == c
 	})
-	if c.Connections != n || c.InPackets < 3*n || c.InBytes <= 40*c.InPackets || back != (c.OutPackets >= 3*n) || back != (c.OutBytes > 0) {
+	if c.Connections != n || c.InPackets < 3*n || c.InBytes <= 40*c.InPackets || back != (c.OutPackets >= 3*n) ||
+		back != (c.OutBytes > 0) {
 		t.Errorf("%s: %+v", name, c)
 	}
 }
@@ -326,13 +329,17 @@ func TestTrafficIPv6(t *testing.T) {
 	s := newSite(t)
 	d := open(t, s.lb)
 	s.through()
-	service := table.Service{Key: tcp("[" + vip6 + "]:80"), Scheduler: "wrr", Flags: table.Persistent, Timeout: 100 * time.Second, Granularity: 64}
+	service := table.Service{Key: tcp("[" + vip6 + "]:80"), Scheduler: "wrr", Flags: table.Persistent,
+		Timeout: 100 * time.Second, Granularity: 64}
 	udp := table.Service{Key: table.Key{Protocol: table.UDP, Addr: addr(vip + ":53")}, Scheduler: "rr", Granularity: 32}
-	apply(t, d, table.Change{Verb: table.AddService, Service: service}, table.Change{Verb: table.AddService, Service: udp})
+	apply(t, d, table.Change{Verb: table.AddService, Service: service},
+		table.Change{Verb: table.AddService, Service: udp})
 	for i := range s.reals {
 		apply(t, d,
-			table.Change{Verb: table.AddDestination, Service: service, Destination: table.Destination{Addr: addr("[" + real6(i) + "]:8080"), Method: table.NAT, Weight: 1}},
-			table.Change{Verb: table.AddDestination, Service: udp, Destination: table.Destination{Addr: addr(real4(i) + ":53"), Method: table.NAT, Weight: 1}})
+			table.Change{Verb: table.AddDestination, Service: service,
+				Destination: table.Destination{Addr: addr("[" + real6(i) + "]:8080"), Method: table.NAT, Weight: 1}},
+			table.Change{Verb: table.AddDestination, Service: udp,
+				Destination: table.Destination{Addr: addr(real4(i) + ":53"), Method: table.NAT, Weight: 1}})
 	}
 	if got := shares(t, s.client, "["+vip6+"]:80", 6); len(got) != 1 {
 		t.Errorf("one client, persistent: %v", got)
@@ -393,7 +400,9 @@ func TestEditsUnderTraffic(t *testing.T) {
 		service.Flags ^= table.Sched1
 		edit(table.Change{Verb: table.EditService, Service: service})
 		edit(table.Change{Verb: table.EditDestination, Service: service, Destination: dest(1, 0)})
-		eventually(t, "no connection with the server that is to go", func() bool { return unused(t, d, dest(1, 0).Addr) })
+		eventually(t, "no connection with the server that is to go", func() bool {
+			return unused(t, d, dest(1, 0).Addr)
+		})
 		edit(table.Change{Verb: table.DeleteDestination, Service: service, Destination: dest(1, 0)})
 	}
 	stop()
@@ -467,7 +476,8 @@ func TestSync(t *testing.T) {
 	for _, x := range []*ipvs.Driver{d, spare} {
 		apply(t, x, table.Change{Verb: table.AddService, Service: service})
 		for i := range s.reals {
-			apply(t, x, table.Change{Verb: table.AddDestination, Service: service, Destination: table.Destination{Addr: addr(real4(i) + ":80"), Method: table.Direct, Weight: 1}})
+			apply(t, x, table.Change{Verb: table.AddDestination, Service: service,
+				Destination: table.Destination{Addr: addr(real4(i) + ":80"), Method: table.Direct, Weight: 1}})
 		}
 	}
 	startDaemons(t, d, spare)
@@ -529,7 +539,8 @@ func startDaemons(t *testing.T, d, spare *ipvs.Driver) {
 		t.Fatal(err)
 	}
 	running, err := spare.Daemons()
-	if err != nil || len(running) != 1 || running[0].Role != table.Backup || running[0].ID != 7 || running[0].Port != 9000 || running[0].TTL != 2 || running[0].Group.String() != "224.0.0.81" {
+	if err != nil || len(running) != 1 || running[0].Role != table.Backup || running[0].ID != 7 ||
+		running[0].Port != 9000 || running[0].TTL != 2 || running[0].Group.String() != "224.0.0.81" {
 		t.Errorf("the backup's daemon: %+v, %v", running, err)
 	}
 }

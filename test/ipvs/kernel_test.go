@@ -15,9 +15,12 @@ import (
 const meta = "linux-image-cloud-amd64"
 
 // modules the guest may load; what they depend on comes along.
-var modules = []string{"ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_sh", "ip_vs_mh", "ip_vs_sed", "ip_vs_nq",
-	"ip_vs_fo", "ip_vs_ovf", "ip_vs_dh", "ip_vs_lblc", "ip_vs_lblcr", "ip_vs_pe_sip", "veth", "bridge", "ipip", "ip6_tunnel",
-	"fou", "fou6", "xfrm_user", "nf_tables", "dummy", "macvlan", "nft_chain_nat", "nft_ct", "sch_netem", "sch_ingress", "cls_bpf", "pktgen"}
+var modules = []string{"ip_vs", "ip_vs_rr", "ip_vs_wrr", "ip_vs_lc", "ip_vs_wlc", "ip_vs_sh", "ip_vs_mh", "ip_vs_sed",
+	"ip_vs_nq",
+	"ip_vs_fo", "ip_vs_ovf", "ip_vs_dh", "ip_vs_lblc", "ip_vs_lblcr", "ip_vs_pe_sip", "veth", "bridge", "ipip",
+	"ip6_tunnel",
+	"fou", "fou6", "xfrm_user", "nf_tables", "dummy", "macvlan", "nft_chain_nat", "nft_ct", "sch_netem", "sch_ingress",
+	"cls_bpf", "pktgen"}
 
 // A kernel is an unpacked kernel package.
 type kernel struct {

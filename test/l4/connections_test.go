@@ -74,7 +74,8 @@ end
 
 func newSite(t testing.TB, name string) *site {
 	t.Helper()
-	s := &site{name: name, t: t, client: netns.New(t, "c"), balancer: netns.New(t, "d"), reals: []*netns.NS{netns.New(t, "r0"), netns.New(t, "r1")}}
+	s := &site{name: name, t: t, client: netns.New(t, "c"), balancer: netns.New(t, "d"),
+		reals: []*netns.NS{netns.New(t, "r0"), netns.New(t, "r1")}}
 	all := append([]*netns.NS{s.client, s.balancer}, s.reals...)
 	sw := netns.Bridge(t, all...)
 	for i, ns := range all {
@@ -121,7 +122,8 @@ func wholeSums(t testing.TB, ns *netns.NS, name string) {
 		}
 		copy(req.name[:], name)
 		req.data = unsafe.Pointer(&value)
-		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL, uintptr(unsafe.Pointer(&req))); errno != 0 {
+		if _, _, errno := unix.Syscall(unix.SYS_IOCTL, uintptr(fd), unix.SIOCETHTOOL,
+			uintptr(unsafe.Pointer(&req))); errno != 0 {
 			t.Fatal(errno)
 		}
 	})
@@ -196,7 +198,8 @@ func nftSite(t testing.TB) *site {
 	s.backThrough()
 	s.balancer.Address("eth0", "10.9.0.100/32")
 	s.balancer.Run("nft", "add table ip nat; add chain ip nat pre { type nat hook prerouting priority -100; }; "+
-		"add rule ip nat pre ip daddr 10.9.0.100 tcp dport 80 dnat to numgen inc mod 2 map { 0 : 10.9.0.3, 1 : 10.9.0.4 }")
+		"add rule ip nat pre ip daddr 10.9.0.100 tcp dport 80 dnat to numgen inc mod 2 map { 0 : 10.9.0.3, 1 : "+
+		"10.9.0.4 }")
 	return s
 }
 
@@ -232,9 +235,12 @@ func planeSite(t testing.TB, m course.Method) *site {
 			})
 		}
 	}
-	g := table.Group{Service: table.Service{Key: table.Key{Protocol: table.TCP, Addr: netip.MustParseAddrPort("10.9.0.100:80")}, Scheduler: "rr"}}
+	g := table.Group{Service: table.Service{Key: table.Key{Protocol: table.TCP,
+		Addr: netip.MustParseAddrPort("10.9.0.100:80")}, Scheduler: "rr"}}
 	for i := range s.reals {
-		g.Destinations = append(g.Destinations, table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(3 + i)}), 80), Method: m.Method, Weight: 1})
+		g.Destinations = append(g.Destinations,
+			table.Destination{Addr: netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, 9, 0, byte(3 + i)}), 80),
+				Method: m.Method, Weight: 1})
 	}
 	dir := netns.BPFFS(t)
 	s.balancer.Do(func() {
@@ -275,7 +281,8 @@ func (s *site) wrk(d time.Duration) float64 {
 		})
 		before = s.packets()
 	}
-	cmd := exec.CommandContext(ctx, "wrk", "-t2", "-c32", "-d"+d.String(), "-s", script, "-H", "Connection: close", "http://"+s.urls[0]+"/1k")
+	cmd := exec.CommandContext(ctx, "wrk", "-t2", "-c32", "-d"+d.String(), "-s", script, "-H", "Connection: close",
+		"http://"+s.urls[0]+"/1k")
 	var out []byte
 	var err error
 	s.client.Do(func() { out, err = cmd.CombinedOutput() })
@@ -325,9 +332,9 @@ func (s *site) median() float64 {
 	return v[len(v)/2]
 }
 
-// BenchmarkL4Connections is how many TCP connections a second go through a load balancer, wrk, servers and load balancer
-// together on the same cores: it shows what the load balancer takes from the rest. In turns, medians. A socket error or
-// a connection that went past the plane is a failure.
+// BenchmarkL4Connections is how many TCP connections a second go through a load balancer, wrk, servers and load
+// balancer together on the same cores: it shows what the load balancer takes from the rest. In turns, medians. A socket
+// error or a connection that went past the plane is a failure.
 func BenchmarkL4Connections(b *testing.B) {
 	for _, p := range []string{"haproxy", "nginx", "wrk", "nft"} {
 		if _, err := exec.LookPath(p); err != nil {
@@ -347,7 +354,8 @@ func BenchmarkL4Connections(b *testing.B) {
 			s.rates = append(s.rates, s.wrk(*each))
 		}
 	}
-	fmt.Printf("\n%s\nTCP connections of one request for 1 kB, wrk -c32, two servers, offload %v\n", machine(), *offload)
+	fmt.Printf("\n%s\nTCP connections of one request for 1 kB, wrk -c32, two servers, offload %v\n", machine(),
+		*offload)
 	fmt.Printf("%-30s %8s %12s %14s\n", "way", "conn/s", "of haproxy", "of direct")
 	if *ways != "" {
 		for _, s := range all {
@@ -356,13 +364,15 @@ func BenchmarkL4Connections(b *testing.B) {
 		return
 	}
 	for _, s := range all {
-		fmt.Printf("%-30s %8.0f %12.2f %14.2f\n", s.name, s.median(), s.median()/haproxy.median(), s.median()/direct.median())
+		fmt.Printf("%-30s %8.0f %12.2f %14.2f\n", s.name, s.median(), s.median()/haproxy.median(),
+			s.median()/direct.median())
 	}
 	for _, k := range []struct {
 		s     *site
 		limit float64
 	}{{dr, 2.2}, {nat, 1.7}} {
 		r := k.s.median() / haproxy.median()
-		fmt.Printf("target: %s at least %.1f times haproxy's connections: %.2f, %s\n", k.s.name, k.limit, r, met(r >= k.limit))
+		fmt.Printf("target: %s at least %.1f times haproxy's connections: %.2f, %s\n", k.s.name, k.limit, r,
+			met(r >= k.limit))
 	}
 }

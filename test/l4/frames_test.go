@@ -55,18 +55,22 @@ func (f flows) write(state *ebpf.Map, timed bool) asm.Instructions {
 	add(
 		asm.Mov.Reg(asm.R1, asm.R7), asm.Add.Imm(asm.R1, course.FrameSize), asm.JGT.Reg(asm.R1, asm.R8, "bad"),
 		asm.StoreImm(asm.RFP, -4, 0, asm.Word),
-		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -4), asm.LoadMapPtr(asm.R1, state.FD()), asm.FnMapLookupElem.Call(),
+		asm.Mov.Reg(asm.R2, asm.RFP), asm.Add.Imm(asm.R2, -4), asm.LoadMapPtr(asm.R1, state.FD()),
+		asm.FnMapLookupElem.Call(),
 		asm.JEq.Imm(asm.R0, 0, "bad"),
-		asm.LoadMem(asm.R9, asm.R0, 0, asm.DWord), asm.Mov.Reg(asm.R1, asm.R9), asm.Add.Imm(asm.R1, 1), asm.StoreMem(asm.R0, 0, asm.R1, asm.DWord),
+		asm.LoadMem(asm.R9, asm.R0, 0, asm.DWord), asm.Mov.Reg(asm.R1, asm.R9), asm.Add.Imm(asm.R1, 1),
+		asm.StoreMem(asm.R0, 0, asm.R1, asm.DWord),
 	)
 	if timed {
 		add(asm.Mov.Reg(asm.R1, asm.R9), asm.And.Imm(asm.R1, stride-1), asm.JNE.Imm(asm.R1, 0, "untimed"),
 			asm.LoadMem(asm.R1, asm.R0, 24, asm.DWord), asm.JLT.Reg(asm.R9, asm.R1, "untimed"),
 			asm.Mov.Reg(asm.R6, asm.R0), asm.FnKtimeGetNs.Call(), asm.StoreMem(asm.R6, 16, asm.R0, asm.DWord),
-			asm.LoadMem(asm.R1, asm.R6, 8, asm.DWord), asm.JNE.Imm(asm.R1, 0, "untimed"), asm.StoreMem(asm.R6, 8, asm.R0, asm.DWord))
+			asm.LoadMem(asm.R1, asm.R6, 8, asm.DWord), asm.JNE.Imm(asm.R1, 0, "untimed"),
+			asm.StoreMem(asm.R6, 8, asm.R0, asm.DWord))
 	}
 	add(
-		asm.And.Imm(asm.R9, int32(f.count-1)).WithSymbol("untimed"), asm.Or.Imm(asm.R9, int32(f.base)), asm.HostTo(asm.BE, asm.R9, asm.Word),
+		asm.And.Imm(asm.R9, int32(f.count-1)).WithSymbol("untimed"), asm.Or.Imm(asm.R9, int32(f.base)),
+		asm.HostTo(asm.BE, asm.R9, asm.Word),
 	)
 	for at := int16(0); at < 24; at += 8 {
 		add(asm.LoadImm(asm.R1, int64(native.Uint64(h[at:])), asm.DWord), asm.StoreMem(asm.R7, at, asm.R1, asm.DWord))
@@ -81,7 +85,8 @@ func (f flows) write(state *ebpf.Map, timed bool) asm.Instructions {
 	for at, rest := range map[int16]int32{24: sum16(h[14:34]), 40: sum16(h[30:42]) + sum16(pseudo)} {
 		add(asm.Mov.Reg(asm.R1, asm.R9), asm.Add.Imm(asm.R1, rest))
 		for range 2 {
-			add(asm.Mov.Reg(asm.R2, asm.R1), asm.RSh.Imm(asm.R2, 16), asm.And.Imm(asm.R1, 0xffff), asm.Add.Reg(asm.R1, asm.R2))
+			add(asm.Mov.Reg(asm.R2, asm.R1), asm.RSh.Imm(asm.R2, 16), asm.And.Imm(asm.R1, 0xffff),
+				asm.Add.Reg(asm.R1, asm.R2))
 		}
 		// A sum of 0 would say that there is none; ours never is: source and destination are not all ones.
 		add(asm.Xor.Imm(asm.R1, 0xffff), asm.StoreMem(asm.R7, at, asm.R1, asm.Half))
@@ -100,7 +105,8 @@ func generator(t testing.TB, f flows, ifindex int) (prog *ebpf.Program, sent *eb
 	t.Helper()
 	sent = course.Array(t, 32, 1)
 	code := append(course.XDP.Window(asm.R1), f.write(sent, true)...)
-	code = append(code, asm.Mov.Imm(asm.R1, int32(ifindex)), asm.Mov.Imm(asm.R2, 0), asm.FnRedirect.Call(), asm.Return(),
+	code = append(code, asm.Mov.Imm(asm.R1, int32(ifindex)), asm.Mov.Imm(asm.R2, 0), asm.FnRedirect.Call(),
+		asm.Return(),
 		asm.Mov.Imm(asm.R0, 1).WithSymbol("bad"), asm.Return())
 	return course.XDP.Load(t, code), sent
 }
@@ -121,10 +127,12 @@ func restorer(t testing.TB, f flows, hook course.Hook, tail *ebpf.Program) *ebpf
 		t.Fatal(err)
 	}
 	code := append(asm.Instructions{asm.Mov.Reg(asm.R6, asm.R1)}, hook.Window(asm.R6)...)
-	code = append(code, asm.Mov.Reg(asm.R1, asm.R7), asm.Add.Imm(asm.R1, course.FrameSize+1), asm.JGT.Reg(asm.R1, asm.R8, "whole"), asm.Mov.Reg(asm.R1, asm.R6))
+	code = append(code, asm.Mov.Reg(asm.R1, asm.R7), asm.Add.Imm(asm.R1, course.FrameSize+1),
+		asm.JGT.Reg(asm.R1, asm.R8, "whole"), asm.Mov.Reg(asm.R1, asm.R6))
 	if hook == course.TC {
 		const macRoom = 1 // BPF_ADJ_ROOM_MAC
-		code = append(code, asm.Mov.Imm(asm.R2, -20), asm.Mov.Imm(asm.R3, macRoom), asm.Mov.Imm(asm.R4, 0), asm.FnSkbAdjustRoom.Call())
+		code = append(code, asm.Mov.Imm(asm.R2, -20), asm.Mov.Imm(asm.R3, macRoom), asm.Mov.Imm(asm.R4, 0),
+			asm.FnSkbAdjustRoom.Call())
 	} else {
 		code = append(code, asm.Mov.Imm(asm.R2, 20), asm.FnXdpAdjustHead.Call())
 	}
@@ -132,7 +140,8 @@ func restorer(t testing.TB, f flows, hook course.Hook, tail *ebpf.Program) *ebpf
 	again[0] = again[0].WithSymbol("whole")
 	code = append(code, again...)
 	code = append(code, f.write(course.Array(t, 32, 1), false)...)
-	code = append(code, asm.Mov.Reg(asm.R1, asm.R6), asm.LoadMapPtr(asm.R2, jump.FD()), asm.Mov.Imm(asm.R3, 0), asm.FnTailCall.Call(),
+	code = append(code, asm.Mov.Reg(asm.R1, asm.R6), asm.LoadMapPtr(asm.R2, jump.FD()), asm.Mov.Imm(asm.R3, 0),
+		asm.FnTailCall.Call(),
 		asm.Mov.Imm(asm.R0, 99).WithSymbol("bad"), asm.Return())
 	return hook.Load(t, code)
 }

@@ -148,7 +148,8 @@ func (w *way) trySend(prog *ebpf.Program, sent *ebpf.Map, lead, n int) (ns float
 	}
 	w.Gen.Do(func() {
 		pinned(w.T, func() {
-			_, err := prog.Run(&ebpf.RunOptions{Data: make([]byte, course.FrameSize), Repeat: uint32(lead + n), Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
+			_, err := prog.Run(&ebpf.RunOptions{Data: make([]byte, course.FrameSize), Repeat: uint32(lead + n),
+				Flags: unix.BPF_F_TEST_XDP_LIVE_FRAMES})
 			if err != nil {
 				w.T.Fatalf("%s: %v", w.Name, err)
 			}
@@ -170,7 +171,8 @@ func (w *way) trySend(prog *ebpf.Program, sent *ebpf.Map, lead, n int) (ns float
 	}
 	after := w.Counters()
 	if arrived > count || others > 32 { // a few may be answers to neighbours' questions
-		w.T.Fatalf("%s: %d packets were sent, %d arrived as they should and %d otherwise: %v", w.Name, count, arrived, others, after)
+		w.T.Fatalf("%s: %d packets were sent, %d arrived as they should and %d otherwise: %v", w.Name, count, arrived,
+			others, after)
 	}
 	if d := after["forwarded"] - counts["forwarded"]; w.Plane != nil && (d < arrived || d > count) {
 		w.T.Fatalf("%s: %d packets were sent and %d arrived, but it forwarded %d: %v", w.Name, count, arrived, d, after)
@@ -234,8 +236,8 @@ func (w *way) measureNew() {
 	}
 }
 
-// program measures by test run, in the load balancer, what the plane's program takes for a packet of an established flow
-// beyond a program that does nothing: the best of five. What tc wraps cannot be unwrapped so that it could be
+// program measures by test run, in the load balancer, what the plane's program takes for a packet of an established
+// flow beyond a program that does nothing: the best of five. What tc wraps cannot be unwrapped so that it could be
 // wrapped again, so there it is one run a call, with colder caches.
 func (w *way) program() float64 {
 	w.T.Helper()

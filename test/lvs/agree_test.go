@@ -10,13 +10,15 @@ import (
 // TestAgreement: with mh or sh, connections go on through the peer though it was told of none: both have
 // the same table of places, in whatever order their files name the real servers.
 func TestAgreement(t *testing.T) {
-	for _, c := range []struct{ scheduler, kind string }{{"mh\n    mh-port", "dr"}, {"mh\n    mh-port", "nat"}, {"mh\n    mh-port", "tun"}, {"sh\n    sh-port", "dr"}} {
+	for _, c := range []struct{ scheduler, kind string }{{"mh\n    mh-port", "dr"}, {"mh\n    mh-port", "nat"},
+		{"mh\n    mh-port", "tun"}, {"sh\n    sh-port", "dr"}} {
 		t.Run(strings.Fields(c.scheduler)[0]+" "+c.kind, func(t *testing.T) {
 			t.Parallel()
 			s := newSite(t, c.kind)
 			// Nothing of what the directors would tell each other gets through.
 			for _, d := range []*node{s.d1, s.d2} {
-				d.ns.Run("nft", "add table inet deaf; add chain inet deaf in { type filter hook input priority 0; }; add rule inet deaf in udp dport 8849 drop")
+				d.ns.Run("nft", "add table inet deaf; add chain inet deaf in { type filter hook input priority 0; }; "+
+					"add rule inet deaf in udp dport 8849 drop")
 			}
 			words := "    lb_algo " + c.scheduler + "\n    lb_kind " + strings.ToUpper(c.kind) + "\n    protocol TCP\n"
 			s.d1.start(s.election(150) + s.service(80, words, ""))
@@ -49,7 +51,8 @@ func TestAgreement(t *testing.T) {
 					Received uint64 `json:"received"`
 				} `json:"letters"`
 			}
-			if err := json.Unmarshal([]byte(s.d2.must("show", "lvs", "--json", "--runtime-dir", s.d2.dir)), &status); err != nil {
+			if err := json.Unmarshal([]byte(s.d2.must("show", "lvs", "--json", "--runtime-dir", s.d2.dir)),
+				&status); err != nil {
 				t.Fatal(err)
 			}
 			if status.ConnSync.Received != 0 {

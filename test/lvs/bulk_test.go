@@ -68,7 +68,8 @@ func upload(t *testing.T, web *http.Client) {
 	}
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)
-	if want := fmt.Sprintf("%d %x", len(bulk), sha256.Sum256(bulk)); err != nil || strings.TrimSpace(string(got)) != want {
+	if want := fmt.Sprintf("%d %x", len(bulk), sha256.Sum256(bulk)); err != nil ||
+		strings.TrimSpace(string(got)) != want {
 		t.Errorf("the upload arrived as %s, not %s (%v)", got, want, err)
 	}
 	quick(t, "upload", began)

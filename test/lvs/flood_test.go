@@ -25,7 +25,8 @@ func TestFlood(t *testing.T) {
 
 func flooded(t *testing.T, kind string) {
 	s := newSite(t, kind)
-	s.d1.start("global_defs {\n    lvs_table_size 65536\n}\n" + s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind "+strings.ToUpper(kind)+"\n    protocol TCP\n", ""))
+	s.d1.start("global_defs {\n    lvs_table_size 65536\n}\n" +
+		s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind "+strings.ToUpper(kind)+"\n    protocol TCP\n", ""))
 	s.d1.master()
 	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	first, second := s.ticking(), s.ticking()
@@ -52,7 +53,8 @@ func flooded(t *testing.T, kind string) {
 		}
 	}
 	took := time.Since(began)
-	t.Logf("%d connections were begun in %v (%.0f a second), %d others served meanwhile; the director has %d MB", floodSize, took.Round(time.Millisecond), floodSize/took.Seconds(), during, usageOf(t, s.d1.cmd.Process.Pid).rss)
+	t.Logf("%d connections were begun in %v (%.0f a second), %d others served meanwhile; the director has %d MB",
+		floodSize, took.Round(time.Millisecond), floodSize/took.Seconds(), during, usageOf(t, s.d1.cmd.Process.Pid).rss)
 	first.goesOnAfter(t, "after the flood", took)
 	second.goesOnAfter(t, "after the flood", took)
 	for i, conn := range idle {
@@ -83,7 +85,8 @@ func (s *site) flood() <-chan error {
 	s.t.Helper()
 	ended := make(chan error, 1)
 	s.client.Do(func() {
-		flood, err := newFlood(s.client.Index("eth0"), s.client.Link("eth0").Attrs().HardwareAddr, s.d1.ns.Link("eth0").Attrs().HardwareAddr)
+		flood, err := newFlood(s.client.Index("eth0"), s.client.Link("eth0").Attrs().HardwareAddr,
+			s.d1.ns.Link("eth0").Attrs().HardwareAddr)
 		if err != nil {
 			s.t.Fatal(err)
 		}
@@ -166,7 +169,8 @@ func (f *flood) sum(at, from, to int, sum uint32) {
 func TestTableFull(t *testing.T) {
 	s := newSite(t, "dr")
 	const size, more = 1024, 2000
-	s.d1.start(fmt.Sprintf("global_defs {\n    lvs_table_size %d\n}\n", size) + s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n", ""))
+	s.d1.start(fmt.Sprintf("global_defs {\n    lvs_table_size %d\n}\n", size) + s.mastery() + s.service(80,
+		"    lb_algo rr\n    lb_kind DR\n    protocol TCP\n", ""))
 	s.d1.master()
 	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	early := s.connect(size - 50) // some places are still those of the requests before

@@ -62,10 +62,13 @@ func TestQuorum(t *testing.T) {
 	sorry.realserver("add", vip)
 	sorry.start()
 	d := s.diary()
-	text := s.service(80, fmt.Sprintf("    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    omega\n    quorum 2\n    quorum_up %q\n    quorum_down %q\n    sorry_server %s 80\n",
+	text := s.service(80, fmt.Sprintf("    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    omega\n    quorum 2\n   "+
+		" quorum_up %q\n    quorum_down %q\n    sorry_server %s 80\n",
 		d.note("quorum up"), d.note("quorum down"), sorry.addr), quickly)
 	for _, w := range s.webs {
-		text = strings.Replace(text, "real_server "+w.addr+" 80 {\n", fmt.Sprintf("REAL %s 80 {\n        notify_up %q\n        notify_down %q\n", w.addr, d.note(w.name+" up"), d.note(w.name+" down")), 1)
+		text = strings.Replace(text, "real_server "+w.addr+" 80 {\n",
+			fmt.Sprintf("REAL %s 80 {\n        notify_up %q\n        notify_down %q\n", w.addr, d.note(w.name+" up"),
+				d.note(w.name+" down")), 1)
 	}
 	s.d1.start(scripts + s.mastery() + strings.ReplaceAll(text, "REAL", "real_server"))
 	s.d1.master()
@@ -81,10 +84,14 @@ func TestQuorum(t *testing.T) {
 	}
 	s.webs[0].start()
 	d.says("quorum_up", "web1_down", "quorum_down", "web1_up", "quorum_up")
-	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	eventually(t, patience, "both serve again", func() bool {
+		got := s.shares(2)
+		return got["web1"] == 1 && got["web2"] == 1
+	})
 	s.d1.stop()
 	lines := d.lines()
-	if len(lines) != 8 || lines[7] != "quorum_down" || !strings.Contains(fmt.Sprint(lines[5:7]), "web1_down") || !strings.Contains(fmt.Sprint(lines[5:7]), "web2_down") {
+	if len(lines) != 8 || lines[7] != "quorum_down" || !strings.Contains(fmt.Sprint(lines[5:7]), "web1_down") ||
+		!strings.Contains(fmt.Sprint(lines[5:7]), "web2_down") {
 		t.Errorf("at the end: %v", lines)
 	}
 }
@@ -97,7 +104,9 @@ func TestInhibit(t *testing.T) {
 	if err := os.WriteFile(program, fmt.Appendf(nil, "#!/bin/sh\n! test -e %s\n", flag), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	s.d1.start(scripts + s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n", fmt.Sprintf("        inhibit_on_failure\n        MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n        }\n", program)))
+	s.d1.start(scripts + s.mastery() + s.service(80, "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n",
+		fmt.Sprintf("        inhibit_on_failure\n        MISC_CHECK {\n            misc_path %q\n            "+
+			"misc_timeout 20\n        }\n", program)))
 	s.d1.master()
 	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	first, second := s.ticking(), s.ticking()
@@ -106,7 +115,9 @@ func TestInhibit(t *testing.T) {
 	}
 	s.d1.logged("Disabling service [" + s.webs[0].addr + "]:tcp:80")
 	s.d1.logged("Disabling service [" + s.webs[1].addr + "]:tcp:80")
-	eventually(t, patience, "both weigh nothing", func() bool { return strings.Count(s.d1.must("ipvs", "-Ln"), "Route   0 ") == 2 })
+	eventually(t, patience, "both weigh nothing", func() bool {
+		return strings.Count(s.d1.must("ipvs", "-Ln"), "Route   0 ") == 2
+	})
 	if who := s.ask(); who != "" {
 		t.Errorf("%s answered a new connection", who)
 	}
@@ -115,7 +126,10 @@ func TestInhibit(t *testing.T) {
 	os.Remove(flag)
 	s.d1.logged("Enabling service [" + s.webs[0].addr + "]:tcp:80")
 	s.d1.logged("Enabling service [" + s.webs[1].addr + "]:tcp:80")
-	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	eventually(t, patience, "both serve again", func() bool {
+		got := s.shares(2)
+		return got["web1"] == 1 && got["web2"] == 1
+	})
 }
 
 // TestInhibitBesideSorry: while a sorry server serves, inhibited servers stay in the table with weight 0, so that their
@@ -126,25 +140,32 @@ func TestInhibitBesideSorry(t *testing.T) {
 	sorry.ns = addHost(s, "sorry", sorry.addr)
 	sorry.ns.Run("ip", "route", "add", "default", "via", s.inner+"100")
 	sorry.start()
-	text := s.service(80, fmt.Sprintf("    lb_algo rr\n    lb_kind NAT\n    protocol TCP\n    quorum 2\n    sorry_server %s 80\n", sorry.addr), "        inhibit_on_failure\n        PROBE\n")
+	text := s.service(80, fmt.Sprintf("    lb_algo rr\n    lb_kind NAT\n    protocol TCP\n    quorum 2\n    "+
+		"sorry_server %s 80\n", sorry.addr), "        inhibit_on_failure\n        PROBE\n")
 	flags := map[string]string{}
 	for _, w := range s.webs {
 		flags[w.name] = filepath.Join(s.d1.dir, w.name)
 		program := flags[w.name] + ".sh"
-		if err := os.WriteFile(program, fmt.Appendf(nil, "#!/bin/sh\n! test -e %s\n", flags[w.name]), 0o755); err != nil {
+		if err := os.WriteFile(program, fmt.Appendf(nil, "#!/bin/sh\n! test -e %s\n", flags[w.name]),
+			0o755); err != nil {
 			t.Fatal(err)
 		}
-		text = strings.Replace(text, "PROBE", fmt.Sprintf("MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n        }", program), 1)
+		text = strings.Replace(text, "PROBE",
+			fmt.Sprintf("MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n        }", program), 1)
 	}
 	s.d1.start(scripts + s.mastery() + text)
 	s.d1.master()
-	eventually(t, patience, "both serve", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	eventually(t, patience, "both serve", func() bool {
+		got := s.shares(2)
+		return got["web1"] == 1 && got["web2"] == 1
+	})
 	first, second := s.ticking(), s.ticking()
 	weights := func(when string, want int, sorryServes bool) {
 		t.Helper()
 		eventually(t, patience, when, func() bool {
 			listing := s.d1.must("ipvs", "-Ln")
-			return strings.Count(listing, "Masq    0 ") == want && strings.Contains(listing, sorry.addr+":80") == sorryServes
+			return strings.Count(listing, "Masq    0 ") == want &&
+				strings.Contains(listing, sorry.addr+":80") == sorryServes
 		})
 	}
 	for i, w := range s.webs {
@@ -163,7 +184,10 @@ func TestInhibitBesideSorry(t *testing.T) {
 		os.Remove(flags[w.name])
 	}
 	weights("all is as before", 0, false)
-	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	eventually(t, patience, "both serve again", func() bool {
+		got := s.shares(2)
+		return got["web1"] == 1 && got["web2"] == 1
+	})
 	first.goesOn(t, "after the sorry server")
 	second.goesOn(t, "after the sorry server")
 }
@@ -178,7 +202,9 @@ func TestDynamicWeight(t *testing.T) {
 			t.Fatal(err)
 		}
 		weigh(t, file, 0)
-		text = strings.Replace(text, "PROBE", fmt.Sprintf("MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n            misc_dynamic\n        }", file+".sh"), 1)
+		text = strings.Replace(text, "PROBE",
+			fmt.Sprintf("MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n            "+
+				"misc_dynamic\n        }", file+".sh"), 1)
 	}
 	s.d1.start(scripts + s.mastery() + text)
 	s.d1.master()
@@ -191,7 +217,8 @@ func TestDynamicWeight(t *testing.T) {
 	weigh(t, filepath.Join(s.d1.dir, "web2"), 2+10)
 	eventually(t, patience, "the table has both weights", func() bool {
 		listing := s.d1.must("ipvs", "-Ln")
-		return strings.Contains(listing, s.webs[0].addr+":80           Route   30 ") && strings.Contains(listing, s.webs[1].addr+":80           Route   10 ")
+		return strings.Contains(listing, s.webs[0].addr+":80           Route   30 ") &&
+			strings.Contains(listing, s.webs[1].addr+":80           Route   10 ")
 	})
 	if got := s.shares(40); got["web1"] != 30 || got["web2"] != 10 {
 		t.Errorf("40 requests with weights 30 and 10: %v", got)
@@ -223,7 +250,9 @@ func TestSuspended(t *testing.T) {
 	service := s.service(80, "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    ha_suspend\n", quickly)
 	s.d1.start(s.election(150) + service)
 	s.d1.master()
-	loud := strings.Replace(service, quickly, fmt.Sprintf("        MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n        }\n", d.note("checked")), 1)
+	loud := strings.Replace(service, quickly,
+		fmt.Sprintf("        MISC_CHECK {\n            misc_path %q\n            misc_timeout 20\n        }\n",
+			d.note("checked")), 1)
 	s.d2.start(scripts + s.election(100) + loud)
 	s.d2.logged("Suspending checks of VS [" + vip + "]:tcp:80")
 	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })

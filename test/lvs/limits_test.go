@@ -23,16 +23,19 @@ const (
 // each. weight is that of the first real server of each.
 func manyConf(weight int) string {
 	var b strings.Builder
-	b.WriteString("vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    advert_int 1\n    priority 100\n    virtual_ipaddress {\n        10.9.0.100/24\n    }\n}\n")
+	b.WriteString("vrrp_instance VI_1 {\n    interface eth0\n    virtual_router_id 51\n    version 3\n    advert_int " +
+		"1\n    priority 100\n    virtual_ipaddress {\n        10.9.0.100/24\n    }\n}\n")
 	for s := range manyServices {
-		fmt.Fprintf(&b, "virtual_server 10.8.%d.%d 80 {\n    delay_loop 60\n    lb_algo wrr\n    lb_kind DR\n    protocol TCP\n", s/250, s%250+1)
+		fmt.Fprintf(&b, "virtual_server 10.8.%d.%d 80 {\n    delay_loop 60\n    lb_algo wrr\n    lb_kind DR\n    "+
+			"protocol TCP\n", s/250, s%250+1)
 		for r := range manyServers {
 			w := 1
 			if r == 0 {
 				w = weight
 			}
 			n := s*manyServers + r
-			fmt.Fprintf(&b, "    real_server 10.%d.%d.%d 80 {\n        weight %d\n        TCP_CHECK {\n            connect_timeout 30\n        }\n    }\n", 100+n>>16, n>>8&255, n&255, w)
+			fmt.Fprintf(&b, "    real_server 10.%d.%d.%d 80 {\n        weight %d\n        TCP_CHECK {\n            "+
+				"connect_timeout 30\n        }\n    }\n", 100+n>>16, n>>8&255, n&255, w)
 		}
 		b.WriteString("}\n")
 	}
@@ -51,8 +54,11 @@ func TestLimits(t *testing.T) {
 	d := newNode(t, a)
 	started := time.Now()
 	d.start(manyConf(1))
-	eventually(t, 2*time.Minute, "the director runs", func() bool { return strings.Contains(d.log.String(), "evenkeel is running") })
-	t.Logf("loaded %d virtual servers with %d real servers in %v", manyServices, manyServices*manyServers, time.Since(started).Round(time.Millisecond))
+	eventually(t, 2*time.Minute, "the director runs", func() bool {
+		return strings.Contains(d.log.String(), "evenkeel is running")
+	})
+	t.Logf("loaded %d virtual servers with %d real servers in %v", manyServices, manyServices*manyServers,
+		time.Since(started).Round(time.Millisecond))
 	if n := strings.Count(d.must("ipvs", "-Ln"), "->"); n != manyServices*manyServers+1 {
 		t.Fatalf("%d lines with a server", n)
 	}
@@ -73,13 +79,15 @@ func TestLimits(t *testing.T) {
 	d.reload(manyConf(2))
 	t.Logf("reload that changes %d weights: %v", manyServices, time.Since(started).Round(time.Millisecond))
 	time.Sleep(time.Second)
-	t.Logf("adverts meanwhile: %d, the latest %v behind its time; then %d MB", ear.count(), ear.worst(), usageOf(t, d.cmd.Process.Pid).rss)
+	t.Logf("adverts meanwhile: %d, the latest %v behind its time; then %d MB", ear.count(), ear.worst(),
+		usageOf(t, d.cmd.Process.Pid).rss)
 	// A backup waits for three adverts and the skew, 0.6 s, before it takes over. How late they are in milliseconds
 	// is a matter of what else the machine does: the figures above tell.
 	if worst := ear.worst(); worst > 2600*time.Millisecond {
 		t.Errorf("an advert was %v late", worst)
 	}
-	if strings.Contains(d.log.String(), "Entering BACKUP STATE") && strings.Count(d.log.String(), "Entering MASTER STATE") > 1 {
+	if strings.Contains(d.log.String(), "Entering BACKUP STATE") &&
+		strings.Count(d.log.String(), "Entering MASTER STATE") > 1 {
 		t.Error("mastership was lost")
 	}
 	if out := d.must("ipvs", "-Ln"); strings.Count(out, "Route   2") != manyServices {

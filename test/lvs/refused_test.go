@@ -66,7 +66,8 @@ func TestWithoutIPVS(t *testing.T) {
 	}
 	d := lonely(t, "d")
 	if !ipvs.Available() {
-		says(t, d.refuses("global_defs {\n    lvs_driver ipvs\n}\n"+alone), "no IP virtual server", "modprobe ip_vs", "CONFIG_IP_VS")
+		says(t, d.refuses("global_defs {\n    lvs_driver ipvs\n}\n"+alone), "no IP virtual server", "modprobe ip_vs",
+			"CONFIG_IP_VS")
 	}
 	marked := strings.Replace(alone, "virtual_server 192.168.160.100 80", "virtual_server fwmark 3", 1)
 	says(t, d.refuses("global_defs {\n    lvs_driver xdp\n}\n"+marked), "fwmark", "lvs_driver xdp", "lvs_driver ipvs")
@@ -137,7 +138,9 @@ func TestOwnServer(t *testing.T) {
 	s := newSite(t, "dr")
 	own := &web{t: t, ns: s.d1.ns, name: "own", dir: t.TempDir()}
 	own.start()
-	conf := s.mastery() + "virtual_server " + vip + " 80 {\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    real_server 192.168.160.131 80 {\n" + quickly + "    }\n"
+	conf := s.mastery() + "virtual_server " + vip +
+		" 80 {\n    delay_loop 1\n    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    real_server 192.168.160.131 " +
+		"80 {\n" + quickly + "    }\n"
 	s.d1.start(conf + "}\n")
 	s.d1.master()
 	eventually(t, patience, "the site serves", func() bool { return s.ask() == "own" })
@@ -174,7 +177,8 @@ func TestCrossed(t *testing.T) {
 	}
 	conf := func(first, next int) string {
 		service := s.service(80, "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n", quickly)
-		return s.election(first) + strings.Replace(second(s.election(next)), "virtual_router_id 51", "virtual_router_id 52", 1) + service + second(service)
+		return s.election(first) + strings.Replace(second(s.election(next)), "virtual_router_id 51",
+			"virtual_router_id 52", 1) + service + second(service)
 	}
 	one, two := conf(150, 100), conf(100, 150)
 	s.d1.start(one)

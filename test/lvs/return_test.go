@@ -15,7 +15,8 @@ func TestReturn(t *testing.T) {
 		{"its cable was out", func(s *site) { s.wires.Unplug(1) }, func(s *site) { s.wires.Plug(1) }},
 		// It sees no fault and stays master on its side.
 		{"the switch kept it apart", func(s *site) {
-			s.wires.NS.Run("nft", "add table bridge apart; add chain bridge apart f { type filter hook forward priority 0; }; "+
+			s.wires.NS.Run("nft", "add table bridge apart; add chain bridge apart f { type filter hook forward "+
+				"priority 0; }; "+
 				"add rule bridge apart f iifname p1 drop; add rule bridge apart f oifname p1 drop")
 		}, func(s *site) { s.wires.NS.Run("nft", "delete table bridge apart") }},
 	} {

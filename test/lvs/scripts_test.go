@@ -33,10 +33,12 @@ func (s scripted) text(dir string) string {
 		return fmt.Sprintf("        %s \"%s/note %s%s\"\n", word, dir, what, name)
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "virtual_server 10.9.0.100 %d {\n    delay_loop 1\n    lb_algo rr\n    lb_kind NAT\n    protocol TCP\n%s", port, s.words)
+	fmt.Fprintf(&b, "virtual_server 10.9.0.100 %d {\n    delay_loop 1\n    lb_algo rr\n    lb_kind NAT\n    protocol "+
+		"TCP\n%s", port, s.words)
 	b.WriteString(run("quorum_up", "QUP") + run("quorum_down", "QDOWN"))
 	for _, n := range s.servers {
-		fmt.Fprintf(&b, "    real_server 10.9.0.1 %d {\n%s%s%s        TCP_CHECK {\n            connect_timeout 20\n            retry 0\n        }\n    }\n",
+		fmt.Fprintf(&b, "    real_server 10.9.0.1 %d {\n%s%s%s        TCP_CHECK {\n            connect_timeout 20\n  "+
+			"          retry 0\n        }\n    }\n",
 			8080+n, s.each, run("notify_up", fmt.Sprint("up", n)), run("notify_down", fmt.Sprint("down", n)))
 	}
 	return b.String() + "}\n"
@@ -60,17 +62,23 @@ type scriptCase struct {
 
 var scriptCases = []scriptCase{
 	{name: "plain", steps: [][]scripted{{{servers: two}}, {{servers: one}}, {{servers: two}}}},
-	{name: "alpha", steps: [][]scripted{{{words: alpha, servers: two}}, {{words: alpha, servers: one}}, {{words: alpha, servers: two}}}},
+	{name: "alpha", steps: [][]scripted{{{words: alpha, servers: two}}, {{words: alpha, servers: one}},
+		{{words: alpha, servers: two}}}},
 	{name: "alpha, one fails", steps: [][]scripted{{{words: alpha, servers: half}}}},
-	{name: "quorum of two", steps: [][]scripted{{{words: quorum(2), servers: two}}, {{words: quorum(2), servers: one}}}, more: []string{"", "QUP"}},
-	{name: "too large a quorum", steps: [][]scripted{{{words: quorum(3), servers: two}}, {{words: quorum(2), servers: two}}}},
+	{name: "quorum of two", steps: [][]scripted{{{words: quorum(2), servers: two}}, {{words: quorum(2), servers: one}}},
+		more: []string{"", "QUP"}},
+	{name: "too large a quorum", steps: [][]scripted{{{words: quorum(3), servers: two}},
+		{{words: quorum(2), servers: two}}}},
 	{name: "one is down", steps: [][]scripted{{{servers: half}}, {{servers: one}}, {{servers: half}}}},
-	{name: "a service more", steps: [][]scripted{{{servers: two}}, {{servers: two}, {port: 81, servers: two}}, {{servers: two}}}},
+	{name: "a service more", steps: [][]scripted{{{servers: two}}, {{servers: two}, {port: 81, servers: two}},
+		{{servers: two}}}},
 	{name: "inhibited", steps: [][]scripted{{{each: inhibit, servers: two}}, {{each: inhibit, servers: one}}}},
-	{name: "omega", steps: [][]scripted{{{words: "    omega\n", servers: two}}, {{words: "    omega\n", servers: one}}}},
+	{name: "omega", steps: [][]scripted{{{words: "    omega\n", servers: two}},
+		{{words: "    omega\n", servers: one}}}},
 	{name: "the last goes", steps: [][]scripted{{{servers: two}}, {{port: 81, servers: half}}}},
 	{name: "another one", steps: [][]scripted{{{servers: one}}, {{servers: []int{2}}}}, more: []string{"", "QUP"}},
-	{name: "hysteresis and a sorry server", steps: [][]scripted{{{words: quorum(2) + "    hysteresis 1\n" + sorry, servers: two}}}},
+	{name: "hysteresis and a sorry server",
+		steps: [][]scripted{{{words: quorum(2) + "    hysteresis 1\n" + sorry, servers: two}}}},
 	{name: "alpha and a sorry server", steps: [][]scripted{{{words: quorum(2) + alpha + sorry, servers: half}}}},
 }
 
@@ -84,7 +92,8 @@ func TestScriptsBesideKeepalived(t *testing.T) {
 		}
 	}
 	shim := filepath.Join(t.TempDir(), "noipvs.so")
-	if out, err := exec.Command("clang", "-shared", "-fPIC", "-Wall", "-Werror", "-o", shim, "testdata/noipvs.c", "-ldl").CombinedOutput(); err != nil {
+	if out, err := exec.Command("clang", "-shared", "-fPIC", "-Wall", "-Werror", "-o", shim, "testdata/noipvs.c",
+		"-ldl").CombinedOutput(); err != nil {
 		missing(t, "clang that makes libraries: "+string(out))
 	}
 	for _, c := range scriptCases {
@@ -95,7 +104,8 @@ func TestScriptsBesideKeepalived(t *testing.T) {
 func besideKeepalived(t *testing.T, keepalived, shim string, c scriptCase) {
 	t.Parallel()
 	theirs := newRecorder(t, func(conf, dir string) *exec.Cmd {
-		cmd := exec.Command(keepalived, "--check", "--dont-fork", "--log-console", "--no-syslog", "--use-file="+conf, "--pid="+dir+"/pid", "--checkers_pid="+dir+"/checkers")
+		cmd := exec.Command(keepalived, "--check", "--dont-fork", "--log-console", "--no-syslog", "--use-file="+conf,
+			"--pid="+dir+"/pid", "--checkers_pid="+dir+"/checkers")
 		cmd.Env = append(os.Environ(), "LD_PRELOAD="+shim)
 		return cmd
 	})

@@ -223,7 +223,8 @@ func (n *node) start(conf string) {
 	n.t.Helper()
 	n.write(conf)
 	n.old = len(n.log.String())
-	args := append(slices.Clone(n.rights), programFile, "run", "-f", filepath.Join(n.dir, "keepalived.conf"), "--runtime-dir", n.dir)
+	args := append(slices.Clone(n.rights), programFile, "run", "-f", filepath.Join(n.dir, "keepalived.conf"),
+		"--runtime-dir", n.dir)
 	n.cmd = exec.Command(args[0], args[1:]...)
 	n.cmd.Stdout, n.cmd.Stderr = &n.log, &n.log
 	n.cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} // like a service
@@ -270,7 +271,9 @@ func (n *node) stop() {
 // logged waits until the director, since it was started last, has said something.
 func (n *node) logged(text string) {
 	n.t.Helper()
-	eventually(n.t, patience, fmt.Sprintf("%q in the log of %s", text, n.ns.Name), func() bool { return strings.Contains(n.log.String()[n.old:], text) })
+	eventually(n.t, patience, fmt.Sprintf("%q in the log of %s", text, n.ns.Name), func() bool {
+		return strings.Contains(n.log.String()[n.old:], text)
+	})
 }
 
 // dropped waits until a real server that is checked has left the table. The log says so a little before it happens.
@@ -295,7 +298,9 @@ func (n *node) lists(addr string) bool {
 // master waits until the host has the address.
 func (n *node) master() {
 	n.t.Helper()
-	eventually(n.t, patience, n.ns.Name+" is master", func() bool { return strings.Contains(n.ns.Run("ip", "-o", "addr", "show", "eth0"), n.vip+"/") })
+	eventually(n.t, patience, n.ns.Name+" is master", func() bool {
+		return strings.Contains(n.ns.Run("ip", "-o", "addr", "show", "eth0"), n.vip+"/")
+	})
 	eventually(n.t, patience, n.ns.Name+" says so", func() bool {
 		out, err := n.run("show", "vrrp", "--json", "--runtime-dir", n.dir)
 		return err == nil && strings.Contains(out, `"MASTER"`)

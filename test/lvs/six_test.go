@@ -35,7 +35,10 @@ func overIPv6(t *testing.T, kind string) {
 	s.webs[1].start()
 	s.d1.regained(s.webs[1].addr)
 	s.d2.regained(s.webs[1].addr) // it takes no flow to a server it does not have
-	eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	eventually(t, patience, "both serve again", func() bool {
+		got := s.shares(2)
+		return got["web1"] == 1 && got["web2"] == 1
+	})
 
 	first, second := s.ticking(), s.ticking()
 	both := func(when string) {
@@ -74,12 +77,14 @@ func (s *site) listed(kind string) {
 	t.Helper()
 	method := map[string]string{"dr": "Route", "nat": "Masq", "tun": "Tunnel"}[kind]
 	listing := s.d1.must("ipvs", "-Ln")
-	for _, want := range []string{"TCP  [" + vip6 + "]:80 rr", fmt.Sprintf("  -> [%s]:80 ", s.webs[0].addr), fmt.Sprintf("  -> [%s]:80 ", s.webs[1].addr), method} {
+	for _, want := range []string{"TCP  [" + vip6 + "]:80 rr", fmt.Sprintf("  -> [%s]:80 ", s.webs[0].addr),
+		fmt.Sprintf("  -> [%s]:80 ", s.webs[1].addr), method} {
 		if !strings.Contains(listing, want) {
 			t.Errorf("no %q in\n%s", want, listing)
 		}
 	}
-	if flows := s.d1.must("ipvs", "-Lnc"); !strings.Contains(flows, s.outer+"50") || !strings.Contains(flows, s.webs[0].addr) {
+	if flows := s.d1.must("ipvs", "-Lnc"); !strings.Contains(flows, s.outer+"50") ||
+		!strings.Contains(flows, s.webs[0].addr) {
 		t.Errorf("-Lnc:\n%s", flows)
 	}
 }

@@ -38,7 +38,8 @@ func TestNothingIsCut(t *testing.T) {
 	both("after a reload of the same")
 	d.reload(strings.Replace(alone, "lb_algo rr", "lb_algo wlc", 1))
 	both("after another scheduler")
-	d.reload(strings.Replace(alone, "TCP_CHECK { connect_timeout 20 }", "weight 0\n        TCP_CHECK { connect_timeout 20 }", 1))
+	d.reload(strings.Replace(alone, "TCP_CHECK { connect_timeout 20 }",
+		"weight 0\n        TCP_CHECK { connect_timeout 20 }", 1))
 	both("with a server that drains")
 	if got := s.shares(10); got["web2"] != 10 {
 		t.Errorf("with web1 at weight 0: %v", got)
@@ -62,7 +63,10 @@ func TestNothingIsCut(t *testing.T) {
 	d.stop()
 	d.start(alone)
 	both("after a restart in order")
-	eventually(t, patience, "both serve", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+	eventually(t, patience, "both serve", func() bool {
+		got := s.shares(2)
+		return got["web1"] == 1 && got["web2"] == 1
+	})
 }
 
 // TestOthersHands: what somebody changes by hand is put right and told.
@@ -75,13 +79,16 @@ func TestOthersHands(t *testing.T) {
 	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	d.must("ipvs", "-d", "-t", vip+":80", "-r", "192.168.160.135")
 	d.must("ipvs", "-E", "-t", vip+":80", "-s", "wrr")
-	d.logged("the table was changed by someone else; putting it right: add destination 192.168.160.135:80 of TCP 192.168.160.100:80")
+	d.logged("the table was changed by someone else; putting it right: add destination 192.168.160.135:80 of TCP " +
+		"192.168.160.100:80")
 	eventually(t, patience, "the table is right again", func() bool {
 		table := d.must("ipvs", "-Ln")
-		return strings.Contains(table, "192.168.160.135:80") && strings.Contains(table, vip+":80 rr") && strings.Contains(table, "UDP  192.168.160.100:53")
+		return strings.Contains(table, "192.168.160.135:80") && strings.Contains(table, vip+":80 rr") &&
+			strings.Contains(table, "UDP  192.168.160.100:53")
 	})
 	d.stop()
-	if table := d.must("ipvs", "-Ln"); strings.Contains(table, "TCP") || !strings.Contains(table, "UDP  192.168.160.100:53") {
+	if table := d.must("ipvs", "-Ln"); strings.Contains(table, "TCP") ||
+		!strings.Contains(table, "UDP  192.168.160.100:53") {
 		t.Errorf("after the end:\n%s", table)
 	}
 }

@@ -27,7 +27,9 @@ func TestByHand(t *testing.T) {
 	d.must("ipvs", "-a", "-t", vip+":80", "-r", "192.168.160.135", "-g", "-w", "1")
 	d.must("ipvs", "-a", "-t", vip+":80", "-r", "192.168.160.136", "-g", "-w", "1")
 	table := d.must("ipvs", "-ln")
-	for _, want := range []string{"TCP  " + vip + ":80 rr", "  -> 192.168.160.135:80           Route   1      0          0", "  -> 192.168.160.136:80           Route   1      0          0"} {
+	for _, want := range []string{"TCP  " + vip + ":80 rr",
+		"  -> 192.168.160.135:80           Route   1      0          0",
+		"  -> 192.168.160.136:80           Route   1      0          0"} {
 		if !strings.Contains(table, want) {
 			t.Errorf("no line %q in\n%s", want, table)
 		}
@@ -35,7 +37,8 @@ func TestByHand(t *testing.T) {
 	if got := s.shares(20); got["web1"] != 10 || got["web2"] != 10 {
 		t.Errorf("20 requests were answered by %v", got)
 	}
-	if flows := d.must("ipvs", "-lnc"); strings.Count(flows, "192.168.160.50:") != 20 || !strings.Contains(flows, "192.168.160.135:80") {
+	if flows := d.must("ipvs", "-lnc"); strings.Count(flows, "192.168.160.50:") != 20 ||
+		!strings.Contains(flows, "192.168.160.135:80") {
 		t.Errorf("-lnc:\n%s", flows)
 	}
 	if saved := d.must("ipvs", "-Sn"); strings.Count(saved, "\n") != 3 {
@@ -64,10 +67,12 @@ func TestTextbook(t *testing.T) {
 				text := strings.ReplaceAll(seed(t, name), "lb_kind DR", "lb_kind "+strings.ToUpper(kind))
 				// The test need not be as slow as the textbook's checks, nor does it take a server that is slow for
 				// one that has failed.
-				text = strings.NewReplacer("delay_loop 6", "delay_loop 1", "retry 3", "retry 1", "delay_before_retry 3", "delay_before_retry 1", "connect_timeout 3", "connect_timeout 20").Replace(text)
+				text = strings.NewReplacer("delay_loop 6", "delay_loop 1", "retry 3", "retry 1", "delay_before_retry 3",
+					"delay_before_retry 1", "connect_timeout 3", "connect_timeout 20").Replace(text)
 				if kind == "nat" {
 					text = strings.ReplaceAll(text, "real_server 192.168.160", "real_server 192.168.161")
-					text = strings.Replace(text, "virtual_ipaddress {", "virtual_ipaddress {\n        192.168.161.100/24 dev eth0", 1)
+					text = strings.Replace(text, "virtual_ipaddress {",
+						"virtual_ipaddress {\n        192.168.161.100/24 dev eth0", 1)
 				}
 				return text
 			}
@@ -88,7 +93,10 @@ func TestTextbook(t *testing.T) {
 			s.webs[0].start()
 			s.d1.regained(s.webs[0].addr)
 			s.d2.regained(s.webs[0].addr) // it takes no flow to a server it does not have
-			eventually(t, patience, "both serve again", func() bool { got := s.shares(2); return got["web1"] == 1 && got["web2"] == 1 })
+			eventually(t, patience, "both serve again", func() bool {
+				got := s.shares(2)
+				return got["web1"] == 1 && got["web2"] == 1
+			})
 
 			first, second := s.ticking(), s.ticking()
 			first.goesOn(t, "before")

@@ -108,7 +108,8 @@ func overUDP(t *testing.T, six bool) {
 	s.d1.master()
 	eventually(t, patience, "the site serves", func() bool { return s.talk("", rr).whoWithin(3*time.Second) != "" })
 	listing := s.d1.must("ipvs", "-Ln")
-	for _, want := range []string{fmt.Sprintf("UDP  %s rr\n", s.at(rr)), fmt.Sprintf("UDP  %s mh (mh-port)\n", s.at(mh)), fmt.Sprintf("UDP  %s rr ops\n", s.at(ops))} {
+	for _, want := range []string{fmt.Sprintf("UDP  %s rr\n", s.at(rr)),
+		fmt.Sprintf("UDP  %s mh (mh-port)\n", s.at(mh)), fmt.Sprintf("UDP  %s rr ops\n", s.at(ops))} {
 		if !strings.Contains(listing, want) {
 			t.Errorf("no line %q in\n%s", want, listing)
 		}
@@ -125,7 +126,9 @@ func overUDP(t *testing.T, six bool) {
 	s.d1.reload(conf("udp 1"))
 	k := s.talk("", rr)
 	before := k.who()
-	eventually(t, patience, "a silent flow is forgotten", func() bool { return !strings.Contains(s.d1.must("ipvs", "-Lnc"), port(k)) })
+	eventually(t, patience, "a silent flow is forgotten", func() bool {
+		return !strings.Contains(s.d1.must("ipvs", "-Lnc"), port(k))
+	})
 	if after := k.who(); after == "" || after == before {
 		t.Errorf("it was with %s, and is with %s when its time is over and the turn is the other's", before, after)
 	}
@@ -199,7 +202,8 @@ func TestPersistence(t *testing.T) {
 	s.d1.start(s.mastery() +
 		s.service(80, "    lb_algo rr\n    lb_kind DR\n    protocol TCP\n    persistence_timeout 60\n", "") +
 		s.service(single, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    persistence_timeout 60\n", "") +
-		s.service(pairs, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    persistence_timeout 60\n    persistence_granularity 255.255.255.254\n", ""))
+		s.service(pairs, "    lb_algo rr\n    lb_kind DR\n    protocol UDP\n    persistence_timeout 60\n    "+
+			"persistence_granularity 255.255.255.254\n", ""))
 	s.d1.master()
 	eventually(t, patience, "the site serves", func() bool { return s.ask() != "" })
 	if got := s.shares(10); got["web1"] != 10 && got["web2"] != 10 {
@@ -234,7 +238,8 @@ func TestPersistence(t *testing.T) {
 		t.Errorf("4 pairs of clients were spread as %v", got)
 	}
 	listing := s.d1.must("ipvs", "-Ln")
-	for _, want := range []string{s.at(80) + " rr persistent 60\n", s.at(pairs) + " rr persistent 60 mask 255.255.255.254\n"} {
+	for _, want := range []string{s.at(80) + " rr persistent 60\n",
+		s.at(pairs) + " rr persistent 60 mask 255.255.255.254\n"} {
 		if !strings.Contains(listing, want) {
 			t.Errorf("no line %q in\n%s", want, listing)
 		}

@@ -27,7 +27,8 @@ func (p Program) Path(t testing.TB) string {
 	t.Helper()
 	for _, path := range []string{p.name, "/usr/sbin/" + p.name} {
 		out, err := exec.Command(path, "-v").CombinedOutput()
-		if version := " " + strings.NewReplacer("v", " ", ",", " ", "-", " ", "\n", " ").Replace(string(out)); err == nil && strings.Contains(version, " "+p.version+" ") {
+		if version := " " + strings.NewReplacer("v", " ", ",", " ", "-", " ", "\n",
+			" ").Replace(string(out)); err == nil && strings.Contains(version, " "+p.version+" ") {
 			return path
 		}
 	}

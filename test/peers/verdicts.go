@@ -15,7 +15,8 @@ import (
 )
 
 // Update is the flag -update of every package whose tests keep something in files.
-var Update = flag.Bool("update", false, "rewrite golden files and generated documents, record the verdicts of the reference programs that are missing")
+var Update = flag.Bool("update", false,
+	"rewrite golden files and generated documents, record the verdicts of the reference programs that are missing")
 
 var ask = flag.Bool("peers", false, "ask the reference programs themselves and compare with the recorded verdicts")
 
@@ -38,7 +39,8 @@ type Verdicts struct {
 // with -update the file is written; with -peers too, each question is asked again.
 func Open(t testing.TB, program Program, file string) *Verdicts {
 	t.Helper()
-	v := &Verdicts{t: t, program: program, file: file, asking: Asking(), recorded: make(map[string]string), heard: make(map[string]string)}
+	v := &Verdicts{t: t, program: program, file: file, asking: Asking(), recorded: make(map[string]string),
+		heard: make(map[string]string)}
 	if v.asking {
 		v.Path = program.Path(t)
 	}
@@ -95,7 +97,8 @@ func (v *Verdicts) close() {
 		return
 	}
 	if *Update {
-		if err := errors.Join(os.MkdirAll(filepath.Dir(v.file), 0o755), os.WriteFile(v.file, format(v.program, v.heard), 0o644)); err != nil {
+		if err := errors.Join(os.MkdirAll(filepath.Dir(v.file), 0o755),
+			os.WriteFile(v.file, format(v.program, v.heard), 0o644)); err != nil {
 			v.t.Error(err)
 		}
 		return

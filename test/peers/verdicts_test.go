@@ -13,7 +13,8 @@ func TestFormat(t *testing.T) {
 	if err != nil || !maps.Equal(read, said) {
 		t.Errorf("%q, %v, from\n%s", read, err, text)
 	}
-	for _, bad := range []string{"", "haproxy 2.6.11\n", Keepalived.String() + "\n", HAProxy.String() + "\n\"a\"\n", HAProxy.String() + "\na b\n"} {
+	for _, bad := range []string{"", "haproxy 2.6.11\n", Keepalived.String() + "\n", HAProxy.String() + "\n\"a\"\n",
+		HAProxy.String() + "\na b\n"} {
 		if read, err := parse(HAProxy, bad); err == nil {
 			t.Errorf("%q is read as %q", bad, read)
 		}
@@ -56,7 +57,8 @@ func TestAnswers(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			f := &failures{TB: t}
-			v := &Verdicts{t: f, program: HAProxy, recorded: map[string]string{"q": "yes"}, heard: make(map[string]string)}
+			v := &Verdicts{t: f, program: HAProxy, recorded: map[string]string{"q": "yes"},
+				heard: make(map[string]string)}
 			before := *ask
 			defer func() { *ask = before }()
 			c.use(v)

@@ -72,7 +72,9 @@ func (n *node) syslog(port int) func() []string {
 	if raw, err := conn.SyscallConn(); err != nil {
 		n.t.Fatal(err)
 	} else { // beyond what the machine allows others
-		raw.Control(func(fd uintptr) { err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20) })
+		raw.Control(func(fd uintptr) {
+			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, 16<<20)
+		})
 		if err != nil {
 			n.t.Fatal(err)
 		}
@@ -197,7 +199,8 @@ func slowHeads(t *testing.T, n *node, logs func() []string) {
 				conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
 				buf := make([]byte, 512)
 				if k, _ := conn.Read(buf); k > 0 {
-					if !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 408 ") && !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 400 ") {
+					if !strings.HasPrefix(string(buf[:k]), "HTTP/1.1 408 ") &&
+						!strings.HasPrefix(string(buf[:k]), "HTTP/1.1 400 ") {
 						t.Errorf("a slow head got %q", buf[:k])
 					}
 					return
@@ -266,7 +269,8 @@ func reasonLogged(t *testing.T, n *node, logs func() []string) {
 	io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n")
 	eventually(t, "the line", func() bool {
 		for _, l := range logs() {
-			if strings.Contains(l, "PR--") && strings.HasSuffix(strings.TrimSpace(l), ")") && strings.Contains(l, "Content-Length") {
+			if strings.Contains(l, "PR--") && strings.HasSuffix(strings.TrimSpace(l), ")") &&
+				strings.Contains(l, "Content-Length") {
 				return true
 			}
 		}
@@ -327,7 +331,8 @@ func (n *node) liar(t *testing.T) <-chan struct{} {
 						return
 					}
 					io.Copy(io.Discard, req.Body)
-					answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(req.URL.Path), req.URL.Path)
+					answer := fmt.Sprintf("HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s", len(req.URL.Path),
+						req.URL.Path)
 					poison := "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
 					switch {
 					case strings.HasPrefix(req.URL.Path, "/twice"):

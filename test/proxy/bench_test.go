@@ -113,7 +113,8 @@ func BenchmarkHTTP(b *testing.B) {
 	}
 	all := newBenchSite(b).contenders(b)
 	time.Sleep(2 * time.Second) // the first checks
-	fmt.Printf("%-26s %9s %9s %7s %9s %9s %7s %9s %9s\n", "case (medians)", "haproxy", "evenkeel", "ratio", "p99 theirs", "p99 ours", "ratio", "req/s", "req/s")
+	fmt.Printf("%-26s %9s %9s %7s %9s %9s %7s %9s %9s\n", "case (medians)", "haproxy", "evenkeel", "ratio",
+		"p99 theirs", "p99 ours", "ratio", "req/s", "req/s")
 	for _, k := range benchCases {
 		if strings.Contains(k.name, *only) {
 			k.measure(b, all)
@@ -194,7 +195,8 @@ func (s *benchSite) contenders(b *testing.B) []*contender {
 	start := func(name string, ports0 []int, args ...string) *contender {
 		conf := filepath.Join(s.dir, name+".cfg")
 		logs := s.logs.LocalAddr().(*net.UDPAddr).Port
-		os.WriteFile(conf, fmt.Appendf(nil, benchConfig, logs, ports0[0], ports0[1], ports0[2], s.ports[0], s.ports[1]), 0o644)
+		os.WriteFile(conf, fmt.Appendf(nil, benchConfig, logs, ports0[0], ports0[1], ports0[2], s.ports[0], s.ports[1]),
+			0o644)
 		args = append(append([]string{"-c", "1"}, args...), "-f", conf)
 		return &contender{name, run(b, "taskset", args...), ports0}
 	}
@@ -229,10 +231,12 @@ func (k *benchCase) measure(b *testing.B, all []*contender) {
 	}
 	theirs, ours := middle(got[0]), middle(got[1])
 	fmt.Printf("%-26s %6.1f us %6.1f us %7.2f %7.2f ms %7.2f ms %7.2f %9.0f %9.0f   (target %.2f)\n", k.name,
-		theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, theirs.p99, ours.p99, ours.p99/theirs.p99, theirs.rps, ours.rps, k.target)
+		theirs.cpu, ours.cpu, ours.cpu/theirs.cpu, theirs.p99, ours.p99, ours.p99/theirs.p99, theirs.rps, ours.rps,
+		k.target)
 	if *before != "" {
 		was := middle(got[2])
-		fmt.Printf("%-26s           %6.1f us %7.2f            %7.2f ms %7.2f           %9.0f   (CPU now / before %.3f)\n", "   before",
+		fmt.Printf("%-26s           %6.1f us %7.2f            %7.2f ms %7.2f           %9.0f   (CPU now / before "+
+			"%.3f)\n", "   before",
 			was.cpu, was.cpu/theirs.cpu, was.p99, was.p99/theirs.p99, was.rps, paired(got[1], got[2]))
 	}
 }
@@ -350,7 +354,8 @@ func (c *contender) measure(b *testing.B, port int, path string, args []string) 
 	defer cancel()
 	all := append([]string{"-c", "0", "wrk", "-t1", "--latency", "-d" + each.String()}, args...)
 	start := c.cpu()
-	out, err := exec.CommandContext(ctx, "taskset", append(all, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))...).CombinedOutput()
+	out, err := exec.CommandContext(ctx, "taskset",
+		append(all, fmt.Sprintf("http://127.0.0.1:%d%s", port, path))...).CombinedOutput()
 	if err != nil {
 		b.Fatalf("%s: wrk: %v\n%s", c.name, err, out)
 	}

@@ -24,7 +24,8 @@ listen web
     http-request return status 200
 `
 
-// TestFastOpen: with tfo, a client that has been there before has its request taken with its first packet; without, not.
+// TestFastOpen: with tfo, a client that has been there before has its request taken with its first packet; without,
+// not.
 func TestFastOpen(t *testing.T) {
 	n := newNode(t, fastOpen, "")
 	n.ns.Sysctl("net/ipv4/tcp_fastopen", "2")
@@ -72,7 +73,10 @@ func (n *node) askEarly(port int) bool {
 		n.t.Fatal(err)
 	}
 	var info *unix.TCPInfo
-	if e := raw.Control(func(fd uintptr) { info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP, unix.TCP_INFO) }); e != nil || err != nil {
+	if e := raw.Control(func(fd uintptr) {
+		info, err = unix.GetsockoptTCPInfo(int(fd), unix.IPPROTO_TCP,
+			unix.TCP_INFO)
+	}); e != nil || err != nil {
 		n.t.Fatal(e, err)
 	}
 	return info.Options&synData != 0

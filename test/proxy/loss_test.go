@@ -35,7 +35,8 @@ const atOnce = 24
 // lose plays a web server's fault under load and gives how many requests were asked, how many failed, and how many
 // of these either proxy may lose: those that came to the server while it had its fault, and those on their way as
 // it began or ended.
-func (n *node) lose(fault func(two *webServer), undo func(two *webServer), two *webServer) (asked, failed, allowed int64, detail string) {
+func (n *node) lose(fault func(two *webServer), undo func(two *webServer), two *webServer) (asked, failed,
+	allowed int64, detail string) {
 	l := n.startLoad("http://"+nodeAddress+"/", 300, atOnce)
 	time.Sleep(time.Second)
 	late := two.late.Load()
@@ -102,7 +103,8 @@ func TestWebServerFaults(t *testing.T) {
 		theirs, ours := results["haproxy"][fault], results["evenkeel"][fault]
 		// How many requests are with the server at that moment, and how often they come to it, is chance.
 		if ours.failed > max(ours.allowed, theirs.failed+theirs.failed/5+5) {
-			t.Errorf("a web server's %s lost %d of %d requests, and %d of %d with haproxy", fault, ours.failed, ours.asked, theirs.failed, theirs.asked)
+			t.Errorf("a web server's %s lost %d of %d requests, and %d of %d with haproxy", fault, ours.failed,
+				ours.asked, theirs.failed, theirs.asked)
 		}
 	}
 }

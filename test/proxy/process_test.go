@@ -78,9 +78,11 @@ func TestReloadsChangeThings(t *testing.T) {
 	}
 	before := n.running()
 	for name, text := range map[string]string{
-		"a mistake":            strings.Replace(fmt.Sprintf(oneServer, 1, "*:80"), "default_backend", "default_backnd", 1),
-		"an address not ours":  fmt.Sprintf(oneServer, 1, "10.77.77.77:80"),
-		"a user who is nobody": strings.Replace(fmt.Sprintf(oneServer, 1, "*:80"), "global\n", "global\n    user nobody-knows-me\n", 1),
+		"a mistake": strings.Replace(fmt.Sprintf(oneServer, 1, "*:80"), "default_backend", "default_backnd",
+			1),
+		"an address not ours": fmt.Sprintf(oneServer, 1, "10.77.77.77:80"),
+		"a user who is nobody": strings.Replace(fmt.Sprintf(oneServer, 1, "*:80"), "global\n",
+			"global\n    user nobody-knows-me\n", 1),
 	} {
 		n.write("haproxy.cfg", text)
 		out, err := n.command("reload")
@@ -198,12 +200,15 @@ func TestWithoutRoot(t *testing.T) {
 		t.Fatal("copying the program: ", err)
 	}
 	conf := filepath.Join(dir, "haproxy.cfg")
-	os.WriteFile(conf, fmt.Appendf(nil, "defaults\n mode http\n timeout client 30s\n timeout server 30s\n timeout connect 30s\nfrontend web\n bind %s\n http-request return status 200 content-type text/plain string hello\n", addr), 0o644)
+	os.WriteFile(conf, fmt.Appendf(nil,
+		"defaults\n mode http\n timeout client 30s\n timeout server 30s\n timeout connect 30s\nfrontend web\n bind "+
+			"%s\n http-request return status 200 content-type text/plain string hello\n", addr), 0o644)
 	args := []string{program, "run", "-f", conf, "--runtime-dir", filepath.Join(dir, "run")}
 	if os.Geteuid() == 0 {
 		os.Mkdir(filepath.Join(dir, "run"), 0o755)
 		os.Chown(filepath.Join(dir, "run"), 65534, 65534)
-		args = append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set", "-all", "--inh-caps", "-all"}, args...)
+		args = append([]string{"setpriv", "--reuid", "65534", "--regid", "65534", "--clear-groups", "--bounding-set",
+			"-all", "--inh-caps", "-all"}, args...)
 	}
 	out := new(output.Buffer)
 	cmd := exec.Command(args[0], args[1:]...)

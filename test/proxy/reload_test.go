@@ -78,7 +78,8 @@ func TestReloadsUnderLoad(t *testing.T) {
 	}
 	took := time.Since(began)
 	result := l.end()
-	t.Logf("%d reloads in %v, %d workers: %s (%.0f requests/s)", *reloads, took, len(workers), result, float64(l.asked.Load())/took.Seconds())
+	t.Logf("%d reloads in %v, %d workers: %s (%.0f requests/s)", *reloads, took, len(workers), result,
+		float64(l.asked.Load())/took.Seconds())
 	if l.failed.Load() > 0 {
 		t.Error("requests were lost")
 	}
@@ -102,7 +103,8 @@ var masters = []string{
 }
 
 func oneInstance(name string, id int, priority, addresses string) string {
-	return fmt.Sprintf("vrrp_instance %s {\n state MASTER\n interface eth0\n virtual_router_id %d\n priority %s\n advert_int 0.1\n version 3\n virtual_ipaddress {\n %s\n }\n}\n",
+	return fmt.Sprintf("vrrp_instance %s {\n state MASTER\n interface eth0\n virtual_router_id %d\n priority %s\n "+
+		"advert_int 0.1\n version 3\n virtual_ipaddress {\n %s\n }\n}\n",
 		name, id, priority, addresses)
 }
 
@@ -138,7 +140,8 @@ func TestReloadsOfMastersUnderLoad(t *testing.T) {
 		t.Errorf("the log:\n%s", tail(log))
 	}
 	out, err := n.command("show", "vrrp", "--json")
-	if m := regexp.MustCompile(`(?s)"name": "VI_1".*?"become_master": (\d+)`).FindStringSubmatch(out); m == nil || m[1] != "1" {
+	if m := regexp.MustCompile(`(?s)"name": "VI_1".*?"become_master": (\d+)`).FindStringSubmatch(out); m == nil ||
+		m[1] != "1" {
 		t.Errorf("the address has moved: %v\n%s", err, out)
 	}
 }
@@ -175,7 +178,8 @@ func BenchmarkWorkerKilled(b *testing.B) {
 
 // killWorkers kills three workers of a node under load and tells when each is replaced.
 func killWorkers(t testing.TB, back func(time.Duration)) *node {
-	n, url := served(t, strings.NewReplacer("    vrrp_version 3\n", "", "    track_proxy { web }\n", "").Replace(oneAddress))
+	n, url := served(t, strings.NewReplacer("    vrrp_version 3\n", "", "    track_proxy { web }\n",
+		"").Replace(oneAddress))
 	l := n.startLoad(url, 500, 32)
 	for range 3 {
 		time.Sleep(1200 * time.Millisecond) // a worker that dies young is replaced later

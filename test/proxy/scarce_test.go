@@ -54,7 +54,8 @@ func TestScarceDescriptors(t *testing.T) {
 	n := newNode(t, "", "")
 	n.write("haproxy.cfg", strings.ReplaceAll(scarceConfig, "RUNTIME", filepath.Join(n.dir, "runtime.sock")))
 	checked := n.endless(t)
-	n.cmd = exec.Command("setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", "prlimit", "--nofile=1500:1500",
+	n.cmd = exec.Command("setpriv", "--bounding-set=-sys_resource", "--inh-caps=-sys_resource", "prlimit",
+		"--nofile=1500:1500",
 		evenkeel, "run", "--runtime-dir", n.dir, "-f", n.files[0])
 	n.cmd.Stdout, n.cmd.Stderr = n.log, n.log
 	n.ns.Start(n.cmd)
@@ -82,7 +83,8 @@ func TestScarceDescriptors(t *testing.T) {
 	eventually(t, "three more checks", func() bool { return checked.Load() >= before+3 })
 	t.Logf("%d connections of %d allowed, %d descriptors of 1500",
 		n.info(t, "CurrConns"), n.info(t, "Maxconn"), descriptors())
-	if text, err := n.runtime("show stat"); err != nil || !strings.Contains(text, "servers,one,") || !strings.Contains(text, ",UP,") {
+	if text, err := n.runtime("show stat"); err != nil || !strings.Contains(text, "servers,one,") ||
+		!strings.Contains(text, ",UP,") {
 		t.Errorf("the server is not UP: %v\n%s", err, text)
 	}
 	for _, line := range []string{"DOWN", "too many open files"} {

@@ -73,7 +73,8 @@ func TestStarvedWorker(t *testing.T) {
 	busy := make(chan struct{}) // it has something to do
 	go func() {
 		defer close(busy)
-		for until := time.Now().Add(20 * time.Second); time.Now().Before(until) && !strings.Contains(n.log.String(), "overloaded"); {
+		for until := time.Now().Add(20 * time.Second); time.Now().Before(until) &&
+			!strings.Contains(n.log.String(), "overloaded"); {
 			c := n.newClient(-1)
 			c.Timeout = 100 * time.Millisecond
 			if resp, err := c.Get(url); err == nil {

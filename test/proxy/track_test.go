@@ -35,7 +35,8 @@ func TestTrackProxy(t *testing.T) {
 	if err := kill(n.running()); err != nil {
 		t.Fatal(err)
 	}
-	for _, line := range []string{"Proxy worker is gone", "the proxy's worker is not there"} { // which costs the mastership
+	// which costs the mastership
+	for _, line := range []string{"Proxy worker is gone", "the proxy's worker is not there"} {
 		eventually(t, "in the log: "+line, func() bool { return strings.Contains(n.log.String(), line) })
 	}
 	eventually(t, "master with the next worker", state("MASTER"))
