@@ -240,8 +240,7 @@ func TestConnectTimeout(t *testing.T) {
 		{nil, "L4TOUT"},
 		{[]string{tcp, "tcp-check connect"}, `L4TOUT " at step 1 of tcp-check (connect)"`},
 	} {
-		target := target(t, defaults+backend("b", c.lines, addr, "20s"))
-		target.Connect = 200 * time.Millisecond
+		target := target(t, defaults+backend("b", c.lines, addr, "200ms"))
 		r := Once(context.Background(), target)
 		if got := resultText(r); got != c.want || r.Duration < 190*time.Millisecond {
 			t.Errorf("got %s after %v, want %s", got, r.Duration, c.want)
