@@ -341,7 +341,9 @@ func TestWhoseConnection(t *testing.T) {
 			c := s.dial(t)
 			c.ask(bodyless.method, "/late", "")
 			ask(s, nil, "/") // somebody else's first request: bytes of the last answer may still come
-			expect(t, srv, 1, 2)
+			ask(s, c, "/")
+			ask(s, nil, "/") // a clean answer does not make the connection anybody's
+			expect(t, srv, 1, 2, 1, 2)
 		})
 	}
 	t.Run("bytes behind the answer", func(t *testing.T) {
@@ -357,6 +359,56 @@ func TestWhoseConnection(t *testing.T) {
 		}
 		expect(t, srv, 1, 2, 3)
 	})
+}
+
+// Bytes behind an answer are nobody's, also where the last read took the answer alone and left them in the kernel: no
+// event tells of them again.
+func TestBytesLeftInTheKernel(t *testing.T) {
+	const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
+	exact := receiveSize - len("HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n") // head and body fill the buffer of one read
+	for name, size := range map[string]int{"spliced": receiveSize + spliceFrom + 1000, "a read that fills its buffer": exact} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("unix", t.TempDir()+"/server")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			s := startOne(t, func(p *config.Proxy) { p.Servers[0].Path = l.Addr().String() }, "127.0.0.1:1")
+			loop := s.engine.cores[0].loop
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						defer conn.Close()
+						for r := bufio.NewReader(conn); ; {
+							req, err := http.ReadRequest(r)
+							if err != nil {
+								return
+							}
+							if req.URL.Path != "/long" {
+								io.WriteString(conn, okAnswer)
+								continue
+							}
+							held, written := make(chan bool), make(chan bool)
+							loop.Post(func() { close(held); <-written }) // all is there before the proxy looks
+							<-held
+							fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s%s", size, strings.Repeat("x", size), evil)
+							close(written)
+						}
+					}()
+				}
+			}()
+			if _, body := s.dial(t).ask("GET", "/long", ""); len(body) != size {
+				t.Errorf("%d bytes", len(body))
+			}
+			if _, body := s.dial(t).ask("GET", "/", ""); body != "ok" {
+				t.Errorf("another client got %q", body)
+			}
+		})
+	}
 }
 
 // A server that sends interim responses for ever costs no more memory than what its client does not read, and not for
