@@ -411,6 +411,26 @@ func TestBytesLeftInTheKernel(t *testing.T) {
 	}
 }
 
+// What a client sends behind its last request does not cost it the answer: it is read out before the close, which the
+// kernel would make a reset.
+func TestAnswerOutlivesWhatFollows(t *testing.T) {
+	asked, sent := make(chan bool), make(chan bool)
+	srv := newRawServer(t, func(conn net.Conn, _ int, _ string) bool {
+		asked <- true
+		<-sent
+		io.WriteString(conn, okAnswer)
+		return true
+	})
+	c := start(t, config.HTTP, nil, srv.addr).dial(t)
+	io.WriteString(c.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	<-asked
+	io.WriteString(c.conn, "GET /more HTTP/1.1\r\nHost: x\r\n\r\n")
+	close(sent)
+	if answer, err := io.ReadAll(c.r); err != nil || !strings.HasSuffix(string(answer), "ok") {
+		t.Errorf("%q, %v", answer, err)
+	}
+}
+
 // A server that sends interim responses for ever costs no more memory than what its client does not read, and not for
 // ever.
 func TestInterimResponsesAreBounded(t *testing.T) {
