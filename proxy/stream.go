@@ -316,7 +316,7 @@ func (s *stream) context(at sample.Place) *sample.Context {
 	x.Reset(at)
 	x.Source, x.Dest, x.Now = s.source, s.destination(), c.loop.Wall()
 	x.Facts, x.RequestNumber = s, s.number
-	if s.head != nil {
+	if s.head != nil && s.head.Complete() { // of half a head the bytes may have moved
 		x.Request = s.head
 	}
 	return x
