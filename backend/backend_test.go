@@ -285,3 +285,95 @@ func TestPool(t *testing.T) {
 		t.Errorf("%d are kept", pool.Len())
 	}
 }
+
+// TestQueueGoesWhereChoicesGo: who waits for any server is given a place on those only that are chosen, not on one that
+// is drained, has no weight or is a backup that is not needed; and as soon as one of them is chosen again.
+func TestQueueGoesWhereChoicesGo(t *testing.T) {
+	full := func(p *config.Proxy, _ *Options) {
+		for _, srv := range p.Servers {
+			srv.MaxConn = 1
+		}
+	}
+	ticket := func() *Ticket { return &Ticket{Holder: nobody{}, Thread: nobody{}} }
+	queue := func(t *testing.T, b *Backend) *Ticket {
+		t.Helper()
+		x := ticket()
+		if srv, _, out := b.Take(x); out != Queued {
+			t.Fatalf("outcome %d, server %t", out, srv != nil)
+		}
+		return x
+	}
+	expect := func(t *testing.T, x *Ticket, want *Server) {
+		t.Helper()
+		x.backend.mu.Lock()
+		defer x.backend.mu.Unlock()
+		name := func(srv *Server) string {
+			if srv == nil {
+				return "no server"
+			}
+			return srv.Config.Name
+		}
+		if x.granted != want {
+			t.Errorf("granted a place on %s, not on %s", name(x.granted), name(want))
+		}
+	}
+	for name, leave := range map[string]func(*Server, bool){
+		"drained": func(srv *Server, out bool) {
+			if srv.SetAdmin(health.Ready); out {
+				srv.SetAdmin(health.Drain)
+			}
+		},
+		"without weight": func(srv *Server, out bool) {
+			if srv.SetWeight(1); out {
+				srv.SetWeight(0)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, b := group(2, full)
+			first, _, _ := b.Take(ticket())
+			second, _, _ := b.Take(ticket())
+			x, y := queue(t, b), queue(t, b)
+			leave(second, true)
+			second.Release()
+			expect(t, x, nil)
+			first.Release()
+			expect(t, x, first)
+			expect(t, y, nil)
+			leave(second, false)
+			expect(t, y, second)
+		})
+	}
+	t.Run("backup", func(t *testing.T) {
+		_, b := group(4, func(p *config.Proxy, o *Options) {
+			full(p, o)
+			for _, srv := range p.Servers[1:] {
+				srv.Backup = true
+			}
+		})
+		active, backup := b.Servers[0], b.Servers[1]
+		b.Take(ticket())
+		x, y := queue(t, b), queue(t, b)
+		expect(t, x, nil)
+		active.SetHealth(health.Stopped)
+		expect(t, x, backup)
+		expect(t, y, nil) // the first backup alone stands in
+		active.SetHealth(health.Running)
+		backup.Release()
+		expect(t, y, nil)
+		active.Release()
+		expect(t, y, active)
+	})
+	t.Run("all backups", func(t *testing.T) {
+		_, b := group(3, func(p *config.Proxy, o *Options) {
+			full(p, o)
+			p.Options.AllBackups = true
+			p.Servers[1].Backup, p.Servers[2].Backup = true, true
+		})
+		b.Take(ticket())
+		x, y := queue(t, b), queue(t, b)
+		b.Servers[0].SetHealth(health.Stopped)
+		expect(t, x, b.Servers[1])
+		expect(t, y, b.Servers[2])
+	})
+}
