@@ -19,7 +19,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 		return s.interim(h, rest)
 	}
 	s.gotHead = true
-	s.status, s.answeredIn = status, uint8(h.Minor())+1
+	s.status, s.answeredIn = status, uint8(min(h.Minor(), 1))+1
 	s.responseAt = c.now()
 	s.srv.Observe(health.OutcomeOf(status))
 	s.resBody = h.ResponseBody(s.method)

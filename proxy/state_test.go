@@ -245,3 +245,17 @@ func TestSessionsAreToldApart(t *testing.T) {
 		}
 	}
 }
+
+// TestVersionsOfServers: what a server says behind HTTP/1. is told as 1.0 or 1.1, which is what it means.
+func TestVersionsOfServers(t *testing.T) {
+	srv := newRawServer(t, func(conn net.Conn, _ int, head string) bool {
+		fmt.Fprintf(conn, "HTTP/1.%s 200 OK\r\nContent-Length: 2\r\n\r\nok", head[len("GET /"):len("GET /")+1])
+		return true
+	})
+	s := startOne(t, withRules(t, "http-response set-header X-Version \"%[capture.res.ver] %f\""), srv.addr)
+	for minor, want := range map[string]string{"0": "HTTP/1.0 web", "1": "HTTP/1.1 web", "2": "HTTP/1.1 web", "9": "HTTP/1.1 web"} {
+		if resp, body := s.dial(t).ask("GET", "/"+minor, ""); resp.Header.Get("X-Version") != want || body != "ok" {
+			t.Errorf("HTTP/1.%s: %v %q", minor, resp, body)
+		}
+	}
+}

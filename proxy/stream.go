@@ -97,7 +97,7 @@ type story struct {
 	why                                                         string // a malformed message's reason
 	logLevel                                                    int8   // set-log-level; 0: as usual
 	logged                                                      bool
-	answeredIn                                                  uint8          // the minor version of the server's response, plus 1
+	answeredIn                                                  uint8          // 0 or 1, the minor version of the server's response, plus 1
 	partial                                                     bool           // it is being written then
 	early                                                       bool           // the line was written by option logasap
 	serial                                                      uint32         // of the request among all of the process
