@@ -215,7 +215,8 @@ func TestHalfAHead(t *testing.T) {
 func TestSessionsAreToldApart(t *testing.T) {
 	s := startOne(t, nil, web(t, "one"))
 	s.engine.serial.Store(1<<24 - 2) // many requests ago
-	s.engine.cores[0].opened = 1<<24 - 2
+	s.engine.eachCore(func(c *core) { c.opened = 1<<24 - 2 })
+	s.engine.Turn()
 	var clients []*client
 	for range 4 {
 		c := s.dial(t)
