@@ -313,3 +313,106 @@ func TestPool(t *testing.T) {
 		t.Errorf("%d are kept", pool.Len())
 	}
 }
+
+// single has every server serve one request at a time.
+func single(p *config.Proxy, _ *Options) {
+	for _, srv := range p.Servers {
+		srv.MaxConn = 1
+	}
+}
+
+func newTicket() *Ticket { return &Ticket{Holder: nobody{}, Thread: nobody{}} }
+
+// queued is a ticket that waits for any server.
+func queued(t *testing.T, b *Backend) *Ticket {
+	t.Helper()
+	x := newTicket()
+	if srv, out := b.Take(x); out != Queued {
+		t.Fatalf("outcome %d, server %t", out, srv != nil)
+	}
+	return x
+}
+
+// expectGranted: the ticket has a slot on that server; nil: it waits.
+func expectGranted(t *testing.T, x *Ticket, want *Server) {
+	t.Helper()
+	x.backend.mu.Lock()
+	defer x.backend.mu.Unlock()
+	name := func(srv *Server) string {
+		if srv == nil {
+			return "no server"
+		}
+		return srv.Config.Name
+	}
+	if x.granted != want {
+		t.Errorf("granted a slot on %s, not on %s", name(x.granted), name(want))
+	}
+}
+
+// TestQueueGoesWhereChoicesGo: who waits for any server is given a slot on those only that are chosen, not on one that
+// is drained, has no weight or is a backup that is not needed; and as soon as one of them is chosen again.
+func TestQueueGoesWhereChoicesGo(t *testing.T) {
+	for name, leave := range map[string]func(*Server, bool){
+		"drained": func(srv *Server, out bool) {
+			if srv.SetAdmin(health.Ready); out {
+				srv.SetAdmin(health.Drain)
+			}
+		},
+		"without weight": func(srv *Server, out bool) {
+			if srv.SetWeight(1); out {
+				srv.SetWeight(0)
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, b := group(2, single)
+			first, _ := b.Take(newTicket())
+			second, _ := b.Take(newTicket())
+			x, y := queued(t, b), queued(t, b)
+			leave(second, true)
+			second.Release()
+			expectGranted(t, x, nil)
+			first.Release()
+			expectGranted(t, x, first)
+			expectGranted(t, y, nil)
+			leave(second, false)
+			expectGranted(t, y, second)
+		})
+	}
+}
+
+// TestQueueAndBackups: backups that stand in are given what waits, as many of them as stand in.
+func TestQueueAndBackups(t *testing.T) {
+	t.Run("backup", func(t *testing.T) {
+		_, b := group(4, func(p *config.Proxy, o *Options) {
+			single(p, o)
+			for _, srv := range p.Servers[1:] {
+				srv.Backup = true
+			}
+		})
+		active, backup := b.Servers[0], b.Servers[1]
+		b.Take(newTicket())
+		x, y := queued(t, b), queued(t, b)
+		expectGranted(t, x, nil)
+		active.SetHealth(health.Stopped)
+		expectGranted(t, x, backup)
+		expectGranted(t, y, nil) // the first backup alone stands in
+		active.SetHealth(health.Running)
+		backup.Release()
+		expectGranted(t, y, nil)
+		active.Release()
+		expectGranted(t, y, active)
+	})
+	t.Run("all backups", func(t *testing.T) {
+		_, b := group(3, func(p *config.Proxy, o *Options) {
+			single(p, o)
+			p.Options.AllBackups = true
+			p.Servers[1].Backup, p.Servers[2].Backup = true, true
+		})
+		b.Take(newTicket())
+		x, y := queued(t, b), queued(t, b)
+		b.Servers[0].SetHealth(health.Stopped)
+		expectGranted(t, x, b.Servers[1])
+		expectGranted(t, y, b.Servers[2])
+	})
+}

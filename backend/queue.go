@@ -7,7 +7,7 @@ import "github.com/evenkeel/evenkeel/counter"
 type queue struct {
 	first, last *Ticket
 	length      int
-	granted     int // how many have left it with a place
+	granted     int // how many have left it with a slot
 }
 
 func (q *queue) push(t *Ticket) {
@@ -125,8 +125,18 @@ func (t *Ticket) Stranded() bool {
 	return true
 }
 
-// awaited says whether a ticket waits that can use the server.
-func (srv *Server) awaited() bool { return srv.queuedNow.Load() > 0 || srv.Backend.unbound.Load() > 0 }
+// awaited says whether a ticket waits that can use the server. Who waits for any server gets one of those that choices
+// are made among, and no other that is up: one that is drained, or a backup that is not needed.
+func (srv *Server) awaited() bool {
+	return srv.queuedNow.Load() > 0 || srv.chosen.Load() && srv.Backend.unbound.Load() > 0
+}
+
+// offerAll offers the slots of all servers, after a change of which of them are chosen.
+func (b *Backend) offerAll() {
+	for _, srv := range b.Servers {
+		srv.offer()
+	}
+}
 
 // offer gives free slots to the longest waiting tickets that can use the server.
 //
@@ -137,7 +147,7 @@ func (srv *Server) offer() {
 	for srv.awaited() && srv.Usable() && srv.takeSlot() {
 		b.mu.Lock()
 		q := &srv.queue
-		if q.first == nil {
+		if q.first == nil && srv.chosen.Load() {
 			q = &b.queue
 		}
 		t := q.first

@@ -31,6 +31,7 @@ type Server struct {
 	maxConn   atomic.Int64
 	up        atomic.Bool // can take streams that insist on it
 	ready     atomic.Bool // can be chosen
+	chosen    atomic.Bool // is: of backups only those that stand in
 	// weightShown is weight, for those who only look.
 	weightShown atomic.Int64
 

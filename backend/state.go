@@ -64,6 +64,15 @@ func (b *Backend) settle() {
 	if active == 0 {
 		usable = int64(backup)
 	}
+	first := true // of the backups
+	for _, srv := range b.Servers {
+		chosen := srv.ready.Load()
+		if chosen && srv.Config.Backup {
+			chosen = active == 0 && (first || b.Config.Options.AllBackups)
+			first = false
+		}
+		srv.chosen.Store(chosen)
+	}
 	was := b.usableCount.Swap(usable)
 	b.active, b.backups = active, backup
 	now := time.Now()
@@ -132,6 +141,7 @@ func (c *change) carryOut() {
 	if !c.arranged {
 		return
 	}
+	b.offerAll()
 	for _, f := range srv.followers {
 		name := b.Config.Name + "/" + srv.Config.Name
 		f.tell(func(h *health.Server, now health.Time, effects []health.Effect) []health.Effect {
@@ -220,7 +230,7 @@ func (srv *Server) reweigh(weight int) {
 	if lost {
 		g.opts.Log(severityEmergency, b.Config, health.NoServer(b.kind(), b.Config.Name))
 	}
-	srv.offer()
+	b.offerAll()
 	if g.opts.Changed != nil {
 		g.opts.Changed()
 	}

@@ -181,6 +181,8 @@ func (h *Head) judgeHost() (reason string) {
 		if h.minor >= 1 {
 			return "no Host"
 		}
+		// Differs from HAProxy: there rules that go by Host do not see where the request goes.
+		h.HostOfTarget()
 		return ""
 	}
 	authority := h.Authority()

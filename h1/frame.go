@@ -95,7 +95,8 @@ func (h *Head) FrameRequest() (Frame, error) {
 	return f, err
 }
 
-// HostOfTarget makes Host say what an absolute target does (RFC 9112 §3.2.2), after a rule has changed the target.
+// HostOfTarget makes Host say what an absolute target does (RFC 9112 §3.2.2): where there is none, and after a rule has
+// changed the target.
 func (h *Head) HostOfTarget() {
 	authority := h.Authority()
 	if authority == nil || h.methodID == MethodConnect {

@@ -107,7 +107,7 @@ func (h *Head) Version() []byte { return h.bytes(h.version) }
 // Minor is the digit after "HTTP/1.".
 func (h *Head) Minor() int { return int(h.minor) }
 
-// Status is a response's code, 100-599; 0 for a request.
+// Status is a response's code, 100-999; 0 for a request.
 func (h *Head) Status() int { return h.status }
 
 // Reason is a response's reason phrase; it may be empty.

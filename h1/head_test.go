@@ -246,6 +246,27 @@ func TestRequestsRefused(t *testing.T) {
 	}
 }
 
+// Rules that go by the host see it also where a request of HTTP/1.0 names it in its target alone.
+func TestHostOfOldRequests(t *testing.T) {
+	for target, want := range map[string]string{"http://a:8/x": "a:8", "http://a": "a", "/x": "", "*": ""} {
+		method := "GET"
+		if target == "*" {
+			method = "OPTIONS"
+		}
+		var h Head
+		h.Reset(Request, 101)
+		if _, err := h.Parse([]byte(method + " " + target + " HTTP/1.0\r\nX: y\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		if got, _ := h.Find("host"); string(got) != want || !h.Complete() {
+			t.Errorf("%s: %q, not %q", target, got, want)
+		}
+		if f, err := h.FrameRequest(); f != (Frame{}) || err != nil {
+			t.Errorf("%s: %v, %v", target, f, err)
+		}
+	}
+}
+
 func TestResponses(t *testing.T) {
 	const ok = "HTTP/1.1 200 OK\r\n"
 	for _, c := range []struct{ raw, want string }{

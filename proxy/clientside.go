@@ -153,7 +153,7 @@ func (s *stream) finish() {
 func (s *stream) closeClient() {
 	e := &s.client
 	s.logged = true
-	if s.reqBody.Done() && len(e.pending()) == 0 && s.why == "" || e.over() {
+	if s.reqBody.Done() && len(e.pending()) == 0 && s.why == "" && e.quiet() || e.over() {
 		s.destroy()
 		return
 	}

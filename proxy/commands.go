@@ -186,14 +186,14 @@ func (e *Engine) ShutdownSessions(backend, server string) error {
 
 // ShutdownSession implements Commands.
 func (e *Engine) ShutdownSession(id string) error {
-	coreID, serial, ok := parseSession(id)
+	coreID, number, ok := parseSession(id)
 	if !ok || coreID >= len(e.cores) {
 		return fmt.Errorf("no such session: %s: %w", id, ErrUnknown)
 	}
 	found := make(chan bool, 1)
 	if !e.cores[coreID].loop.Post(func() {
 		for s := e.cores[coreID].live.next; s != &e.cores[coreID].live; s = s.next {
-			if s.serial == serial {
+			if s.opened&sessionMask == number {
 				s.kill('K')
 				found <- true
 				return
@@ -206,14 +206,18 @@ func (e *Engine) ShutdownSession(id string) error {
 	return nil
 }
 
-func sessionID(s *stream) string { return fmt.Sprintf("0x%x%06x", s.core.id+1, s.serial&0xffffff) }
+// sessionID names a connection: by its core and by when it came there.
+func sessionID(s *stream) string { return fmt.Sprintf("0x%x%06x", s.core.id+1, s.opened&sessionMask) }
 
-func parseSession(id string) (core int, serial uint32, ok bool) {
+// sessionMask is what an ID has of the number: who shares it is 16 million connections older.
+const sessionMask = 1<<24 - 1
+
+func parseSession(id string) (core int, number uint32, ok bool) {
 	v, err := strconv.ParseUint(strings.TrimPrefix(id, "0x"), 16, 32)
 	if err != nil || v>>24 == 0 {
 		return 0, 0, false
 	}
-	return int(v>>24) - 1, uint32(v & 0xffffff), true
+	return int(v>>24) - 1, uint32(v & sessionMask), true
 }
 
 // eachCore runs f on every core's own thread, and does not wait.

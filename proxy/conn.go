@@ -22,6 +22,7 @@ type conn struct {
 	destKnown bool
 	accepted  time.Time
 	born      time.Duration   // accept
+	opened    uint32          // its number among its core's connections
 	number    int             // requests so far
 	first     bool            // the request is the first one
 	last      *backend.Server // whose connection this client used before
@@ -32,7 +33,8 @@ type conn struct {
 // open begins a connection on a listener's core.
 func (c *conn) open(l *listener, fd int, t transport, peer netip.AddrPort) {
 	core := l.core
-	*c = conn{core: core, listener: l, fe: l.fe, source: peer, spelled: c.spelled[:0], accepted: core.loop.Wall(), born: core.now(), first: true}
+	core.opened++
+	*c = conn{core: core, opened: core.opened, listener: l, fe: l.fe, source: peer, spelled: c.spelled[:0], accepted: core.loop.Wall(), born: core.now(), first: true}
 	c.client.open(fd, t)
 }
 

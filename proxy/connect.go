@@ -22,7 +22,7 @@ type upstream struct {
 	proven bool           // carried several: the server lets connections be reused
 	owner  *stream        // whose own idle connection it is
 	local  netip.AddrPort // our end
-	// bound: it belongs to its client, for good. doubtful: bytes of the last answer may still come.
+	// bound: it belongs to its client. doubtful: bytes of an answer that was taken for whole may still come. Both for good.
 	bound, doubtful bool
 	connecting      bool
 }
@@ -183,8 +183,8 @@ func (s *stream) connect() {
 
 // reuse sends the request over a connection that was idle; false: it is of no use.
 func (s *stream) reuse(u *upstream) bool {
-	if !s.idempotent() {
-		// It cannot be repeated: look whether the server has just closed.
+	if !s.idempotent() || u.doubtful {
+		// It cannot be repeated: look whether the server has just closed. Or bytes of an earlier answer may have come.
 		if open, more := u.alive(); !open || more {
 			u.Discard()
 			return false
@@ -416,7 +416,7 @@ func (s *stream) releaseSlot() {
 func (s *stream) releaseServer(keep bool) {
 	if u := s.up; u != nil {
 		s.up = nil
-		if keep && !u.over() && u.unwritable == 0 && u.unsent() == 0 && u.inOff == len(u.in) && !u.hangUp {
+		if keep && !u.over() && u.unwritable == 0 && u.unsent() == 0 && u.inOff == len(u.in) && !u.hangUp && u.quiet() {
 			s.core.dropIn(&u.endpoint)
 			s.keepIdle(u)
 		} else {

@@ -37,6 +37,7 @@ type core struct {
 	pool          *backend.Pool[*upstream]
 	live          stream  // ring of the streams alive
 	count         int     // of them
+	opened        uint32  // so far
 	serving       *stream // whose sockets' events are being handled
 
 	response *h1.Head // responses are parsed and passed on at once

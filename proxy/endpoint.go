@@ -58,6 +58,16 @@ func (e *endpoint) pending() []byte { return e.in[e.inOff:] }
 // unsent is how many bytes wait to be written.
 func (e *endpoint) unsent() int { return len(e.out) - e.outOff }
 
+// quiet says whether the peer is there and has sent nothing that was not read: by looking where the last read may have
+// left something, of which no event would tell any more.
+func (e *endpoint) quiet() bool {
+	if !e.canRead {
+		return true
+	}
+	open, more := e.alive()
+	return open && !more
+}
+
 // closeWrite sends FIN.
 func closeWrite(e *endpoint) {
 	if !e.finSent && e.unwritable == 0 {

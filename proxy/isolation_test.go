@@ -359,7 +359,9 @@ func TestConnectionAfterTooMuch(t *testing.T) {
 			c := s.dial(t)
 			c.ask(bodyless.method, "/late", "")
 			askOver(s, nil, "/") // somebody else's first request: bytes of the last answer may still come
-			expectConnections(t, srv, 1, 2)
+			askOver(s, c, "/")
+			askOver(s, nil, "/") // a clean answer does not make the connection anybody's
+			expectConnections(t, srv, 1, 2, 1, 2)
 		})
 	}
 	t.Run("bytes behind the answer", func(t *testing.T) {
@@ -375,6 +377,76 @@ func TestConnectionAfterTooMuch(t *testing.T) {
 		}
 		expectConnections(t, srv, 1, 2, 3)
 	})
+}
+
+// Bytes behind an answer are nobody's, also where the last read took the answer alone and left them in the kernel: no
+// event tells of them again.
+func TestBytesLeftInTheKernel(t *testing.T) {
+	const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
+	exact := receiveSize - len("HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n") // head and body fill the buffer of one read
+	for name, size := range map[string]int{"spliced": receiveSize + spliceFrom + 1000, "a read that fills its buffer": exact} {
+		t.Run(name, func(t *testing.T) {
+			l, err := net.Listen("unix", t.TempDir()+"/server")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer l.Close()
+			s := startOne(t, func(p *config.Proxy) { p.Servers[0].Path = l.Addr().String() }, "127.0.0.1:1")
+			loop := s.engine.cores[0].loop
+			go func() {
+				for {
+					conn, err := l.Accept()
+					if err != nil {
+						return
+					}
+					go func() {
+						defer conn.Close()
+						for r := bufio.NewReader(conn); ; {
+							req, err := http.ReadRequest(r)
+							if err != nil {
+								return
+							}
+							if req.URL.Path != "/long" {
+								io.WriteString(conn, okAnswer)
+								continue
+							}
+							held, written := make(chan bool), make(chan bool)
+							loop.Post(func() { close(held); <-written }) // all is there before the proxy looks
+							<-held
+							fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s%s", size, strings.Repeat("x", size), evil)
+							close(written)
+						}
+					}()
+				}
+			}()
+			if _, body := s.dial(t).ask("GET", "/long", ""); len(body) != size {
+				t.Errorf("%d bytes", len(body))
+			}
+			if _, body := s.dial(t).ask("GET", "/", ""); body != "ok" {
+				t.Errorf("another client got %q", body)
+			}
+		})
+	}
+}
+
+// What a client sends behind its last request does not cost it the answer: it is read out before the close, which the
+// kernel would make a reset.
+func TestAnswerOutlivesWhatFollows(t *testing.T) {
+	asked, sent := make(chan bool), make(chan bool)
+	srv := newRawServer(t, func(conn net.Conn, _ int, _ string) bool {
+		asked <- true
+		<-sent
+		io.WriteString(conn, okAnswer)
+		return true
+	})
+	c := start(t, config.HTTP, nil, srv.addr).dial(t)
+	io.WriteString(c.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	<-asked
+	io.WriteString(c.conn, "GET /more HTTP/1.1\r\nHost: x\r\n\r\n")
+	close(sent)
+	if answer, err := io.ReadAll(c.r); err != nil || !strings.HasSuffix(string(answer), "ok") {
+		t.Errorf("%q, %v", answer, err)
+	}
 }
 
 // A server that sends interim responses for ever costs no more memory than what its client does not read, and not for

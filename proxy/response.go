@@ -19,7 +19,7 @@ func (s *stream) response(h *h1.Head, rest []byte) bool {
 		return s.interim(h, rest)
 	}
 	s.gotHead = true
-	s.status, s.answeredIn = status, uint8(h.Minor())+1
+	s.status, s.answeredIn = status, uint8(min(h.Minor(), 1))+1
 	s.countAnswer(status)
 	s.responseAt = c.now()
 	s.srv.Observe(health.OutcomeOf(status))
@@ -97,7 +97,7 @@ func (s *stream) judgeConnection(h *h1.Head) {
 	u := s.up
 	// An answer that announces a body and may not have one: a server that sends it all the same does so whenever it
 	// likes.
-	u.doubtful = s.resBody.Framing() == h1.NoBody && h.AnnouncesBody()
+	u.doubtful = u.doubtful || s.resBody.Framing() == h1.NoBody && h.AnnouncesBody()
 	if st := h.Status(); st == 401 && asksForNegotiation(h, "WWW-Authenticate") || st == 407 && asksForNegotiation(h, "Proxy-Authenticate") {
 		u.bound, s.sticky = true, true
 	}

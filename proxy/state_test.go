@@ -1,6 +1,9 @@
 package proxy
 
 import (
+	"io"
+	"slices"
+
 	"errors"
 	"fmt"
 	"net"
@@ -10,12 +13,14 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
 	"github.com/evenkeel/evenkeel/linux/sock"
+	"github.com/evenkeel/evenkeel/sample"
 )
 
 // TestCookieOfTwoServers: of several servers with one cookie value the first in the file that is up is taken, so that a
@@ -184,5 +189,80 @@ func TestFrontendStopsListening(t *testing.T) {
 	}
 	if got := strings.Join(lines, "|"); !strings.HasPrefix(got, "Paused frontend web.|Resumed frontend web.|Proxy web stopped (cumulated conns: FE: ") {
 		t.Error(got)
+	}
+}
+
+// TestHalfAHead: nobody is told of a head that is not there as a whole. Its pieces have moved, and where they were may
+// stand what somebody else sent.
+func TestHalfAHead(t *testing.T) {
+	s := startOne(t, withRules(t, "unique-id-format %[req.hdr(x)]/%[method]/%[url]"), web(t, "one"))
+	io.WriteString(s.dial(t).conn, "GET /some/thing HTTP/1.1\r\nHost: some.thing\r\nX: some-thing\r\nY")
+	await(t, "half a head", func() bool {
+		all := s.engine.Sessions()
+		return len(all) == 1 && all[0].Phase == "request"
+	})
+	s.dial(t).ask("GET", "/another/private/thing", "X: private\r\n")
+	named := make(chan string)
+	c := s.engine.cores[0]
+	c.loop.Post(func() {
+		for s := c.live.next; s != &c.live; s = s.next {
+			if s.phase == phaseHead {
+				named <- string(s.UniqueID(s.context(sample.Log)))
+			}
+		}
+		close(named)
+	})
+	if name, there := <-named; !there || name != "//" {
+		t.Errorf("%q", name)
+	}
+}
+
+// TestSessionsAreToldApart: an ID of "show sess" is one connection's, between its requests, too, and as long as it lives.
+func TestSessionsAreToldApart(t *testing.T) {
+	s := startOne(t, nil, web(t, "one"))
+	s.engine.serial.Store(1<<24 - 2) // many requests ago
+	s.engine.eachCore(func(c *core) { c.opened = 1<<24 - 2 })
+	s.engine.Turn()
+	var clients []*client
+	for range 4 {
+		c := s.dial(t)
+		c.conn.SetDeadline(time.Now().Add(5 * time.Second))
+		c.ask("GET", "/", "")
+		clients = append(clients, c)
+	}
+	var all []Session
+	await(t, "four idle sessions", func() bool {
+		all = s.engine.Sessions()
+		return !slices.ContainsFunc(all, func(one Session) bool { return one.Phase != "idle" })
+	})
+	slices.Reverse(clients)
+	for i, c := range clients {
+		at := slices.IndexFunc(all, func(one Session) bool { return one.Source == c.conn.LocalAddr().String() })
+		if at < 0 {
+			t.Fatalf("no session of client %d: %v", i, all)
+		}
+		if err := s.engine.ShutdownSession(all[at].ID); err != nil {
+			t.Errorf("session %s: %v", all[at].ID, err)
+		}
+		if answer, err := io.ReadAll(c.r); len(answer) > 0 || err != nil {
+			t.Errorf("client %d got %q, %v", i, answer, err)
+		}
+		if left := len(s.engine.Sessions()); left != len(clients)-1-i {
+			t.Errorf("%d sessions are left after %d were ended", left, i+1)
+		}
+	}
+}
+
+// TestVersionsOfServers: what a server says behind HTTP/1. is told as 1.0 or 1.1, which is what it means.
+func TestVersionsOfServers(t *testing.T) {
+	srv := newRawServer(t, func(conn net.Conn, _ int, head string) bool {
+		fmt.Fprintf(conn, "HTTP/1.%s 200 OK\r\nContent-Length: 2\r\n\r\nok", head[len("GET /"):len("GET /")+1])
+		return true
+	})
+	s := startOne(t, withRules(t, "http-response set-header X-Version \"%[capture.res.ver] %f\""), srv.addr)
+	for minor, want := range map[string]string{"0": "HTTP/1.0 web", "1": "HTTP/1.1 web", "2": "HTTP/1.1 web", "9": "HTTP/1.1 web"} {
+		if resp, body := s.dial(t).ask("GET", "/"+minor, ""); resp.Header.Get("X-Version") != want || body != "ok" {
+			t.Errorf("HTTP/1.%s: %v %q", minor, resp, body)
+		}
 	}
 }

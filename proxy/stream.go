@@ -98,7 +98,7 @@ type story struct {
 	why                                                         string // a malformed message's reason
 	logLevel                                                    int8   // set-log-level; 0: as usual
 	logged                                                      bool
-	answeredIn                                                  uint8          // the minor version of the server's response, plus 1
+	answeredIn                                                  uint8          // 0 or 1, the minor version of the server's response, plus 1
 	partial                                                     bool           // it is being written then
 	early                                                       bool           // the line was written by option logasap
 	serial                                                      uint32         // of the request among all of the process
@@ -336,7 +336,7 @@ func (s *stream) context(at sample.Point) *sample.Context {
 	x.Reset(at)
 	x.Source, x.Dest, x.Now = s.source, s.destination(), c.loop.Wall()
 	x.Facts, x.RequestNumber = s, s.number
-	if s.head != nil {
+	if s.head != nil && s.head.Complete() { // of half a head the bytes may have moved
 		x.Request = s.head
 	}
 	return x

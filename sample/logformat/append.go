@@ -82,9 +82,9 @@ func (w *writer) write(o *op) {
 	case terminationCookies:
 		w.dst = append(w.dst, r.Termination[:]...)
 	case requestCookie:
-		w.raw(r.RequestCookie, o.flags)
+		w.decoded(r.RequestCookie, o.flags)
 	case setCookie:
-		w.raw(r.SetCookie, o.flags)
+		w.decoded(r.SetCookie, o.flags)
 	case uniqueName:
 		w.decoded(w.c.UniqueID(), o.flags)
 	case tlsCipher, tlsVersion:
@@ -514,7 +514,7 @@ func (w *writer) expression(o *op) {
 	w.c.Release(mark)
 }
 
-// decoded writes bytes that may have been encoded when they came, and so past every check of what comes.
+// decoded writes bytes that passed no check for control bytes: they were encoded when they came, or are a server's.
 func (w *writer) decoded(b []byte, f flags) {
 	if !w.line || !controls.anyOf(b) {
 		w.raw(b, f)

@@ -62,6 +62,10 @@ var lines = []struct {
 		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 - CC=zz123 ---- 2/1/0/0/0 0/0 {x|} {abc d} "OPTIONS * HTTP/1.1"`},
 	{"httplog without captures", HTTPLog, func(r *sample.Record) { r.RequestCaptures, r.ResponseCaptures = nil, nil },
 		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 - CC=zz123 ---- 2/1/0/0/0 0/0 "OPTIONS * HTTP/1.1"`},
+	{"httplog of cookies that steer a terminal", HTTPLog, func(r *sample.Record) {
+		r.RequestCookie, r.SetCookie = []byte("C=\x7f"), []byte("C=\x1b[2J\a\tx")
+	},
+		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 C=#7F C=#1B[2J#07` + "\tx" + ` ---- 2/1/0/0/0 0/0 {x|} {abc d} "OPTIONS * HTTP/1.1"`},
 	{"httplog of a bad request", HTTPLog, bad,
 		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 f0/<NOSRV> -1/-1/-1/-1/0 400 0 - - PR-- 2/1/0/0/0 0/0 "<BADREQ>"`},
 	{"httplog as soon as possible", HTTPLog, func(r *sample.Record) { r.Partial = true },
