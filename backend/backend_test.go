@@ -16,12 +16,14 @@ import (
 func group(n int, change func(*config.Proxy, *Options)) (*Group, *Backend) {
 	p := &config.Proxy{Name: "b", Back: true, Mode: config.HTTP}
 	for i := range n {
-		p.Servers = append(p.Servers, &config.Server{Name: string(rune('a' + i)), ID: i + 1, Weight: 1, PoolMax: -1, PoolPurgeDelay: 5 * time.Second,
-			Addr: netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(1+i))})
+		p.Servers = append(p.Servers, &config.Server{Name: string(rune('a' + i)), ID: i + 1, Weight: 1, PoolMax: -1,
+			PoolPurgeDelay: 5 * time.Second,
+			Addr:           netip.AddrPortFrom(netip.MustParseAddr("192.0.2.1"), uint16(1+i))})
 	}
 	began := time.Now()
-	opts := Options{Global: &config.ProxyGlobal{}, Threads: 2, Log: func(int, *config.Proxy, string) {}, Shutdown: func(*Server, byte) {},
-		Now: func() time.Duration { return time.Since(began) }, After: time.AfterFunc}
+	opts := Options{Global: &config.ProxyGlobal{}, Threads: 2, Log: func(int, *config.Proxy, string) {},
+		Shutdown: func(*Server, byte) {},
+		Now:      func() time.Duration { return time.Since(began) }, After: time.AfterFunc}
 	if change != nil {
 		change(p, &opts)
 	}
@@ -184,12 +186,13 @@ func TestSlowStartHasOneTimer(t *testing.T) {
 	}
 }
 
-// TestObservedFailures: the failure that is one too many has the loops choose otherwise before anything else happens, and
-// its line tells of who was served then; good answers between failures count, whatever connections they came over.
+// TestObservedFailures: the failure that is one too many has the loops choose otherwise before anything else happens,
+// and its line tells of who was served then; good answers between failures count, whatever connections they came over.
 func TestObservedFailures(t *testing.T) {
 	lines := make(chan string, 10)
 	g, b := group(2, func(p *config.Proxy, o *Options) {
-		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour, Observe: config.ObserveLayer7,
+		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour,
+			Observe:    config.ObserveLayer7,
 			ErrorLimit: 2, OnError: config.MarkDown}
 		o.Log = func(_ int, _ *config.Proxy, text string) { lines <- text }
 	})
@@ -225,7 +228,8 @@ func TestObservedFailures(t *testing.T) {
 func TestObservedStorm(t *testing.T) {
 	g, b := group(1, func(p *config.Proxy, _ *Options) {
 		p.Options.LogHealthChecks = true
-		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour, Observe: config.ObserveLayer4, ErrorLimit: 1}
+		p.Servers[0].Check = config.CheckParams{On: true, Rise: 2, Fall: 3, Inter: time.Hour,
+			Observe: config.ObserveLayer4, ErrorLimit: 1}
 	})
 	before := runtime.NumGoroutine()
 	for range 10 * maxChanges {

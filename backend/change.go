@@ -23,7 +23,8 @@ func (srv *Server) SetWeight(weight int) error {
 		return fmt.Errorf("weight %d is not within 0-256", weight)
 	}
 	if b := srv.Backend; !b.chooser.dynamic() && weight != srv.Config.Weight && weight != 0 {
-		return fmt.Errorf("backend %s balances by a static algorithm: only weight 0 and %d are possible", b.Config.Name, srv.Config.Weight)
+		return fmt.Errorf("backend %s balances by a static algorithm: only weight 0 and %d are possible", b.Config.Name,
+			srv.Config.Weight)
 	}
 	srv.reweigh(weight)
 	return nil
@@ -55,7 +56,8 @@ func (srv *Server) SetAddress(addr string, port int) (err error) {
 // SetHealth sets what checks would have found.
 func (srv *Server) SetHealth(op health.Operation) error {
 	if srv.tracked != nil {
-		return fmt.Errorf("server %s/%s tracks another one: set that one's health", srv.Backend.Config.Name, srv.Config.Name)
+		return fmt.Errorf("server %s/%s tracks another one: set that one's health", srv.Backend.Config.Name,
+			srv.Config.Name)
 	}
 	srv.tell(func(m *health.Server, now health.Time, effects []health.Effect) []health.Effect {
 		return m.Force(now, op, effects)

@@ -16,7 +16,8 @@ type CheckTarget struct {
 	srv    *Server
 }
 
-// CheckTargets lists the servers that are probed: not those that track another, nor those of a section that does not run.
+// CheckTargets lists the servers that are probed: not those that track another, nor those of a section that does not
+// run.
 func (g *Group) CheckTargets() []CheckTarget {
 	var all []CheckTarget
 	for _, srv := range g.Servers {
@@ -58,6 +59,7 @@ func (t CheckTarget) State() string {
 	state := srv.health.StatusText()
 	srv.Backend.group.states.Unlock()
 	addr := srv.Addr()
-	return fmt.Sprintf("%s; address=%s; port=%d; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", state, addr.Addr(), addr.Port(), srv.Backend.Config.Name, srv.Config.Name, srv.Backend.group.opts.Host,
+	return fmt.Sprintf("%s; address=%s; port=%d; name=%s/%s; node=%s; weight=%d/%d; scur=%d/%d; qcur=%d", state,
+		addr.Addr(), addr.Port(), srv.Backend.Config.Name, srv.Config.Name, srv.Backend.group.opts.Host,
 		srv.Weight(), srv.Config.Weight, srv.served.Load(), srv.Backend.conns.Load(), srv.queuedNow.Load())
 }

@@ -17,15 +17,18 @@ type chooser struct {
 
 func (c *chooser) init(b *Backend) {
 	cfg, h := &b.Config.Balance, &b.Config.HashType
-	c.params = balance.Params{Algorithm: balance.Algorithm(cfg.Algorithm), Consistent: h.Consistent, Function: balance.HashFunction(h.Function),
-		Avalanche: h.Avalanche, Draws: cfg.Draws, AllBackups: b.Config.Options.AllBackups, Seed: uint64(b.group.started.UnixNano())}
+	c.params = balance.Params{Algorithm: balance.Algorithm(cfg.Algorithm), Consistent: h.Consistent,
+		Function:  balance.HashFunction(h.Function),
+		Avalanche: h.Avalanche, Draws: cfg.Draws, AllBackups: b.Config.Options.AllBackups,
+		Seed: uint64(b.group.started.UnixNano())}
 }
 
 // rebuild makes the next table from the servers' states. states is held.
 func (c *chooser) rebuild(b *Backend) {
 	servers := make([]balance.Server, len(b.Servers))
 	for i, srv := range b.Servers {
-		servers[i] = balance.Server{ID: srv.Config.ID, Weight: srv.weight, Warm: srv.health.Warm(), Usable: srv.ready.Load(), Backup: srv.Config.Backup}
+		servers[i] = balance.Server{ID: srv.Config.ID, Weight: srv.weight, Warm: srv.health.Warm(),
+			Usable: srv.ready.Load(), Backup: srv.Config.Backup}
 	}
 	c.table.Store(balance.New(c.params, servers, c.table.Load()))
 }

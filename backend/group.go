@@ -48,8 +48,10 @@ func NewGroup(opts Options) *Group {
 // Add makes the back half of a section. fullConn is the number of streams at which servers with minconn take their
 // maxconn, at least 1.
 func (g *Group) Add(p *config.Proxy, fullConn int64) *Backend {
-	b := &Backend{Config: p, Counters: make([]counter.Set, g.opts.Threads), group: g, since: g.started, fullConn: fullConn,
-		byCookie: make(map[string][]*Server), byConfig: make(map[*config.Server]*Server), byName: make(map[string]*Server)}
+	b := &Backend{Config: p, Counters: make([]counter.Set, g.opts.Threads), group: g, since: g.started,
+		fullConn: fullConn,
+		byCookie: make(map[string][]*Server), byConfig: make(map[*config.Server]*Server),
+		byName: make(map[string]*Server)}
 	g.Backends = append(g.Backends, b)
 	for _, sc := range p.Servers {
 		srv := newServer(b, sc, len(g.Servers))

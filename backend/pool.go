@@ -48,7 +48,8 @@ func (p *Pool[C]) Len() int64 { return p.count.Load() }
 func (p *Pool[C]) Put(c C) bool {
 	i := c.idle()
 	srv := i.Key.Server
-	if most := srv.Config.PoolMax; most >= 0 && srv.idle.Load() >= int64(most) || !srv.Usable() || srv.Config.PoolPurgeDelay == 0 {
+	if most := srv.Config.PoolMax; most >= 0 && srv.idle.Load() >= int64(most) || !srv.Usable() ||
+		srv.Config.PoolPurgeDelay == 0 {
 		return false
 	}
 	list := p.lists[srv.number]

@@ -13,7 +13,8 @@ func (b *Backend) Row(now time.Time) counter.Row {
 	t := counter.Total(b.Counters, now.Unix())
 	b.group.states.Lock()
 	defer b.group.states.Unlock()
-	r := counter.Row{Kind: counter.BackendRow, Proxy: b.Config, Name: "BACKEND", Mode: b.Config.Mode, IID: b.Config.ID, State: "UP"}
+	r := counter.Row{Kind: counter.BackendRow, Proxy: b.Config, Name: "BACKEND", Mode: b.Config.Mode, IID: b.Config.ID,
+		State: "UP"}
 	r.Fill(&t, now)
 	r.QueueNow, r.QueueMax = b.waiting(), b.queuedMax.Load()
 	r.SessionsNow, r.SessionsMax, r.SessionsLimit = b.conns.Load(), b.connsMax.Load(), b.fullConn
@@ -43,9 +44,11 @@ func (b *Backend) Row(now time.Time) counter.Row {
 }
 
 // algorithmNames are those of the statistics' algo field.
-var algorithmNames = map[config.Algorithm]string{config.RoundRobin: "roundrobin", config.StaticRR: "static-rr", config.LeastConn: "leastconn", config.First: "first",
-	config.Random: "random", config.SourceHash: "source", config.URIHash: "uri", config.URLParam: "url_param", config.HeaderHash: "hdr",
-	config.ExprHash: "hash", config.RDPCookie: "rdp-cookie"}
+var algorithmNames = map[config.Algorithm]string{config.RoundRobin: "roundrobin", config.StaticRR: "static-rr",
+	config.LeastConn: "leastconn", config.First: "first",
+	config.Random: "random", config.SourceHash: "source", config.URIHash: "uri", config.URLParam: "url_param",
+	config.HeaderHash: "hdr",
+	config.ExprHash:   "hash", config.RDPCookie: "rdp-cookie"}
 
 // Row gives the server's figures.
 func (srv *Server) Row(now time.Time) counter.Row {
@@ -54,7 +57,8 @@ func (srv *Server) Row(now time.Time) counter.Row {
 	b.group.states.Lock()
 	defer b.group.states.Unlock()
 	tick := b.group.now()
-	r := counter.Row{Kind: counter.ServerRow, Proxy: b.Config, Config: srv.Config, Name: srv.Config.Name, Mode: b.Config.Mode, IID: b.Config.ID, SID: srv.Config.ID, State: h.StatusText()}
+	r := counter.Row{Kind: counter.ServerRow, Proxy: b.Config, Config: srv.Config, Name: srv.Config.Name,
+		Mode: b.Config.Mode, IID: b.Config.ID, SID: srv.Config.ID, State: h.StatusText()}
 	r.Fill(&t, now)
 	r.QueueNow, r.QueueMax, r.QueueLimit = srv.queuedNow.Load(), srv.queuedMax.Load(), int64(srv.Config.MaxQueue)
 	r.SessionsNow, r.SessionsMax, r.SessionsLimit = srv.served.Load(), srv.servedMax.Load(), srv.maxConn.Load()
@@ -62,7 +66,8 @@ func (srv *Server) Row(now time.Time) counter.Row {
 	if h.Warm() < 16 {
 		r.Throttle = h.Warm() * 100 / 16
 	}
-	r.Running, r.Maintenance, r.Draining = h.Operation() != health.Stopped, h.Admin() == health.Maint, h.Admin() == health.Drain
+	r.Running, r.Maintenance, r.Draining = h.Operation() != health.Stopped, h.Admin() == health.Maint,
+		h.Admin() == health.Drain
 	if srv.Config.Backup {
 		r.Backup = 1
 	} else {
@@ -70,7 +75,8 @@ func (srv *Server) Row(now time.Time) counter.Row {
 	}
 	last := h.Last()
 	r.Check = counter.CheckStatus{On: srv.Config.Check.On, Code: -1, Duration: last.Duration, Text: last.Info,
-		Describe: last.Status.String(), Rise: srv.Config.Check.Rise, Fall: srv.Config.Check.Fall, Health: h.Health(), Failures: int64(h.Failed)}
+		Describe: last.Status.String(), Rise: srv.Config.Check.Rise, Fall: srv.Config.Check.Fall, Health: h.Health(),
+		Failures: int64(h.Failed)}
 	if srv.Config.Check.On {
 		r.Check.Status = last.Status.Code()
 	}

@@ -49,7 +49,8 @@ type Server struct {
 }
 
 func newServer(b *Backend, c *config.Server, number int) *Server {
-	srv := &Server{Config: c, Backend: b, Counters: make([]counter.Set, b.group.opts.Threads), number: number, index: len(b.Servers),
+	srv := &Server{Config: c, Backend: b, Counters: make([]counter.Set, b.group.opts.Threads), number: number,
+		index:  len(b.Servers),
 		sooner: make(chan time.Duration, 1), moved: make(chan struct{}, 1)}
 	srv.setAddr(c.Addr)
 	srv.maxConn.Store(int64(c.MaxConn))

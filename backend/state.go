@@ -18,9 +18,12 @@ func (g *Group) now() health.Time { return health.Time(g.opts.Now()) }
 // healthParams are a server's settings for its health machine.
 func healthParams(g *config.ProxyGlobal, p *config.Proxy, s *config.Server) health.Params {
 	c := &s.Check
-	params := health.Params{Check: c.On, Rise: c.Rise, Fall: c.Fall, Inter: c.Inter, FastInter: c.FastInter, DownInter: c.DownInter,
-		Spread: g.SpreadChecks, LogChecks: p.Options.LogHealthChecks, Observe: health.Observe(c.Observe), ErrorLimit: c.ErrorLimit,
-		OnError: health.Reaction(c.OnError), SlowStart: s.SlowStart, Disabled: s.Disabled || !s.Addr.IsValid() && s.Path == ""}
+	params := health.Params{Check: c.On, Rise: c.Rise, Fall: c.Fall, Inter: c.Inter, FastInter: c.FastInter,
+		DownInter: c.DownInter,
+		Spread:    g.SpreadChecks, LogChecks: p.Options.LogHealthChecks, Observe: health.Observe(c.Observe),
+		ErrorLimit: c.ErrorLimit,
+		OnError:    health.Reaction(c.OnError), SlowStart: s.SlowStart, Disabled: s.Disabled ||
+			!s.Addr.IsValid() && s.Path == ""}
 	if p.Check != nil {
 		params.DisableOn404 = p.Check.DisableOn404
 	}
@@ -269,7 +272,8 @@ func (srv *Server) Observe(o health.Outcome) {
 	}
 }
 
-// maxChanges is how many changes of state by traffic wait in order; more do not, and then their lines may change places.
+// maxChanges is how many changes of state by traffic wait in order; more do not, and then their lines may change
+// places.
 const maxChanges = 1024
 
 // shutdownBackups ends the streams of backup servers: an active one is there again.

@@ -37,13 +37,15 @@ type Row struct {
 	Retries, Redispatches                              int64
 	// State is the text of the status field: OPEN, FULL, STOP, UP, DOWN, NOLB, MAINT, DRAIN, "UP 1/3", "no check",
 	// "MAINT (via x/y)" ….
-	State                                                       string
-	Weight, UserWeight                                          int64
-	Active, Backup                                              int           // of a server 0 or 1; of a backend how many are usable
-	CheckFailures, DownTransitions                              int64         // chkfail chkdown
-	LastChange                                                  time.Duration // since the last change of state
-	DownTime                                                    time.Duration
-	Throttle                                                    int    // percent of the weight during slowstart; -1: none
+	State              string
+	Weight, UserWeight int64
+	// of a server 0 or 1; of a backend how many are usable
+	Active, Backup                 int
+	CheckFailures, DownTransitions int64         // chkfail chkdown
+	LastChange                     time.Duration // since the last change of state
+	DownTime                       time.Duration
+	// percent of the weight during slowstart; -1: none
+	Throttle                                                    int
 	Selected                                                    int64  // lbtot
 	Tracked                                                     string // backend/server
 	Rate, RateLimit, RateMax                                    int64  // sessions per second
@@ -90,7 +92,8 @@ func (r *Row) Fill(t *Sums, now time.Time) {
 	r.ConnRate, r.ConnRateMax, r.ConnTotal = t.ConnectionRate, t.ConnectionRateMax, t.Connections
 	r.ReqRate, r.ReqRateMax, r.ReqTotal = t.RequestRate, t.RequestRateMax, t.Requests
 	r.QueueTime, r.ConnectTime, r.ResponseTime, r.TotalTime = t.Times[0], t.Times[1], t.Times[2], t.Times[3]
-	r.QueueTimeMax, r.ConnectTimeMax, r.ResponseTimeMax, r.TotalTimeMax = t.TimesMax[0], t.TimesMax[1], t.TimesMax[2], t.TimesMax[3]
+	r.QueueTimeMax, r.ConnectTimeMax, r.ResponseTimeMax, r.TotalTimeMax = t.TimesMax[0], t.TimesMax[1], t.TimesMax[2],
+		t.TimesMax[3]
 	r.LastSession = -1
 	if t.LastSession > 0 {
 		r.LastSession = now.Sub(time.Unix(t.LastSession, 0)).Truncate(time.Second)

@@ -23,11 +23,16 @@ func Total(shards []Set, now int64) (t Sums) {
 		for _, pair := range [...]struct {
 			to   *int64
 			from *atomic.Int64
-		}{{&t.Connections, &c.Connections}, {&t.Sessions, &c.Sessions}, {&t.Requests, &c.Requests}, {&t.BytesIn, &c.BytesIn}, {&t.BytesOut, &c.BytesOut},
-			{&t.DeniedRequests, &c.DeniedRequests}, {&t.DeniedResponses, &c.DeniedResponses}, {&t.DeniedConnections, &c.DeniedConnections},
-			{&t.FailedRequests, &c.FailedRequests}, {&t.FailedConnections, &c.FailedConnections}, {&t.FailedResponses, &c.FailedResponses},
-			{&t.Retries, &c.Retries}, {&t.Redispatches, &c.Redispatches}, {&t.ClientAborts, &c.ClientAborts}, {&t.ServerAborts, &c.ServerAborts},
-			{&t.Intercepted, &c.Intercepted}, {&t.Selected, &c.Selected}, {&t.Connects, &c.Connects}, {&t.Reuses, &c.Reuses}} {
+		}{{&t.Connections, &c.Connections}, {&t.Sessions, &c.Sessions}, {&t.Requests, &c.Requests},
+			{&t.BytesIn, &c.BytesIn}, {&t.BytesOut, &c.BytesOut},
+			{&t.DeniedRequests, &c.DeniedRequests}, {&t.DeniedResponses, &c.DeniedResponses},
+			{&t.DeniedConnections, &c.DeniedConnections},
+			{&t.FailedRequests, &c.FailedRequests}, {&t.FailedConnections, &c.FailedConnections},
+			{&t.FailedResponses, &c.FailedResponses},
+			{&t.Retries, &c.Retries}, {&t.Redispatches, &c.Redispatches}, {&t.ClientAborts, &c.ClientAborts},
+			{&t.ServerAborts, &c.ServerAborts},
+			{&t.Intercepted, &c.Intercepted}, {&t.Selected, &c.Selected}, {&t.Connects, &c.Connects},
+			{&t.Reuses, &c.Reuses}} {
 			*pair.to += pair.from.Load()
 		}
 		for k := range t.Codes {
@@ -69,8 +74,10 @@ func (c *Set) Clear(all bool) {
 	if !all {
 		return
 	}
-	for _, v := range [...]*atomic.Int64{&c.Connections, &c.Sessions, &c.Requests, &c.BytesIn, &c.BytesOut, &c.DeniedRequests, &c.DeniedResponses,
-		&c.DeniedConnections, &c.FailedRequests, &c.FailedConnections, &c.FailedResponses, &c.Retries, &c.Redispatches, &c.ClientAborts,
+	for _, v := range [...]*atomic.Int64{&c.Connections, &c.Sessions, &c.Requests, &c.BytesIn, &c.BytesOut,
+		&c.DeniedRequests, &c.DeniedResponses,
+		&c.DeniedConnections, &c.FailedRequests, &c.FailedConnections, &c.FailedResponses, &c.Retries, &c.Redispatches,
+		&c.ClientAborts,
 		&c.ServerAborts, &c.Intercepted, &c.Selected, &c.Connects, &c.Reuses} {
 		v.Store(0)
 	}

@@ -39,7 +39,8 @@ var chunked = []struct {
 }{
 	{"3\r\nabc\r\n0\r\n\r\n", "=", "abc", "", ""},
 	{"0\r\n\r\nGET /", "0\r\n\r\n", "", "GET /", ""},
-	{"3\r\nabc\r\nA\r\n0123456789\r\n0000\r\n\r\n\r\n", "3\r\nabc\r\nA\r\n0123456789\r\n0000\r\n\r\n", "abc0123456789", "\r\n", ""},
+	{"3\r\nabc\r\nA\r\n0123456789\r\n0000\r\n\r\n\r\n", "3\r\nabc\r\nA\r\n0123456789\r\n0000\r\n\r\n", "abc0123456789",
+		"\r\n", ""},
 	{"a\r\n0123456789\r\n0\r\n\r\n", "=", "0123456789", "", ""},
 	{"0000000000000003\r\nabc\r\n0\r\n\r\n", "=", "abc", "", ""},
 	{"3;foo=bar;x=\"y\"\r\nabc\r\n0;z\r\n\r\n", "3\r\nabc\r\n0\r\n\r\n", "abc", "", ""},

@@ -30,7 +30,8 @@ func TestEdits(t *testing.T) {
 	h.SetURI([]byte("http://b:8080/q?r"))
 	h.SetMethod([]byte("POST"))
 	expect("replace", "POST http://b:8080/q?r HTTP/1.1\r\nHOST: a\r\nX-TWO: two\r\nNew: n\r\nNewer: nn\r\nX-One: 4\r\n\r\n")
-	if string(h.Path()) != "/q" || string(h.Query()) != "r" || string(h.Host()) != "b:8080" || h.MethodID() != MethodPost {
+	if string(h.Path()) != "/q" || string(h.Query()) != "r" || string(h.Host()) != "b:8080" ||
+		h.MethodID() != MethodPost {
 		t.Errorf("%s %s %s %d", h.Path(), h.Query(), h.Host(), h.MethodID())
 	}
 	if n := h.DelMatching(func(name []byte) bool { return name[0] == 'N' }); n != 2 {
@@ -96,7 +97,8 @@ func TestSetConnection(t *testing.T) {
 		{"Connection: keep-alive\r\nKeep-Alive: timeout=5\r\n", ConnUnset, "Keep-Alive: timeout=5\r\n"},
 		{"Proxy-Connection: keep-alive\r\n", ConnUnset, "Proxy-Connection: keep-alive\r\n"},
 		{"Connection: close, X-Foo\r\nX-Foo: 1\r\n", ConnUnset, "Connection: X-Foo\r\nX-Foo: 1\r\n"},
-		{"Connection: X-Foo, keep-alive,, X-Bar\r\nConnection: X-Baz\r\n", ConnUnset, "Connection: X-Foo, X-Bar\r\nConnection: X-Baz\r\n"},
+		{"Connection: X-Foo, keep-alive,, X-Bar\r\nConnection: X-Baz\r\n", ConnUnset,
+			"Connection: X-Foo, X-Bar\r\nConnection: X-Baz\r\n"},
 		{"Connection: Keep-Alive, Upgrade\r\nUpgrade: foo\r\n", ConnUnset, "Connection: Upgrade\r\nUpgrade: foo\r\n"},
 		{"Connection: keep-alive\r\nX: y\r\n", ConnClose, "X: y\r\nConnection: close\r\n"},
 		{"Connection: close\r\nX: y\r\n", ConnKeepAlive, "X: y\r\nConnection: keep-alive\r\n"},

@@ -118,7 +118,8 @@ func (h *Head) TargetOfHost() {
 	}
 	uri := h.bytes(h.uri)
 	from := bytes.Index(uri, schemeEnd) + len(schemeEnd)
-	changed := append(append(append(make([]byte, 0, len(uri)+len(host)), uri[:from]...), host...), uri[from+len(authority):]...)
+	changed := append(append(append(make([]byte, 0, len(uri)+len(host)), uri[:from]...), host...),
+		uri[from+len(authority):]...)
 	h.SetURI(changed)
 }
 

@@ -131,54 +131,56 @@ func describe(h *Head, f Frame, err error) string {
 }
 
 // A response's head tells the body that the client will get, whatever its method, the status and the fields became.
+const (
+	answerLength  = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
+	answerChunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
+	answerUntil   = "HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
+	answerEmpty   = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
+	answerSame    = "HTTP/1.1 304 Not Modified\r\nContent-Length: 17\r\n\r\n"
+	answerNothing = "HTTP/1.1 204 No Content\r\nA: b\r\n\r\n"
+)
+
 func TestFrameResponse(t *testing.T) {
-	const (
-		length  = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n"
-		chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
-		until   = "HTTP/1.1 200 OK\r\nA: b\r\n\r\n"
-		empty   = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n"
-		same    = "HTTP/1.1 304 Not Modified\r\nContent-Length: 17\r\n\r\n"
-		nothing = "HTTP/1.1 204 No Content\r\nA: b\r\n\r\n"
-	)
 	for _, test := range []struct {
 		sent, asked MethodID // to the server, by the client
 		minor       uint8
 		head, edits string
 		want        string
 	}{
-		{MethodGet, MethodGet, 1, length, "", "Content-Length: 5"},
-		{MethodGet, MethodGet, 1, chunked, "", "Transfer-Encoding: chunked"},
-		{MethodGet, MethodGet, 0, chunked, "", " unchunk close"},
-		{MethodGet, MethodGet, 1, until, "", "A: b close"},
-		{MethodGet, MethodGet, 1, empty, "", "Content-Length: 0"},
-		{MethodGet, MethodGet, 1, same, "", "Content-Length: 17 drop"},
-		{MethodGet, MethodGet, 1, nothing, "", "A: b drop"},
-		{MethodHead, MethodHead, 1, length, "", "Content-Length: 5 drop"},
-		{MethodGet, MethodHead, 1, length, "", "Content-Length: 5 drop"},
-		{MethodHead, MethodGet, 1, length, "", "content-length: 0"},
-		{MethodHead, MethodGet, 1, chunked, "", "content-length: 0"},
-		{MethodHead, MethodGet, 1, until, "", "A: b|content-length: 0"},
-		{MethodGet, MethodGet, 1, length, "del Content-Length", "transfer-encoding: chunked chunk"},
-		{MethodGet, MethodGet, 0, length, "del Content-Length", " close"},
-		{MethodGet, MethodGet, 1, length, "set Content-Length 4", ruleLength},
-		{MethodGet, MethodGet, 1, length, "set Content-Length 6", ruleLength},
-		{MethodGet, MethodGet, 1, length, "set Transfer-Encoding chunked", "transfer-encoding: chunked chunk close"},
-		{MethodGet, MethodGet, 0, length, "set Transfer-Encoding chunked", " close"},
-		{MethodGet, MethodGet, 1, chunked, "set Content-Length 5", ruleLength},
-		{MethodGet, MethodGet, 1, chunked, "del Transfer-Encoding", "transfer-encoding: chunked"},
-		{MethodGet, MethodGet, 1, until, "set Content-Length 5", "A: b close"},
-		{MethodGet, MethodGet, 1, empty, "set Content-Length 5", ruleLength},
-		{MethodGet, MethodGet, 1, empty, "del Content-Length", "content-length: 0"},
-		{MethodGet, MethodGet, 1, length, "status 204", " drop"},
-		{MethodGet, MethodGet, 1, until, "status 204", "A: b drop"},
-		{MethodGet, MethodGet, 1, length, "status 304", "Content-Length: 5 drop"},
-		{MethodGet, MethodGet, 1, same, "status 200", "content-length: 0"},
-		{MethodGet, MethodGet, 1, nothing, "status 200", "A: b|content-length: 0"},
-		{MethodGet, MethodGet, 1, length, "status 101", " unchunk close"},
-		{MethodGet, MethodGet, 1, length, "status 103", ruleInterim},
-		{MethodHead, MethodHead, 1, length, "set Content-Length 9", "Content-Length: 9 drop"},
-		{MethodHead, MethodHead, 1, length, "set Transfer-Encoding chunked", "Transfer-Encoding: chunked drop"},
-		{MethodGet, MethodGet, 1, length, "set Connection close", "Content-Length: 5|Connection: close close"},
+		{MethodGet, MethodGet, 1, answerLength, "", "Content-Length: 5"},
+		{MethodGet, MethodGet, 1, answerChunked, "", "Transfer-Encoding: chunked"},
+		{MethodGet, MethodGet, 0, answerChunked, "", " unchunk close"},
+		{MethodGet, MethodGet, 1, answerUntil, "", "A: b close"},
+		{MethodGet, MethodGet, 1, answerEmpty, "", "Content-Length: 0"},
+		{MethodGet, MethodGet, 1, answerSame, "", "Content-Length: 17 drop"},
+		{MethodGet, MethodGet, 1, answerNothing, "", "A: b drop"},
+		{MethodHead, MethodHead, 1, answerLength, "", "Content-Length: 5 drop"},
+		{MethodGet, MethodHead, 1, answerLength, "", "Content-Length: 5 drop"},
+		{MethodHead, MethodGet, 1, answerLength, "", "content-length: 0"},
+		{MethodHead, MethodGet, 1, answerChunked, "", "content-length: 0"},
+		{MethodHead, MethodGet, 1, answerUntil, "", "A: b|content-length: 0"},
+		{MethodGet, MethodGet, 1, answerLength, "del Content-Length", "transfer-encoding: chunked chunk"},
+		{MethodGet, MethodGet, 0, answerLength, "del Content-Length", " close"},
+		{MethodGet, MethodGet, 1, answerLength, "set Content-Length 4", ruleLength},
+		{MethodGet, MethodGet, 1, answerLength, "set Content-Length 6", ruleLength},
+		{MethodGet, MethodGet, 1, answerLength, "set Transfer-Encoding chunked",
+			"transfer-encoding: chunked chunk close"},
+		{MethodGet, MethodGet, 0, answerLength, "set Transfer-Encoding chunked", " close"},
+		{MethodGet, MethodGet, 1, answerChunked, "set Content-Length 5", ruleLength},
+		{MethodGet, MethodGet, 1, answerChunked, "del Transfer-Encoding", "transfer-encoding: chunked"},
+		{MethodGet, MethodGet, 1, answerUntil, "set Content-Length 5", "A: b close"},
+		{MethodGet, MethodGet, 1, answerEmpty, "set Content-Length 5", ruleLength},
+		{MethodGet, MethodGet, 1, answerEmpty, "del Content-Length", "content-length: 0"},
+		{MethodGet, MethodGet, 1, answerLength, "status 204", " drop"},
+		{MethodGet, MethodGet, 1, answerUntil, "status 204", "A: b drop"},
+		{MethodGet, MethodGet, 1, answerLength, "status 304", "Content-Length: 5 drop"},
+		{MethodGet, MethodGet, 1, answerSame, "status 200", "content-length: 0"},
+		{MethodGet, MethodGet, 1, answerNothing, "status 200", "A: b|content-length: 0"},
+		{MethodGet, MethodGet, 1, answerLength, "status 101", " unchunk close"},
+		{MethodGet, MethodGet, 1, answerLength, "status 103", ruleInterim},
+		{MethodHead, MethodHead, 1, answerLength, "set Content-Length 9", "Content-Length: 9 drop"},
+		{MethodHead, MethodHead, 1, answerLength, "set Transfer-Encoding chunked", "Transfer-Encoding: chunked drop"},
+		{MethodGet, MethodGet, 1, answerLength, "set Connection close", "Content-Length: 5|Connection: close close"},
 	} {
 		h := parsed(t, Response, test.head)
 		body := h.ResponseBody(test.sent)
@@ -187,7 +189,8 @@ func TestFrameResponse(t *testing.T) {
 		}
 		f, err := h.FrameResponse(&body, test.asked, test.minor)
 		if got := describe(h, f, err); got != test.want {
-			t.Errorf("%q, %s, sent %d asked %d HTTP/1.%d:\ngot  %s\nwant %s", test.head, test.edits, test.sent, test.asked, test.minor, got, test.want)
+			t.Errorf("%q, %s, sent %d asked %d HTTP/1.%d:\ngot  %s\nwant %s", test.head, test.edits, test.sent,
+				test.asked, test.minor, got, test.want)
 		}
 	}
 }
@@ -208,7 +211,8 @@ func TestFrameSwitching(t *testing.T) {
 		head, edit string
 		want       bool
 	}{
-		{asked, "", true}, {asked, "set X y", true}, {asked, "set Upgrade z", true}, {asked, "del Upgrade", false}, {asked, "del Connection", false},
+		{asked, "", true}, {asked, "set X y", true}, {asked, "set Upgrade z", true}, {asked, "del Upgrade", false},
+		{asked, "del Connection", false},
 		{get + "\r\n", "set Upgrade x", false},
 	} {
 		h := parsed(t, Request, test.head)
@@ -252,8 +256,10 @@ func TestBodyInChunks(t *testing.T) {
 // Host and an absolute target say the same, whichever a rule has changed.
 func TestHostAndTarget(t *testing.T) {
 	for _, test := range []struct{ head, edit, want string }{
-		{"GET http://a.example:81/x?y HTTP/1.1\r\nHost: a.example:81\r\n\r\n", "set Host b", "GET http://b/x?y HTTP/1.1\r\nHost: b\r\n\r\n"},
-		{"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", "set Host b:8080", "GET http://b:8080 HTTP/1.1\r\nHost: b:8080\r\n\r\n"},
+		{"GET http://a.example:81/x?y HTTP/1.1\r\nHost: a.example:81\r\n\r\n", "set Host b",
+			"GET http://b/x?y HTTP/1.1\r\nHost: b\r\n\r\n"},
+		{"GET http://a HTTP/1.1\r\nHost: a\r\n\r\n", "set Host b:8080",
+			"GET http://b:8080 HTTP/1.1\r\nHost: b:8080\r\n\r\n"},
 		{"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "set Host b", "GET /x HTTP/1.1\r\nHost: b\r\n\r\n"},
 		{"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\n\r\n", "set Host b", "CONNECT a:1 HTTP/1.1\r\nHost: b\r\n\r\n"},
 		{"GET /x HTTP/1.1\r\nHost: a\r\n\r\n", "uri http://b/y", "GET http://b/y HTTP/1.1\r\nHost: b\r\n\r\n"},

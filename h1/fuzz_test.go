@@ -57,7 +57,8 @@ func FuzzRequest(f *testing.F) {
 		get + "\r\n", "GET / HTTP/1.0\n\n", "\r\n" + post + "Content-Length: 3, 3\r\n\r\nabc",
 		post + "Transfer-Encoding: chunked\r\nTE: gzip, trailers\r\n\r\n0\r\n\r\n",
 		"CONNECT [::1]:443 HTTP/1.1\r\nHost: [::1]:443\r\n\r\n", "GET http://a:80/x?y HTTP/1.1\r\nhost: A\r\n\r\n",
-		get + "Connection: close, Upgrade,,X\r\nUpgrade: foo\r\n\r\n", post + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n",
+		get + "Connection: close, Upgrade,,X\r\nUpgrade: foo\r\n\r\n",
+		post + "Connection: upgrade\r\nUpgrade: x\r\nContent-Length: 1\r\n\r\n",
 		get + "X:\t y \t\r\n\r\n", "GET / HTTP/1.9\r\nHost:\r\n\r\n", string(typical),
 	} {
 		f.Add([]byte(s), 7)
@@ -67,8 +68,10 @@ func FuzzRequest(f *testing.F) {
 
 func FuzzResponse(f *testing.F) {
 	for _, s := range []string{
-		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.0 200\n\n", "\r\nHTTP/1.1 204 \x01 No\r\nContent-Length: 1\r\n\r\n",
-		"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: \x7f\n\r\n",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", "HTTP/1.0 200\n\n",
+		"\r\nHTTP/1.1 204 \x01 No\r\nContent-Length: 1\r\n\r\n",
+		"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: a\r\n\r\n",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX: \x7f\n\r\n",
 	} {
 		f.Add([]byte(s), 7)
 	}

@@ -80,39 +80,73 @@ const (
 	post = "POST / HTTP/1.1\r\nHost: a\r\n"
 )
 
+var requestsAccepted = []struct{ raw, want string }{
+	{get + "\r\n", "n=27 GET|/|1.1 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
+	{"GET /a/b?c=d?e HTTP/1.1\r\nHost: a\r\n\r\n",
+		"n=36 GET|/a/b?c=d?e|1.1 path=/a/b query=c=d?e authority= host=a [Host=a] cl=-1 keepalive"},
+	{"GET / HTTP/1.0\n\n", "n=16 GET|/|1.0 path=/ query= authority= host= cl=-1"},
+	{"GET / HTTP/1.1\nHost: a\n\n", "n=24 GET|/|1.1 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
+	{"\r\n\r\n\n" + get + "\r\n", "n=32 GET|/|1.1 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
+	{"GET / HTTP/1.2\r\nHost: a\r\n\r\n",
+		"n=27 GET|/|1.2 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
+	{get + "X:  \t a \t b \t\r\nY:\r\n\r\n",
+		"n=46 GET|/|1.1 path=/ query= authority= host=a [Host=a] [X=a \t b] [Y=] cl=-1 keepalive"},
+	{get + "X: \x80\xff\r\n\r\n", "n=34 GET|/|1.1 path=/ query= authority= host=a [Host=a] [X=\x80\xff] cl=-1 " +
+		"keepalive"},
+	{"GET / HTTP/1.1\r\nHost:\r\n\r\n", "n=25 GET|/|1.1 path=/ query= authority= host= [Host=] cl=-1 keepalive"},
+	{"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n",
+		"n=34 GET|/|1.1 path=/ query= authority= host=[::1]:80 [Host=[::1]:80] cl=-1 keepalive"},
+	{"GET http://a/x?y HTTP/1.1\r\nHost: a\r\n\r\n",
+		"n=38 GET|http://a/x?y|1.1 path=/x query=y authority=a host=a [Host=a] cl=-1 keepalive"},
+	{"GET http://A:80 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"n=37 GET|http://A:80|1.1 path=/ query= authority=A:80 host=A:80 [Host=a] cl=-1 keepalive"},
+	{"GET https://a HTTP/1.1\r\nHost: a:443\r\n\r\n",
+		"n=39 GET|https://a|1.1 path=/ query= authority=a host=a [Host=a:443] cl=-1 keepalive"},
+	{"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n",
+		"n=31 OPTIONS|*|1.1 path= query= authority= host=a [Host=a] cl=-1 keepalive"},
+	{"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n",
+		"n=35 CONNECT|a:443|1.1 path= query= authority=a:443 host=a:443 [Host=a] cl=-1 keepalive"},
+	{"M-!#$%&'*+.^_`|~ /\"<>\\^`{|} HTTP/1.1\r\nHost: a\r\n\r\n",
+		"n=49 M-!#$%&'*+.^_`|~|/\"<>\\^`{|}|1.1 path=/\"<>\\^`{|} query= authority= host=a [Host=a] cl=-1 " +
+			"keepalive"},
+	{post + "Content-Length: 3\r\n\r\nabc",
+		"n=47 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=3] cl=3 keepalive"},
+	{post + "Content-Length: 3\r\nX: y\r\ncontent-length: 3\r\n\r\n",
+		"n=72 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=3] [X=y] cl=3 keepalive"},
+	{post + "Content-Length: 3 ,\t3\r\n\r\n",
+		"n=51 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=3] cl=3 keepalive"},
+	{post + "Content-Length: 9223372036854775807\r\n\r\n",
+		"n=65 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=9223372036854775807] " +
+			"cl=9223372036854775807 keepalive"},
+	{post + "Transfer-Encoding: Chunked\r\n\r\n",
+		"n=56 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Transfer-Encoding=Chunked] cl=-1 chunked " +
+			"keepalive"},
+	{post + "Content-Length: 1\r\nExpect: 100-Continue\r\n\r\n",
+		"n=69 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=1] [Expect=100-Continue] cl=1 " +
+			"keepalive expect"},
+	{"POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n",
+		"n=60 POST|/|1.0 path=/ query= authority= host= [Content-Length=1] [Expect=100-continue] cl=1"},
+	{get + "Connection: x, Close\r\n\r\n",
+		"n=49 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=x, Close] cl=-1"},
+	{"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n",
+		"n=42 GET|/|1.0 path=/ query= authority= host= [Connection=Keep-Alive] cl=-1 keepalive"},
+	{"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n",
+		"n=49 GET|/|1.0 path=/ query= authority= host= [Connection=keep-alive, close] cl=-1"},
+	{get + "Connection: keep-alive, Upgrade\r\nUpgrade: foo\r\n\r\n",
+		"n=74 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=keep-alive, Upgrade] [Upgrade=foo] " +
+			"cl=-1 keepalive upgrade"},
+	{get + "Upgrade: foo\r\n\r\n",
+		"n=41 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Upgrade=foo] cl=-1 keepalive"},
+	{post + "Connection: Upgrade\r\nUpgrade: foo\r\nContent-Length: 3\r\n\r\n",
+		"n=82 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=Upgrade] [Content-Length=3] cl=3 " +
+			"keepalive"},
+	{get + "Connection: upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: x\r\n\r\n",
+		"n=90 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=upgrade] [Upgrade=WebSocket] " +
+			"[Sec-WebSocket-Key=x] cl=-1 keepalive upgrade"},
+}
+
 func TestRequestsAccepted(t *testing.T) {
-	for _, c := range []struct{ raw, want string }{
-		{get + "\r\n", "n=27 GET|/|1.1 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
-		{"GET /a/b?c=d?e HTTP/1.1\r\nHost: a\r\n\r\n", "n=36 GET|/a/b?c=d?e|1.1 path=/a/b query=c=d?e authority= host=a [Host=a] cl=-1 keepalive"},
-		{"GET / HTTP/1.0\n\n", "n=16 GET|/|1.0 path=/ query= authority= host= cl=-1"},
-		{"GET / HTTP/1.1\nHost: a\n\n", "n=24 GET|/|1.1 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
-		{"\r\n\r\n\n" + get + "\r\n", "n=32 GET|/|1.1 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
-		{"GET / HTTP/1.2\r\nHost: a\r\n\r\n", "n=27 GET|/|1.2 path=/ query= authority= host=a [Host=a] cl=-1 keepalive"},
-		{get + "X:  \t a \t b \t\r\nY:\r\n\r\n", "n=46 GET|/|1.1 path=/ query= authority= host=a [Host=a] [X=a \t b] [Y=] cl=-1 keepalive"},
-		{get + "X: \x80\xff\r\n\r\n", "n=34 GET|/|1.1 path=/ query= authority= host=a [Host=a] [X=\x80\xff] cl=-1 keepalive"},
-		{"GET / HTTP/1.1\r\nHost:\r\n\r\n", "n=25 GET|/|1.1 path=/ query= authority= host= [Host=] cl=-1 keepalive"},
-		{"GET / HTTP/1.1\r\nHost: [::1]:80\r\n\r\n", "n=34 GET|/|1.1 path=/ query= authority= host=[::1]:80 [Host=[::1]:80] cl=-1 keepalive"},
-		{"GET http://a/x?y HTTP/1.1\r\nHost: a\r\n\r\n", "n=38 GET|http://a/x?y|1.1 path=/x query=y authority=a host=a [Host=a] cl=-1 keepalive"},
-		{"GET http://A:80 HTTP/1.1\r\nHost: a\r\n\r\n", "n=37 GET|http://A:80|1.1 path=/ query= authority=A:80 host=A:80 [Host=a] cl=-1 keepalive"},
-		{"GET https://a HTTP/1.1\r\nHost: a:443\r\n\r\n", "n=39 GET|https://a|1.1 path=/ query= authority=a host=a [Host=a:443] cl=-1 keepalive"},
-		{"OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n", "n=31 OPTIONS|*|1.1 path= query= authority= host=a [Host=a] cl=-1 keepalive"},
-		{"CONNECT a:443 HTTP/1.1\r\nHost: a\r\n\r\n", "n=35 CONNECT|a:443|1.1 path= query= authority=a:443 host=a:443 [Host=a] cl=-1 keepalive"},
-		{"M-!#$%&'*+.^_`|~ /\"<>\\^`{|} HTTP/1.1\r\nHost: a\r\n\r\n", "n=49 M-!#$%&'*+.^_`|~|/\"<>\\^`{|}|1.1 path=/\"<>\\^`{|} query= authority= host=a [Host=a] cl=-1 keepalive"},
-		{post + "Content-Length: 3\r\n\r\nabc", "n=47 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=3] cl=3 keepalive"},
-		{post + "Content-Length: 3\r\nX: y\r\ncontent-length: 3\r\n\r\n", "n=72 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=3] [X=y] cl=3 keepalive"},
-		{post + "Content-Length: 3 ,\t3\r\n\r\n", "n=51 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=3] cl=3 keepalive"},
-		{post + "Content-Length: 9223372036854775807\r\n\r\n", "n=65 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=9223372036854775807] cl=9223372036854775807 keepalive"},
-		{post + "Transfer-Encoding: Chunked\r\n\r\n", "n=56 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Transfer-Encoding=Chunked] cl=-1 chunked keepalive"},
-		{post + "Content-Length: 1\r\nExpect: 100-Continue\r\n\r\n", "n=69 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Content-Length=1] [Expect=100-Continue] cl=1 keepalive expect"},
-		{"POST / HTTP/1.0\r\nContent-Length: 1\r\nExpect: 100-continue\r\n\r\n", "n=60 POST|/|1.0 path=/ query= authority= host= [Content-Length=1] [Expect=100-continue] cl=1"},
-		{get + "Connection: x, Close\r\n\r\n", "n=49 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=x, Close] cl=-1"},
-		{"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n", "n=42 GET|/|1.0 path=/ query= authority= host= [Connection=Keep-Alive] cl=-1 keepalive"},
-		{"GET / HTTP/1.0\r\nConnection: keep-alive, close\r\n\r\n", "n=49 GET|/|1.0 path=/ query= authority= host= [Connection=keep-alive, close] cl=-1"},
-		{get + "Connection: keep-alive, Upgrade\r\nUpgrade: foo\r\n\r\n", "n=74 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=keep-alive, Upgrade] [Upgrade=foo] cl=-1 keepalive upgrade"},
-		{get + "Upgrade: foo\r\n\r\n", "n=41 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Upgrade=foo] cl=-1 keepalive"},
-		{post + "Connection: Upgrade\r\nUpgrade: foo\r\nContent-Length: 3\r\n\r\n", "n=82 POST|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=Upgrade] [Content-Length=3] cl=3 keepalive"},
-		{get + "Connection: upgrade\r\nUpgrade: WebSocket\r\nSec-WebSocket-Key: x\r\n\r\n", "n=90 GET|/|1.1 path=/ query= authority= host=a [Host=a] [Connection=upgrade] [Upgrade=WebSocket] [Sec-WebSocket-Key=x] cl=-1 keepalive upgrade"},
-	} {
+	for _, c := range requestsAccepted {
 		if got := bothWays(t, Request, c.raw); got != c.want {
 			t.Errorf("%q\ngot  %s\nwant %s", c.raw, got, c.want)
 		}
@@ -210,8 +244,10 @@ var requestsRefused = []struct {
 	{post + "Content-Length: 18446744073709551619\r\n\r\n", "400: invalid Content-Length", len(post) + 38},
 	{post + "Content-Length: 3\r\nContent-Length: 4\r\n\r\n", "400: Content-Lengths differ", len(post) + 38},
 	{post + "Content-Length: 3, 4\r\n\r\n", "400: Content-Lengths differ", len(post) + 22},
-	{post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "400: Content-Length with Transfer-Encoding", -1},
-	{post + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "400: Content-Length with Transfer-Encoding", -1},
+	{post + "Content-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n", "400: Content-Length with Transfer-Encoding",
+		-1},
+	{post + "Transfer-Encoding: chunked\r\nContent-Length: 3\r\n\r\n", "400: Content-Length with Transfer-Encoding",
+		-1},
 	{"POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n", "400: Transfer-Encoding in HTTP/1.0", -1},
 	{post + "Transfer-Encoding: gzip\r\n\r\n", "400: Transfer-Encoding does not end with chunked", -1},
 	{post + "Transfer-Encoding: identity\r\n\r\n", "400: Transfer-Encoding does not end with chunked", -1},
@@ -221,11 +257,13 @@ var requestsRefused = []struct {
 	{post + "Transfer-Encoding: chunked;q=1\r\n\r\n", "400: Transfer-Encoding does not end with chunked", -1},
 	{post + "Transfer-Encoding: \x0bchunked\r\n\r\n", "400: control byte in field value", len(post) + 20},
 	{post + "Transfer-Encoding: gzip, chunked\r\n\r\n", "422: Transfer-Encoding other than chunked", -1},
-	{post + "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n", "422: Transfer-Encoding other than chunked", -1},
+	{post + "Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"422: Transfer-Encoding other than chunked", -1},
 	{post + "Transfer-Encoding: ,chunked\r\n\r\n", "422: Transfer-Encoding other than chunked", -1},
 	{post + "Transfer-Encoding: chunked, gzip\r\n\r\n", "400: Transfer-Encoding goes on after chunked", len(post) + 34},
 	{post + "Transfer-Encoding: chunked,\r\n\r\n", "400: Transfer-Encoding goes on after chunked", len(post) + 29},
-	{post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n", "400: Transfer-Encoding goes on after chunked", len(post) + 56},
+	{post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n",
+		"400: Transfer-Encoding goes on after chunked", len(post) + 56},
 	{"GET / HTTP/1.0\r\nContent-Length: 3\r\n\r\n", "413: body with a method that has none in HTTP/1.0", -1},
 	{"CONNECT a:1 HTTP/1.1\r\nHost: a:1\r\nContent-Length: 3\r\n\r\n", "400: CONNECT with a body", -1},
 	{get + "Connection: upgrade\r\nUpgrade: websocket\r\n\r\n", "400: WebSocket upgrade without Sec-WebSocket-Key", -1},
@@ -277,11 +315,13 @@ func TestResponses(t *testing.T) {
 		{"HTTP/1.1 999 a\x80 \x01b\r\n\r\n", "n=22 1.1|999|a\x80 \x01b cl=-1 keepalive"},
 		{ok + "X: a\x01\nY: b\r\n\n", "n=30 1.1|200|OK [X=a\x01] [Y=b] cl=-1 keepalive"},
 		{"\r\n" + ok + "\r\n", "n=21 1.1|200|OK cl=-1 keepalive"},
-		{"HTTP/1.1 204 No\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n", "n=72 1.1|204|No [X=y] cl=-1 keepalive"},
+		{"HTTP/1.1 204 No\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\nX: y\r\n\r\n",
+			"n=72 1.1|204|No [X=y] cl=-1 keepalive"},
 		{"HTTP/1.1 100 Continue\r\nContent-Length: 2\r\n\r\n", "n=44 1.1|100|Continue cl=-1 keepalive"},
 		{"HTTP/1.1 304 No\r\nContent-Length: 2\r\n\r\n", "n=38 1.1|304|No [Content-Length=2] cl=2 keepalive"},
 		{ok + "Host: a\r\nHost: b c\r\n\r\n", "n=39 1.1|200|OK [Host=a] [Host=b c] cl=-1 keepalive"},
-		{"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n", "n=59 1.1|101|S [Connection=upgrade] [Upgrade=websocket] cl=-1 keepalive upgrade"},
+		{"HTTP/1.1 101 S\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\r\n",
+			"n=59 1.1|101|S [Connection=upgrade] [Upgrade=websocket] cl=-1 keepalive upgrade"},
 		{"garbage\r\n\r\n", "refused 502: not an HTTP response"},
 		{"ICY 200 OK\r\n\r\n", "refused 502: not an HTTP response"},
 		{"HTTP/2.0 200 OK\r\n\r\n", "refused 502: HTTP version not supported"},
@@ -298,7 +338,8 @@ func TestResponses(t *testing.T) {
 		{ok + "X: a\rb\r\n\r\n", "refused 502: CR without LF"},
 		{ok + "Content-Length: x\r\n\r\n", "refused 502: invalid Content-Length"},
 		{ok + "Content-Length: 2\r\nContent-Length: 3\r\n\r\n", "refused 502: Content-Lengths differ"},
-		{ok + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n", "refused 502: Content-Length with Transfer-Encoding"},
+		{ok + "Content-Length: 2\r\nTransfer-Encoding: chunked\r\n\r\n",
+			"refused 502: Content-Length with Transfer-Encoding"},
 		{ok + "Transfer-Encoding: gzip, chunked\r\n\r\n", "refused 502: Transfer-Encoding other than chunked"},
 		{ok + "Transfer-Encoding: identity\r\n\r\n", "refused 502: Transfer-Encoding does not end with chunked"},
 		{"HTTP/1.0 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", "refused 502: Transfer-Encoding in HTTP/1.0"},
@@ -353,7 +394,8 @@ func TestPipelined(t *testing.T) {
 // TestLinear: a megabyte byte by byte costs a megabyte, whatever it is made of. Were bytes
 // looked at again, this would be 10^12 steps and not end.
 func TestLinear(t *testing.T) {
-	for _, part := range []string{"X: y\r\n", "X:" + strings.Repeat(" ", 5000) + "\r\n", "X: " + strings.Repeat("a ", 5000) + "\r\n"} {
+	for _, part := range []string{"X: y\r\n", "X:" + strings.Repeat(" ", 5000) + "\r\n",
+		"X: " + strings.Repeat("a ", 5000) + "\r\n"} {
 		raw := []byte(get + strings.Repeat(part, 1<<20/len(part)))
 		var h Head
 		h.Reset(Request, 1<<20)

@@ -52,13 +52,15 @@ func init() {
 	request := func(name string, f do) action { return action{name, [places]do{onRequest: f}} }
 	stop := func(*stream, *config.Rule, *h1.Head, *sample.Context) outcome { return passed }
 	actions = [...]action{
-		config.ActAllow:      {"allow", [places]do{stop, stop, stop, stop}},
-		config.ActDeny:       {"deny", [places]do{onContent: rejectContent, onRequest: denyRequest, onResponse: denyResponse}},
-		config.ActTarpit:     request("tarpit", tarpit),
-		config.ActClose:      request("reject", rejectRequest),
-		config.ActSilentDrop: {"silent-drop", [places]do{onContent: dropContent, onRequest: dropRequest, onResponse: dropResponse}},
-		config.ActReturn:     {"return", [places]do{onRequest: replyToRequest, onResponse: replyToResponse}},
-		config.ActRedirect:   {"redirect", [places]do{onRequest: redirect, onResponse: redirect}},
+		config.ActAllow: {"allow", [places]do{stop, stop, stop, stop}},
+		config.ActDeny: {"deny",
+			[places]do{onContent: rejectContent, onRequest: denyRequest, onResponse: denyResponse}},
+		config.ActTarpit: request("tarpit", tarpit),
+		config.ActClose:  request("reject", rejectRequest),
+		config.ActSilentDrop: {"silent-drop",
+			[places]do{onContent: dropContent, onRequest: dropRequest, onResponse: dropResponse}},
+		config.ActReturn:   {"return", [places]do{onRequest: replyToRequest, onResponse: replyToResponse}},
+		config.ActRedirect: {"redirect", [places]do{onRequest: redirect, onResponse: redirect}},
 
 		config.ActSetHeader:     message("set-header", setHeader),
 		config.ActAddHeader:     message("add-header", addHeader),

@@ -54,7 +54,8 @@ func TestActionsAreWords(t *testing.T) {
 			}
 		}
 	}
-	for where, p := range map[string]place{"tcp-request content": onContent, "http-request": onRequest, "http-response": onResponse,
+	for where, p := range map[string]place{"tcp-request content": onContent, "http-request": onRequest,
+		"http-response":       onResponse,
 		"http-after-response": afterwards} {
 		known := make(map[string]bool)
 		for i := range actions {

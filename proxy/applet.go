@@ -51,8 +51,9 @@ const (
 
 // And of one page; variables for tests alone.
 var (
-	pageMaking   = 10 * time.Second // to wait for a turn and be made; then 503
-	pageDelivery = 60 * time.Second // to be read from then on, however steadily the client reads; then the connection ends
+	pageMaking = 10 * time.Second // to wait for a turn and be made; then 503
+	// to be read from then on, however steadily the client reads; then the connection ends
+	pageDelivery = 60 * time.Second
 )
 
 // pageLimits are what an engine's pages share.
@@ -92,14 +93,16 @@ func (s *stream) statsRequest(p *proxy) bool {
 	default:
 		return false
 	}
-	call := &appletCall{req: AppletRequest{Page: page, Proxy: p.cfg, Method: string(h.Method()), URI: string(h.PathQuery()), Client: s.source}}
+	call := &appletCall{req: AppletRequest{Page: page, Proxy: p.cfg, Method: string(h.Method()),
+		URI: string(h.PathQuery()), Client: s.source}}
 	if v, ok := h.Find("Authorization"); ok {
 		call.req.Authorization = string(v)
 	}
 	for _, field := range [...]struct {
 		name string
 		to   *string
-	}{{"Host", &call.req.Host}, {"Origin", &call.req.Origin}, {"Referer", &call.req.Referer}, {"Sec-Fetch-Site", &call.req.FetchSite}} {
+	}{{"Host", &call.req.Host}, {"Origin", &call.req.Origin}, {"Referer", &call.req.Referer},
+		{"Sec-Fetch-Site", &call.req.FetchSite}} {
 		if v, ok := h.Find(field.name); ok {
 			*field.to = string(v)
 		}
@@ -157,7 +160,8 @@ func (s *stream) startApplet() {
 			} else {
 				s.unread = int64(len(reply.Body))
 				unread.Add(s.unread)
-				s.answer(reply.Status, append(statusLine(nil, reply.Status), withLength(reply.Header, len(reply.Body))...), reply.Body)
+				s.answer(reply.Status, append(statusLine(nil, reply.Status),
+					withLength(reply.Header, len(reply.Body))...), reply.Body)
 				if !s.gone {
 					s.responseAt, s.gotHead = core.now(), true // the page is the response of a server, to the log
 				}

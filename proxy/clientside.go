@@ -7,7 +7,8 @@ import (
 	"github.com/evenkeel/evenkeel/h1"
 )
 
-// What a stream tells its client, in HTTP/1: an interim response, a head, a body, the end of one, or that there is none.
+// What a stream tells its client, in HTTP/1: an interim response, a head, a body, the end of one, or that there is
+// none.
 // Nothing else of this package writes to a client, knows where a body ends on its way there, or what a Connection field
 // says; in a tunnel there are only bytes. These functions are what a client of another protocol needs of its own.
 

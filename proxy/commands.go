@@ -170,7 +170,8 @@ func (e *Engine) ShutdownFrontend(name string) error {
 	})
 	now := time.Now()
 	front, back := counter.Total(p.front, now.Unix()), counter.Total(p.back.Counters, now.Unix())
-	e.opts.Log(severityWarning, p.cfg, fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", name, front.Connections, back.Sessions))
+	e.opts.Log(severityWarning, p.cfg,
+		fmt.Sprintf("Proxy %s stopped (cumulated conns: FE: %d, BE: %d).", name, front.Connections, back.Sessions))
 	return nil
 }
 
@@ -292,8 +293,9 @@ func (c *core) sessions() []Session {
 	var all []Session
 	now := c.now()
 	for s := c.live.next; s != &c.live; s = s.next {
-		out := Session{ID: sessionID(s), Frontend: s.fe.cfg.Name, Backend: s.be.cfg.Name, Source: string(appendAddr(nil, s.source)),
-			Age: now - s.born, Phase: s.phase.String(), BytesIn: s.toServer, BytesOut: s.toClient}
+		out := Session{ID: sessionID(s), Frontend: s.fe.cfg.Name, Backend: s.be.cfg.Name,
+			Source: string(appendAddr(nil, s.source)),
+			Age:    now - s.born, Phase: s.phase.String(), BytesIn: s.toServer, BytesOut: s.toClient}
 		if s.srv != nil {
 			out.Server = s.srv.Config.Name
 		}

@@ -34,7 +34,8 @@ type conn struct {
 func (c *conn) open(l *listener, fd int, t transport, peer netip.AddrPort) {
 	core := l.core
 	core.opened++
-	*c = conn{core: core, opened: core.opened, listener: l, fe: l.fe, source: peer, spelled: c.spelled[:0], accepted: core.loop.Wall(), born: core.now(), first: true}
+	*c = conn{core: core, opened: core.opened, listener: l, fe: l.fe, source: peer, spelled: c.spelled[:0],
+		accepted: core.loop.Wall(), born: core.now(), first: true}
 	c.client.open(fd, t)
 }
 

@@ -22,7 +22,8 @@ type upstream struct {
 	proven bool           // carried several: the server lets connections be reused
 	owner  *stream        // whose own idle connection it is
 	local  netip.AddrPort // our end
-	// bound: it belongs to its client. doubtful: bytes of an answer that was taken for whole may still come. Both for good.
+	// bound: it belongs to its client. doubtful: bytes of an answer that was taken for whole may still come. Both for
+	// good.
 	bound, doubtful bool
 	connecting      bool
 }

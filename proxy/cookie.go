@@ -266,7 +266,8 @@ func (s *stream) captureCookie(h *h1.Head, field string, into *span) {
 				break
 			}
 			pair, name := v[c.Name:max(c.NameEnd, c.ValueEnd)], v[c.Name:c.NameEnd]
-			if c.Value > 0 && bytes.HasPrefix(pair, []byte(caps.Cookie)) && (!caps.CookieExact || len(name) == len(caps.Cookie)) {
+			if c.Value > 0 && bytes.HasPrefix(pair, []byte(caps.Cookie)) &&
+				(!caps.CookieExact || len(name) == len(caps.Cookie)) {
 				*into = s.remember(pair, caps.CookieLen)
 				return
 			}

@@ -27,8 +27,8 @@ type Options struct {
 	MaxConn int
 	// MaxPipes limits pipes, each of two descriptors, that move bodies without a copy; 0: none.
 	MaxPipes int
-	// Listeners gives the listening sockets of a bind, opened by a process that may; they are shared out over the loops. The
-	// engine closes them when it stops listening.
+	// Listeners gives the listening sockets of a bind, opened by a process that may; they are shared out over the
+	// loops. The engine closes them when it stops listening.
 	Listeners func(*config.Bind) []int
 	// Syslog takes the lines of traffic.
 	Syslog *syslog.Log
@@ -105,18 +105,22 @@ func New(cfg *config.Proxying, opts Options) (*Engine, error) {
 }
 
 // newEngine prepares an engine without threads; its health machines live by a clock, of the loops', and timers.
-func newEngine(cfg *config.Proxying, opts Options, now func() time.Duration, after func(time.Duration, func()) *time.Timer) *Engine {
-	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy), frontends: make(map[string]*proxy),
-		ended: make(chan struct{}),
-		pages: make(map[int]*page), host: opts.Host, pid: cmp.Or(opts.PID, os.Getpid()), started: time.Now(), drained: make(chan struct{})}
+func newEngine(cfg *config.Proxying, opts Options, now func() time.Duration,
+	after func(time.Duration, func()) *time.Timer) *Engine {
+	e := &Engine{cfg: cfg, opts: opts, of: make(map[*config.Proxy]*proxy), backends: make(map[string]*proxy),
+		frontends: make(map[string]*proxy),
+		ended:     make(chan struct{}),
+		pages:     make(map[int]*page), host: opts.Host, pid: cmp.Or(opts.PID, os.Getpid()), started: time.Now(),
+		drained: make(chan struct{})}
 	e.headLimit = cfg.Global.BufSize - cfg.Global.MaxRewrite
 	e.maxConn.Store(int64(opts.MaxConn))
 	e.sparePipes = min(opts.MaxPipes/(2*max(opts.Threads, 1)), 64)
 	for status := range words {
 		e.pages[status] = ownPage(status)
 	}
-	e.group = backend.NewGroup(backend.Options{Global: &cfg.Global, Threads: opts.Threads, Host: opts.Host, Down: opts.Down,
-		Now: now, After: after, Log: opts.Log, Changed: opts.Changed, Shutdown: e.shutdownSessions})
+	e.group = backend.NewGroup(backend.Options{Global: &cfg.Global, Threads: opts.Threads, Host: opts.Host,
+		Down: opts.Down,
+		Now:  now, After: after, Log: opts.Log, Changed: opts.Changed, Shutdown: e.shutdownSessions})
 	fullConns := fullConns(cfg, opts.MaxConn)
 	for _, pc := range cfg.Proxies {
 		e.addProxy(pc, fullConns[pc])
@@ -355,7 +359,8 @@ func (e *Engine) outOfDescriptors(errno sock.Errno) bool {
 // acceptFailed logs why connections cannot be accepted, once per cause.
 func (e *Engine) acceptFailed(l *listener, errno sock.Errno) {
 	if _, known := e.complaint.LoadOrStore(errno, true); !known {
-		e.opts.Log(severityAlert, l.fe.cfg, fmt.Sprintf("Proxy %s cannot accept a connection on %s: %v (logged once)", l.fe.cfg.Name, l.name, errno))
+		e.opts.Log(severityAlert, l.fe.cfg,
+			fmt.Sprintf("Proxy %s cannot accept a connection on %s: %v (logged once)", l.fe.cfg.Name, l.name, errno))
 	}
 }
 
@@ -392,8 +397,9 @@ func (e *Engine) saveBadResponse(s *stream, err *h1.Error) {
 }
 
 func (e *Engine) save(s *stream, data []byte, err *h1.Error, response bool) {
-	m := &BadMessage{When: time.Now(), Frontend: s.fe.cfg.Name, Backend: s.be.cfg.Name, Source: s.source.String(), Response: response,
-		Reason: err.Reason, Offset: err.Offset, Content: append([]byte(nil), data[:min(len(data), badKept)]...)}
+	m := &BadMessage{When: time.Now(), Frontend: s.fe.cfg.Name, Backend: s.be.cfg.Name, Source: s.source.String(),
+		Response: response,
+		Reason:   err.Reason, Offset: err.Offset, Content: append([]byte(nil), data[:min(len(data), badKept)]...)}
 	if s.srv != nil {
 		m.Server = s.srv.Config.Name
 	}

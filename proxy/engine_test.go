@@ -49,13 +49,16 @@ func startOne(t *testing.T, change func(*config.Proxy), servers ...string) *site
 }
 
 // startWith starts an engine with other options than the usual ones.
-func startWith(t *testing.T, mode config.Mode, change func(*config.Proxy), options func(*Options), servers ...string) *site {
+func startWith(t *testing.T, mode config.Mode, change func(*config.Proxy), options func(*Options),
+	servers ...string) *site {
 	t.Helper()
 	p := &config.Proxy{Name: "web", Kind: "listen", Front: true, Back: true, Mode: mode, Retries: 3,
 		Timeouts: config.Timeouts{Connect: patience, Client: patience, Server: patience, Queue: patience}}
 	for i, s := range servers {
-		p.Servers = append(p.Servers, &config.Server{Name: fmt.Sprintf("s%d", i+1), ID: i + 1, Addr: netip.MustParseAddrPort(s),
-			Weight: 1, PoolMax: -1, PoolPurgeDelay: 5 * time.Second, Check: config.CheckParams{Rise: 2, Fall: 3, Inter: 2 * time.Second}})
+		p.Servers = append(p.Servers, &config.Server{Name: fmt.Sprintf("s%d", i+1), ID: i + 1,
+			Addr:   netip.MustParseAddrPort(s),
+			Weight: 1, PoolMax: -1, PoolPurgeDelay: 5 * time.Second,
+			Check: config.CheckParams{Rise: 2, Fall: 3, Inter: 2 * time.Second}})
 	}
 	p.Binds = []*config.Bind{{Listen: config.Listen{Addr: netip.MustParseAddrPort("127.0.0.1:0"), FD: -1}}}
 	if change != nil {
@@ -256,7 +259,8 @@ func TestQueueAtMaxConn(t *testing.T) {
 		t.Errorf("at most %d requests at once on a server with maxconn 2", got)
 	}
 	// A client has its response before it is counted out.
-	for limit := time.Now().Add(patience); p.back.Queued()+p.back.Servers[0].Served() != 0 && time.Now().Before(limit); {
+	for limit := time.Now().Add(patience); p.back.Queued()+p.back.Servers[0].Served() != 0 &&
+		time.Now().Before(limit); {
 		time.Sleep(time.Millisecond)
 	}
 	if p.back.Queued() != 0 || p.back.Servers[0].Served() != 0 {

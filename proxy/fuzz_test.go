@@ -17,57 +17,65 @@ import (
 	"github.com/evenkeel/evenkeel/syslog"
 )
 
+var fuzzedRules = []string{
+	"http-request set-header X-A %[path,url_dec]",
+	"http-request add-header X-A %[req.hdr(x-b64),b64dec]",
+	"http-request replace-header Host (.*) %[url_param(q),url_dec]",
+	"http-request set-method %[req.hdr(x-b64),b64dec]",
+	"http-request set-path %[path,url_dec]",
+	"http-request set-query %[query,url_dec]",
+	"http-request set-uri %[req.hdr(x-b64),b64dec]",
+	"http-request replace-uri (.*) /%[req.hdr(x-b64),b64dec]",
+	"http-request redirect location %[req.hdr(x-b64),b64dec]",
+	"http-request del-header Content-Length",
+	"http-request set-header Transfer-Encoding chunked",
+	"http-request set-header Content-Length 3",
+	"http-request set-method HEAD",
+	"http-response set-header Y %[res.hdr(x),url_dec]",
+	"http-response set-status 204 reason \"%0d\"",
+	"http-response set-status 101",
+	"http-response del-header content-length",
+	"http-after-response set-header Transfer-Encoding chunked",
+	"unique-id-format %[req.hdr(x-b64),b64dec]\nunique-id-header X-Id\nhttp-response set-header Y %ID",
+	"capture request header x-b64 len 90\nhttp-response set-header Y %[capture.req.hdr(0),b64dec]",
+	"http-request return status 200 content-type text/plain lf-string %[path,url_dec] hdr A %[path,url_dec]",
+	"http-after-response del-header content-length\nhttp-request return status 200 content-type text/plain " +
+		"string hello",
+	"http-after-response set-status 204\nhttp-request deny",
+	"cookie A insert\nhttp-request set-header Cookie %[path,url_dec]",
+}
+
 // FuzzRules: whatever rules make of a request and of its response, what is written is one well-formed message with the
 // body that came, or nothing. rules are lines of a listen section.
 func FuzzRules(f *testing.F) {
 	const request = "POST /a%0d%0ab?q=x%0d%0aX:%20y HTTP/1.1\r\nHost: a.example\r\nX-B64: eA0KWDogeQ0KDQpHRVQgL2FkbWluIEhUVFAvMS4xDQo=\r\nContent-Length: 5\r\n\r\nhello"
 	const response = "HTTP/1.1 200 OK\r\nX: a%0d%0ab\r\nContent-Length: 5\r\n\r\nhello"
-	for _, rules := range []string{
-		"http-request set-header X-A %[path,url_dec]",
-		"http-request add-header X-A %[req.hdr(x-b64),b64dec]",
-		"http-request replace-header Host (.*) %[url_param(q),url_dec]",
-		"http-request set-method %[req.hdr(x-b64),b64dec]",
-		"http-request set-path %[path,url_dec]",
-		"http-request set-query %[query,url_dec]",
-		"http-request set-uri %[req.hdr(x-b64),b64dec]",
-		"http-request replace-uri (.*) /%[req.hdr(x-b64),b64dec]",
-		"http-request redirect location %[req.hdr(x-b64),b64dec]",
-		"http-request del-header Content-Length",
-		"http-request set-header Transfer-Encoding chunked",
-		"http-request set-header Content-Length 3",
-		"http-request set-method HEAD",
-		"http-response set-header Y %[res.hdr(x),url_dec]",
-		"http-response set-status 204 reason \"%0d\"",
-		"http-response set-status 101",
-		"http-response del-header content-length",
-		"http-after-response set-header Transfer-Encoding chunked",
-		"unique-id-format %[req.hdr(x-b64),b64dec]\nunique-id-header X-Id\nhttp-response set-header Y %ID",
-		"capture request header x-b64 len 90\nhttp-response set-header Y %[capture.req.hdr(0),b64dec]",
-		"http-request return status 200 content-type text/plain lf-string %[path,url_dec] hdr A %[path,url_dec]",
-		"http-after-response del-header content-length\nhttp-request return status 200 content-type text/plain string hello",
-		"http-after-response set-status 204\nhttp-request deny",
-		"cookie A insert\nhttp-request set-header Cookie %[path,url_dec]",
-	} {
+	for _, rules := range fuzzedRules {
 		f.Add(rules, request, response)
-		f.Add(rules, strings.Replace(request, "Content-Length: 5\r\n\r\nhello", "Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 1), response)
+		f.Add(rules, strings.Replace(request, "Content-Length: 5\r\n\r\nhello",
+			"Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n0\r\n\r\n", 1), response)
 		f.Add(rules, strings.Replace(request, "POST", "HEAD", 1), strings.Replace(response, "hello", "", 1))
 	}
 	log := syslog.New(syslog.Identity{Tag: "test"})
 	f.Fuzz(func(t *testing.T, rules, request, response string) {
-		text := "defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nlisten web\n mode http\n bind 127.0.0.1:1\n server s 127.0.0.1:2 cookie c\n"
+		text := "defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nlisten web\n mode http\n " +
+			"bind 127.0.0.1:1\n server s 127.0.0.1:2 cookie c\n"
 		for line := range strings.Lines(rules) {
-			if !startsWithAny(line, "http-request ", "http-response ", "http-after-response ", "unique-id-", "capture ", "cookie ", "option forwardfor", "acl ") {
+			if !startsWithAny(line, "http-request ", "http-response ", "http-after-response ", "unique-id-", "capture ",
+				"cookie ", "option forwardfor", "acl ") {
 				return
 			}
 			text += " " + line
 		}
 		cfg, _ := haproxy.Parse([]haproxy.File{{Name: "f.cfg", Data: []byte(text + "\n")}}, haproxy.Options{
-			ReadFile: func(string) ([]byte, error) { return nil, unix.ENOENT }, Resolve: func(string) (a netip.Addr, err error) { return a, unix.ENOENT }})
+			ReadFile: func(string) ([]byte, error) { return nil, unix.ENOENT },
+			Resolve:  func(string) (a netip.Addr, err error) { return a, unix.ENOENT }})
 		if cfg == nil {
 			return
 		}
 		cfg.Global = limits()
-		e, err := New(cfg, Options{Threads: 1, MaxConn: 10, Syslog: log, Log: func(_ int, _ *config.Proxy, text string) { t.Error(text) },
+		e, err := New(cfg, Options{Threads: 1, MaxConn: 10, Syslog: log,
+			Log:    func(_ int, _ *config.Proxy, text string) { t.Error(text) },
 			Forget: func(int) {}})
 		if err != nil {
 			t.Fatal(err)
@@ -150,7 +158,8 @@ func judgeClient(t *testing.T, fd int, asked h1.MethodID) {
 	}
 }
 
-// judge parses what was written by the same parser that judges clients and servers; whole: its body is there to its end.
+// judge parses what was written by the same parser that judges clients and servers; whole: its body is there to its
+// end.
 func judge(t *testing.T, kind h1.Kind, asked h1.MethodID, b []byte, whole bool) {
 	t.Helper()
 	var h h1.Head

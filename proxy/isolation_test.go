@@ -18,7 +18,8 @@ import (
 // rulesOf reads lines of a listen section as the dialect does.
 func rulesOf(t testing.TB, lines string) *config.Proxy {
 	t.Helper()
-	text := "defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nlisten web\n mode http\n bind 127.0.0.1:1\n server s 127.0.0.1:2\n" + lines + "\n"
+	text := "defaults\n timeout connect 5s\n timeout client 5s\n timeout server 5s\nlisten web\n mode http\n bind " +
+		"127.0.0.1:1\n server s 127.0.0.1:2\n" + lines + "\n"
 	cfg, diags := haproxy.Parse([]haproxy.File{{Name: "test.cfg", Data: []byte(text)}}, haproxy.Options{})
 	if cfg == nil {
 		t.Fatal(diags)
@@ -148,17 +149,22 @@ func TestRulesSeeTheirOwnStream(t *testing.T) {
 				seen := fmt.Sprintf("%s id-%s %s %s", who, who, path, c.conn.LocalAddr())
 				_, port, _ := net.SplitHostPort(c.conn.LocalAddr().String())
 				resp, body := c.ask("GET", path, "Who: "+who+"\r\n")
-				if !strings.Contains(body, "X-Seen: "+seen+"\r\n") || resp.Header.Get("Y-Seen") != seen || resp.Header.Get("Z-Seen") != seen {
-					t.Errorf("%s: server %q, client %q, %q", seen, body, resp.Header.Get("Y-Seen"), resp.Header.Get("Z-Seen"))
+				if !strings.Contains(body, "X-Seen: "+seen+"\r\n") || resp.Header.Get("Y-Seen") != seen ||
+					resp.Header.Get("Z-Seen") != seen {
+					t.Errorf("%s: server %q, client %q, %q", seen, body, resp.Header.Get("Y-Seen"),
+						resp.Header.Get("Z-Seen"))
 				}
 				// One that sends none must not get another's.
-				if resp, body = c.ask("GET", path, ""); strings.Contains(body, "client-") || strings.Contains(resp.Header.Get("Y-Seen"), "client-") {
+				if resp, body = c.ask("GET", path, ""); strings.Contains(body, "client-") ||
+					strings.Contains(resp.Header.Get("Y-Seen"), "client-") {
 					t.Errorf("%s: a request without a name got %q, %q", seen, body, resp.Header.Get("Y-Seen"))
 				}
-				if resp, _ = c.ask("GET", "/redirect", "Who: "+who+"\r\n"); resp.Header.Get("Location") != "/"+who+"/redirect?"+port {
+				if resp, _ = c.ask("GET", "/redirect", "Who: "+who+"\r\n"); resp.Header.Get("Location") != "/"+who+
+					"/redirect?"+port {
 					t.Errorf("%s: redirected to %q", who, resp.Header.Get("Location"))
 				}
-				if resp, body = c.ask("GET", "/return", "Who: "+who+"\r\n"); body != who+" "+port || resp.Header.Get("Body") != who+" id-"+who+" "+port {
+				if resp, body = c.ask("GET", "/return", "Who: "+who+"\r\n"); body != who+" "+port ||
+					resp.Header.Get("Body") != who+" id-"+who+" "+port {
 					t.Errorf("%s: %q, %q", who, body, resp.Header.Get("Body"))
 				}
 				want := 200
@@ -176,7 +182,9 @@ func TestRulesSeeTheirOwnStream(t *testing.T) {
 
 // panicRule adds a rule without what it needs, to the rules of a place: it panics.
 func panicRule(t *testing.T, p *config.Proxy, where string) {
-	rule := config.Rule{Cond: rulesOf(t, "http-request deny if { always_true }").Rules.HTTPRequest[0].Cond, Do: config.ActSetHeader} // no format
+	// no format
+	rule := config.Rule{Cond: rulesOf(t, "http-request deny if { always_true }").Rules.HTTPRequest[0].Cond,
+		Do: config.ActSetHeader}
 	switch where {
 	case "request":
 		p.Rules.HTTPRequest = append(p.Rules.HTTPRequest, rule)
@@ -383,8 +391,10 @@ func TestConnectionAfterTooMuch(t *testing.T) {
 // event tells of them again.
 func TestBytesLeftInTheKernel(t *testing.T) {
 	const evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL"
-	exact := receiveSize - len("HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n") // head and body fill the buffer of one read
-	for name, size := range map[string]int{"spliced": receiveSize + spliceFrom + 1000, "a read that fills its buffer": exact} {
+	// head and body fill the buffer of one read
+	exact := receiveSize - len("HTTP/1.1 200 OK\r\nContent-Length: 12345\r\n\r\n")
+	for name, size := range map[string]int{"spliced": receiveSize + spliceFrom + 1000,
+		"a read that fills its buffer": exact} {
 		t.Run(name, func(t *testing.T) {
 			l, err := net.Listen("unix", t.TempDir()+"/server")
 			if err != nil {
@@ -413,7 +423,8 @@ func TestBytesLeftInTheKernel(t *testing.T) {
 							held, written := make(chan bool), make(chan bool)
 							loop.Post(func() { close(held); <-written }) // all is there before the proxy looks
 							<-held
-							fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s%s", size, strings.Repeat("x", size), evil)
+							fmt.Fprintf(conn, "HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s%s", size,
+								strings.Repeat("x", size), evil)
 							close(written)
 						}
 					}()
@@ -499,7 +510,8 @@ func TestInterimResponsesAreBounded(t *testing.T) {
 		io.WriteString(c.conn, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 		all, err := io.ReadAll(c.r)
 		<-sent
-		if n := strings.Count(string(all), "103 Early Hints"); n > maxInterims || !strings.Contains(string(all), "HTTP/1.1 502") {
+		if n := strings.Count(string(all), "103 Early Hints"); n > maxInterims ||
+			!strings.Contains(string(all), "HTTP/1.1 502") {
 			t.Errorf("%d interim responses, then %.60q, %v", n, all[max(0, len(all)-300):], err)
 		}
 	})
@@ -510,7 +522,8 @@ func TestStatisticsByAbsoluteTarget(t *testing.T) {
 	s := startWith(t, config.HTTP, func(p *config.Proxy) { p.Stats = &config.StatsPage{URI: "/st"} }, func(o *Options) {
 		o.Applet = func(r *AppletRequest) AppletReply { return AppletReply{Status: 200, Body: []byte("page " + r.URI)} }
 	}, web(t, "one"))
-	for target, want := range map[string]string{"/st;csv": "page /st;csv", "http://x/st;csv": "page /st;csv", "http://x/other": "GET "} {
+	for target, want := range map[string]string{"/st;csv": "page /st;csv", "http://x/st;csv": "page /st;csv",
+		"http://x/other": "GET "} {
 		if _, body := s.dial(t).ask("GET", target, ""); !strings.HasPrefix(body, want) {
 			t.Errorf("%s: %.60q", target, body)
 		}
@@ -578,7 +591,8 @@ func TestReplyFieldsDoNotFrame(t *testing.T) {
 	if body != "abc" || resp.ContentLength != 3 || len(resp.TransferEncoding) > 0 || resp.Header.Get("X-A") != "b" {
 		t.Errorf("%v, %q", resp, body)
 	}
-	if resp, body = c.ask("GET", "/close", ""); body != "abc" || !resp.Close || len(resp.Header.Values("Connection")) > 1 {
+	if resp, body = c.ask("GET", "/close", ""); body != "abc" || !resp.Close ||
+		len(resp.Header.Values("Connection")) > 1 {
 		t.Errorf("%v, %q", resp, body)
 	}
 }

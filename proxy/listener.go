@@ -82,7 +82,8 @@ func (l *listener) full() bool {
 	if limit := fe.rateLimit.Load(); limit > 0 && fe.newSessions(l.core.loop.Wall().Unix()) >= limit {
 		return true
 	}
-	if limit := int64(e.cfg.Global.MaxConnRate); limit > 0 && e.connRate.ThisSecond(l.core.loop.Wall().Unix()) >= limit {
+	if limit := int64(e.cfg.Global.MaxConnRate); limit > 0 &&
+		e.connRate.ThisSecond(l.core.loop.Wall().Unix()) >= limit {
 		return true
 	}
 	return e.conns.Load() >= e.maxConn.Load()

@@ -42,9 +42,12 @@ func (e *Engine) panicked(now time.Time, where string, p *proxy, cause any) {
 	if p != nil {
 		name = " of " + p.cfg.Name
 	}
-	e.opts.Log(severityAlert, nil, fmt.Sprintf("%s%s panicked and was ended, number %d since the worker began: %v; %s", where, name, total, cause, oneLine(debug.Stack())))
+	e.opts.Log(severityAlert, nil,
+		fmt.Sprintf("%s%s panicked and was ended, number %d since the worker began: %v; %s", where, name, total, cause,
+			oneLine(debug.Stack())))
 	if n == panicAlarm {
-		e.opts.Log(severityAlert, nil, fmt.Sprintf("ALARM: %d panics within %v: further ones of this period are only counted", n, panicPeriod))
+		e.opts.Log(severityAlert, nil,
+			fmt.Sprintf("ALARM: %d panics within %v: further ones of this period are only counted", n, panicPeriod))
 	}
 }
 

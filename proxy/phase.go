@@ -39,19 +39,28 @@ var phases [phaseLinger + 1]phaseRow
 
 func init() {
 	phases = [...]phaseRow{
-		phaseIdle:     {"idle", 'R', (*stream).begins, (*stream).idleDue, func(s *stream) { s.requestTimeout(s.client.inOff < len(s.client.in)) }},
-		phaseHead:     {"request", 'R', (*stream).begins, (*stream).headDue, func(s *stream) { s.requestTimeout(true) }},
-		phaseInspect:  {"inspect", 'R', (*stream).process, (*stream).inspectDue, func(s *stream) { s.process() }},
-		phaseCollect:  {"body", 'R', (*stream).collect, (*stream).clientDue, (*stream).collectTimeout},
-		phaseApplet:   {"applet", 'D', (*stream).waitElsewhere, func(s *stream) time.Duration { return s.since(pageMaking) }, (*stream).pageTimeout},
-		phaseTarpit:   {"tarpit", 'T', (*stream).waitElsewhere, func(s *stream) time.Duration { return s.since(s.be.cfg.Timeouts.Tarpit) }, (*stream).goOn},
-		phaseQueue:    {"queue", 'Q', (*stream).waitElsewhere, func(s *stream) time.Duration { return s.since(s.be.cfg.Timeouts.Queue) }, (*stream).queueTimeout},
-		phasePause:    {"pause", 'C', (*stream).waitElsewhere, func(s *stream) time.Duration { return s.since(retryPause(s.be.cfg.Timeouts.Connect)) }, (*stream).retry},
-		phaseConnect:  {"connect", 'C', (*stream).connecting, func(s *stream) time.Duration { return s.since(s.be.cfg.Timeouts.Connect) }, func(s *stream) { s.connectFailed('s', "timeout") }},
+		phaseIdle: {"idle", 'R', (*stream).begins, (*stream).idleDue,
+			func(s *stream) { s.requestTimeout(s.client.inOff < len(s.client.in)) }},
+		phaseHead: {"request", 'R', (*stream).begins, (*stream).headDue,
+			func(s *stream) { s.requestTimeout(true) }},
+		phaseInspect: {"inspect", 'R', (*stream).process, (*stream).inspectDue, func(s *stream) { s.process() }},
+		phaseCollect: {"body", 'R', (*stream).collect, (*stream).clientDue, (*stream).collectTimeout},
+		phaseApplet: {"applet", 'D', (*stream).waitElsewhere,
+			func(s *stream) time.Duration { return s.since(pageMaking) }, (*stream).pageTimeout},
+		phaseTarpit: {"tarpit", 'T', (*stream).waitElsewhere,
+			func(s *stream) time.Duration { return s.since(s.be.cfg.Timeouts.Tarpit) }, (*stream).goOn},
+		phaseQueue: {"queue", 'Q', (*stream).waitElsewhere,
+			func(s *stream) time.Duration { return s.since(s.be.cfg.Timeouts.Queue) }, (*stream).queueTimeout},
+		phasePause: {"pause", 'C', (*stream).waitElsewhere,
+			func(s *stream) time.Duration { return s.since(retryPause(s.be.cfg.Timeouts.Connect)) }, (*stream).retry},
+		phaseConnect: {"connect", 'C', (*stream).connecting,
+			func(s *stream) time.Duration { return s.since(s.be.cfg.Timeouts.Connect) },
+			func(s *stream) { s.connectFailed('s', "timeout") }},
 		phaseExchange: {"exchange", 'D', (*stream).exchange, (*stream).exchangeDue, (*stream).exchangeTimeout},
 		phaseTunnel:   {"tunnel", 'D', (*stream).tunnel, (*stream).tunnelDue, (*stream).tunnelTimeout},
 		phaseDrain:    {"drain", 'D', (*stream).drain, (*stream).drainDue, (*stream).drainTimeout},
-		phaseLinger:   {"linger", 'D', (*stream).linger, func(s *stream) time.Duration { return s.since(lingerTime) }, (*stream).closeAll},
+		phaseLinger: {"linger", 'D', (*stream).linger, func(s *stream) time.Duration { return s.since(lingerTime) },
+			(*stream).closeAll},
 	}
 }
 

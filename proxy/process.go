@@ -16,7 +16,8 @@ type stage func(*stream) outcome
 var httpStages, tcpStages []stage
 
 func init() {
-	content, request, stats, inspect := (*stream).contentStage, (*stream).requestStage, (*stream).statsStage, (*stream).inspectStage
+	content, request, stats, inspect := (*stream).contentStage, (*stream).requestStage, (*stream).statsStage,
+		(*stream).inspectStage
 	httpStages = []stage{captureStage, atFront(content), monitorStage, atFront(request), atFront(stats), routeStage,
 		atBack(content), atBack(request), atBack(stats), sendStage}
 	tcpStages = []stage{atFront(inspect), routeStage, atBack(inspect), tunnelStage}

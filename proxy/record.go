@@ -176,7 +176,8 @@ func (s *stream) Record(r *sample.Record) {
 	r.ClientIP, r.ClientPort = s.spell()
 	r.UnixBind = s.listener.path
 	r.Accepted, r.Begun = s.accepted, s.begunWall
-	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, t.ti, t.tR, t.tw, t.tc, t.tr, t.td, t.ta, t.tt, t.tt-max(t.ti, 0)
+	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, t.ti, t.tR, t.tw, t.tc, t.tr, t.td, t.ta, t.tt,
+		t.tt-max(t.ti, 0)
 	r.Status = s.status
 	r.BytesToClient, r.BytesToServer = s.toClient, max(s.toServer, s.headSize)
 	r.Active, r.FrontendConns = int(e.conns.Load()), int(s.fe.conns.Load())

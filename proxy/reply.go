@@ -44,7 +44,8 @@ var words = map[int]string{
 }
 
 // phrases are the reference's where it differs from the standard's.
-var phrases = map[int]string{400: "Bad request", 408: "Request Time-out", 504: "Gateway Time-out", 500: "Internal Server Error"}
+var phrases = map[int]string{400: "Bad request", 408: "Request Time-out", 504: "Gateway Time-out",
+	500: "Internal Server Error"}
 
 func phrase(status int) string {
 	if p, ok := phrases[status]; ok {
@@ -60,7 +61,8 @@ func phrase(status int) string {
 func ownPage(status int) *page {
 	title := strconv.Itoa(status) + " " + phrase(status)
 	body := "<html><body><h1>" + title + "</h1>\n" + words[status] + "\n</body></html>\n"
-	head := "HTTP/1.1 " + title + "\r\ncontent-length: " + strconv.Itoa(len(body)) + "\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n"
+	head := "HTTP/1.1 " + title + "\r\ncontent-length: " + strconv.Itoa(len(body)) +
+		"\r\ncache-control: no-cache\r\ncontent-type: text/html\r\n"
 	return &page{status: status, head: []byte(head), body: []byte(body)}
 }
 

@@ -29,6 +29,7 @@ func (c *core) makeRoom() {
 // shortage logs once per cause that this machine, not the server, is why there is no connection.
 func (e *Engine) shortage(p *proxy, errno sock.Errno) {
 	if _, known := e.complaint.LoadOrStore([2]any{"connect", errno}, true); !known {
-		e.opts.Log(severityAlert, p.cfg, fmt.Sprintf("Proxy %s cannot open a connection to a server: %v (logged once)", p.cfg.Name, errno))
+		e.opts.Log(severityAlert, p.cfg,
+			fmt.Sprintf("Proxy %s cannot open a connection to a server: %v (logged once)", p.cfg.Name, errno))
 	}
 }

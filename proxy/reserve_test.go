@@ -70,7 +70,9 @@ func TestIdleConnectionsGiveWay(t *testing.T) {
 			})
 		}
 		wg.Wait()
-		await(t, fmt.Sprintf("round %d: idle connections are within the bound", round), func() bool { return e.upstreams.Load() <= most })
+		await(t, fmt.Sprintf("round %d: idle connections are within the bound", round), func() bool {
+			return e.upstreams.Load() <= most
+		})
 	}
 	if e.upstreams.Load() == 0 {
 		t.Error("no connection is kept")

@@ -98,7 +98,8 @@ func (s *stream) judgeConnection(h *h1.Head) {
 	// An answer that announces a body and may not have one: a server that sends it all the same does so whenever it
 	// likes.
 	u.doubtful = u.doubtful || s.resBody.Framing() == h1.NoBody && h.AnnouncesBody()
-	if st := h.Status(); st == 401 && asksForNegotiation(h, "WWW-Authenticate") || st == 407 && asksForNegotiation(h, "Proxy-Authenticate") {
+	if st := h.Status(); st == 401 && asksForNegotiation(h, "WWW-Authenticate") ||
+		st == 407 && asksForNegotiation(h, "Proxy-Authenticate") {
 		u.bound, s.sticky = true, true
 	}
 }

@@ -19,7 +19,8 @@ func TestRulesStopAndGoOn(t *testing.T) {
 	before := actions[config.ActSetLogLevel].at[onRequest]
 	t.Cleanup(func() { actions[config.ActSetLogLevel].at[onRequest] = before }) // once the engine has ended
 	var waited atomic.Int64
-	actions[config.ActSetLogLevel].at[onRequest] = func(s *stream, _ *config.Rule, h *h1.Head, _ *sample.Context) outcome {
+	actions[config.ActSetLogLevel].at[onRequest] = func(s *stream, _ *config.Rule, h *h1.Head,
+		_ *sample.Context) outcome {
 		if !s.rules.inside {
 			s.suspend(phaseTarpit)
 			return waits

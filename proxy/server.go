@@ -57,7 +57,8 @@ func (e *Engine) Backend(name string) (sample.BackendFacts, bool) {
 		return sample.BackendFacts{}, false
 	}
 	b := p.back
-	f := sample.BackendFacts{Usable: int(b.Usable()), Connections: int(b.Conns()), Queue: int(b.Queued()), Free: b.Free()}
+	f := sample.BackendFacts{Usable: int(b.Usable()), Connections: int(b.Conns()), Queue: int(b.Queued()),
+		Free: b.Free()}
 	now := time.Now().Unix()
 	for i := range b.Counters {
 		f.Rate += int(b.Counters[i].Rate.At(now))
@@ -84,7 +85,8 @@ func (e *Engine) Server(backend, name string) (sample.ServerFacts, bool) {
 	if !ok {
 		return sample.ServerFacts{}, false
 	}
-	return sample.ServerFacts{Up: srv.Usable(), Connections: int(srv.Served()), Queue: int(srv.Queued()), Weight: srv.Weight()}, true
+	return sample.ServerFacts{Up: srv.Usable(), Connections: int(srv.Served()), Queue: int(srv.Queued()),
+		Weight: srv.Weight()}, true
 }
 
 // serverAddress is the other end of the server connection, for the log.

@@ -114,15 +114,18 @@ func (p *player) answered() int {
 		if err != nil {
 			break
 		}
-		if missing := int(resp.ContentLength) - src.Len() - r.Buffered(); missing > 0 && p.asks[p.whole].method != "HEAD" {
+		if missing := int(resp.ContentLength) - src.Len() - r.Buffered(); missing > 0 &&
+			p.asks[p.whole].method != "HEAD" {
 			p.want = len(p.got) + missing
 			break
 		}
-		if resp.TransferEncoding != nil && !bytes.HasSuffix(p.got, []byte("0\r\n\r\n")) && !p.pipeline && p.asks[p.whole].method != "HEAD" {
+		if resp.TransferEncoding != nil && !bytes.HasSuffix(p.got, []byte("0\r\n\r\n")) && !p.pipeline &&
+			p.asks[p.whole].method != "HEAD" {
 			break
 		}
-		if _, err := io.Copy(io.Discard, resp.Body); err != nil || resp.StatusCode >= 200 && resp.ContentLength < 0 && !p.end.fin &&
-			resp.TransferEncoding == nil && p.asks[p.whole].method != "HEAD" {
+		if _, err := io.Copy(io.Discard, resp.Body); err != nil ||
+			resp.StatusCode >= 200 && resp.ContentLength < 0 && !p.end.fin &&
+				resp.TransferEncoding == nil && p.asks[p.whole].method != "HEAD" {
 			break
 		}
 		p.upTo = len(p.got) - src.Len() - r.Buffered()
@@ -168,11 +171,13 @@ func (p *player) judge() error {
 			return err
 		}
 	}
-	if p.end.peer.silent && !slices.ContainsFunc(p.asks[:p.next], func(a *ask) bool { return strings.HasPrefix(a.path, "/drop/") }) {
+	if p.end.peer.silent && !slices.ContainsFunc(p.asks[:p.next],
+		func(a *ask) bool { return strings.HasPrefix(a.path, "/drop/") }) {
 		return fmt.Errorf("%s was forgotten without a word", p.name)
 	}
 	if !over && n < p.next {
-		return fmt.Errorf("%s: %q was never answered, and the connection stands", p.name, p.asks[n].text[:min(60, len(p.asks[n].text))])
+		return fmt.Errorf("%s: %q was never answered, and the connection stands", p.name,
+			p.asks[n].text[:min(60, len(p.asks[n].text))])
 	}
 	return nil
 }
@@ -188,7 +193,8 @@ func (p *player) judgeAnswer(a *ask, resp *http.Response, over bool) error {
 		want := answerTo(a.id)
 		switch {
 		case echo != a.id || resp.Header.Get("Y-Seen") != a.id:
-			return fmt.Errorf("%s asked %s and got the answer to %s (rules saw %s)", p.name, a.id, echo, resp.Header.Get("Y-Seen"))
+			return fmt.Errorf("%s asked %s and got the answer to %s (rules saw %s)", p.name, a.id, echo,
+				resp.Header.Get("Y-Seen"))
 		case a.method == "HEAD":
 			want = nil
 		}
@@ -261,8 +267,10 @@ func (o *origin) serve() {
 	case a == nil:
 		s.violated("server %s got a request that nobody made: %s %s %q", o.name, req.Method, req.RequestURI, id)
 		return
-	case a.method != req.Method || a.path != req.RequestURI || !bytes.Equal(a.body, body) || req.Header.Get("X-Seen") != id:
-		s.violated("server %s got %s %s with %d bytes (rules saw %q) instead of %s %s with %d", o.name, req.Method, req.RequestURI, len(body),
+	case a.method != req.Method || a.path != req.RequestURI || !bytes.Equal(a.body, body) ||
+		req.Header.Get("X-Seen") != id:
+		s.violated("server %s got %s %s with %d bytes (rules saw %q) instead of %s %s with %d", o.name, req.Method,
+			req.RequestURI, len(body),
 			req.Header.Get("X-Seen"), a.method, a.path, len(a.body))
 		return
 	}

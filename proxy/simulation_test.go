@@ -88,7 +88,8 @@ func section(rng *rand.Rand) string {
 	pick := func(all ...string) string { return all[rng.IntN(len(all))] }
 	var b strings.Builder
 	line := func(format string, a ...any) { fmt.Fprintf(&b, format+"\n", a...) }
-	line("defaults\nmode http\ntimeout connect 200ms\ntimeout client %s\ntimeout server 2s\ntimeout queue %s\nretries %d", pick("1500ms", "5s"), pick("300ms", "4s"), rng.IntN(4))
+	line("defaults\nmode http\ntimeout connect 200ms\ntimeout client %s\ntimeout server 2s\ntimeout queue "+
+		"%s\nretries %d", pick("1500ms", "5s"), pick("300ms", "4s"), rng.IntN(4))
 	line("timeout http-request 3s\ntimeout http-keep-alive %s\ntimeout tarpit 500ms", pick("100ms", "2s"))
 	line("listen web\nbind 127.0.0.1:1")
 	line("balance %s", pick("roundrobin", "static-rr", "leastconn", "first", "source", "uri", "random", "hdr(x-id)"))
@@ -99,18 +100,22 @@ func section(rng *rand.Rand) string {
 	if rng.IntN(2) == 0 { // answers made here go two ways: with such rules, and without
 		line("http-after-response set-header Z-Seen %%[capture.req.hdr(0)]")
 	}
-	line("http-request return status 200 hdr Made here content-type text/plain lf-string %%[req.hdr(x-id)] if { path_beg /return }")
-	line("http-request deny if { path_beg /deny }\nhttp-request tarpit if { path_beg /tarpit }\nhttp-request reject if { path_beg /reject }\nhttp-request silent-drop if { path_beg /drop }")
+	line("http-request return status 200 hdr Made here content-type text/plain lf-string %%[req.hdr(x-id)] if { " +
+		"path_beg /return }")
+	line("http-request deny if { path_beg /deny }\nhttp-request tarpit if { path_beg /tarpit }\nhttp-request reject " +
+		"if { path_beg /reject }\nhttp-request silent-drop if { path_beg /drop }")
 	line("http-request redirect location /to code 302 if { path_beg /redirect }")
 	line("http-response deny if { res.hdr(x-echo) -m end 7 } { res.hdr(x-echo) -m sub -- -1 }")
-	for _, option := range []string{"option redispatch", "option abortonclose", "option httpclose", "option http-server-close", "option prefer-last-server",
+	for _, option := range []string{"option redispatch", "option abortonclose", "option httpclose",
+		"option http-server-close", "option prefer-last-server",
 		"cookie S insert indirect", "option forwardfor", "option http-no-delay"} {
 		if rng.IntN(4) == 0 {
 			line("%s", option)
 		}
 	}
 	for i := range 1 + rng.IntN(3) {
-		line("server s%d 127.0.0.1:%d cookie s%d %s %s %s", i+1, 2+i, i+1, pick("", "maxconn 1", "maxconn 2", "maxconn 3 minconn 1"), pick("", "maxqueue 1", "maxqueue 2"),
+		line("server s%d 127.0.0.1:%d cookie s%d %s %s %s", i+1, 2+i, i+1,
+			pick("", "maxconn 1", "maxconn 2", "maxconn 3 minconn 1"), pick("", "maxqueue 1", "maxqueue 2"),
 			pick("", "", "pool-max-conn 1", "pool-max-conn 0", "backup"))
 	}
 	return b.String()
@@ -119,14 +124,16 @@ func section(rng *rand.Rand) string {
 // newSimulation sets a site up.
 func newSimulation(seed uint64) (*simulation, error) {
 	rng := rand.New(rand.NewPCG(seed, 77))
-	s := &simulation{w: newWorld(rng), asks: make(map[string]*ask), early: make(map[string]bool), targets: make(map[*sock.Target]string)}
+	s := &simulation{w: newWorld(rng), asks: make(map[string]*ask), early: make(map[string]bool),
+		targets: make(map[*sock.Target]string)}
 	text := section(rng)
 	s.afterwards = strings.Contains(text, "http-after-response")
 	cfg, diags := haproxy.Parse([]haproxy.File{{Name: "sim.cfg", Data: []byte(text)}}, haproxy.Options{})
 	if cfg == nil {
 		return nil, fmt.Errorf("%v", diags)
 	}
-	opts := Options{Threads: 1, MaxPipes: 10, MaxConn: 20 + rng.IntN(100), Syslog: syslog.New(syslog.Identity{Tag: "sim"}), Host: "sim",
+	opts := Options{Threads: 1, MaxPipes: 10, MaxConn: 20 + rng.IntN(100),
+		Syslog: syslog.New(syslog.Identity{Tag: "sim"}), Host: "sim",
 		Log: func(_ int, _ *config.Proxy, text string) {
 			if strings.Contains(text, "panicked") {
 				s.violated("%s", text)
@@ -140,7 +147,8 @@ func newSimulation(seed uint64) (*simulation, error) {
 	s.core.ctx.Random = seed | 1
 	s.engine.cores = []*core{s.core}
 	s.engine.undrained.Store(1)
-	s.listener = &listener{core: s.core, fe: s.engine.proxies[0], bind: &bindState{cfg: cfg.Proxies[0].Binds[0]}, name: "web", fd: -1, closed: true}
+	s.listener = &listener{core: s.core, fe: s.engine.proxies[0], bind: &bindState{cfg: cfg.Proxies[0].Binds[0]},
+		name: "web", fd: -1, closed: true}
 	for _, srv := range s.engine.group.Servers {
 		s.targets[srv.Target()] = srv.Config.Name
 	}
@@ -155,10 +163,13 @@ func newSimulation(seed uint64) (*simulation, error) {
 // enlist makes a client with its requests.
 func (s *simulation) enlist(n int) {
 	rng := s.w.rng
-	p := &player{sim: s, name: fmt.Sprintf("client %d", n), pipeline: rng.IntN(6) == 0, slow: rng.IntN(6) == 0, deaf: rng.IntN(30) == 0}
+	p := &player{sim: s, name: fmt.Sprintf("client %d", n), pipeline: rng.IntN(6) == 0, slow: rng.IntN(6) == 0,
+		deaf: rng.IntN(30) == 0}
 	for i := range 1 + rng.IntN(5) {
-		a := &ask{id: fmt.Sprintf("c%d-%d", n, i), method: []string{"GET", "GET", "GET", "HEAD", "PUT", "POST", "POST"}[rng.IntN(7)]}
-		a.path = "/" + []string{"a", "a", "a", "a", "a", "a", "a", "a", "return", "deny", "tarpit", "redirect", "reject", "drop"}[rng.IntN(14)] + "/" + a.id
+		a := &ask{id: fmt.Sprintf("c%d-%d", n, i),
+			method: []string{"GET", "GET", "GET", "HEAD", "PUT", "POST", "POST"}[rng.IntN(7)]}
+		a.path = "/" + []string{"a", "a", "a", "a", "a", "a", "a", "a", "return", "deny", "tarpit", "redirect",
+			"reject", "drop"}[rng.IntN(14)] + "/" + a.id
 		text := fmt.Sprintf("%s %s HTTP/1.1\r\nHost: x\r\nX-Id: %s\r\n", a.method, a.path, a.id)
 		if rng.IntN(12) == 0 {
 			text += "Connection: close\r\n"
@@ -255,8 +266,10 @@ func (s *simulation) audit() {
 	for _, left := range []struct {
 		what string
 		n    int64
-	}{{"streams", int64(c.count)}, {"connections of the engine", e.conns.Load()}, {"connections of the frontend", e.proxies[0].conns.Load()},
-		{"streams of the backend", b.Conns()}, {"streams in queues", b.Queued()}, {"connections to servers", e.upstreams.Load()},
+	}{{"streams", int64(c.count)}, {"connections of the engine", e.conns.Load()},
+		{"connections of the frontend", e.proxies[0].conns.Load()},
+		{"streams of the backend", b.Conns()}, {"streams in queues", b.Queued()},
+		{"connections to servers", e.upstreams.Load()},
 		{"small buffers", int64(c.small.Used())}, {"large buffers", int64(c.large.Used())}, {"pipes", e.pipes.Load()}} {
 		if left.n != 0 {
 			s.violated("%d %s are left", left.n, left.what)
@@ -279,7 +292,8 @@ func (s *simulation) audit() {
 		}
 	}
 	if n := b.Counters[0].Selected.Load(); n != selected || served > selected {
-		s.violated("servers were selected %d times, as the backend counts %d; they answered %d times", selected, n, served)
+		s.violated("servers were selected %d times, as the backend counts %d; they answered %d times", selected, n,
+			served)
 	}
 	var codes int64
 	for class := range front.Codes {

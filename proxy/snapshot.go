@@ -29,8 +29,9 @@ func (e *Engine) Status() Status {
 
 func (e *Engine) info(now time.Time) Info {
 	g := &e.cfg.Global
-	i := Info{PID: e.pid, Started: e.started, Threads: len(e.cores), MaxConn: e.maxConn.Load(), CurrentConns: e.conns.Load(),
-		MaxConnSeen: e.maxSeen.Load(), Node: g.Node, Description: g.Description}
+	i := Info{PID: e.pid, Started: e.started, Threads: len(e.cores), MaxConn: e.maxConn.Load(),
+		CurrentConns: e.conns.Load(),
+		MaxConnSeen:  e.maxSeen.Load(), Node: g.Node, Description: g.Description}
 	i.DroppedLogs = e.opts.Syslog.Dropped()
 	for _, p := range e.proxies {
 		sum := counter.Total(p.front, now.Unix())
@@ -49,7 +50,8 @@ func (e *Engine) info(now time.Time) Info {
 
 func (p *proxy) frontRow(now time.Time) counter.Row {
 	t := counter.Total(p.front, now.Unix())
-	r := counter.Row{Kind: counter.FrontendRow, Proxy: p.cfg, Name: "FRONTEND", Mode: p.cfg.Mode, IID: p.cfg.ID, State: "OPEN"}
+	r := counter.Row{Kind: counter.FrontendRow, Proxy: p.cfg, Name: "FRONTEND", Mode: p.cfg.Mode, IID: p.cfg.ID,
+		State: "OPEN"}
 	r.Fill(&t, now)
 	r.SessionsNow, r.SessionsMax, r.SessionsLimit = p.conns.Load(), p.connsMax.Load(), p.maxConn.Load()
 	if r.SessionsLimit == 0 {

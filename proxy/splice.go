@@ -79,7 +79,8 @@ const (
 
 // spliceable says whether the rest of a body may go through a pipe.
 func (s *stream) spliceable(b *h1.Body, from *endpoint, p *pipe2) bool {
-	return b.Framing() == h1.ByLength && b.Remaining() >= spliceFrom && len(from.pending()) == 0 && !p.off && p.inside == 0
+	return b.Framing() == h1.ByLength && b.Remaining() >= spliceFrom && len(from.pending()) == 0 && !p.off &&
+		p.inside == 0
 }
 
 // spliceBody moves a part of a body whose length is known.

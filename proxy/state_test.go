@@ -90,8 +90,10 @@ func TestFieldsOfShowStat(t *testing.T) {
 	if err := e.SetState("web", "s1", Drain); err != nil {
 		t.Fatal(err)
 	}
-	if s1, be := row("s1"), row("BACKEND"); s1.Weight != 10 || s1.UserWeight != 10 || be.Weight != 20 || be.UserWeight != 20 || be.SessionsLimit != 11 {
-		t.Errorf("in drain %d/%d, backend %d/%d, slim %d", s1.Weight, s1.UserWeight, be.Weight, be.UserWeight, be.SessionsLimit)
+	if s1, be := row("s1"), row("BACKEND"); s1.Weight != 10 || s1.UserWeight != 10 || be.Weight != 20 ||
+		be.UserWeight != 20 || be.SessionsLimit != 11 {
+		t.Errorf("in drain %d/%d, backend %d/%d, slim %d", s1.Weight, s1.UserWeight, be.Weight, be.UserWeight,
+			be.SessionsLimit)
 	}
 	if resp, _ := s.get("/alive"); resp.StatusCode != 200 {
 		t.Error(resp.Status)
@@ -104,7 +106,8 @@ func TestFieldsOfShowStat(t *testing.T) {
 		t.Errorf("%d intercepted", f.Intercepted)
 	}
 	if r := row("s2"); r.Retries != 1 || r.Redispatches != 0 || r.SessionsTotal != 2 {
-		t.Errorf("a server that refuses: %d retries, %d redispatches, %d sessions", r.Retries, r.Redispatches, r.SessionsTotal)
+		t.Errorf("a server that refuses: %d retries, %d redispatches, %d sessions", r.Retries, r.Redispatches,
+			r.SessionsTotal)
 	}
 }
 
@@ -187,7 +190,8 @@ func TestFrontendStopsListening(t *testing.T) {
 	if err := dial(); err != nil {
 		t.Error(err)
 	}
-	if got := strings.Join(lines, "|"); !strings.HasPrefix(got, "Paused frontend web.|Resumed frontend web.|Proxy web stopped (cumulated conns: FE: ") {
+	if got := strings.Join(lines, "|"); !strings.HasPrefix(got,
+		"Paused frontend web.|Resumed frontend web.|Proxy web stopped (cumulated conns: FE: ") {
 		t.Error(got)
 	}
 }
@@ -217,7 +221,8 @@ func TestHalfAHead(t *testing.T) {
 	}
 }
 
-// TestSessionsAreToldApart: an ID of "show sess" is one connection's, between its requests, too, and as long as it lives.
+// TestSessionsAreToldApart: an ID of "show sess" is one connection's, between its requests, too, and as long as it
+// lives.
 func TestSessionsAreToldApart(t *testing.T) {
 	s := startOne(t, nil, web(t, "one"))
 	s.engine.serial.Store(1<<24 - 2) // many requests ago
@@ -260,7 +265,8 @@ func TestVersionsOfServers(t *testing.T) {
 		return true
 	})
 	s := startOne(t, withRules(t, "http-response set-header X-Version \"%[capture.res.ver] %f\""), srv.addr)
-	for minor, want := range map[string]string{"0": "HTTP/1.0 web", "1": "HTTP/1.1 web", "2": "HTTP/1.1 web", "9": "HTTP/1.1 web"} {
+	for minor, want := range map[string]string{"0": "HTTP/1.0 web", "1": "HTTP/1.1 web", "2": "HTTP/1.1 web",
+		"9": "HTTP/1.1 web"} {
 		if resp, body := s.dial(t).ask("GET", "/"+minor, ""); resp.Header.Get("X-Version") != want || body != "ok" {
 			t.Errorf("HTTP/1.%s: %v %q", minor, resp, body)
 		}

@@ -78,31 +78,36 @@ type story struct {
 	headAt, queueAt, connectAt, connectedAt, responseAt, dataAt time.Duration
 	begunWall                                                   time.Time
 	status                                                      int
-	standsFor                                                   int // the status an errorloc's redirect stands for; 0: there is none
-	toClient, toServer                                          int64
-	headSize                                                    int64 // of the request's head, as received
-	retries                                                     int
-	redispatched                                                bool
-	srvQueue, beQueue                                           int
-	queuedFor                                                   *backend.Server
-	cause, stage                                                byte // of the termination
-	reqCookie, resCookie                                        byte
-	fromStats                                                   bool
-	line                                                        []byte // method, URI, version, captures and cookies
-	methodEnd, uriEnd, versionEnd                               int
-	captured                                                    []span // request captures, then response captures, in line
-	cookieReq, cookieRes                                        span
-	uniqueID                                                    span
-	naming                                                      bool // the unique ID is being made
-	bad                                                         bool
-	why                                                         string // a malformed message's reason
-	logLevel                                                    int8   // set-log-level; 0: as usual
-	logged                                                      bool
-	answeredIn                                                  uint8          // 0 or 1, the minor version of the server's response, plus 1
-	partial                                                     bool           // it is being written then
-	early                                                       bool           // the line was written by option logasap
-	serial                                                      uint32         // of the request among all of the process
-	ownAddr                                                     netip.AddrPort // our end of the server connection, also after it
+	// the status an errorloc's redirect stands for; 0: there is none
+	standsFor                     int
+	toClient, toServer            int64
+	headSize                      int64 // of the request's head, as received
+	retries                       int
+	redispatched                  bool
+	srvQueue, beQueue             int
+	queuedFor                     *backend.Server
+	cause, stage                  byte // of the termination
+	reqCookie, resCookie          byte
+	fromStats                     bool
+	line                          []byte // method, URI, version, captures and cookies
+	methodEnd, uriEnd, versionEnd int
+	// request captures, then response captures, in line
+	captured             []span
+	cookieReq, cookieRes span
+	uniqueID             span
+	naming               bool // the unique ID is being made
+	bad                  bool
+	why                  string // a malformed message's reason
+	logLevel             int8   // set-log-level; 0: as usual
+	logged               bool
+	// 0 or 1, the minor version of the server's response, plus 1
+	answeredIn uint8
+	partial    bool // it is being written then
+	early      bool // the line was written by option logasap
+	// of the request among all of the process
+	serial uint32
+	// our end of the server connection, also after it
+	ownAddr netip.AddrPort
 }
 
 // span is a piece of stream.line; there reports whether the thing was there at all.

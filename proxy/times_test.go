@@ -11,7 +11,8 @@ import (
 // TestIdleTimeIsNoneOfARequest: what a client's connection waits for its first request belongs to that request's idle
 // time, as that of the later ones does to theirs, and not to the time the request took to come.
 func TestIdleTimeIsNoneOfARequest(t *testing.T) {
-	s := start(t, config.HTTP, withRules(t, `http-request return status 200 content-type text/plain lf-string "%Ti %TR"`), "127.0.0.1:1")
+	s := start(t, config.HTTP, withRules(t,
+		`http-request return status 200 content-type text/plain lf-string "%Ti %TR"`), "127.0.0.1:1")
 	const wait = 50 * time.Millisecond
 	c := s.dial(t)
 	for n := range 2 {

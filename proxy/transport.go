@@ -17,7 +17,8 @@ type transport interface {
 	alive() (open, more bool)
 	// connected is the outcome of connecting.
 	connected() sock.Errno
-	// descriptor is the socket where bytes are passed on as they are, so that the kernel may move them; -1: they are not.
+	// descriptor is the socket where bytes are passed on as they are, so that the kernel may move them; -1: they are
+	// not.
 	descriptor() int
 	local() netip.AddrPort
 	keepalive()

@@ -39,7 +39,8 @@ var predefined = map[string]string{
 	"HTTP_URL_SLASH": "url_beg /", "HTTP_URL_STAR": "url *",
 	"METH_CONNECT": "method CONNECT", "METH_DELETE": "method DELETE", "METH_GET": "method GET HEAD",
 	"METH_HEAD": "method HEAD", "METH_OPTIONS": "method OPTIONS", "METH_POST": "method POST", "METH_PUT": "method PUT",
-	"METH_TRACE": "method TRACE", "RDP_COOKIE": "req.rdp_cookie_cnt gt 0", "REQ_CONTENT": "req.len gt 0", "WAIT_END": "wait_end",
+	"METH_TRACE": "method TRACE", "RDP_COOKIE": "req.rdp_cookie_cnt gt 0", "REQ_CONTENT": "req.len gt 0",
+	"WAIT_END": "wait_end",
 }
 
 // NewACLs returns the predefined ones (TRUE, FALSE, LOCALHOST, METH_GET, HTTP_1.1, …). files may be nil: then no
@@ -55,12 +56,14 @@ func (a *ACLs) Declare(args []string) (warnings []string, err error) {
 	name := args[0]
 	for i, b := range []byte(name) {
 		if !isNameByte(b) || b == '+' {
-			return nil, &Error{Offset: i, Message: fmt.Sprintf("%s is not permitted in the name of an acl", quote(name[i:i+1])),
+			return nil, &Error{Offset: i, Message: fmt.Sprintf("%s is not permitted in the name of an acl",
+				quote(name[i:i+1])),
 				Hint: "letters, digits, - _ . and : are"}
 		}
 	}
 	if strings.EqualFold(name, "or") {
-		return nil, &Error{Message: "acl " + quote(name) + " can never be asked for: or stands between conditions", Hint: "choose another name"}
+		return nil, &Error{Message: "acl " + quote(name) + " can never be asked for: or stands between conditions",
+			Hint: "choose another name"}
 	}
 	t, warnings, err := a.parseTest(args[1:], 1)
 	if err != nil {
@@ -129,7 +132,8 @@ func (a *ACLs) parseTest(args []string, first int) (*test, []string, error) {
 		return nil, nil, at(bad, first)
 	}
 	if used < len(args[0]) {
-		return nil, nil, &Error{Arg: first, Offset: used, Message: fmt.Sprintf("unexpected %s after %s", quote(args[0][used:]), quote(args[0][:used]))}
+		return nil, nil, &Error{Arg: first, Offset: used,
+			Message: fmt.Sprintf("unexpected %s after %s", quote(args[0][used:]), quote(args[0][:used]))}
 	}
 	t := &test{word: calls[0].name}
 	implied := ""
@@ -191,7 +195,8 @@ func (p *parser) run(implied string) error {
 func (p *parser) use(how string, arg int) *Error {
 	e := p.test.expr
 	if how == "" {
-		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s gives %s: say with -m how to compare it", quote(p.word), kindName(e.kind))}
+		return &Error{Arg: p.first + arg,
+			Message: fmt.Sprintf("%s gives %s: say with -m how to compare it", quote(p.word), kindName(e.kind))}
 	}
 	w, ok := pattern.FindWay(how)
 	if !ok {
@@ -199,7 +204,8 @@ func (p *parser) use(how string, arg int) *Error {
 			Hint: "there are found bool int ip bin len str sub reg beg end dir and dom"}
 	}
 	if !castable(e.kind, compared[w]) {
-		return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s gives %s, which -m %s cannot compare", quote(p.word), kindName(e.kind), how)}
+		return &Error{Arg: p.first + arg,
+			Message: fmt.Sprintf("%s gives %s, which -m %s cannot compare", quote(p.word), kindName(e.kind), how)}
 	}
 	p.test.patterns = &pattern.Set{Way: w, Dotted: w == pattern.Int && strings.HasSuffix(p.test.word, "ssl_ver")}
 	return nil
@@ -242,12 +248,7 @@ func (p *parser) flags(how string) (int, string, error) {
 			if err != nil {
 				return i, how, err
 			}
-			if p.test.patterns == nil {
-				if err := p.use(how, i); err != nil {
-					return i, how, err
-				}
-			}
-			if err := p.load(v, i); err != nil {
+			if err := p.useFile(how, v, i); err != nil {
 				return i, how, err
 			}
 		case "-u":
@@ -259,12 +260,24 @@ func (p *parser) flags(how string) (int, string, error) {
 				return i, how, &Error{Arg: p.first + i, Message: "-u wants a number, not " + quote(v)}
 			}
 		case "-M":
-			return i, how, &Error{Arg: p.first + i, Message: "the flag -M (a map file as patterns) is not supported yet", Unsupported: true}
+			return i, how, &Error{Arg: p.first + i,
+				Message: "the flag -M (a map file as patterns) is not supported yet", Unsupported: true}
 		default:
-			return i, how, &Error{Arg: p.first + i, Message: quote(flag) + " is not a flag of an acl", Hint: "put -- before patterns that begin with -"}
+			return i, how, &Error{Arg: p.first + i, Message: quote(flag) + " is not a flag of an acl",
+				Hint: "put -- before patterns that begin with -"}
 		}
 	}
 	return len(p.args), how, nil
+}
+
+// useFile adds the patterns of a file, the first of which says how they compare.
+func (p *parser) useFile(how, name string, arg int) error {
+	if p.test.patterns == nil {
+		if err := p.use(how, arg); err != nil {
+			return err
+		}
+	}
+	return p.load(name, arg)
 }
 
 // load adds a file's lines.
@@ -287,7 +300,8 @@ func (p *parser) load(name string, arg int) error {
 			continue
 		}
 		if err := p.test.patterns.Add(line, p.fold && !p.isMethod(line)); err != nil {
-			return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s line %d: %s", quote(name), n+1, err.Message), Hint: err.Hint}
+			return &Error{Arg: p.first + arg, Message: fmt.Sprintf("%s line %d: %s", quote(name), n+1, err.Message),
+				Hint: err.Hint}
 		}
 	}
 	return nil
@@ -299,7 +313,8 @@ func (p *parser) values(i int) error {
 	for ; i < len(p.args); i++ {
 		word := p.args[i]
 		if word == "" {
-			p.warnings = append(p.warnings, fmt.Sprintf("%s: an empty pattern ends the list and is probably a mistake", quote(p.word)))
+			p.warnings = append(p.warnings,
+				fmt.Sprintf("%s: an empty pattern ends the list and is probably a mistake", quote(p.word)))
 			break
 		}
 		if set.Way.Numeric() && set.Operator(word) {

@@ -10,10 +10,13 @@ func TestNoAllocations(t *testing.T) {
 	c.Getenv = func(string) (string, bool) { return "x", true }
 	acls := NewACLs(func(string) ([]byte, error) { return []byte(networkFile), nil })
 	for _, text := range []string{
-		"METH_GET", "HTTP_1.1", "LOCALHOST", "{ path_beg /api /static }", "{ path_end -i .PNG }", "{ url_reg -i \\.html$ }",
+		"METH_GET", "HTTP_1.1", "LOCALHOST", "{ path_beg /api /static }", "{ path_end -i .PNG }",
+		"{ url_reg -i \\.html$ }",
 		"{ path_reg ^/static/[a-z]+/ }", "{ hdr(host) -i www.example.com }", "{ hdr_dom(host) -i example.com }",
-		"{ hdr(x-forwarded-for) -m ip 10.0.0.2 }", "{ hdr_ip(x-forwarded-for) 10.0.0.0/24 }", "{ src -f nets }", "{ cook(SRV) s1 }",
-		"{ path,lower /a /b /c /d /e /f /static/images/logo.png }", "{ hdr_cnt(accept) gt 1 }", "{ urlp(v) 12 }", "{ nbsrv(b) lt 1 }",
+		"{ hdr(x-forwarded-for) -m ip 10.0.0.2 }", "{ hdr_ip(x-forwarded-for) 10.0.0.0/24 }", "{ src -f nets }",
+		"{ cook(SRV) s1 }",
+		"{ path,lower /a /b /c /d /e /f /static/images/logo.png }", "{ hdr_cnt(accept) gt 1 }", "{ urlp(v) 12 }",
+		"{ nbsrv(b) lt 1 }",
 		"{ path -i /A /B /C /D /E /F }", "{ dst_port 8080 }", "{ hdr_sub(user-agent) -i MOZILLA }", "{ env(X) x }",
 	} {
 		cond, _, err := acls.ParseCondition(append([]string{"if"}, splitWords(text)...), Request)

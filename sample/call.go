@@ -17,7 +17,8 @@ type call struct {
 }
 
 func isNameByte(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '_' || b == '-' || b == ':' || b == '+'
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '.' || b == '_' || b == '-' ||
+		b == ':' || b == '+'
 }
 
 // splitCalls reads "fetch(args),converter(args),…" and returns how much of text it used.
@@ -88,7 +89,8 @@ func splitArgs(text string, pos int) (args []string, end int, err *Error) {
 		}
 	}
 	if quoted != 0 {
-		return nil, pos, &Error{Offset: len(text), Message: fmt.Sprintf("the closing %c is missing in %s", quoted, quote(text))}
+		return nil, pos, &Error{Offset: len(text),
+			Message: fmt.Sprintf("the closing %c is missing in %s", quoted, quote(text))}
 	}
 	return nil, pos, &Error{Offset: len(text), Message: fmt.Sprintf("the closing ) is missing in %s", quote(text))}
 }
@@ -117,7 +119,8 @@ func quote(text string) string { return literal.Quote(text) }
 func checkArgs(kind string, c call, signature string) *Error {
 	least, types := 0, []string{}
 	optional := false
-	for _, t := range strings.FieldsFunc(strings.NewReplacer("[", ",[,", "]", "").Replace(signature), func(r rune) bool { return r == ',' }) {
+	for _, t := range strings.FieldsFunc(strings.NewReplacer("[", ",[,", "]", "").Replace(signature),
+		func(r rune) bool { return r == ',' }) {
 		if t == "[" {
 			optional = true
 			continue
@@ -131,7 +134,8 @@ func checkArgs(kind string, c call, signature string) *Error {
 		if len(types) == 0 {
 			return &Error{Offset: c.offset, Message: fmt.Sprintf("%s %s takes no argument", kind, c.name)}
 		}
-		return &Error{Offset: c.offset, Message: fmt.Sprintf("%s %s takes at most %d arguments, not %d", kind, c.name, len(types), len(c.args))}
+		return &Error{Offset: c.offset,
+			Message: fmt.Sprintf("%s %s takes at most %d arguments, not %d", kind, c.name, len(types), len(c.args))}
 	}
 	if len(c.args) < least && !(least == 1 && (types[0] == "string" || impliedArgument[types[0]])) {
 		return &Error{Offset: c.offset, Message: fmt.Sprintf("%s %s wants %s", kind, c.name, signatureWords(signature))}
@@ -141,7 +145,8 @@ func checkArgs(kind string, c call, signature string) *Error {
 			continue
 		}
 		if _, err := strconv.ParseInt(a, 10, 64); err != nil {
-			return &Error{Offset: c.offset, Message: fmt.Sprintf("argument %d of %s must be a number, not %s", i+1, c.name, quote(a))}
+			return &Error{Offset: c.offset,
+				Message: fmt.Sprintf("argument %d of %s must be a number, not %s", i+1, c.name, quote(a))}
 		}
 	}
 	return nil

@@ -104,7 +104,8 @@ func TestDecidedAsBytesArrive(t *testing.T) {
 		for n := range len(test.data) + 1 {
 			match, decided := c.Decide(contentContext(t, test.data[:n], false))
 			if decided != (n >= from) || decided && match != test.want {
-				t.Errorf("%s with %d of %d bytes: %v %v, want %v from %d on", test.text, n, len(test.data), match, decided, test.want, from)
+				t.Errorf("%s with %d of %d bytes: %v %v, want %v from %d on", test.text, n, len(test.data), match,
+					decided, test.want, from)
 				break
 			}
 		}
@@ -162,15 +163,23 @@ func answering(t *testing.T, word string) string {
 // TestReferenceContent compares conditions on raw bytes with the reference, in a TCP proxy.
 func TestReferenceContent(t *testing.T) {
 	inputs := map[string][]byte{
-		"TLS": clientHello(t, "www.example.com", "h2"), "TLS without name": clientHello(t, ""), "HTTP": []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
-		"RDP": rdpRequest("admin"), "lengths": []byte("\x00\x03abcdefgh"), "short": []byte("ab"), "zeros": make([]byte, 20),
+		"TLS": clientHello(t, "www.example.com", "h2"), "TLS without name": clientHello(t, ""),
+		"HTTP": []byte("GET / HTTP/1.1\r\nHost: x\r\n\r\n"),
+		"RDP":  rdpRequest("admin"), "lengths": []byte("\x00\x03abcdefgh"), "short": []byte("ab"),
+		"zeros": make([]byte, 20),
 	}
 	conds := []string{
-		"{ req.ssl_hello_type 1 }", "{ req_ssl_hello_type 1 }", "{ req.ssl_sni www.example.com }", "{ req_ssl_sni -m end .com }", "{ req.ssl_sni -m found }", "!{ req.ssl_sni -m found }",
-		"{ req.ssl_ver 3.3 }", "{ req.ssl_ver ge 3 }", "{ req.ssl_ver 3:3.1 }", "{ req.ssl_alpn -m sub h2 }", "{ req.len gt 3 }", "{ req.len 2 }", "{ req_len ge 10 }", "{ req.payload(0,3) -m str GET }",
-		"{ req.payload(0,2) -m bin 0003 }", "{ req.payload(2,3),hex 616263 }", "{ req.payload(0,0) -m sub bcd }", "{ req.payload(0,0) -m len gt 9 }", "{ req.payload_lv(0,2) -m str abc }", "{ req.payload_lv(1,1) -m beg ab }",
-		"{ req.payload_lv(0,2,3) -m str bcd }", "{ req.payload_lv(0,2,+1) -m str bcd }", "{ req.rdp_cookie(mstshash) admin }", "{ req.rdp_cookie -m found }", "{ req.rdp_cookie(MSTSHASH) -m beg ad }", "{ req.rdp_cookie_cnt 1 }", "RDP_COOKIE", "REQ_CONTENT", "HTTP", "WAIT_END",
-		"{ src 127.0.0.1 }", "{ req.proto_http }", "{ payload(0,1) -m bin 16 }", "{ payload_lv(0,2) -m found }", "{ req.payload(100000,1) -m found }",
+		"{ req.ssl_hello_type 1 }", "{ req_ssl_hello_type 1 }", "{ req.ssl_sni www.example.com }",
+		"{ req_ssl_sni -m end .com }", "{ req.ssl_sni -m found }", "!{ req.ssl_sni -m found }",
+		"{ req.ssl_ver 3.3 }", "{ req.ssl_ver ge 3 }", "{ req.ssl_ver 3:3.1 }", "{ req.ssl_alpn -m sub h2 }",
+		"{ req.len gt 3 }", "{ req.len 2 }", "{ req_len ge 10 }", "{ req.payload(0,3) -m str GET }",
+		"{ req.payload(0,2) -m bin 0003 }", "{ req.payload(2,3),hex 616263 }", "{ req.payload(0,0) -m sub bcd }",
+		"{ req.payload(0,0) -m len gt 9 }", "{ req.payload_lv(0,2) -m str abc }", "{ req.payload_lv(1,1) -m beg ab }",
+		"{ req.payload_lv(0,2,3) -m str bcd }", "{ req.payload_lv(0,2,+1) -m str bcd }",
+		"{ req.rdp_cookie(mstshash) admin }", "{ req.rdp_cookie -m found }", "{ req.rdp_cookie(MSTSHASH) -m beg ad }",
+		"{ req.rdp_cookie_cnt 1 }", "RDP_COOKIE", "REQ_CONTENT", "HTTP", "WAIT_END",
+		"{ src 127.0.0.1 }", "{ req.proto_http }", "{ payload(0,1) -m bin 16 }", "{ payload_lv(0,2) -m found }",
+		"{ req.payload(100000,1) -m found }",
 	}
 	verdicts := peers.Open(t, peers.HAProxy, "testdata/content.verdicts")
 	for name, data := range inputs {
@@ -197,7 +206,8 @@ func askContent(t *testing.T, path string, data []byte, conds []string) []string
 	t.Helper()
 	cfg := "global\n nbthread 1\ndefaults\n mode tcp\n timeout client 30s\n timeout server 30s\n timeout connect 30s\n"
 	for i, text := range conds { // which are judged when all has come, and nothing but that
-		cfg += fmt.Sprintf("frontend f%d\n bind %%LISTEN%%\n tcp-request inspect-delay 30s\n tcp-request content accept if { req.len ge %d }\n use_backend yes if %s\n default_backend no\n", i, len(data), text)
+		cfg += fmt.Sprintf("frontend f%d\n bind %%LISTEN%%\n tcp-request inspect-delay 30s\n tcp-request content "+
+			"accept if { req.len ge %d }\n use_backend yes if %s\n default_backend no\n", i, len(data), text)
 	}
 	cfg += "backend yes\n server s " + answering(t, "yes") + "\nbackend no\n server s " + answering(t, "no") + "\n"
 	addrs := reference(t, path, cfg)

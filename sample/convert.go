@@ -113,7 +113,8 @@ func arithmetic(f func(a, b int64) int64) converterMaker {
 		n, ok := literal.Number(c.arg(0))
 		if !ok {
 			if isVariable(c.arg(0)) {
-				return nil, &Error{Message: "variables are not supported yet: " + c.name + " wants a number", Unsupported: true}
+				return nil, &Error{Message: "variables are not supported yet: " + c.name + " wants a number",
+					Unsupported: true}
 			}
 			return nil, &Error{Message: fmt.Sprintf("%s wants a number, not %s", c.name, quote(c.arg(0)))}
 		}

@@ -31,7 +31,8 @@ func makeMap(how pattern.Way, out Kind) converterMaker {
 				continue
 			}
 			if err := keys.Add(key, false); err != nil {
-				return nil, &Error{Message: fmt.Sprintf("map %s line %d: %s", quote(name), n+1, err.Message), Hint: err.Hint}
+				return nil, &Error{Message: fmt.Sprintf("map %s line %d: %s", quote(name), n+1, err.Message),
+					Hint: err.Hint}
 			}
 			v, bad := mapValue(value, out)
 			if bad != nil {

@@ -87,7 +87,8 @@ func makeURLEncode(c call, _ Files) (step, *Error) {
 	return func(c *Context, v Value) Value {
 		at := len(c.scratch)
 		for _, x := range v.Bytes {
-			if x >= 'a' && x <= 'z' || x >= 'A' && x <= 'Z' || x >= '0' && x <= '9' || x == '-' || x == '.' || x == '_' || x == '~' {
+			if x >= 'a' && x <= 'z' || x >= 'A' && x <= 'Z' || x >= '0' && x <= '9' || x == '-' || x == '.' ||
+				x == '_' || x == '~' {
 				c.scratch = append(c.scratch, x)
 			} else {
 				c.scratch = append(c.scratch, '%', upperHex[x>>4], upperHex[x&15])

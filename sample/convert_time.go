@@ -14,7 +14,8 @@ func makeTime(local bool) converterMaker {
 			return nil, &Error{Message: c.name + " wants a format as strftime's"}
 		}
 		if bad := unknownConversion(format); bad != "" {
-			return nil, &Error{Message: fmt.Sprintf("%s does not know %s of strftime", c.name, quote(bad)), Unsupported: true}
+			return nil, &Error{Message: fmt.Sprintf("%s does not know %s of strftime", c.name, quote(bad)),
+				Unsupported: true}
 		}
 		return func(c *Context, v Value) Value {
 			t := time.Unix(v.Int+offset, 0)

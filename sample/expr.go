@@ -57,7 +57,8 @@ func (a *ACLs) ParseExpr(text string, at Point) (*Expr, error) {
 		return nil, err
 	}
 	if used < len(text) {
-		return nil, &Error{Offset: used, Message: fmt.Sprintf("unexpected %s after %s", quote(text[used:]), quote(text[:used]))}
+		return nil, &Error{Offset: used,
+			Message: fmt.Sprintf("unexpected %s after %s", quote(text[used:]), quote(text[:used]))}
 	}
 	return e, nil
 }
@@ -152,7 +153,8 @@ func (e *Expr) convert(c call, files Files) *Error {
 		return err
 	}
 	if !castable(e.kind, k.in) {
-		return &Error{Offset: c.offset, Message: fmt.Sprintf("converter %s wants %s and cannot take %s", k.name, kindName(k.in), kindName(e.kind))}
+		return &Error{Offset: c.offset,
+			Message: fmt.Sprintf("converter %s wants %s and cannot take %s", k.name, kindName(k.in), kindName(e.kind))}
 	}
 	step, err := make(c, files)
 	if err != nil {
@@ -186,7 +188,8 @@ func (e *Expr) mayStand(at Point) *Error {
 		return &Error{Message: fmt.Sprintf("fetch %s in a frontend wants the name of a backend", k.name)}
 	}
 	if backend && at&Front != 0 {
-		return &Error{Message: fmt.Sprintf("fetch %s needs a backend, which a frontend's rules do not have yet", k.name)}
+		return &Error{Message: fmt.Sprintf("fetch %s needs a backend, which a frontend's rules do not have yet",
+			k.name)}
 	}
 	return nil
 }

@@ -48,7 +48,8 @@ var (
 func isRequestLine(line []byte) bool {
 	method, rest, ok := bytes.Cut(line, []byte(" "))
 	target, version, ok2 := bytes.Cut(rest, []byte(" "))
-	if !ok || !ok2 || len(method) == 0 || len(target) == 0 || len(version) != 8 || !bytes.HasPrefix(version, []byte("HTTP/")) {
+	if !ok || !ok2 || len(method) == 0 || len(target) == 0 || len(version) != 8 ||
+		!bytes.HasPrefix(version, []byte("HTTP/")) {
 		return false
 	}
 	for _, b := range method {
@@ -61,7 +62,8 @@ func isRequestLine(line []byte) bool {
 
 // isTokenByte reports whether b may stand in a method (RFC 9110 section 5.6.2).
 func isTokenByte(b byte) bool {
-	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), b) >= 0
+	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' ||
+		bytes.IndexByte([]byte("!#$%&'*+-.^_`|~"), b) >= 0
 }
 
 func contentLength(c *Context) Value {

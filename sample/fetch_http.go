@@ -83,7 +83,8 @@ func pathqOf(uri []byte) []byte {
 func splitScheme(uri []byte) (scheme, rest []byte, ok bool) {
 	for i, b := range uri {
 		switch {
-		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', i > 0 && (b >= '0' && b <= '9' || b == '+' || b == '-' || b == '.'):
+		case b >= 'a' && b <= 'z', b >= 'A' && b <= 'Z', i > 0 &&
+			(b >= '0' && b <= '9' || b == '+' || b == '-' || b == '.'):
 		case b == ':' && i > 0 && len(uri) > i+2 && uri[i+1] == '/' && uri[i+2] == '/':
 			return uri[:i], uri[i+3:], true
 		default:

@@ -19,7 +19,8 @@ func FuzzParseExpr(f *testing.F) {
 	for _, e := range expressions {
 		f.Add(e)
 	}
-	for _, e := range []string{"", "(", "a(", "src,", "str(a", "str('a)", `str("\`, "src,ipmask(24,", "req.payload_lv(0,2,+4)", "req.payload(0,0),hex", "sha2(9)"} {
+	for _, e := range []string{"", "(", "a(", "src,", "str(a", "str('a)", `str("\`, "src,ipmask(24,",
+		"req.payload_lv(0,2,+4)", "req.payload(0,0),hex", "sha2(9)"} {
 		f.Add(e)
 	}
 	f.Fuzz(func(t *testing.T, text string) {
@@ -119,7 +120,8 @@ func FuzzMessage(f *testing.F) {
 		}
 		all = append(all, e)
 	}
-	for _, text := range []string{"req.ssl_sni", "req.ssl_alpn", "req.ssl_ver", "req.ssl_hello_type", "req.rdp_cookie(x)", "req.payload(1,3)", "req.payload_lv(0,2)", "req.payload_lv(3,1,-1)", "req.len"} {
+	for _, text := range []string{"req.ssl_sni", "req.ssl_alpn", "req.ssl_ver", "req.ssl_hello_type",
+		"req.rdp_cookie(x)", "req.payload(1,3)", "req.payload_lv(0,2)", "req.payload_lv(3,1,-1)", "req.len"} {
 		e, err := ParseExpr(text, Request)
 		if err != nil {
 			f.Fatal(err)
@@ -131,7 +133,8 @@ func FuzzMessage(f *testing.F) {
 		c.Source = netip.MustParseAddrPort("[::ffff:1.2.3.4]:1")
 		c.Content = content
 		c.Request = &rawMessage{method: []byte("GET"), uri: []byte(uri), version: []byte("1.1"), fields: [][2][]byte{
-			{[]byte("Host"), []byte(value)}, {[]byte("X-List"), []byte(value)}, {[]byte("X-Forwarded-For"), []byte(value)},
+			{[]byte("Host"), []byte(value)}, {[]byte("X-List"), []byte(value)},
+			{[]byte("X-Forwarded-For"), []byte(value)},
 			{[]byte("Cookie"), []byte(cookie)}, {[]byte("x-text"), []byte(value)}}}
 		for _, e := range all {
 			e.Eval(c)

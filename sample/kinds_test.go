@@ -25,15 +25,18 @@ func TestKindsGiven(t *testing.T) {
 			compared[name] = compared[name] || v.Kind != None
 		}
 	}
-	fetchArgs := []string{"", "(a)", "(1)", "(b)", "(b/s)", "(f0)", "(0,2)", "(x)", "(x-list,1)", "(sid)", "(61)", "(1.2.3.4)", "(::1)", "(txn.x)"}
+	fetchArgs := []string{"", "(a)", "(1)", "(b)", "(b/s)", "(f0)", "(0,2)", "(x)", "(x-list,1)", "(sid)", "(61)",
+		"(1.2.3.4)", "(::1)", "(txn.x)"}
 	for _, name := range slices.Sorted(maps.Keys(fetchMakers)) {
 		for _, args := range fetchArgs {
 			try(name, name+args)
 		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(converterMakers)) {
-		for _, from := range []string{"str(aGk=)", "str(12)", "int(5)", "bin(6162)", "ipv4(1.2.3.4)", "ipv6(::1)", "bool(1)"} {
-			for _, args := range []string{"", "(1)", "(a)", "(a,b)", "(1,a)", "(24)", "(%Y)", "(0,1)", "(ascii)", "(256)"} {
+		for _, from := range []string{"str(aGk=)", "str(12)", "int(5)", "bin(6162)", "ipv4(1.2.3.4)", "ipv6(::1)",
+			"bool(1)"} {
+			for _, args := range []string{"", "(1)", "(a)", "(a,b)", "(1,a)", "(24)", "(%Y)", "(0,1)", "(ascii)",
+				"(256)"} {
 				try(name, from+","+name+args)
 			}
 		}

@@ -32,7 +32,9 @@ type knownConverter struct {
 type criterion struct{ name, fetch, method string }
 
 func findFetch(name string) (known, bool) {
-	i, ok := slices.BinarySearchFunc(knownFetches[:], name, func(k known, s string) int { return strings.Compare(k.name, s) })
+	i, ok := slices.BinarySearchFunc(knownFetches[:], name, func(k known, s string) int {
+		return strings.Compare(k.name, s)
+	})
 	if !ok {
 		return known{}, false
 	}

@@ -38,8 +38,10 @@ func TestNoAllocations(t *testing.T) {
 	c := requested("/static/images/logo.png?v=12", "Host", "www.example.com", "Cookie", "SRV=s1; theme=dark")
 	c.Getenv = func(string) (string, bool) { return "x", true }
 	for _, text := range []string{
-		"%[src]", "%[path,lower]", "%[req.hdr(host),field(1,:)]", "%[req.cook(SRV)]", "%[base32,hex]", "%[url,url_dec]", "%[src,ipmask(24)]",
-		"%[date,utime(%Y-%m-%d)]", "%[uuid]", "%[rand(10)]", "%[path,sha1,hex]", "%[req.hdr(host),base64]", "%[env(X)]", "%[fe_name]", "%[base]",
+		"%[src]", "%[path,lower]", "%[req.hdr(host),field(1,:)]", "%[req.cook(SRV)]", "%[base32,hex]", "%[url,url_dec]",
+		"%[src,ipmask(24)]",
+		"%[date,utime(%Y-%m-%d)]", "%[uuid]", "%[rand(10)]", "%[path,sha1,hex]", "%[req.hdr(host),base64]", "%[env(X)]",
+		"%[fe_name]", "%[base]",
 		"%[req.hdr_names]", "%[hostname]", "%[str(a),concat(b)]", "%[path,json(ascii)]", "%{+Q}o %ci:%cp %[path] %ID",
 	} {
 		f, err := Parse(text, sample.Request, true, nil)

@@ -21,8 +21,9 @@ func logged() (*sample.Context, *sample.Record) {
 	r := &sample.Record{
 		Frontend: "f0", Backend: "b", Server: "s1", Host: "vm", PID: 7891, Counter: 108,
 		Client: netip.MustParseAddrPort("127.0.0.1:60552"), Dest: netip.MustParseAddrPort("127.0.0.1:28878"),
-		BackendSource: netip.MustParseAddrPort("127.0.0.1:36562"), BackendDest: netip.MustParseAddrPort("127.0.0.1:29334"),
-		Accepted: begun.Add(-time.Millisecond), Begun: begun,
+		BackendSource: netip.MustParseAddrPort("127.0.0.1:36562"),
+		BackendDest:   netip.MustParseAddrPort("127.0.0.1:29334"),
+		Accepted:      begun.Add(-time.Millisecond), Begun: begun,
 		Status: 200, BytesToClient: 111, BytesToServer: 42, Active: 2, FrontendConns: 1,
 		Termination: [4]byte{'-', '-', '-', '-'},
 		Method:      []byte("OPTIONS"), URI: []byte("*"), Version: []byte("1.1"),
@@ -65,7 +66,8 @@ var lines = []struct {
 	{"httplog of cookies that steer a terminal", HTTPLog, func(r *sample.Record) {
 		r.RequestCookie, r.SetCookie = []byte("C=\x7f"), []byte("C=\x1b[2J\a\tx")
 	},
-		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 C=#7F C=#1B[2J#07` + "\tx" + ` ---- 2/1/0/0/0 0/0 {x|} {abc d} "OPTIONS * HTTP/1.1"`},
+		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 C=#7F C=#1B[2J#07` + "\tx" +
+			` ---- 2/1/0/0/0 0/0 {x|} {abc d} "OPTIONS * HTTP/1.1"`},
 	{"httplog of a bad request", HTTPLog, bad,
 		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 f0/<NOSRV> -1/-1/-1/-1/0 400 0 - - PR-- 2/1/0/0/0 0/0 "<BADREQ>"`},
 	{"httplog as soon as possible", HTTPLog, func(r *sample.Record) { r.Partial = true },
@@ -80,21 +82,29 @@ var lines = []struct {
 	{"httpslog", HTTPSLog, nil,
 		`127.0.0.1:60552 [21/Nov/2026:06:33:13.681] f0 b/s1 0/0/0/0/0 200 111 - CC=zz123 ---- 2/1/0/0/0 0/0 {x|} {abc d} "OPTIONS * HTTP/1.1" 0/-/-/-/0 -/-/-`},
 	{"dates", "%T %Tl %Ts %t %ms %tr %trg %trl", nil,
-		"21/Nov/2026:06:33:13 +0000 21/Nov/2026:06:33:13 +0000 1795242793 21/Nov/2026:06:33:13.680 680 21/Nov/2026:06:33:13.681 21/Nov/2026:06:33:13 +0000 21/Nov/2026:06:33:13 +0000"},
+		"21/Nov/2026:06:33:13 +0000 21/Nov/2026:06:33:13 +0000 1795242793 21/Nov/2026:06:33:13.680 680 " +
+			"21/Nov/2026:06:33:13.681 21/Nov/2026:06:33:13 +0000 21/Nov/2026:06:33:13 +0000"},
 	{"hexadecimal", "%{+X}Ts %{+X}ms %{+X}ci %{+X}cp %{+X}pid %{+X}rt %{+X}lc %{+X}B %{+X}ST %{+X}bi:%{+X}sp", nil,
 		"6B013B29 2A8 7F000001 EC88 1ED3 006C 0000 111 200 7F000001:7296"},
 	{"quotes", "%{+Q}ci|%{+Q}cp|%{+Q}f|%{+Q}CC|%{+Q}CS|%{+Q}ID|%{+Q}HM|%{+Q}tsc|%{+Q}sslv|%{+Q}hr|%{+Q}hrl|%{+Q}H|%{+Q}ST", nil,
 		`"127.0.0.1"|60552|"f0"|""|"CC=zz123"|""|"OPTIONS"|----|""|"{x|}"|"x" ""|"vm"|200`},
-	{"nothing", "%ID|%CC|%sslc|%hrl|%bi:%bp", func(r *sample.Record) { r.BackendSource = netip.AddrPort{} }, "-|-|-|x -|-:-"},
+	{"nothing", "%ID|%CC|%sslc|%hrl|%bi:%bp", func(r *sample.Record) { r.BackendSource = netip.AddrPort{} },
+		"-|-|-|x -|-:-"},
 	{"request line", "%r|%{+Q}r|%{+E}r|%{+Q,+E}r", weird,
-		`GET /p\a]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w HTTP/1.1|"GET /p\a]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w HTTP/1.1"|GET /p\\a\]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w HTTP/1.1|"GET /p\\a\]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w HTTP/1.1"`},
+		`GET /p\a]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w HTTP/1.1|"GET /p\a]b#22c{|}` + "`" +
+			`<>^%20~;'?q=#221#22?w HTTP/1.1"|GET /p\\a\]b#22c{|}` + "`" +
+			`<>^%20~;'?q=#221#22?w HTTP/1.1|"GET /p\\a\]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w HTTP/1.1"`},
 	{"parts", "%HP|%HPO|%HQ|%HU|%HV|%HM|%{+Q}HQ|%{+E}HU|%{+E}HQ|%{+Q,+E}HP", weird,
-		`/p\a]b#22c{|}` + "`" + `<>^%20~;'|/p\a]b#22c{|}` + "`" + `<>^%20~;'|?q=#221#22?w|/p\a]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w|HTTP/1.1|GET|"?q=#221#22?w"|/p\\a\]b#22c{|}` + "`" + `<>^%20~;'?q=#221#22?w|?q=#221#22?w|"/p\\a\]b#22c{|}` + "`" + `<>^%20~;'"`},
+		`/p\a]b#22c{|}` + "`" + `<>^%20~;'|/p\a]b#22c{|}` + "`" + `<>^%20~;'|?q=#221#22?w|/p\a]b#22c{|}` + "`" +
+			`<>^%20~;'?q=#221#22?w|HTTP/1.1|GET|"?q=#221#22?w"|/p\\a\]b#22c{|}` + "`" +
+			`<>^%20~;'?q=#221#22?w|?q=#221#22?w|"/p\\a\]b#22c{|}` + "`" + `<>^%20~;'"`},
 	{"parts of an absolute target", "%HP|%HPO|%HQ|%HU|%HV|%HM|%{+Q}HQ", absolute,
 		`http://u.h.com:81/x/y|/x/y|?z|http://u.h.com:81/x/y?z|HTTP/1.0|GET|"?z"`},
 	{"parts of *", "%HP|%HPO|%HQ|%HU|%HV|%HM|%{+Q}HQ|%{+E}HU", nil, `*|||*|HTTP/1.1|OPTIONS|""|*`},
 	{"captures", "%hr|%{+E}hr|%{+Q}hrl|%CC|%{+E}CC|%{+Q,+E}CC|%CS|%{+Q}CS|%hs", weird,
-		`{ab||q#22\]#23#7B#7C#7D` + "`" + `#E9#09z}|{ab||q#22\\\]#23#7B#7C#7D` + "`" + `#E9#09z}|"ab" "" "q#22\]#23#7B#7C#7D` + "`" + `#E9#09z"|CC="a]\#||CC=\"a\]\\#||"CC=\"a\]\\#|"|CC=zz123|"CC=zz123"|{abc d}`},
+		`{ab||q#22\]#23#7B#7C#7D` + "`" + `#E9#09z}|{ab||q#22\\\]#23#7B#7C#7D` + "`" +
+			`#E9#09z}|"ab" "" "q#22\]#23#7B#7C#7D` + "`" +
+			`#E9#09z"|CC="a]\#||CC=\"a\]\\#||"CC=\"a\]\\#|"|CC=zz123|"CC=zz123"|{abc d}`},
 	{"blanks", "<a  b   c\ttab %[str(x  y)]  %%  z >  ", nil, "<a b c\ttab x  y % z > "},
 	{"blanks around nothing", " %ci %HQ %[str()] %CC %o x %hr%hs y", func(r *sample.Record) { r.URI = []byte("/") },
 		"127.0.0.1  - - x {x|}{abc d} y"},
@@ -112,7 +122,8 @@ var lines = []struct {
 	{"timers", "%Th/%Ti/%TR/%Tq %Tt %Td %Tu %U", func(r *sample.Record) {
 		r.Th, r.Ti, r.TR, r.Tt, r.Td, r.Tu = 1, 20, 300, 54321, 9, 10
 	}, "1/20/300/321 54321 9 10 42"},
-	{"timers of a bad request", "%ST %B %TR/%Tw/%Tc/%Tr/%Ta %Ti %Th %Tq %Tt %Td %tsc %ts %b %s %ft %rc %si:%sp %bi:%bp", bad,
+	{"timers of a bad request", "%ST %B %TR/%Tw/%Tc/%Tr/%Ta %Ti %Th %Tq %Tt %Td %tsc %ts %b %s %ft %rc %si:%sp %bi:%bp",
+		bad,
 		"400 0 -1/-1/-1/-1/0 0 0 -1 0 -1 PR-- PR f0 <NOSRV> f0 0 -:- -:-"},
 	{"TLS", "%ft", func(r *sample.Record) { r.FrontendTransport = "f0~" }, "f0~"},
 }
@@ -168,11 +179,15 @@ func TestFormatErrors(t *testing.T) {
 	}{
 		{"%ci%", true, "nothing follows"}, {"%zz", true, "no alias %zz"}, {"%ciX", true, "no alias %ciX"},
 		{"%{+Q ci", true, "closing }"}, {"%{+Q}", true, "followed by"}, {"%[", true, "is missing"},
-		{"%[src", true, "closing ]"}, {"%[foo]", true, "unknown fetch 'foo'"}, {"%[src,foo]", true, "unknown converter"},
-		{"%[path]", true, "needs a request's head"}, {"% ci", true, "followed by an alias"}, {"%{+Q}%", true, "followed by"},
+		{"%[src", true, "closing ]"}, {"%[foo]", true, "unknown fetch 'foo'"},
+		{"%[src,foo]", true, "unknown converter"},
+		{"%[path]", true, "needs a request's head"}, {"% ci", true, "followed by an alias"},
+		{"%{+Q}%", true, "followed by"},
 		{"%OG", true, "no alias"}, {"%[src] x]", true, ""}, {"%{+Z}ci%{Q}ci%{+QX}ci%{+Q,}ci%{ +Q}ci", true, ""},
-		{"%tr", false, "mode http"}, {"%CC", false, "mode http"}, {"%HM", false, "mode http"}, {"%r", false, "mode http"},
-		{"%Ta", false, "mode http"}, {"%Ti", false, "mode http"}, {"%hr%hs%hrl%ST%Th%Tu%[capture.req.uri]%[status]", false, ""},
+		{"%tr", false, "mode http"}, {"%CC", false, "mode http"}, {"%HM", false, "mode http"},
+		{"%r", false, "mode http"},
+		{"%Ta", false, "mode http"}, {"%Ti", false, "mode http"},
+		{"%hr%hs%hrl%ST%Th%Tu%[capture.req.uri]%[status]", false, ""},
 		{"%[req.body]", true, "not supported"}, {"%[var(txn.x)]", true, "not supported"},
 	} {
 		_, err := Parse(test.format, sample.Log, test.http, nil)

@@ -7,7 +7,8 @@ import (
 )
 
 func FuzzParse(f *testing.F) {
-	for _, s := range []string{HTTPLog, TCPLog, CLFLog, HTTPSLog, "", "%", "%%", "%{", "%{+Q", "%{+Q}", "%[", "%[src", "%[src]", "%{+X,-Q}o %ci", "a  b", " %hr %HQ "} {
+	for _, s := range []string{HTTPLog, TCPLog, CLFLog, HTTPSLog, "", "%", "%%", "%{", "%{+Q", "%{+Q}", "%[", "%[src",
+		"%[src]", "%{+X,-Q}o %ci", "a  b", " %hr %HQ "} {
 		f.Add(s)
 	}
 	f.Fuzz(func(t *testing.T, text string) {

@@ -158,7 +158,8 @@ func (s *netSet) finish() {
 func flatten(nets []net4) []range4 {
 	sorted := slices.Clone(nets)
 	slices.SortStableFunc(sorted, func(a, b net4) int { // outer before inner
-		return cmp.Or(cmp.Compare(a.net, b.net), cmp.Compare(bits.OnesCount32(uint32(a.mask)), bits.OnesCount32(uint32(b.mask))))
+		return cmp.Or(cmp.Compare(a.net, b.net),
+			cmp.Compare(bits.OnesCount32(uint32(a.mask)), bits.OnesCount32(uint32(b.mask))))
 	})
 	var out []range4
 	var open []range4 // nested networks that have not ended

@@ -28,7 +28,8 @@ func TestBlanksOfRegexps(t *testing.T) {
 			continue
 		}
 		if !re.MatchString(test.yes) || re.MatchString(test.no) {
-			t.Errorf("%s: matches %q: %v, %q: %v", test.expr, test.yes, re.MatchString(test.yes), test.no, re.MatchString(test.no))
+			t.Errorf("%s: matches %q: %v, %q: %v", test.expr, test.yes, re.MatchString(test.yes), test.no,
+				re.MatchString(test.no))
 		}
 	}
 }

@@ -49,9 +49,12 @@ const attackRules = `    acl carries url_sub q=
 func attacks() (all []string) {
 	payloads := []string{
 		"x\r\nX: y", "x\nX: y", "x\rX: y", "x\r\n\r\nGET /admin/slow HTTP/1.1\r\nHost: a\r\n\r\n",
-		"x\r\nContent-Length: 0\r\n\r\nGET /admin/x HTTP/1.1\r\nHost: a\r\n\r\n", "x\r\nTransfer-Encoding: chunked", "x\r\nContent-Length: 99",
-		"\x00", "a\x00\r\nX: y", "a b HTTP/1.1", " HTTP/1.1\r\nHost: a\r\n\r\nGET /admin/x", "x HTTP/1.1\r\nX: y\r\n\r\nGET /admin/y HTTP/1.1\r\nX: z",
-		"/admin/x", "//admin/x", "/x/../admin/x", "\t\x0b\x0c\x1b[31m\x7f", strings.Repeat("z", 300), "é\xff\xfe", "%0d%0aX: y", "%250d%250a", "",
+		"x\r\nContent-Length: 0\r\n\r\nGET /admin/x HTTP/1.1\r\nHost: a\r\n\r\n", "x\r\nTransfer-Encoding: chunked",
+		"x\r\nContent-Length: 99",
+		"\x00", "a\x00\r\nX: y", "a b HTTP/1.1", " HTTP/1.1\r\nHost: a\r\n\r\nGET /admin/x",
+		"x HTTP/1.1\r\nX: y\r\n\r\nGET /admin/y HTTP/1.1\r\nX: z",
+		"/admin/x", "//admin/x", "/x/../admin/x", "\t\x0b\x0c\x1b[31m\x7f", strings.Repeat("z", 300), "é\xff\xfe",
+		"%0d%0aX: y", "%250d%250a", "",
 		"http://evil/", "CONNECT", "GET", "HEAD", "#frag\r\n",
 	}
 	const tail = " HTTP/1.1\r\nHost: a\r\nX-R: r\r\nX-V: v\r\n"
@@ -59,15 +62,19 @@ func attacks() (all []string) {
 		q, b := url.QueryEscape(p), base64.StdEncoding.EncodeToString([]byte(p))
 		path := strings.ReplaceAll(q, "+", "%20")
 		for _, line := range []string{
-			"GET /?q=" + q + tail, "GET /?m=" + q + tail, "GET /?s=" + q + tail, "GET /dec/" + path + tail, "GET /uri/" + path + tail,
-			"GET /rep/a?q=" + q + tail, "GET /redirect?q=" + q + tail, "GET /return?q=" + q + tail, "GET /" + path + tail,
-			"GET /" + tail + "X-B64: " + b + "\r\n", "GET /" + tail + "X-Uid: " + b + "\r\n", "HEAD /?m=GET&q=" + q + tail,
+			"GET /?q=" + q + tail, "GET /?m=" + q + tail, "GET /?s=" + q + tail, "GET /dec/" + path + tail,
+			"GET /uri/" + path + tail,
+			"GET /rep/a?q=" + q + tail, "GET /redirect?q=" + q + tail, "GET /return?q=" + q + tail,
+			"GET /" + path + tail,
+			"GET /" + tail + "X-B64: " + b + "\r\n", "GET /" + tail + "X-Uid: " + b + "\r\n",
+			"HEAD /?m=GET&q=" + q + tail,
 		} {
 			all = append(all, line+"\r\n")
 		}
 		body := "GET /admin/smuggled HTTP/1.1\r\nHost: a\r\n\r\n"
 		for _, mode := range []string{"dcl", "scl", "ste"} {
-			all = append(all, fmt.Sprintf("POST /?%s&q=%s%sContent-Length: %d\r\n\r\n%s", mode, q, tail, len(body), body))
+			all = append(all, fmt.Sprintf("POST /?%s&q=%s%sContent-Length: %d\r\n\r\n%s", mode, q, tail, len(body),
+				body))
 		}
 	}
 	return all
@@ -176,12 +183,15 @@ func TestAttack(t *testing.T) {
 		logs := newLogSink(t)
 		port := freePorts(t, 2)
 		config := fmt.Sprintf(preamble, logs.conn.LocalAddr().(*net.UDPAddr).Port, port) +
-			fmt.Sprintf("listen attacked\n    bind 127.0.0.1:%d\n    no log\n"+attackRules+"    server s %s\n", port+1, server.addr)
+			fmt.Sprintf("listen attacked\n    bind 127.0.0.1:%d\n    no log\n"+attackRules+"    server s %s\n", port+1,
+				server.addr)
 		startProgram(t, program.name, program.path, program.args, config, port, logs)
 		all := attacks()
 		wrong, injected := attack(t, fmt.Sprintf("127.0.0.1:%d", port+1), all)
-		t.Logf("%s: %d attacks, %d requests at the server: %d ill-formed, %d past the rules; %d victims with another's answer, %d answers with an injected line",
-			program.name, len(all), server.requests, len(server.illFormed), len(server.forbidden), len(wrong), len(injected))
+		t.Logf("%s: %d attacks, %d requests at the server: %d ill-formed, %d past the rules; %d victims with "+
+			"another's answer, %d answers with an injected line",
+			program.name, len(all), server.requests, len(server.illFormed), len(server.forbidden), len(wrong),
+			len(injected))
 		if program.name == "haproxy" {
 			continue
 		}
@@ -243,7 +253,8 @@ func attack(t *testing.T, addr string, all []string) (wrong, injected []string) 
 		conn.(*net.TCPConn).CloseWrite()
 		answer, _ := io.ReadAll(conn)
 		conn.Close()
-		if head, _, _ := strings.Cut(string(answer), "\r\n\r\n"); strings.Contains(head, "\nX: ") || strings.Contains(head, "\nX:") || strings.Count(string(answer), "HTTP/1.1 ") > 1 {
+		if head, _, _ := strings.Cut(string(answer), "\r\n\r\n"); strings.Contains(head, "\nX: ") ||
+			strings.Contains(head, "\nX:") || strings.Count(string(answer), "HTTP/1.1 ") > 1 {
 			injected = append(injected, fmt.Sprintf("%.100q got %.300q", raw, answer))
 		}
 	}

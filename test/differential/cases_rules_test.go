@@ -9,7 +9,8 @@ import (
 func writing() (all []exchange) {
 	const decoded = "%[req.hdr(x-b64),b64dec]"
 	at := func(value string) string {
-		return "GET /a/b?q=1 HTTP/1.1\r\nHost: x\r\nX-R: one, two\r\nX-B64: " + base64.StdEncoding.EncodeToString([]byte(value)) + "\r\n\r\n"
+		return "GET /a/b?q=1 HTTP/1.1\r\nHost: x\r\nX-R: one, two\r\nX-B64: " +
+			base64.StdEncoding.EncodeToString([]byte(value)) + "\r\n\r\n"
 	}
 	for _, r := range [][2]string{
 		{"set-header", "http-request set-header X-A " + decoded},
@@ -26,9 +27,12 @@ func writing() (all []exchange) {
 		{"redirect", "http-request redirect location " + decoded},
 		{"return", "http-request return status 200 hdr X-A " + decoded + " content-type text/plain string hello"},
 		{"unique-id", "unique-id-format " + decoded + "\nunique-id-header X-Id"},
-		{"response set-header", "capture request header X-B64 len 200\nhttp-response set-header X-A %[capture.req.hdr(0),b64dec]"},
-		{"after-response set-header", "capture request header X-B64 len 200\nhttp-after-response set-header X-A %[capture.req.hdr(0),b64dec]"},
-		{"response redirect", "capture request header X-B64 len 200\nhttp-response redirect location %[capture.req.hdr(0),b64dec]"},
+		{"response set-header", "capture request header X-B64 len 200\nhttp-response set-header X-A " +
+			"%[capture.req.hdr(0),b64dec]"},
+		{"after-response set-header", "capture request header X-B64 len 200\nhttp-after-response set-header X-A " +
+			"%[capture.req.hdr(0),b64dec]"},
+		{"response redirect", "capture request header X-B64 len 200\nhttp-response redirect location " +
+			"%[capture.req.hdr(0),b64dec]"},
 	} {
 		for _, v := range [][2]string{
 			{"line end", "x\r\nX:y"},
@@ -40,7 +44,8 @@ func writing() (all []exchange) {
 			if v[0] == "request" {
 				v[1] = strings.ReplaceAll(v[1], "\t", "")
 			}
-			all = append(all, exchange{name: "written by " + r[0] + ": " + v[0], settings: r[1], send: at(v[1]), whole: true})
+			all = append(all, exchange{name: "written by " + r[0] + ": " + v[0], settings: r[1], send: at(v[1]),
+				whole: true})
 		}
 	}
 	return all
@@ -50,24 +55,42 @@ func writing() (all []exchange) {
 func facts() (all []exchange) {
 	two := "GET /1?a=b HTTP/1.1\r\nHost: x\r\nWho: alice\r\n\r\nPOST /2 HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"
 	for _, r := range [][2]string{
-		{"captures", "capture request header who len 3\ncapture response header x-origin len 9\nhttp-request set-header X-C <%[capture.req.hdr(0)]>\nhttp-response set-header Y-C <%[capture.req.hdr(0)]><%[capture.res.hdr(0)]>"},
-		{"captures by rules", "http-request capture req.hdr(who) len 3\nhttp-request capture src len 9\nhttp-request capture nbsrv len 9\nhttp-request set-header X-C <%[capture.req.hdr(0)]><%[capture.req.hdr(1)]>\nhttp-response set-header Y-C <%[capture.req.hdr(0)]><%[capture.req.hdr(1)]>"},
-		{"captures into declared slots", "declare capture request len 4\ncapture request header host len 9\ndeclare capture response len 2\nhttp-request capture req.hdr(who) id 0\nhttp-response capture res.hdr(x-origin) id 0\nhttp-response set-header Y-C <%[capture.req.hdr(0)]><%[capture.req.hdr(1)]><%[capture.res.hdr(0)]>"},
-		{"captures by content", "tcp-request content capture req.hdr(who) len 9\nhttp-request set-header X-C <%[capture.req.hdr(0)]>"},
-		{"unique-id", "unique-id-format id-%[req.hdr(who)]\nhttp-request set-header X-Id %[unique-id]-%ID\nhttp-response set-header Y-Id %[unique-id]-%ID"},
-		{"unique-id for the response alone", "unique-id-format id-%[req.hdr(who)]\nhttp-response set-header Y-Id %[unique-id]"},
-		{"unique-id of a request that is denied", "unique-id-format id-%[req.hdr(who)]\nhttp-request deny\nlog-format \"%ft case %ST %ID\""},
-		{"the line", "http-request set-header X-L \"%HM %HP %HQ %HU %HV %r\"\nhttp-response set-header Y-L \"%HM %HP %HQ %HU %HV %r %[capture.req.method] %[capture.req.uri] %[capture.req.ver]\""},
+		{"captures", "capture request header who len 3\ncapture response header x-origin len 9\nhttp-request " +
+			"set-header X-C <%[capture.req.hdr(0)]>\nhttp-response set-header Y-C " +
+			"<%[capture.req.hdr(0)]><%[capture.res.hdr(0)]>"},
+		{"captures by rules", "http-request capture req.hdr(who) len 3\nhttp-request capture src len 9\nhttp-request " +
+			"capture nbsrv len 9\nhttp-request set-header X-C " +
+			"<%[capture.req.hdr(0)]><%[capture.req.hdr(1)]>\nhttp-response set-header Y-C " +
+			"<%[capture.req.hdr(0)]><%[capture.req.hdr(1)]>"},
+		{"captures into declared slots",
+			"declare capture request len 4\ncapture request header host len 9\ndeclare capture response len " +
+				"2\nhttp-request capture req.hdr(who) id 0\nhttp-response capture res.hdr(x-origin) id " +
+				"0\nhttp-response set-header Y-C <%[capture.req.hdr(0)]><%[capture.req.hdr(1)]><%[capture.res.hdr(0)]>"},
+		{"captures by content", "tcp-request content capture req.hdr(who) len 9\nhttp-request set-header X-C " +
+			"<%[capture.req.hdr(0)]>"},
+		{"unique-id", "unique-id-format id-%[req.hdr(who)]\nhttp-request set-header X-Id " +
+			"%[unique-id]-%ID\nhttp-response set-header Y-Id %[unique-id]-%ID"},
+		{"unique-id for the response alone",
+			"unique-id-format id-%[req.hdr(who)]\nhttp-response set-header Y-Id %[unique-id]"},
+		{"unique-id of a request that is denied",
+			"unique-id-format id-%[req.hdr(who)]\nhttp-request deny\nlog-format \"%ft case %ST %ID\""},
+		{"the line", "http-request set-header X-L \"%HM %HP %HQ %HU %HV %r\"\nhttp-response set-header Y-L \"%HM %HP " +
+			"%HQ %HU %HV %r %[capture.req.method] %[capture.req.uri] %[capture.req.ver]\""},
 		{"the client", "http-request set-header X-Ip %ci\nhttp-response set-header Y-Ip \"%ci %[src]\""},
-		{"names", "http-request set-header X-N \"%f %b %s %ft\"\nhttp-response set-header Y-N \"%f %b %s %[be_name] %[fe_name] %[srv_name]\""},
-		{"counts and states", "http-request set-header X-S \"%ST %rc %ts %tsc %bq %sq\"\nhttp-response set-header Y-S \"%ST %rc %ts %bq %sq\""},
-		{"the server connection", "http-response set-header Y-B \"%bi %si %[bc_src] %[bc_dst]\"\nlog-format \"%ft case %bi %si %[bc_src]\""},
+		{"names", "http-request set-header X-N \"%f %b %s %ft\"\nhttp-response set-header Y-N \"%f %b %s %[be_name] " +
+			"%[fe_name] %[srv_name]\""},
+		{"counts and states", "http-request set-header X-S \"%ST %rc %ts %tsc %bq %sq\"\nhttp-response set-header " +
+			"Y-S \"%ST %rc %ts %bq %sq\""},
+		{"the server connection", "http-response set-header Y-B \"%bi %si %[bc_src] %[bc_dst]\"\nlog-format \"%ft " +
+			"case %bi %si %[bc_src]\""},
 		{"the first request", "http-request set-header X-F %[http_first_req]"},
 		{"counters", "log-format \"%ft case %lc\""},
 		{"in conditions", "capture request header who len 9\nhttp-request deny if { capture.req.hdr(0) alice }"},
 		{"in a redirect", "http-request redirect location http://y%HU code 301"},
-		{"in a returned page", "capture request header who len 9\nhttp-request return status 200 content-type text/plain lf-string \"%[capture.req.hdr(0)] %ci %HM\" hdr X-C %[capture.req.hdr(0)]"},
-		{"after the response", "capture request header who len 9\nhttp-after-response set-header Y-C \"%[capture.req.hdr(0)] %ci %HM %ST\"\nhttp-request deny if { method POST }"},
+		{"in a returned page", "capture request header who len 9\nhttp-request return status 200 content-type " +
+			"text/plain lf-string \"%[capture.req.hdr(0)] %ci %HM\" hdr X-C %[capture.req.hdr(0)]"},
+		{"after the response", "capture request header who len 9\nhttp-after-response set-header Y-C " +
+			"\"%[capture.req.hdr(0)] %ci %HM %ST\"\nhttp-request deny if { method POST }"},
 		{"in use_backend", "capture request header who len 9\nuse_backend none if { capture.req.hdr(0) nobody }"},
 	} {
 		x := exchange{name: "facts: " + r[0], settings: r[1], send: two, requests: 2, whole: true}
@@ -117,7 +140,8 @@ var framedRequests = []struct{ name, rule, send string }{
 var framedResponses = []struct{ name, rule, send, reply string }{
 	{"length removed", "del-header Content-Length", "GET /" + withoutBody, sizedReply},
 	{"length removed, 1.0", "del-header Content-Length", "GET / HTTP/1.0\r\n\r\n", sizedReply},
-	{"length removed, HEAD", "del-header Content-Length", "HEAD /" + withoutBody, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\n"},
+	{"length removed, HEAD", "del-header Content-Length", "HEAD /" + withoutBody,
+		"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Origin: a\r\n\r\n"},
 	{"length too short", "set-header Content-Length 3", "GET /" + withoutBody, sizedReply},
 	{"length too long", "set-header Content-Length 9", "GET /" + withoutBody, sizedReply},
 	{"length as it is", "set-header Content-Length 5", "GET /" + withoutBody, sizedReply},
@@ -128,7 +152,8 @@ var framedResponses = []struct{ name, rule, send, reply string }{
 	{"status 204 for chunks", "set-status 204", "GET /" + withoutBody, chunkedReply},
 	{"status 304 for a body", "set-status 304", "GET /" + withoutBody, sizedReply},
 	{"status 200 for 204", "set-status 200", "GET /" + withoutBody, "HTTP/1.1 204 No Content\r\nX-Origin: a\r\n\r\n"},
-	{"status 200 for 304", "set-status 200", "GET /" + withoutBody, "HTTP/1.1 304 Not Modified\r\nContent-Length: 17\r\nX-Origin: a\r\n\r\n"},
+	{"status 200 for 304", "set-status 200", "GET /" + withoutBody,
+		"HTTP/1.1 304 Not Modified\r\nContent-Length: 17\r\nX-Origin: a\r\n\r\n"},
 	{"status 103 for 200", "set-status 103", "GET /" + withoutBody, sizedReply},
 	{"close towards the client", "set-header Connection close", "GET /" + withoutBody, sizedReply},
 	{"until the end, with a length", "set-header Content-Length 5", "GET /" + withoutBody, endedReply},
@@ -161,10 +186,17 @@ func framing() (all []exchange) {
 		}
 	}
 	all = append(all,
-		exchange{name: "framing: length of our own page removed", settings: "http-after-response del-header Content-Length\nhttp-request return status 200 content-type text/plain string hello", send: "GET /" + withoutBody, whole: true},
-		exchange{name: "framing: status of our own page", settings: "http-after-response set-status 204\nhttp-request return status 200 content-type text/plain string hello", send: "GET /" + withoutBody, whole: true},
-		exchange{name: "framing: upgrade by a rule", settings: "http-request set-header Connection upgrade\nhttp-request set-header Upgrade foo", send: "GET /" + withoutBody,
-			replies: []string{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n"}, whole: true})
+		exchange{name: "framing: length of our own page removed",
+			settings: "http-after-response del-header Content-Length\nhttp-request return status 200 content-type " +
+				"text/plain string hello", send: "GET /" + withoutBody, whole: true},
+		exchange{name: "framing: status of our own page",
+			settings: "http-after-response set-status 204\nhttp-request return status 200 content-type text/plain " +
+				"string hello", send: "GET /" + withoutBody, whole: true},
+		exchange{name: "framing: upgrade by a rule",
+			settings: "http-request set-header Connection upgrade\nhttp-request set-header Upgrade foo",
+			send:     "GET /" + withoutBody,
+			replies:  []string{"HTTP/1.1 101 Switching Protocols\r\nUpgrade: foo\r\nConnection: upgrade\r\n\r\n"},
+			whole:    true})
 	return all
 }
 
@@ -177,11 +209,15 @@ func dropping() (all []exchange) {
 		{"http-response", "http-response silent-drop"},
 		{"http-request reject", "http-request reject"},
 	} {
-		all = append(all, exchange{name: "dropped by " + r[0], settings: r[1], send: get, whole: true, silent: r[0] != "http-request reject"})
+		all = append(all, exchange{name: "dropped by " + r[0], settings: r[1], send: get, whole: true,
+			silent: r[0] != "http-request reject"})
 	}
 	all = append(all,
-		exchange{name: "dropped by tcp-request connection", settings: "tcp-request connection silent-drop", requests: -1, whole: true, silent: true},
-		exchange{name: "dropped by tcp-request content, tcp", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content silent-drop if { req.len gt 3 }", send: get, whole: true, silent: true})
+		exchange{name: "dropped by tcp-request connection", settings: "tcp-request connection silent-drop",
+			requests: -1, whole: true, silent: true},
+		exchange{name: "dropped by tcp-request content, tcp",
+			settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content silent-drop if { " +
+				"req.len gt 3 }", send: get, whole: true, silent: true})
 	return all
 }
 
@@ -189,7 +225,8 @@ func dropping() (all []exchange) {
 // connection to the server is to be closed.
 func targets() (all []exchange) {
 	for _, mode := range []string{"http-server-close", "httpclose"} {
-		all = append(all, exchange{name: "upgrade with " + mode, settings: "option " + mode, send: "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", whole: true})
+		all = append(all, exchange{name: "upgrade with " + mode, settings: "option " + mode,
+			send: "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n", whole: true})
 	}
 	for _, target := range []string{"/alive", "http://x/alive", "/alive?x", "http://x/", "*"} {
 		method := "GET"
@@ -197,7 +234,8 @@ func targets() (all []exchange) {
 			method = "OPTIONS"
 		}
 		for _, uri := range []string{"/alive", "http://x/alive"} {
-			x := exchange{name: "monitor-uri " + uri + ": " + target, settings: "monitor-uri " + uri, send: method + " " + target + " HTTP/1.1\r\nHost: x\r\n\r\n", whole: true}
+			x := exchange{name: "monitor-uri " + uri + ": " + target, settings: "monitor-uri " + uri,
+				send: method + " " + target + " HTTP/1.1\r\nHost: x\r\n\r\n", whole: true}
 			if target == uri || target == "http://x/alive" {
 				x.requests, x.until = -1, "</html>"
 			}
@@ -210,10 +248,12 @@ func targets() (all []exchange) {
 // hosts are rules on Host and on targets with a host: both say the same then, also to the rules that follow.
 func hosts() (all []exchange) {
 	const seen = "\nhttp-request set-header X-Seen \"%[req.hdr(host)] %[url] %[base]\""
-	for _, r := range []string{"set-header Host new.example", "replace-header Host (.*) new.example", "replace-value Host (.*) new.example",
+	for _, r := range []string{"set-header Host new.example", "replace-header Host (.*) new.example",
+		"replace-value Host (.*) new.example",
 		"set-uri http://new.example/x", "set-path /x", "replace-uri /a(.*) http://new.example/b\\1"} {
 		for _, target := range []string{"/a?b", "http://x/a?b"} {
-			all = append(all, exchange{name: "host: " + r + ": " + target, settings: "http-request " + r + seen, send: "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n", whole: true})
+			all = append(all, exchange{name: "host: " + r + ": " + target, settings: "http-request " + r + seen,
+				send: "GET " + target + " HTTP/1.1\r\nHost: x\r\n\r\n", whole: true})
 		}
 	}
 	return all
@@ -223,14 +263,23 @@ func hosts() (all []exchange) {
 func telling() (all []exchange) {
 	const cookie = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: SRV=appval; path=/\r\nX-Origin: a\r\n\r\nok"
 	return []exchange{
-		{name: "tells: capture cookie of the answer alone", settings: "capture cookie SRV len 20", send: get, replies: []string{cookie}, whole: true},
-		{name: "tells: version of the answer", settings: "log-format \"%ft case %ST %[capture.res.ver]\"", send: get, whole: true},
-		{name: "tells: unique-id with a blank before it", settings: "unique-id-format %{+X}o\\ %ci\nunique-id-header X-Id\nlog-format \"%ft case <%ID>\"", send: get, whole: true},
+		{name: "tells: capture cookie of the answer alone", settings: "capture cookie SRV len 20", send: get,
+			replies: []string{cookie}, whole: true},
+		{name: "tells: version of the answer", settings: "log-format \"%ft case %ST %[capture.res.ver]\"", send: get,
+			whole: true},
+		{name: "tells: unique-id with a blank before it",
+			settings: "unique-id-format %{+X}o\\ %ci\nunique-id-header X-Id\nlog-format \"%ft case <%ID>\"", send: get,
+			whole: true},
 		{name: "tells: 204 by a rule", settings: "http-request return status 204 hdr X-A b", send: get, whole: true},
-		{name: "tells: hdr beside default-errorfiles", settings: "http-request return status 503 default-errorfiles hdr X-Q 1", send: get, whole: true},
-		{name: "tells: status in a page", settings: "http-request return status 404 content-type text/plain lf-string \"%ST\" hdr X-Origin a", send: get, whole: true},
-		{name: "tells: logasap and dontlog-normal, an answer cut short", settings: "option logasap\noption dontlog-normal", send: get,
-			replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX-Origin: a\r\n\r\nfour"}, serverCloses: true, whole: true},
+		{name: "tells: hdr beside default-errorfiles",
+			settings: "http-request return status 503 default-errorfiles hdr X-Q 1", send: get, whole: true},
+		{name: "tells: status in a page",
+			settings: "http-request return status 404 content-type text/plain lf-string \"%ST\" hdr X-Origin a",
+			send:     get, whole: true},
+		{name: "tells: logasap and dontlog-normal, an answer cut short",
+			settings: "option logasap\noption dontlog-normal", send: get,
+			replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX-Origin: a\r\n\r\nfour"}, serverCloses: true,
+			whole: true},
 	}
 }
 
@@ -245,7 +294,8 @@ func replacing() (all []exchange) {
 		{"deny", "http-response deny deny_status 403"},
 		{"allow", "http-response allow if { status 200 }\nhttp-response deny"},
 	} {
-		all = append(all, exchange{name: "response: " + r[0], settings: r[1], send: get + "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n", requests: 2, whole: true})
+		all = append(all, exchange{name: "response: " + r[0], settings: r[1],
+			send: get + "GET /2 HTTP/1.1\r\nHost: x\r\n\r\n", requests: 2, whole: true})
 	}
 	return all
 }

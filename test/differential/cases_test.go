@@ -73,11 +73,13 @@ var wellFormedRequests = [][2]string{
 	{"same length twice", "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 5\r\n\r\nabcde"},
 	{"chunked", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n0\r\n\r\n"},
 	{"chunks", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nab\r\n3\r\ncde\r\n0\r\n\r\n"},
-	{"chunk size in capitals with zeros", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n00A\r\n0123456789\r\n0\r\n\r\n"},
+	{"chunk size in capitals with zeros",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n00A\r\n0123456789\r\n0\r\n\r\n"},
 	{"chunked of nothing", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"},
 	{"Chunked in capitals", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: Chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
 	{"chunk extension", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;name=value\r\nabcde\r\n0\r\n\r\n"},
-	{"chunk extension with quotes", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b c\"\r\nabcde\r\n0;last\r\n\r\n"},
+	{"chunk extension with quotes",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5;a=\"b c\"\r\nabcde\r\n0;last\r\n\r\n"},
 	{"trailers", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\nX-T: 1\r\n\r\n"},
 	{"pipelined", get + get},
 	{"pipelined posts", strings.Repeat("POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", 3)},
@@ -87,8 +89,10 @@ var wellFormedRequests = [][2]string{
 	{"empty lines between", get + "\r\n\r\n" + get},
 	{"lines end with LF only", "GET / HTTP/1.1\nHost: x\nA: b\n\n"},
 	{"head", "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n"},
-	{"expect 100 with body at once", "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab"},
-	{"100 trailers", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" + strings.Repeat("x-t: 1\r\n", 100) + "\r\n"},
+	{"expect 100 with body at once",
+		"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab"},
+	{"100 trailers", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n" +
+		strings.Repeat("x-t: 1\r\n", 100) + "\r\n"},
 	{"te trailers", "GET / HTTP/1.1\r\nHost: x\r\nTE: trailers\r\nConnection: TE\r\n\r\n"},
 	{"get with body", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"},
 	{"many fields", "GET / HTTP/1.1\r\nHost: x\r\n" + manyFields(90) + "\r\n"},
@@ -96,7 +100,8 @@ var wellFormedRequests = [][2]string{
 	{"field name of strange tokens", "GET / HTTP/1.1\r\nHost: x\r\n!#$%&'*+-.^_`|~0: a\r\n\r\n"},
 	{"long value", "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("v", 8000) + "\r\n\r\n"},
 	{"long target", "GET /" + strings.Repeat("u", 3000) + " HTTP/1.1\r\nHost: x\r\n\r\n"},
-	{"upgrade the server does not follow", "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"},
+	{"upgrade the server does not follow",
+		"GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"},
 }
 
 // requests that are in order, each as name and bytes.
@@ -184,26 +189,34 @@ var illFormedRequests = [][2]string{
 	{"chunked, gzip", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, gzip\r\n\r\n1\r\na\r\n0\r\n\r\n"},
 	{"chunked twice", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked, chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
 	{"two transfer-encodings", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
-	{"transfer-encoding identity", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\na"},
-	{"transfer-encoding xchunked", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
-	{"transfer-encoding with a space", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
-	{"transfer-encoding with a vertical tab", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0bchunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
+	{"transfer-encoding identity",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: identity\r\nContent-Length: 1\r\n\r\na"},
+	{"transfer-encoding xchunked",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: xchunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
+	{"transfer-encoding with a space",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding : chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
+	{"transfer-encoding with a vertical tab",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: \x0bchunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
 	{"chunked in 1.0", "POST / HTTP/1.0\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n1\r\na\r\n0\r\n\r\n"},
 	{"chunk size is no number", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nxyz\r\nabc\r\n0\r\n\r\n"},
 	{"chunk size with 0x", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0x3\r\nabc\r\n0\r\n\r\n"},
 	{"chunk size -1", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n-1\r\nabc\r\n0\r\n\r\n"},
 	{"chunk size beyond 64 bits", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n10000000000000003\r\nabc\r\n0\r\n\r\n"},
 	{"chunk without its CRLF", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcXX0\r\n\r\n"},
-	{"chunk longer than its size", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n"},
+	{"chunk longer than its size",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabcd\r\n0\r\n\r\n"},
 	{"chunk line ends with LF", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3\nabc\n0\n\n"},
-	{"space after a chunk's size", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n"},
-	{"101 trailers", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" + strings.Repeat("X-T: 1\r\n", 101) + "\r\n"},
+	{"space after a chunk's size",
+		"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n3 \r\nabc\r\n0\r\n\r\n"},
+	{"101 trailers", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n" +
+		strings.Repeat("X-T: 1\r\n", 101) + "\r\n"},
 	{"bad trailer", "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nbad trailer\r\n\r\n"},
 	{"head too long", "GET / HTTP/1.1\r\nHost: x\r\nA: " + strings.Repeat("v", 17000) + "\r\n\r\n"},
 	{"target too long", "GET /" + strings.Repeat("u", 17000) + " HTTP/1.1\r\nHost: x\r\n\r\n"},
 	{"too many fields", "GET / HTTP/1.1\r\nHost: x\r\n" + manyFields(150) + "\r\n"},
 	{"bad request after a good one", get + "GET /\x01 HTTP/1.1\r\nHost: x\r\n\r\n"},
-	{"smuggled in the body of a GET", "GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n"},
+	{"smuggled in the body of a GET",
+		"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: 30\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET /evil HTTP/1.1\r\nHost: x\r\n\r\n"},
 	{"connect without port", "CONNECT x HTTP/1.1\r\nHost: x\r\n\r\n"},
 	{"connect with a path", "CONNECT /a HTTP/1.1\r\nHost: x\r\n\r\n"},
 	{"star with get", "GET * HTTP/1.1\r\nHost: x\r\n\r\n"},
@@ -220,67 +233,84 @@ func illFormed() (all []exchange) {
 			x.foreign, x.until = true, "\x00" // a frame
 		}
 		// A mistake in the body is met before or after a server was chosen, as its bytes happen to come.
-		x.whole = len(x.send) > 9000 || strings.Contains(r[0], "chunk") || strings.HasSuffix(r[0], " trailer") || r[0] == "101 trailers"
+		x.whole = len(x.send) > 9000 || strings.Contains(r[0], "chunk") || strings.HasSuffix(r[0], " trailer") ||
+			r[0] == "101 trailers"
 		all = append(all, x)
 	}
 	return all
 }
 
+var wellFormedAnswers = [][2]string{
+	{"empty body", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"},
+	{"no reason", "HTTP/1.1 200\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
+	{"empty reason", "HTTP/1.1 200 \r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
+	{"long reason", "HTTP/1.1 200 It Went Very Well\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
+	{"status 299", "HTTP/1.1 299 Odd\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
+	{"status 404", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"},
+	{"status 500", "HTTP/1.1 500 Broken\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"},
+	{"status 503 of the server", "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"},
+	{"status 302", "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"},
+	{"status 204", "HTTP/1.1 204 No Content\r\nX-Origin: a\r\n\r\n"},
+	{"status 304", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nX-Origin: a\r\n\r\n"},
+	{"status 304 with length", "HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\nX-Origin: a\r\n\r\n"},
+	{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"},
+	{"chunked with trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\nX-Origin: a\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n"},
+	{"chunked with extension", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n3;a=b\r\nabc\r\n0\r\n\r\n"},
+	{"connection close with length",
+		"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\nX-Origin: a\r\n\r\nok"},
+	{"1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
+	{"1.0 keep-alive", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\nX-Origin: a\r\n\r\nok"},
+	{"100 before the answer", "HTTP/1.1 100 Continue\r\n\r\n" + hello},
+	{"103 before the answer", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + hello},
+	{"two interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + hello},
+	{"lines end with LF only", "HTTP/1.1 200 OK\nContent-Length: 2\nX-Origin: a\n\nok"},
+	{"same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
+	{"set-cookie twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Origin: a\r\n\r\nok"},
+	{"keep-alive fields", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nX-Origin: a\r\n\r\nok"},
+	{"large body", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nX-Origin: a\r\n\r\n" +
+		strings.Repeat("0123456789", 10000)},
+}
+
 // answers of servers that are in order.
 func answers() (all []exchange) {
-	for _, r := range [][2]string{
-		{"empty body", "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"},
-		{"no reason", "HTTP/1.1 200\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
-		{"empty reason", "HTTP/1.1 200 \r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
-		{"long reason", "HTTP/1.1 200 It Went Very Well\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
-		{"status 299", "HTTP/1.1 299 Odd\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
-		{"status 404", "HTTP/1.1 404 Not Found\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"},
-		{"status 500", "HTTP/1.1 500 Broken\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"},
-		{"status 503 of the server", "HTTP/1.1 503 Busy\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"},
-		{"status 302", "HTTP/1.1 302 Found\r\nLocation: /b\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"},
-		{"status 204", "HTTP/1.1 204 No Content\r\nX-Origin: a\r\n\r\n"},
-		{"status 304", "HTTP/1.1 304 Not Modified\r\nETag: \"a\"\r\nX-Origin: a\r\n\r\n"},
-		{"status 304 with length", "HTTP/1.1 304 Not Modified\r\nContent-Length: 10\r\nX-Origin: a\r\n\r\n"},
-		{"chunked", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"},
-		{"chunked with trailer", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-T\r\nX-Origin: a\r\n\r\n3\r\nabc\r\n0\r\nX-T: 1\r\n\r\n"},
-		{"chunked with extension", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n3;a=b\r\nabc\r\n0\r\n\r\n"},
-		{"connection close with length", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\nX-Origin: a\r\n\r\nok"},
-		{"1.0 with length", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
-		{"1.0 keep-alive", "HTTP/1.0 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\nX-Origin: a\r\n\r\nok"},
-		{"100 before the answer", "HTTP/1.1 100 Continue\r\n\r\n" + hello},
-		{"103 before the answer", "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n" + hello},
-		{"two interim answers", "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nA: b\r\n\r\n" + hello},
-		{"lines end with LF only", "HTTP/1.1 200 OK\nContent-Length: 2\nX-Origin: a\n\nok"},
-		{"same length twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
-		{"set-cookie twice", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=1\r\nSet-Cookie: b=2\r\nX-Origin: a\r\n\r\nok"},
-		{"keep-alive fields", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: keep-alive\r\nKeep-Alive: timeout=5\r\nX-Origin: a\r\n\r\nok"},
-		{"large body", "HTTP/1.1 200 OK\r\nContent-Length: 100000\r\nX-Origin: a\r\n\r\n" + strings.Repeat("0123456789", 10000)},
-	} {
+	for _, r := range wellFormedAnswers {
 		x := exchange{name: "answer: " + r[0], send: get, replies: []string{r[1]}, whole: len(r[1]) > 10000}
 		all = append(all, x)
 		if r[0] == "chunked" || r[0] == "chunked with trailer" || r[0] == "1.0 with length" || r[0] == "empty body" {
 			x.name, x.send = "answer to 1.0: "+r[0], "GET / HTTP/1.0\r\nHost: x\r\n\r\n"
 			all = append(all, x)
-			x.name, x.send = "answer to 1.0 keep-alive: "+r[0], "GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
+			x.name, x.send = "answer to 1.0 keep-alive: "+r[0],
+				"GET / HTTP/1.0\r\nHost: x\r\nConnection: keep-alive\r\n\r\n"
 			all = append(all, x)
 		}
 	}
 	all = append(all,
-		exchange{name: "answer: until close", send: get, replies: []string{"HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\nuntil close"}, serverCloses: true},
-		exchange{name: "answer: 1.0 until close", send: get, replies: []string{"HTTP/1.0 200 OK\r\nX-Origin: a\r\n\r\nuntil close"}, serverCloses: true},
-		exchange{name: "answer to 1.0: until close", send: "GET / HTTP/1.0\r\n\r\n", replies: []string{"HTTP/1.0 200 OK\r\nX-Origin: a\r\n\r\nuntil close"}, serverCloses: true},
+		exchange{name: "answer: until close", send: get,
+			replies: []string{"HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\nuntil close"}, serverCloses: true},
+		exchange{name: "answer: 1.0 until close", send: get,
+			replies: []string{"HTTP/1.0 200 OK\r\nX-Origin: a\r\n\r\nuntil close"}, serverCloses: true},
+		exchange{name: "answer to 1.0: until close", send: "GET / HTTP/1.0\r\n\r\n",
+			replies: []string{"HTTP/1.0 200 OK\r\nX-Origin: a\r\n\r\nuntil close"}, serverCloses: true},
 		exchange{name: "answer: length, then close", send: get, serverCloses: true},
-		exchange{name: "answer to HEAD with length", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nX-Origin: a\r\n\r\n"}},
-		exchange{name: "answer to HEAD with chunked", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", replies: []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n"}},
-		exchange{name: "answer to HEAD without anything", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", replies: []string{"HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\n"}},
+		exchange{name: "answer to HEAD with length", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+			replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 500\r\nX-Origin: a\r\n\r\n"}},
+		exchange{name: "answer to HEAD with chunked", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+			replies: []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n"}},
+		exchange{name: "answer to HEAD without anything", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n",
+			replies: []string{"HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\n"}},
 		exchange{name: "websocket", send: "GET / HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
 			replies: []string{"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Accept: s3pPLMBiTxaQ9kYGzzhZRbK+xOo=\r\nX-Origin: a\r\n\r\nfrom the server"}, serverCloses: true},
-		exchange{name: "upgrade of another kind", send: "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n",
+		exchange{name: "upgrade of another kind",
+			send:    "GET / HTTP/1.1\r\nHost: x\r\nConnection: upgrade\r\nUpgrade: foo\r\n\r\n",
 			replies: []string{"HTTP/1.1 101 Switching Protocols\r\nConnection: upgrade\r\nUpgrade: foo\r\nX-Origin: a\r\n\r\nfrom the server"}, serverCloses: true},
-		exchange{name: "connect", send: "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n", replies: []string{"HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\nfrom the tunnel"}, serverCloses: true},
-		exchange{name: "connect refused by the server", send: "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n", replies: []string{"HTTP/1.1 403 No\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"}},
-		exchange{name: "second answer differs", send: get + get, requests: 2, replies: []string{hello, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}},
-		exchange{name: "expect 100, the server says it", send: "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab",
+		exchange{name: "connect", send: "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n",
+			replies: []string{"HTTP/1.1 200 OK\r\nX-Origin: a\r\n\r\nfrom the tunnel"}, serverCloses: true},
+		exchange{name: "connect refused by the server", send: "CONNECT x:443 HTTP/1.1\r\nHost: x:443\r\n\r\n",
+			replies: []string{"HTTP/1.1 403 No\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nno"}},
+		exchange{name: "second answer differs", send: get + get, requests: 2,
+			replies: []string{hello, "HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nX-Origin: a\r\n\r\n"}},
+		exchange{name: "expect 100, the server says it",
+			send:    "POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\nab",
 			replies: []string{"HTTP/1.1 100 Continue\r\n\r\n" + hello}},
 	)
 	return all
@@ -305,20 +335,23 @@ func badAnswers() (all []exchange) {
 		{"length and chunked", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n2\r\nok\r\n0\r\n\r\n"},
 		{"chunk size is no number", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\nzz\r\nok\r\n0\r\n\r\n"},
 		{"chunk without CRLF", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n2\r\nokXX0\r\n\r\n"},
-		{"head too long", "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("v", 17000) + "\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
+		{"head too long", "HTTP/1.1 200 OK\r\nA: " + strings.Repeat("v", 17000) +
+			"\r\nContent-Length: 2\r\nX-Origin: a\r\n\r\nok"},
 		{"too many fields", "HTTP/1.1 200 OK\r\n" + manyFields(150) + "Content-Length: 2\r\nX-Origin: a\r\n\r\nok"},
 	} {
 		all = append(all, exchange{name: "bad answer: " + r[0], send: get, replies: []string{r[1]}, whole: true})
 	}
 	closing := func(name, reply string) {
-		all = append(all, exchange{name: "bad answer: " + name, send: get, replies: []string{reply}, serverCloses: true, whole: true})
+		all = append(all, exchange{name: "bad answer: " + name, send: get, replies: []string{reply}, serverCloses: true,
+			whole: true})
 	}
 	closing("closed without a word", "")
 	closing("closed within the head", "HTTP/1.1 200 OK\r\nContent-Le")
 	closing("closed within the status line", "HTTP/1.")
 	closing("closed within the body", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\nX-Origin: a\r\n\r\nhalf")
 	closing("closed within a chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n5\r\nab")
-	closing("closed before the last chunk", "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n2\r\nab\r\n")
+	closing("closed before the last chunk",
+		"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n2\r\nab\r\n")
 	return all
 }
 
@@ -339,25 +372,35 @@ func connections() (all []exchange) {
 			all = append(all, x)
 		}
 		all = append(all,
-			exchange{name: option + ": chunked", settings: option, send: get, replies: []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n1\r\na\r\n0\r\n\r\n"}},
+			exchange{name: option + ": chunked", settings: option, send: get,
+				replies: []string{"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nX-Origin: a\r\n\r\n1\r\na\r\n0\r\n\r\n"}},
 			exchange{name: option + ": server closes", settings: option, send: get, serverCloses: true},
-			exchange{name: option + ": post", settings: option, send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"},
+			exchange{name: option + ": post", settings: option,
+				send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc"},
 		)
 	}
 	all = append(all,
 		exchange{name: "client half-closes after its request", send: get, clientCloses: true},
 		exchange{name: "client half-closes within the head", send: "GET / HTTP/1.1\r\nHo", clientCloses: true},
-		exchange{name: "client half-closes within the body", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", clientCloses: true, whole: true},
-		exchange{name: "client half-closes within a chunk", send: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", clientCloses: true},
+		exchange{name: "client half-closes within the body",
+			send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", clientCloses: true, whole: true},
+		exchange{name: "client half-closes within a chunk",
+			send: "POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab", clientCloses: true},
 		exchange{name: "client closes without a word", send: "", clientCloses: true, whole: true},
-		exchange{name: "client closes without a word, dontlognull", settings: "option dontlognull", send: "", clientCloses: true, requests: -1, whole: true},
-		exchange{name: "client half-closes, abortonclose", settings: "option abortonclose", send: get, clientCloses: true, mute: true, hasty: true, whole: true},
+		exchange{name: "client closes without a word, dontlognull", settings: "option dontlognull", send: "",
+			clientCloses: true, requests: -1, whole: true},
+		exchange{name: "client half-closes, abortonclose", settings: "option abortonclose", send: get,
+			clientCloses: true, mute: true, hasty: true, whole: true},
 		exchange{name: "head never complete", send: "GET / HTTP/1.1\r\nHost: x\r\n", hasty: true, whole: true},
-		exchange{name: "head never complete, http-request", settings: "timeout http-request 200ms", send: "GET / HTTP/1.1\r\nHost: x\r\n", whole: true},
+		exchange{name: "head never complete, http-request", settings: "timeout http-request 200ms",
+			send: "GET / HTTP/1.1\r\nHost: x\r\n", whole: true},
 		exchange{name: "nothing sent, http-request", settings: "timeout http-request 200ms", send: "", whole: true},
-		exchange{name: "nothing sent, dontlognull", settings: "option dontlognull\ntimeout http-request 200ms", send: "", requests: -1, whole: true},
-		exchange{name: "body never complete", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc", hasty: true, whole: true},
-		exchange{name: "idle after a request", settings: "timeout http-keep-alive 200ms", send: get, closes: true, whole: true},
+		exchange{name: "nothing sent, dontlognull", settings: "option dontlognull\ntimeout http-request 200ms",
+			send: "", requests: -1, whole: true},
+		exchange{name: "body never complete", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nabc",
+			hasty: true, whole: true},
+		exchange{name: "idle after a request", settings: "timeout http-keep-alive 200ms", send: get, closes: true,
+			whole: true},
 	)
 	return all
 }
@@ -420,7 +463,8 @@ var ruleSettings = [][2]string{
 	{"allow before deny", "http-request allow if { path_beg /a }\nhttp-request deny"},
 	{"monitor-uri", "monitor-uri /a/b.html?q=1"},
 	{"tarpit", "timeout tarpit 100ms\nhttp-request tarpit"},
-	{"capture", "capture request header Host len 20\ncapture request header X-None len 5\ncapture response header X-Origin len 10"},
+	{"capture", "capture request header Host len 20\ncapture request header X-None len 5\ncapture response header " +
+		"X-Origin len 10"},
 	{"capture short", "capture request header User-Agent len 2"},
 	{"capture cookie", "capture cookie t= len 10"},
 	{"log-format", "log-format \"%ft case %HM %HP %HQ %HV %ST %[capture.req.uri] %{+Q}r\""},
@@ -436,8 +480,10 @@ var ruleSettings = [][2]string{
 	{"url_param with path", "http-request deny if { path /a/b.html } { url_param(q) -m int gt 0 }"},
 	{"nbsrv", "http-request deny if { nbsrv(case0) ge 1 } { nbsrv lt 1 }"},
 	{"del-header -m beg", "http-request del-header X- -m beg"},
-	{"server-close with rules", "option http-server-close\nhttp-request set-header X-B %[req.hdr(host),lower,field(1,:)]"},
-	{"response capture in format", "capture response header X-Origin len 4\nlog-format \"%ft case %ST %hs %[capture.res.hdr(0)]\""},
+	{"server-close with rules", "option http-server-close\nhttp-request set-header X-B " +
+		"%[req.hdr(host),lower,field(1,:)]"},
+	{"response capture in format",
+		"capture response header X-Origin len 4\nlog-format \"%ft case %ST %hs %[capture.res.hdr(0)]\""},
 	{"errorfile none", "http-request deny deny_status 503"},
 }
 
@@ -464,7 +510,9 @@ func rules() (all []exchange) {
 		all = append(all, x)
 	}
 	for _, c := range cookieSettings {
-		for _, sent := range [][2]string{{"without", ""}, {"valid", "Cookie: SRV=c1\r\n"}, {"valid among others", "Cookie: a=b; SRV=c1; c=d\r\n"}, {"invalid", "Cookie: SRV=zz\r\n"}, {"prefixed", "Cookie: SRV=c1~own\r\n"}} {
+		for _, sent := range [][2]string{{"without", ""}, {"valid", "Cookie: SRV=c1\r\n"},
+			{"valid among others", "Cookie: a=b; SRV=c1; c=d\r\n"}, {"invalid", "Cookie: SRV=zz\r\n"},
+			{"prefixed", "Cookie: SRV=c1~own\r\n"}} {
 			for _, set := range []string{"", "Set-Cookie: SRV=own; path=/\r\n"} {
 				name := "cookie " + c[0] + ", " + sent[0]
 				if set != "" {
@@ -473,8 +521,10 @@ func rules() (all []exchange) {
 					}
 					name += ", the server sets it"
 				}
-				all = append(all, exchange{name: name, settings: c[1] + "\nserver s ORIGIN cookie c1", send: "GET / HTTP/1.1\r\nHost: x\r\n" + sent[1] + "\r\n",
-					replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + set + "X-Origin: a\r\n\r\nok"}, whole: true})
+				all = append(all, exchange{name: name, settings: c[1] + "\nserver s ORIGIN cookie c1",
+					send:    "GET / HTTP/1.1\r\nHost: x\r\n" + sent[1] + "\r\n",
+					replies: []string{"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n" + set + "X-Origin: a\r\n\r\nok"},
+					whole:   true})
 			}
 		}
 	}
@@ -487,26 +537,45 @@ func failures() []exchange {
 		{name: "server refuses", send: get, refuse: true, whole: true},
 		{name: "server refuses, no retries", settings: "retries 0", send: get, refuse: true, whole: true},
 		{name: "server refuses, 1.0", settings: "retries 0", send: "GET / HTTP/1.0\r\n\r\n", refuse: true, whole: true},
-		{name: "server refuses, HEAD", settings: "retries 0", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", refuse: true, whole: true},
-		{name: "server refuses, post", settings: "retries 0", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", refuse: true, whole: true},
+		{name: "server refuses, HEAD", settings: "retries 0", send: "HEAD / HTTP/1.1\r\nHost: x\r\n\r\n", refuse: true,
+			whole: true},
+		{name: "server refuses, post", settings: "retries 0",
+			send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", refuse: true, whole: true},
 		{name: "server never answers", send: get, mute: true, hasty: true, whole: true},
-		{name: "server never answers a post", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", mute: true, hasty: true, whole: true},
-		{name: "server answers early", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", early: true, whole: true},
+		{name: "server never answers a post", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc",
+			mute: true, hasty: true, whole: true},
+		{name: "server answers early", send: "POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc", early: true,
+			whole: true},
 		{name: "tcp", settings: "mode tcp\noption tcplog", send: get, serverCloses: true, whole: true},
-		{name: "tcp, the client half-closes", settings: "mode tcp\noption tcplog", send: get, clientCloses: true, serverCloses: true, whole: true},
-		{name: "tcp, bytes of any kind", settings: "mode tcp\noption tcplog", send: "\x00\x01\xff\r\n\r\n", serverCloses: true, whole: true},
-		{name: "tcp, server refuses", settings: "mode tcp\noption tcplog\nretries 0", send: get, refuse: true, whole: true},
+		{name: "tcp, the client half-closes", settings: "mode tcp\noption tcplog", send: get, clientCloses: true,
+			serverCloses: true, whole: true},
+		{name: "tcp, bytes of any kind", settings: "mode tcp\noption tcplog", send: "\x00\x01\xff\r\n\r\n",
+			serverCloses: true, whole: true},
+		{name: "tcp, server refuses", settings: "mode tcp\noption tcplog\nretries 0", send: get, refuse: true,
+			whole: true},
 		{name: "tcp, no server", settings: "mode tcp\noption tcplog\nserver s ORIGIN disabled", send: get, whole: true},
-		{name: "tcp, silent server", settings: "mode tcp\noption tcplog\ntimeout client 60s", send: get, mute: true, hasty: true, whole: true},
-		{name: "tcp, silent client", settings: "mode tcp\noption tcplog\ntimeout server 60s", send: "", mute: true, hasty: true, whole: true},
-		{name: "tcp, logasap", settings: "mode tcp\noption tcplog\noption logasap", send: get, serverCloses: true, whole: true},
-		{name: "tcp, rejected", settings: "mode tcp\noption tcplog\ntcp-request connection reject", send: get, requests: -1, whole: true},
-		{name: "tcp, rejected by content", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content reject if { req.len gt 3 }", send: get, whole: true},
-		{name: "tcp, accepted by content", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content accept if { req.len gt 3 }\ntcp-request content reject", send: get, serverCloses: true, whole: true},
-		{name: "tcp, inspection waits", settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 200ms\ntcp-request content accept if { req.len gt 3000 }", send: get, serverCloses: true, whole: true},
-		{name: "tcp, proxy protocol", settings: "mode tcp\noption tcplog\nserver s ORIGIN send-proxy", send: "x\r\n\r\n", serverCloses: true, whole: true},
+		{name: "tcp, silent server", settings: "mode tcp\noption tcplog\ntimeout client 60s", send: get, mute: true,
+			hasty: true, whole: true},
+		{name: "tcp, silent client", settings: "mode tcp\noption tcplog\ntimeout server 60s", send: "", mute: true,
+			hasty: true, whole: true},
+		{name: "tcp, logasap", settings: "mode tcp\noption tcplog\noption logasap", send: get, serverCloses: true,
+			whole: true},
+		{name: "tcp, rejected", settings: "mode tcp\noption tcplog\ntcp-request connection reject", send: get,
+			requests: -1, whole: true},
+		{name: "tcp, rejected by content",
+			settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content reject if { " +
+				"req.len gt 3 }", send: get, whole: true},
+		{name: "tcp, accepted by content",
+			settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 30s\ntcp-request content accept if { " +
+				"req.len gt 3 }\ntcp-request content reject", send: get, serverCloses: true, whole: true},
+		{name: "tcp, inspection waits",
+			settings: "mode tcp\noption tcplog\ntcp-request inspect-delay 200ms\ntcp-request content accept if { " +
+				"req.len gt 3000 }", send: get, serverCloses: true, whole: true},
+		{name: "tcp, proxy protocol", settings: "mode tcp\noption tcplog\nserver s ORIGIN send-proxy",
+			send: "x\r\n\r\n", serverCloses: true, whole: true},
 		{name: "no server", settings: "server s ORIGIN disabled", send: get, whole: true},
 		{name: "errorloc", settings: "retries 0\nerrorloc 503 http://sorry/", send: get, refuse: true, whole: true},
-		{name: "errorloc303", settings: "retries 0\nerrorloc303 503 http://sorry/", send: get, refuse: true, whole: true},
+		{name: "errorloc303", settings: "retries 0\nerrorloc303 503 http://sorry/", send: get, refuse: true,
+			whole: true},
 	}
 }

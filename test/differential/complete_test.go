@@ -82,7 +82,8 @@ func TestComplete(t *testing.T) {
 	if *peers.Update {
 		writeUnshown(t, missing)
 	}
-	t.Logf("%d words at their places are done: %d shown by a case, %d by another test, %d not yet; %d cases with a fault",
+	t.Logf("%d words at their places are done: %d shown by a case, %d by another test, %d not yet; %d cases with a "+
+		"fault",
 		done, cases, tests, len(missing), faults)
 }
 

@@ -44,11 +44,13 @@ var configFrames = map[string]string{
 
 // configDifferences are the reasons for which verdicts may differ. Each stands in docs/compat-haproxy.md.
 var configDifferences = map[string]string{
-	"unsupported": "what follows a word that is not supported yet is not judged, and neither are sections of such a kind",
-	"no-effect":   "values of words without effect are not judged",
-	"machine":     "users, descriptors and namespaces are no matter of the text: check and run look them up on their machine",
-	"library":     "conditions about a TLS library are refused or false: there is none to ask about",
-	"host-names":  "addresses in ACLs are not looked up as host names",
+	"unsupported": "what follows a word that is not supported yet is not judged, and neither are sections of such a " +
+		"kind",
+	"no-effect": "values of words without effect are not judged",
+	"machine": "users, descriptors and namespaces are no matter of the text: check and run look them up on their " +
+		"machine",
+	"library":    "conditions about a TLS library are refused or false: there is none to ask about",
+	"host-names": "addresses in ACLs are not looked up as host names",
 }
 
 func configCases(t *testing.T) []configCase {
@@ -170,6 +172,7 @@ func compareConfig(t *testing.T, verdicts *peers.Verdicts, file string, c config
 	case c.differ != "" && !known:
 		t.Errorf("config.cases:%d: %s: no such difference", c.line, c.name)
 	case (theirs != ours) != (c.differ != ""):
-		t.Errorf("config.cases:%d: %s: haproxy takes it %v, we take it %v\nwe: %s\n", c.line, c.name, theirs, ours, said)
+		t.Errorf("config.cases:%d: %s: haproxy takes it %v, we take it %v\nwe: %s\n", c.line, c.name, theirs, ours,
+			said)
 	}
 }

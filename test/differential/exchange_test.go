@@ -111,7 +111,8 @@ func deafListener(t testing.TB) string {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { unix.Close(fd) })
-	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}), unix.Listen(fd, 0)); err != nil {
+	if err := errors.Join(unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}),
+		unix.Listen(fd, 0)); err != nil {
 		t.Fatal(err)
 	}
 	name, err := unix.Getsockname(fd)
@@ -412,7 +413,8 @@ func (x *exchange) talk(t testing.TB, p *program, conn *net.TCPConn, logged func
 		end += fmt.Sprintf(", held by the proxy: %v", p.holds(conn))
 	}
 	if x.timers {
-		end += fmt.Sprintf(", probed %v, server probed %v", probed(t, conn.RemoteAddr().String(), conn.LocalAddr().String()), probed(t, "", x.origin))
+		end += fmt.Sprintf(", probed %v, server probed %v",
+			probed(t, conn.RemoteAddr().String(), conn.LocalAddr().String()), probed(t, "", x.origin))
 	}
 	conn.Close()
 	<-l.closed
@@ -472,7 +474,8 @@ func describeResponses(raw []byte, sent, finds string) (report []string) {
 			report = append(report, fmt.Sprintf("client: %d, found %v", resp.StatusCode, found))
 			continue
 		}
-		if resp.Header.Get("X-Origin") == "" && strings.HasPrefix(string(body), "<html><body><h1>") || resp.StatusCode >= 400 && resp.Header.Get("X-Origin") == "" {
+		if resp.Header.Get("X-Origin") == "" && strings.HasPrefix(string(body), "<html><body><h1>") ||
+			resp.StatusCode >= 400 && resp.Header.Get("X-Origin") == "" {
 			text = "the proxy's page"
 			resp.ContentLength = 0
 		}
@@ -480,7 +483,8 @@ func describeResponses(raw []byte, sent, finds string) (report []string) {
 		if len(resp.TransferEncoding) > 0 {
 			framing = "chunked"
 		}
-		report = append(report, fmt.Sprintf("client: %s %d %s, close %v, body %s (%v)", resp.Proto, resp.StatusCode, framing, resp.Close, text, berr))
+		report = append(report, fmt.Sprintf("client: %s %d %s, close %v, body %s (%v)", resp.Proto, resp.StatusCode,
+			framing, resp.Close, text, berr))
 		for k := range resp.Trailer {
 			header = append(header, "trailer "+strings.ToLower(k)+": "+resp.Trailer.Get(k))
 		}

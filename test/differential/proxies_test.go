@@ -213,7 +213,8 @@ func (p *program) holds(client net.Conn) bool {
 		return false
 	}
 	// Both ends: the client's port may be another connection's, too.
-	ends := fmt.Sprintf(" 0100007F:%04X 0100007F:%04X ", client.RemoteAddr().(*net.TCPAddr).Port, client.LocalAddr().(*net.TCPAddr).Port)
+	ends := fmt.Sprintf(" 0100007F:%04X 0100007F:%04X ", client.RemoteAddr().(*net.TCPAddr).Port,
+		client.LocalAddr().(*net.TCPAddr).Port)
 	for line := range strings.Lines(string(raw)) {
 		if at := strings.Index(line, ends); at >= 0 && !strings.HasPrefix(line[at+len(ends):], "06 ") {
 			return true

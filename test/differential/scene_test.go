@@ -145,7 +145,8 @@ func (c *sceneCase) play(t testing.TB, with bool, name, path string, args ...str
 func (c *sceneCase) text(s *scene, with bool) string {
 	text := fmt.Sprintf(sceneConfig, c.global, c.defaults, c.front, c.back)
 	text = bracketed.ReplaceAllString(text, map[bool]string{true: "$1", false: "$2"}[with])
-	return strings.NewReplacer("SERVER", s.server.Addr().String(), "HEALTH", portOf(s.health), "MUTE", s.mute.Addr().String(), "LOG", strconv.Itoa(s.log.LocalAddr().(*net.UDPAddr).Port), "DIR", s.dir,
+	return strings.NewReplacer("SERVER", s.server.Addr().String(), "HEALTH", portOf(s.health), "MUTE",
+		s.mute.Addr().String(), "LOG", strconv.Itoa(s.log.LocalAddr().(*net.UDPAddr).Port), "DIR", s.dir,
 		"PORT1", strconv.Itoa(s.port+1), "SPORT", portOf(s.server), "PORT", strconv.Itoa(s.port)).Replace(text)
 }
 

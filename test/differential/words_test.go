@@ -169,7 +169,8 @@ func wordCases(t testing.TB, m manual) (all []wordCase) {
 				t.Errorf("%s: the configuration does not have the word", x.name)
 			}
 			for _, p := range m.pairs(place, word) {
-				if x.only != "" && p.kind != 0 && !strings.ContainsRune(x.only, rune(p.kind)) || !only.MatchString(p.String()) {
+				if x.only != "" && p.kind != 0 && !strings.ContainsRune(x.only, rune(p.kind)) ||
+					!only.MatchString(p.String()) {
 					continue
 				}
 				all = append(all, wordCase{x, p})
@@ -210,7 +211,8 @@ func choose(settings, place, word string, with bool) string {
 func (c *wordCase) sections(m manual, i, port int, origin string, with bool) string {
 	var defaults, front, back []string
 	server := false
-	heir := "" // the kind of section that inherits from defaults, which may not be a listen section where there are rules
+	// the kind of section that inherits from defaults, which may not be a listen section where there are rules
+	heir := ""
 	if c.kind == 'D' {
 		heir = "B"
 		if strings.Contains(m.letters(c.place, c.word), "F") {

@@ -193,7 +193,8 @@ func slowHeads(t *testing.T, n *node, logs func() []string) {
 		all.Go(func() {
 			defer conn.Close()
 			for i := 0; ; i++ {
-				if _, err := conn.Write([]byte("GET / HTTP/1.1\r\nHost: x\r\nA: bbbbbbbbbbbbb"[i%40 : i%40+1])); err != nil {
+				const head = "GET / HTTP/1.1\r\nHost: x\r\nA: bbbbbbbbbbbbb"
+				if _, err := conn.Write([]byte(head[i%40 : i%40+1])); err != nil {
 					return
 				}
 				conn.SetReadDeadline(time.Now().Add(20 * time.Millisecond))
