@@ -73,41 +73,49 @@ type transaction struct {
 
 // story is what the log line tells of a transaction.
 type story struct {
-	began                                                       time.Duration // first byte of the request, or accept
-	idleFrom                                                    time.Duration
-	headAt, queueAt, connectAt, connectedAt, responseAt, dataAt time.Duration
-	begunWall                                                   time.Time
-	status                                                      int
-	// the status an errorloc's redirect stands for; 0: there is none
-	standsFor                     int
-	toClient, toServer            int64
-	headSize                      int64 // of the request's head, as received
-	retries                       int
-	redispatched                  bool
-	srvQueue, beQueue             int
-	queuedFor                     *backend.Server
-	cause, stage                  byte // of the termination
-	reqCookie, resCookie          byte
-	fromStats                     bool
-	line                          []byte // method, URI, version, captures and cookies
-	methodEnd, uriEnd, versionEnd int
-	// request captures, then response captures, in line
-	captured             []span
-	cookieReq, cookieRes span
-	uniqueID             span
-	naming               bool // the unique ID is being made
+	// Times of the loop's clock, none where it has not come to that.
+
+	began                  time.Duration // first byte of the request, or accept
+	begunWall              time.Time
+	idleFrom               time.Duration
+	headAt, queueAt        time.Duration
+	connectAt, connectedAt time.Duration
+	responseAt, dataAt     time.Duration
+	status                 int
+	standsFor              int   // the status an errorloc's redirect stands for; 0: there is none
+	answeredIn             uint8 // the minor version of the server's response, 0 or 1, plus 1
+	toClient, toServer     int64
+	headSize               int64 // of the request's head, as received
+	retries                int
+	redispatched           bool
+	srvQueue, beQueue      int
+	queuedFor              *backend.Server
+	ownAddr                netip.AddrPort // our end of the server connection, also after it
+
+	// How it ended.
+
+	cause, stage         byte // of the termination
+	reqCookie, resCookie byte
+	fromStats            bool
 	bad                  bool
 	why                  string // a malformed message's reason
-	logLevel             int8   // set-log-level; 0: as usual
-	logged               bool
-	// 0 or 1, the minor version of the server's response, plus 1
-	answeredIn uint8
-	partial    bool // it is being written then
-	early      bool // the line was written by option logasap
-	// of the request among all of the process
-	serial uint32
-	// our end of the server connection, also after it
-	ownAddr netip.AddrPort
+
+	// Texts.
+
+	line                          []byte // method, URI, version, captures and cookies
+	methodEnd, uriEnd, versionEnd int
+	captured                      []span // request captures, then response captures, in line
+	cookieReq, cookieRes          span
+	uniqueID                      span
+	naming                        bool // the unique ID is being made
+
+	// The line itself.
+
+	serial   uint32 // of the request among all of the process
+	logLevel int8   // set-log-level; 0: as usual
+	logged   bool
+	partial  bool // it is being written before the end
+	early    bool // and was, by option logasap
 }
 
 // span is a piece of stream.line; there reports whether the thing was there at all.
