@@ -44,8 +44,10 @@ type Server struct {
 	timer  *time.Timer    // of the health machine; guarded by states, as is due
 	due    health.Time    // when timer fires
 	erring atomic.Bool    // the health machine counts errors of traffic
-	sooner chan time.Duration
-	moved  chan struct{}
+	// distrusted is until when its connections stay with one client each: see Distrust.
+	distrusted atomic.Int64
+	sooner     chan time.Duration
+	moved      chan struct{}
 }
 
 func newServer(b *Backend, c *config.Server, number int) *Server {
@@ -124,6 +126,19 @@ func (srv *Server) takeSlot() bool {
 func (srv *Server) mayQueue() bool {
 	return srv.Config.MaxQueue == 0 || srv.queuedNow.Load() < int64(srv.Config.MaxQueue)
 }
+
+// distrustFor is how long a server must say nothing unasked.
+const distrustFor = time.Minute
+
+// Distrust notes, at a time of the loops' clock, that the server has sent bytes that nobody asked for. What it sends
+// next may come when its connection has been given to another client's request, and nothing in HTTP/1.1 would tell the
+// two apart: so its connections stay with one client each for a minute. It says whether the server was trusted before.
+func (srv *Server) Distrust(now time.Duration) bool {
+	return srv.distrusted.Swap(int64(now+distrustFor)) <= int64(now)
+}
+
+// Trusted says whether clients may share connections to the server.
+func (srv *Server) Trusted(now time.Duration) bool { return srv.distrusted.Load() <= int64(now) }
 
 // CountUse counts a stream of thread that has got a slot.
 func (srv *Server) CountUse(thread int, now int64) {

@@ -2,6 +2,7 @@ package proxy
 
 import (
 	"cmp"
+	"fmt"
 	"net/netip"
 
 	"github.com/evenkeel/evenkeel/backend"
@@ -42,7 +43,26 @@ func (u *upstream) Ready(ev loop.Events) {
 		u.owner.dropOwn()
 	default:
 		u.core.pool.Remove(u)
+		u.judgeRest()
 		u.Discard() // a server has nothing to say on an idle connection but that it ends
+	}
+}
+
+// judgeRest looks whether the server has sent bytes that belong to no answer. What comes with the end of a connection, a
+// 408 for instance, does no harm.
+// Differs from HAProxy: there connections of such a server go on being shared.
+func (u *upstream) judgeRest() {
+	if u.hangUp || u.over() {
+		return
+	}
+	if open, more := u.alive(); u.inOff == len(u.in) && !(open && more) {
+		return
+	}
+	c, srv := u.core, u.Key.Server
+	if srv.Distrust(c.now()) {
+		c.engine.opts.Log(severityWarning, srv.Backend.Config,
+			fmt.Sprintf("Server %s/%s sends what nobody asked for: its connections are not shared by clients for now",
+				srv.Backend.Config.Name, srv.Config.Name))
 	}
 }
 
@@ -95,7 +115,7 @@ func (s *stream) dropOwn() {
 // else's, else for the next who comes.
 func (s *stream) keepIdle(u *upstream) {
 	c := s.core
-	if !u.bound && !u.doubtful && s.be.cfg.Options.Reuse != config.ReuseNever {
+	if !u.bound && !u.doubtful && s.be.cfg.Options.Reuse != config.ReuseNever && u.Key.Server.Trusted(c.now()) {
 		c.park(u)
 		return
 	}
@@ -127,7 +147,7 @@ func (s *stream) takeOwn(key backend.ConnKey) *upstream {
 // reference sends it over a new connection because the client could not repeat it if the server
 // closed the old one at that moment; here the stream repeats it itself.
 func (s *stream) mayReuse() bool {
-	if !s.be.http {
+	if !s.be.http || !s.srv.Trusted(s.core.now()) {
 		return false
 	}
 	switch s.be.cfg.Options.Reuse {
@@ -421,6 +441,9 @@ func (s *stream) releaseServer(keep bool) {
 			s.core.dropIn(&u.endpoint)
 			s.keepIdle(u)
 		} else {
+			if keep {
+				u.judgeRest()
+			}
 			u.Discard()
 		}
 	}

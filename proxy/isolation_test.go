@@ -387,6 +387,38 @@ func TestConnectionAfterTooMuch(t *testing.T) {
 	})
 }
 
+// TestServerThatSpeaksUnasked: once a server has sent what nobody asked for, its connections are not shared any more.
+func TestServerThatSpeaksUnasked(t *testing.T) {
+	answered, closed := make(chan bool), make(chan bool)
+	srv := newRawServer(t, func(conn net.Conn, n int, head string) bool {
+		io.WriteString(conn, okAnswer)
+		if strings.Contains(head, " /stray ") {
+			<-answered
+			io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nEVIL")
+			io.Copy(io.Discard, conn) // until it is closed
+			close(closed)
+			return false
+		}
+		return true
+	})
+	lines := make(chan string, 10)
+	s := startWith(t, config.HTTP, nil, func(o *Options) {
+		o.Threads = 1
+		o.Log = func(_ int, _ *config.Proxy, text string) { lines <- text }
+	}, srv.addr)
+	askOver(s, nil, "/stray")
+	close(answered)
+	<-closed
+	if line := <-lines; !strings.Contains(line, "sends what nobody asked for") {
+		t.Errorf("%q", line)
+	}
+	a, b := s.dial(t), s.dial(t)
+	for _, c := range []*client{a, b, a, b} {
+		askOver(s, c, "/")
+	}
+	expectConnections(t, srv, 1, 2, 3, 2, 3)
+}
+
 // Bytes behind an answer are nobody's, also where the last read took the answer alone and left them in the kernel: no
 // event tells of them again.
 func TestBytesLeftInTheKernel(t *testing.T) {
