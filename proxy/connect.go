@@ -48,9 +48,8 @@ func (u *upstream) Ready(ev loop.Events) {
 	}
 }
 
-// judgeRest looks whether the server has sent bytes that belong to no answer. What comes with the end of a connection,
-// a
-// 408 for instance, does no harm.
+// judgeRest looks whether the server has sent bytes that belong to no answer. What comes with the end of a connection
+// does no harm, a 408 for instance.
 // Differs from HAProxy: there connections of such a server go on being shared.
 func (u *upstream) judgeRest() {
 	if u.hangUp || u.over() {
