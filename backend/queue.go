@@ -7,7 +7,7 @@ import "github.com/evenkeel/evenkeel/counter"
 type queue struct {
 	first, last *Ticket
 	length      int
-	granted     int // how many have left it with a place
+	granted     int // how many have left it with a slot
 }
 
 func (q *queue) push(t *Ticket) {

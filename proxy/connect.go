@@ -160,7 +160,6 @@ func idempotent(m h1.MethodID) bool {
 func (s *stream) connect() {
 	c, srv := s.core, s.srv
 	s.tries--
-	s.connectAt = c.now()
 	key := s.connKey()
 	if u := s.takeOwn(key); u != nil && s.reuse(u) {
 		return
@@ -298,7 +297,6 @@ func (s *stream) connected() {
 	}
 	if !s.fe.http {
 		s.enter(phaseTunnel)
-		s.dataAt = now
 		s.logEarly()
 		return
 	}

@@ -73,36 +73,36 @@ type transaction struct {
 
 // story is what the log line tells of a transaction.
 type story struct {
-	began                                                       time.Duration // first byte of the request, or accept
-	idleFrom                                                    time.Duration
-	headAt, queueAt, connectAt, connectedAt, responseAt, dataAt time.Duration
-	begunWall                                                   time.Time
-	status                                                      int
-	standsFor                                                   int // the status an errorloc's redirect stands for; 0: there is none
-	toClient, toServer                                          int64
-	headSize                                                    int64 // of the request's head, as received
-	retries                                                     int
-	redispatched                                                bool
-	srvQueue, beQueue                                           int
-	queuedFor                                                   *backend.Server
-	cause, stage                                                byte // of the termination
-	reqCookie, resCookie                                        byte
-	fromStats                                                   bool
-	line                                                        []byte // method, URI, version, captures and cookies
-	methodEnd, uriEnd, versionEnd                               int
-	captured                                                    []span // request captures, then response captures, in line
-	cookieReq, cookieRes                                        span
-	uniqueID                                                    span
-	naming                                                      bool // the unique ID is being made
-	bad                                                         bool
-	why                                                         string // a malformed message's reason
-	logLevel                                                    int8   // set-log-level; 0: as usual
-	logged                                                      bool
-	answeredIn                                                  uint8          // the minor version of the server's response, plus 1
-	partial                                                     bool           // it is being written then
-	early                                                       bool           // the line was written by option logasap
-	serial                                                      uint32         // of the request among all of the process
-	ownAddr                                                     netip.AddrPort // our end of the server connection, also after it
+	began                                    time.Duration // first byte of the request, or accept
+	idleFrom                                 time.Duration
+	headAt, queueAt, connectedAt, responseAt time.Duration
+	begunWall                                time.Time
+	status                                   int
+	standsFor                                int // the status an errorloc's redirect stands for; 0: there is none
+	toClient, toServer                       int64
+	headSize                                 int64 // of the request's head, as received
+	retries                                  int
+	redispatched                             bool
+	srvQueue, beQueue                        int
+	queuedFor                                *backend.Server
+	cause, stage                             byte // of the termination
+	reqCookie, resCookie                     byte
+	fromStats                                bool
+	line                                     []byte // method, URI, version, captures and cookies
+	methodEnd, uriEnd, versionEnd            int
+	captured                                 []span // request captures, then response captures, in line
+	cookieReq, cookieRes                     span
+	uniqueID                                 span
+	naming                                   bool // the unique ID is being made
+	bad                                      bool
+	why                                      string // a malformed message's reason
+	logLevel                                 int8   // set-log-level; 0: as usual
+	logged                                   bool
+	answeredIn                               uint8          // the minor version of the server's response, plus 1
+	partial                                  bool           // it is being written then
+	early                                    bool           // the line was written by option logasap
+	serial                                   uint32         // of the request among all of the process
+	ownAddr                                  netip.AddrPort // our end of the server connection, also after it
 }
 
 // span is a piece of stream.line; there reports whether the thing was there at all.
@@ -151,7 +151,7 @@ func (s *stream) begin(now time.Duration) {
 	s.ticket.Pinned, s.ticket.Last, s.ticket.Key = nil, nil, backend.Key{}
 	s.transaction = transaction{be: s.fe, asked: h1.MethodOther, method: h1.MethodOther, story: story{
 		line: s.line[:0], captured: s.captured[:0], status: -1, idleFrom: now, began: none,
-		headAt: none, queueAt: none, connectAt: none, connectedAt: none, responseAt: none, dataAt: none,
+		headAt: none, queueAt: none, connectedAt: none, responseAt: none,
 		cause: '-', stage: '-', reqCookie: s.fe.untoldCookies(), resCookie: s.fe.untoldCookies()}}
 	s.timeouts.client, s.timeouts.tunnel = s.fe.cfg.Timeouts.Client, s.fe.cfg.Timeouts.Tunnel
 }

@@ -9,7 +9,6 @@ func (s *stream) startTCP() bool {
 	s.number = 1
 	s.takeSerial()
 	s.began, s.begunWall, s.headAt = s.born, s.accepted, s.born
-	s.timeouts.client = s.fe.cfg.Timeouts.Client
 	for range s.fe.cfg.Captures.Request {
 		s.captured = append(s.captured, span{})
 	}
