@@ -212,7 +212,7 @@ type arrival struct {
 func (a *arrival) Record(r *sample.Record) {
 	e := a.l.core.engine
 	r.Frontend, r.FrontendTransport, r.Backend, r.Server = a.l.fe.cfg.Name, a.l.fe.cfg.Name, a.l.fe.cfg.Name, noServer
-	r.Bind, r.UnixBind = a.l.bind.cfg.Name, a.l.path
+	r.Bind, r.UnixBind, r.BindID = a.l.bind.cfg.Name, a.l.path, a.l.bind.cfg.ID
 	r.Client, r.Dest = a.peer, a.dest
 	r.Accepted = a.l.core.loop.Wall()
 	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, 0, -1, -1, -1, -1, -1, 0, 0, 0

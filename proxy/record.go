@@ -168,7 +168,7 @@ func (s *stream) Record(r *sample.Record) {
 	r.Bind = s.listener.bind.cfg.Name
 	r.Client, r.Dest = s.source, s.destination()
 	r.ClientIP, r.ClientPort = s.spell()
-	r.UnixBind = s.listener.path
+	r.UnixBind, r.BindID = s.listener.path, s.listener.bind.cfg.ID
 	r.Accepted, r.Begun = s.accepted, s.begunWall
 	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, t.ti, t.tR, t.tw, t.tc, t.tr, t.td, t.ta, t.tt, t.tt-max(t.ti, 0)
 	r.Status = s.status
