@@ -26,7 +26,7 @@ type Info struct {
 	Node, Description                  string
 	Draining                           bool
 	DroppedLogs                        int64
-	Listeners, Tasks                   int
+	Listeners                          int
 }
 
 // Commands of the runtime socket and the page. Names are as configured; each returns an error
