@@ -24,6 +24,7 @@ func TestCommandLine(t *testing.T) {
 		"check -f":             `flag needs an argument: 'f' in -f; see evenkeel check --help`,
 		"run x.cfg":            `unexpected "x.cfg"; usage: evenkeel run -f FILE [-f FILE…] [flags]`,
 		"reload x":             `unexpected "x"; usage: evenkeel reload [flags]`,
+		"realserver add bogus": `"bogus" is not an IP address; usage: evenkeel realserver add VIP [flags]`,
 		"lab bogus":            `invalid argument "bogus" for "evenkeel lab"; usage: evenkeel lab [haproxy-pair|nginx-pair|lvs-dr] [flags]`,
 		"realserver add":       `accepts 1 arg(s), received 0; usage: evenkeel realserver add VIP [flags]`,
 		"--bogus":              `unknown flag: --bogus; see evenkeel --help`,

@@ -25,10 +25,10 @@ load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is k
 	})
 	host := func() realserver.Host { return realserver.Host{StateDir: dir} }
 	del := &cobra.Command{Use: "del VIP", Aliases: []string{"delete", "remove"}, Short: "Serve a virtual address no more", Args: usage(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			vip, err := netip.ParseAddr(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%q is not an IP address; usage: %s", args[0], c.UseLine())
 			}
 			return host().Delete(vip.Unmap())
 		}}
@@ -51,10 +51,10 @@ load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is k
 func realserverAdd(host func() realserver.Host) *cobra.Command {
 	var a realserver.Address
 	add := &cobra.Command{Use: "add VIP", Short: "Serve a virtual address", Args: usage(cobra.ExactArgs(1)),
-		RunE: func(_ *cobra.Command, args []string) error {
+		RunE: func(c *cobra.Command, args []string) error {
 			vip, err := netip.ParseAddr(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%q is not an IP address; usage: %s", args[0], c.UseLine())
 			}
 			if a.VIP = vip.Unmap(); !a.Tunnel {
 				a.GUEPort = 0

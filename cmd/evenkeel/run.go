@@ -104,7 +104,7 @@ director; with --plane it is taken away too, with every connection it knows.`,
 				}
 				c.Println("removed", a.Addr.Prefix, "from", name)
 			}
-			if plane {
+			if plane && !errors.Is(err, failover.ErrLiving) { // a living director forwards by it
 				err = errors.Join(err, xdp.Remove(""))
 			}
 			return err
