@@ -3,6 +3,7 @@ package proxy
 import (
 	"cmp"
 	"net/netip"
+	"time"
 
 	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
@@ -343,6 +344,14 @@ func (s *stream) retry() {
 		return
 	}
 	s.redispatch()
+}
+
+// retryPause is how long a server that failed is left alone before it is tried again.
+func retryPause(connect time.Duration) time.Duration {
+	if connect > 0 && connect < time.Second {
+		return connect
+	}
+	return time.Second
 }
 
 // mayRedispatch says whether this attempt may go to another server (option redispatch [interval]).

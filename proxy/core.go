@@ -111,7 +111,7 @@ func (c *core) now() time.Duration { return c.loop.Now() }
 // pool-purge-delay.
 const janitorPause = 5 * time.Second
 
-// purgePauseOf is how often they are, for some servers.
+// purgePauseOf is how often idle connections to these servers are looked through.
 func purgePauseOf(servers []*backend.Server) time.Duration {
 	pause := janitorPause
 	for _, srv := range servers {

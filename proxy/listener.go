@@ -177,7 +177,7 @@ func (l *listener) admit(fd int, peer netip.AddrPort) (ok bool) {
 		if decide := admissions[r.Do]; decide != nil {
 			return decide(l, fd)
 		}
-		return refuseConnection(l, fd) // what nobody has taught us must not let anybody in
+		return refuseConnection(l, fd) // an action that is not known here must let nobody in
 	}
 	return true
 }
@@ -247,8 +247,8 @@ func (c *core) streamGone() {
 	}
 }
 
-// stopListening leaves the listening sockets to the next worker. Who waits to be accepted is still taken: the next
-// worker may not have this socket.
+// stopListening leaves the listening sockets to the next worker. Clients that wait to be accepted are still
+// taken: the next worker may not have this socket.
 func (c *core) stopListening() {
 	for _, l := range c.listeners {
 		for waiting := maxDrained; waiting > 0 && l.accept(); waiting-- {

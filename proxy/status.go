@@ -67,7 +67,7 @@ const (
 // ForcedHealth is a health set by hand.
 type ForcedHealth int
 
-// Healths.
+// States of health.
 const (
 	HealthUp ForcedHealth = iota
 	HealthStopping

@@ -195,7 +195,7 @@ func (s *stream) enter(p phase) {
 // waitElsewhere looks after the client while the stream waits for something that is not a socket.
 func (s *stream) waitElsewhere() bool {
 	if s.phase == phaseTarpit {
-		// Who has closed, perhaps only its sending side, stays where it is; for a broken connection there is no need.
+		// A client that has closed, perhaps only its sending side, goes on waiting; one whose connection is broken need not.
 		if s.client.reset {
 			s.goOn()
 		}
@@ -223,8 +223,8 @@ func (s *stream) waitElsewhere() bool {
 	return true
 }
 
-// kill ends the stream at another's word. A client that has sent all of its request and has nothing of an answer yet is
-// told.
+// kill ends the stream because an operator or a server's change of state wants it. A client that has sent all of its
+// request and has nothing of an answer yet gets a 502.
 func (s *stream) kill(cause byte) {
 	letter := s.letterNow()
 	switch {
