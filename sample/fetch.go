@@ -205,7 +205,7 @@ func bytesOf(get func(*Context) Value) maker {
 func constant(v Value) maker { return func(call) (source, *Error) { return fixed(v), nil } }
 
 func fixed(v Value) source {
-	return source{get: func(*Context) Value { return v }, constant: true}
+	return source{get: func(*Context) Value { return v }}
 }
 
 func number(n int64) Value { return Value{Kind: Int, Int: n} }
