@@ -85,7 +85,8 @@ func (d *director) follow(site *config.Site, inputs *Inputs) (summary string, er
 		summary += "; " + directed
 	}
 	if site.Proxying != nil {
-		served := fmt.Sprintf("worker %d serves %s", d.workers.generation(), count(len(site.Proxying.Proxies), "proxy", "proxies"))
+		proxies := count(len(site.Proxying.Proxies), "proxy", "proxies")
+		served := fmt.Sprintf("worker %d serves %s", d.workers.generation(), proxies)
 		summary = strings.TrimPrefix(summary+"; "+served, "; ")
 	}
 	if summary == "" {

@@ -17,7 +17,8 @@ import (
 // TestUNIXClient: a client of a UNIX socket is local at both ends, and its port is the listener's number.
 func TestUNIXClient(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "socket")
-	rules := withRules(t, `http-request return status 200 content-type text/plain lf-string "%ci:%cp %fi:%fp %[src_is_local] %[dst_is_local]"`)
+	rules := withRules(t, `http-request return status 200 content-type text/plain lf-string `+
+		`"%ci:%cp %fi:%fp %[src_is_local] %[dst_is_local]"`)
 	startWith(t, config.HTTP, func(p *config.Proxy) {
 		rules(p)
 		p.Binds[0].Path, p.Binds[0].ID = path, 77
@@ -30,9 +31,10 @@ func TestUNIXClient(t *testing.T) {
 			return []int{fd}
 		}
 	})
-	client := http.Client{Transport: &http.Transport{DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "unix", path)
-	}}}
+	}
+	client := http.Client{Transport: &http.Transport{DialContext: dial}}
 	defer client.CloseIdleConnections()
 	r, err := client.Get("http://any/")
 	if err != nil {

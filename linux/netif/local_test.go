@@ -12,9 +12,13 @@ func TestIsLocal(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	mine := []netip.Addr{netip.MustParseAddr("127.0.0.1"), netip.MustParseAddr("127.9.9.9"), netip.MustParseAddr("::ffff:127.0.0.1")}
+	var mine []netip.Addr
+	for _, a := range []string{"127.0.0.1", "127.9.9.9", "::ffff:127.0.0.1"} {
+		mine = append(mine, netip.MustParseAddr(a))
+	}
 	for _, a := range all {
-		if p, err := netip.ParsePrefix(a.String()); err == nil && !p.Addr().IsLinkLocalUnicast() { // of those, any link could be meant
+		// A link-local address could be on any link.
+		if p, err := netip.ParsePrefix(a.String()); err == nil && !p.Addr().IsLinkLocalUnicast() {
 			mine = append(mine, p.Addr())
 		}
 	}
