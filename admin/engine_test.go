@@ -96,7 +96,7 @@ func newStandIn() *standIn {
 	check := proxy.CheckStatus{On: true, Status: "L4OK", Code: -1, Describe: "Layer4 check passed", Rise: 2, Fall: 3,
 		Health: 4}
 	failing := proxy.CheckStatus{On: true, Running: true, Status: "L7STS", Code: 500, Duration: 3 * time.Millisecond,
-		Text: `said "no", twice`, Describe: "Layer7 wrong status", Rise: 2, Fall: 3, Health: 3, Failures: 1}
+		Text: `said "no", twice`, Describe: "Layer7 wrong status", Rise: 2, Fall: 3, Health: 3}
 	rows := []proxy.Row{
 		{Kind: proxy.FrontendRow, Proxy: web, Name: "FRONTEND", Mode: config.HTTP, IID: 2, State: "OPEN",
 			SessionsMax: 1, SessionsLimit: 500, SessionsTotal: 2, BytesIn: 165, BytesOut: 98,
@@ -104,12 +104,11 @@ func newStandIn() *standIn {
 			ConnTotal: 2, LastSession: -1, Throttle: -1},
 		{Kind: proxy.ServerRow, Proxy: app, Config: s1, Name: "s1", Mode: config.HTTP, IID: 4, SID: 1, State: "UP 2/3",
 			Weight: 1, UserWeight: 1, Active: 1, SessionsLimit: 10, Check: failing, CheckFailures: 1,
-			LastChange: 2 * time.Second, LastSession: -1, Throttle: -1, Address: "127.0.0.1:18090", Cookie: "c1",
-			Running: true},
+			LastChange: 2 * time.Second, LastSession: -1, Throttle: -1, Address: "127.0.0.1:18090", Cookie: "c1"},
 		{Kind: proxy.ServerRow, Proxy: app, Config: s2, Name: "s2", Mode: config.HTTP, IID: 4, SID: 2, State: "UP",
 			Weight: 50, UserWeight: 50, Active: 1, SessionsTotal: 2, BytesIn: 165, BytesOut: 98, Check: check,
 			Codes: [6]int64{0, 0, 2}, ReqTotal: 2, LastChange: 2 * time.Second, LastSession: 0, Throttle: -1,
-			Selected: 2, RateMax: 2, Address: "127.0.0.1:18091", Running: true, Connects: 2, IdleNow: 1},
+			Selected: 2, RateMax: 2, Address: "127.0.0.1:18091", Connects: 2, IdleNow: 1},
 		{Kind: proxy.ServerRow, Proxy: app, Config: s3, Name: "s3", Mode: config.HTTP, IID: 4, SID: 3, State: "MAINT",
 			Weight: 1, UserWeight: 1, Active: 1, Check: proxy.CheckStatus{On: true}, Maintenance: true,
 			LastChange: 2 * time.Second, DownTime: 2 * time.Second, LastSession: -1, Throttle: -1,
@@ -117,7 +116,7 @@ func newStandIn() *standIn {
 		{Kind: proxy.ServerRow, Proxy: app, Config: s4, Name: "s4", Mode: config.HTTP, IID: 4, SID: 4,
 			State: "no check", Weight: 1, UserWeight: 1, Backup: 1, LastChange: 2 * time.Second, LastSession: -1,
 			Throttle: -1,
-			Address:  "127.0.0.1:18093", Running: true},
+			Address:  "127.0.0.1:18093"},
 		{Kind: proxy.BackendRow, Proxy: app, Name: "BACKEND", Mode: config.HTTP, IID: 4, State: "UP", SessionsMax: 1,
 			SessionsLimit: 50, SessionsTotal: 2, BytesIn: 165, BytesOut: 98, Weight: 51, UserWeight: 51, Active: 2,
 			Backup: 1,

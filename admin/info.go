@@ -99,7 +99,7 @@ func (a *Admin) stateFacts(i *proxy.Info) []fact {
 		stopping = 1
 	}
 	return []fact{
-		{"Tasks", "MGP", "tasks", u32(int64(i.Tasks))},
+		{"Tasks", "MGP", "tasks: there are none, threads have loops", u32(0)},
 		{"Run_queue", "MGP", "tasks that wait to run", u32(0)},
 		{"Idle_pct", "MaP", "percent of the time spent waiting; always 100", u32(100)},
 		{"node", "COS", "name of the node", str(i.Node)},

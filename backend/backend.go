@@ -16,7 +16,7 @@ type Backend struct {
 	Counters []counter.Set // by thread
 
 	group    *Group
-	fullConn int64
+	fullConn int64                // at how many streams servers with minconn take their maxconn
 	byCookie map[string][]*Server // in the order of the file
 	byConfig map[*config.Server]*Server
 	byName   map[string]*Server
@@ -64,9 +64,6 @@ func (b *Backend) Queued() int64 { return b.queued.Load() }
 
 // Usable is how many servers can be chosen.
 func (b *Backend) Usable() int64 { return b.usableCount.Load() }
-
-// FullConn is at how many streams servers with minconn take their maxconn.
-func (b *Backend) FullConn() int64 { return b.fullConn }
 
 // Server finds a server by its section; nil: it is not one of this backend.
 func (b *Backend) Server(c *config.Server) *Server { return b.byConfig[c] }

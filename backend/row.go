@@ -66,8 +66,7 @@ func (srv *Server) Row(now time.Time) counter.Row {
 	if h.Warm() < 16 {
 		r.Throttle = h.Warm() * 100 / 16
 	}
-	r.Running, r.Maintenance, r.Draining = h.Operation() != health.Stopped, h.Admin() == health.Maint,
-		h.Admin() == health.Drain
+	r.Maintenance, r.Draining = h.Admin() == health.Maint, h.Admin() == health.Drain
 	if srv.Config.Backup {
 		r.Backup = 1
 	} else {
@@ -75,8 +74,7 @@ func (srv *Server) Row(now time.Time) counter.Row {
 	}
 	last := h.Last()
 	r.Check = counter.CheckStatus{On: srv.Config.Check.On, Code: -1, Duration: last.Duration, Text: last.Info,
-		Describe: last.Status.String(), Rise: srv.Config.Check.Rise, Fall: srv.Config.Check.Fall, Health: h.Health(),
-		Failures: int64(h.Failed)}
+		Describe: last.Status.String(), Rise: srv.Config.Check.Rise, Fall: srv.Config.Check.Fall, Health: h.Health()}
 	if srv.Config.Check.On {
 		r.Check.Status = last.Status.Code()
 	}

@@ -272,8 +272,8 @@ func (srv *Server) Observe(o health.Outcome) {
 	}
 }
 
-// maxChanges is how many changes of state by traffic wait in order; more do not, and then their lines may change
-// places.
+// maxChanges is how many changes of state by traffic wait in order; further ones
+// do not, and their lines in the log may change places.
 const maxChanges = 1024
 
 // shutdownBackups ends the streams of backup servers: an active one is there again.

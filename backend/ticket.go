@@ -1,14 +1,14 @@
 package backend
 
-// Ticket is what somebody who wants a server hands in: what it is looking for, and how to tell it. It belongs to one
-// thread, whose alone its methods are; the zero value with Holder and Thread set is ready for use.
+// Ticket is what a caller that wants a server hands in: what it is looking for, and how to tell it. It belongs to one
+// thread, which alone may call its methods; the zero value with Holder and Thread set is ready for use.
 type Ticket struct {
 	Holder Holder
 	Thread Poster
-	Gen    uint32 // given back to the holder, who tells by it messages that come late
+	Gen    uint32 // given back to the holder, who tells by it what comes too late
 
-	Pinned *Server // the one server that it shall be, by a cookie or a rule, while that works out
-	Last   *Server // the one that it had before and prefers; nil: none
+	Pinned *Server // the one server that it must get, by a cookie or a rule, as long as that is possible
+	Last   *Server // the one that it had before, and prefers; nil: none
 	Key    Key     // for hashing algorithms
 
 	// guarded by the backend's mu while the ticket is in a queue

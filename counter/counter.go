@@ -2,7 +2,7 @@ package counter
 
 import "sync/atomic"
 
-// counters are what one core counts for one frontend, backend or server. Only that core adds;
+// Set is what one core counts for one frontend, backend or server. Only that core adds;
 // anybody may read, and the runtime socket may clear.
 type Set struct {
 	Connections, Sessions, Requests                    atomic.Int64
@@ -21,13 +21,14 @@ type Set struct {
 	_                                                  [64]byte // cores do not share a cache line
 }
 
-// rate counts events of the current and of the last second.
+// Rate counts events of the current and of the last second.
 type Rate struct {
 	second        atomic.Int64
 	current, last atomic.Int64
 	max           atomic.Int64
 }
 
+// Add counts an event of the second now.
 func (r *Rate) Add(now int64) {
 	if s := r.second.Load(); s != now {
 		if s == now-1 {
@@ -43,7 +44,7 @@ func (r *Rate) Add(now int64) {
 	}
 }
 
-// at is the rate in the second before now, or in the current one if that is higher already.
+// At is the rate in the second before now, or in the current one if that is higher already.
 func (r *Rate) At(now int64) int64 {
 	switch s := r.second.Load(); s {
 	case now:
@@ -57,13 +58,14 @@ func (r *Rate) At(now int64) int64 {
 // averageOver is over how many last requests times are averaged, as the reference does (qtime, ctime, rtime, ttime).
 const averageOver = 1024
 
-// average is a sliding mean: the sum moves by a 1/1024th of the difference each time.
+// Mean is a sliding mean: from the 1024th value on, each new one takes the place of a 1024th of the sum.
 type Mean struct {
 	sum atomic.Int64 // over as many values as there were, 1024 at most
 	n   atomic.Int64
 	max atomic.Int64
 }
 
+// Add counts a time in milliseconds; one below 0 is not known, and does not count.
 func (a *Mean) Add(ms int64) {
 	if ms < 0 {
 		return
@@ -80,7 +82,7 @@ func (a *Mean) Add(ms int64) {
 	}
 }
 
-// raise lifts a maximum.
+// Raise lifts a maximum to v, if it is below.
 func Raise(m *atomic.Int64, v int64) {
 	for {
 		old := m.Load()
@@ -90,7 +92,7 @@ func Raise(m *atomic.Int64, v int64) {
 	}
 }
 
-// thisSecond is how many events the current second has seen.
+// ThisSecond is how many events the current second has seen.
 func (r *Rate) ThisSecond(now int64) int64 {
 	if r.second.Load() == now {
 		return r.current.Load()
@@ -98,9 +100,10 @@ func (r *Rate) ThisSecond(now int64) int64 {
 	return 0
 }
 
-// event is something counted for frontend and backend alike.
+// Event is something counted for frontend and backend alike.
 type Event uint8
 
+// Events.
 const (
 	Requests Event = iota
 	DeniedRequests
@@ -113,6 +116,7 @@ const (
 	Intercepted
 )
 
+// Of is the counter of an event.
 func (c *Set) Of(e Event) *atomic.Int64 {
 	switch e {
 	case Requests:

@@ -63,8 +63,6 @@ type Row struct {
 	Check CheckStatus
 	// Admin, of a server: what an operator set.
 	Maintenance, Draining bool
-	// Running, of a server: what its checks say.
-	Running bool
 }
 
 // CheckStatus is the state of a server's checks.
@@ -77,10 +75,9 @@ type CheckStatus struct {
 	Text               string // last_chk
 	Describe           string // check_desc
 	Rise, Fall, Health int
-	Failures           int64
 }
 
-// fill copies what all kinds of rows have.
+// Fill copies what all kinds of rows have.
 func (r *Row) Fill(t *Sums, now time.Time) {
 	r.SessionsTotal, r.BytesIn, r.BytesOut = t.Sessions, t.BytesIn, t.BytesOut
 	r.DeniedRequests, r.DeniedResponses, r.DeniedConnections = t.DeniedRequests, t.DeniedResponses, t.DeniedConnections

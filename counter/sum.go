@@ -2,7 +2,7 @@ package counter
 
 import "sync/atomic"
 
-// sums are counters added up over the cores.
+// Sums are counters added up over the cores.
 type Sums struct {
 	Connections, Sessions, Requests, BytesIn, BytesOut int64
 	DeniedRequests, DeniedResponses, DeniedConnections int64
@@ -16,6 +16,7 @@ type Sums struct {
 	Times, TimesMax                                    [4]int64
 }
 
+// Total adds up the sets of all cores.
 func Total(shards []Set, now int64) (t Sums) {
 	var weighed, count [4]int64
 	for i := range shards {
@@ -59,7 +60,7 @@ func Total(shards []Set, now int64) (t Sums) {
 	return t
 }
 
-// clear forgets maxima, and with all also what was counted.
+// Clear forgets maxima, and with all also what was counted.
 func (c *Set) Clear(all bool) {
 	for _, r := range [...]*Rate{&c.Rate, &c.ConnectionRate, &c.RequestRate} {
 		r.max.Store(0)

@@ -173,20 +173,32 @@ const largeHeap = 32 << 20
 
 // describe counts what a site has.
 func describe(site *config.Site) string {
-	var parts []string
-	if n := len(site.Instances); n > 0 {
-		parts = append(parts, fmt.Sprintf("%d instances", n))
-	}
-	if site.LVS != nil {
-		parts = append(parts, fmt.Sprintf("%d virtual servers", len(site.LVS.Servers)))
-	}
+	parts := forDirector(site)
 	if site.Proxying != nil {
-		parts = append(parts, fmt.Sprintf("%d proxies", len(site.Proxying.Proxies)))
+		parts = append(parts, count(len(site.Proxying.Proxies), "proxy", "proxies"))
 	}
 	if len(parts) == 0 {
 		return "0 instances"
 	}
 	return strings.Join(parts, ", ")
+}
+
+// forDirector is what of a site the director does itself.
+func forDirector(site *config.Site) (parts []string) {
+	if n := len(site.Instances); n > 0 {
+		parts = append(parts, count(n, "instance", "instances"))
+	}
+	if site.LVS != nil {
+		parts = append(parts, count(len(site.LVS.Servers), "virtual server", "virtual servers"))
+	}
+	return parts
+}
+
+func count(n int, one, many string) string {
+	if n == 1 {
+		many = one
+	}
+	return fmt.Sprintf("%d %s", n, many)
 }
 
 // startFailover starts the election, if the site has any; a plain proxy needs none of its privileges. fresh, unless

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	systemd "github.com/coreos/go-systemd/v22/daemon"
@@ -85,7 +86,12 @@ func (d *director) follow(site *config.Site, inputs *Inputs) (summary string, er
 		summary += "; " + directed
 	}
 	if site.Proxying != nil {
-		summary += fmt.Sprintf("; worker %d serves %d proxies", d.workers.generation(), len(site.Proxying.Proxies))
+		proxies := count(len(site.Proxying.Proxies), "proxy", "proxies")
+		served := fmt.Sprintf("worker %d serves %s", d.workers.generation(), proxies)
+		summary = strings.TrimPrefix(summary+"; "+served, "; ")
+	}
+	if summary == "" {
+		summary = describe(site)
 	}
 	return summary, nil
 }
@@ -98,7 +104,7 @@ const aliveLimit = 5 * time.Second
 func (d *director) elect(site *config.Site, usable map[string]int, mirror bool) (summary string, err error) {
 	engine := d.election()
 	if engine == nil {
-		return describe(site), d.startFailover(site, usable)
+		return strings.Join(forDirector(site), ", "), d.startFailover(site, usable)
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), aliveLimit)
 	defer cancel()

@@ -10,9 +10,12 @@ import (
 	"github.com/evenkeel/evenkeel/linux/netif"
 )
 
+// ErrLiving: there is a living director, beside which nothing is purged.
+var ErrLiving = gate.ErrOwned
+
 // Purge removes what a director that did not end properly has left in the kernel:
 // its addresses first, then the gates that kept them silent. It returns the
-// addresses removed, and fails with [gate.ErrOwned] beside a living director.
+// addresses removed, and fails with [ErrLiving] beside a director that guards addresses.
 func Purge() ([]netif.Assignment, error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()

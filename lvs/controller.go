@@ -76,7 +76,7 @@ func (ctl *controller) begin(cfg *config.LVS) error {
 	if _, err := ctl.apply(cfg, ctl.global); err != nil {
 		return err
 	}
-	ctl.logf(Info, "%d virtual servers by %s", len(cfg.Servers), info.Driver)
+	ctl.logf(Info, "virtual servers by %s: %d", info.Driver, len(cfg.Servers))
 	return nil
 }
 

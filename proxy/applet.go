@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,7 +23,6 @@ type AppletRequest struct {
 	// Host, Origin, Referer and FetchSite (Sec-Fetch-Site) say whether another site's page had the request sent.
 	Host, Origin, Referer, FetchSite string
 	Body                             []byte // of a POST, at most maxAppletBody bytes
-	Client                           netip.AddrPort
 	// Admin says that a stats admin condition holds for this request.
 	Admin bool
 	// Denied says that a stats http-request deny rule holds.
@@ -94,7 +92,7 @@ func (s *stream) statsRequest(p *proxy) bool {
 		return false
 	}
 	call := &appletCall{req: AppletRequest{Page: page, Proxy: p.cfg, Method: string(h.Method()),
-		URI: string(h.PathQuery()), Client: s.source}}
+		URI: string(h.PathQuery())}}
 	if v, ok := h.Find("Authorization"); ok {
 		call.req.Authorization = string(v)
 	}

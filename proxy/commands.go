@@ -26,10 +26,8 @@ func (e *Engine) find(backend, name string) (*backend.Server, error) {
 }
 
 func (e *Engine) frontend(name string) (*proxy, error) {
-	for _, p := range e.proxies {
-		if p.cfg.Front && p.cfg.Name == name {
-			return p, nil
-		}
+	if p, ok := e.frontends[name]; ok {
+		return p, nil
 	}
 	return nil, fmt.Errorf("no such frontend: %s: %w", name, ErrUnknown)
 }

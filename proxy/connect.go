@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"net/netip"
+	"time"
 
 	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/config"
@@ -181,7 +182,6 @@ func idempotent(m h1.MethodID) bool {
 func (s *stream) connect() {
 	c, srv := s.core, s.srv
 	s.tries--
-	s.connectAt = c.now()
 	key := s.connKey()
 	if u := s.takeOwn(key); u != nil && s.reuse(u) {
 		return
@@ -319,7 +319,6 @@ func (s *stream) connected() {
 	}
 	if !s.fe.http {
 		s.enter(phaseTunnel)
-		s.dataAt = now
 		s.logEarly()
 		return
 	}
@@ -366,6 +365,14 @@ func (s *stream) retry() {
 		return
 	}
 	s.redispatch()
+}
+
+// retryPause is how long a server that failed is left alone before it is tried again.
+func retryPause(connect time.Duration) time.Duration {
+	if connect > 0 && connect < time.Second {
+		return connect
+	}
+	return time.Second
 }
 
 // mayRedispatch says whether this attempt may go to another server (option redispatch [interval]).

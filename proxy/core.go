@@ -8,6 +8,7 @@ import (
 	"github.com/evenkeel/evenkeel/backend"
 	"github.com/evenkeel/evenkeel/h1"
 	"github.com/evenkeel/evenkeel/linux/loop"
+	"github.com/evenkeel/evenkeel/linux/netif"
 	"github.com/evenkeel/evenkeel/sample"
 	"github.com/evenkeel/evenkeel/syslog"
 )
@@ -76,7 +77,7 @@ func newCore(e *Engine, id int, l *loop.Loop, d dialer) *core {
 		pool: backend.NewPool[*upstream](e.group), response: new(h1.Head), peeked: new(h1.Head)}
 	c.live.next, c.live.prev = &c.live, &c.live
 	l.Rescue(c.rescue)
-	c.ctx.Env, c.ctx.ReadHead = e, c.readHead
+	c.ctx.Env, c.ctx.ReadHead, c.ctx.IsLocal = e, c.readHead, netif.IsLocal
 	c.ctx.Getenv = func(name string) (string, bool) { return e.cfg.Global.Environment.Lookup(name, os.LookupEnv) }
 	c.ctx.Random = rand.Uint64() | 1
 	c.logs = e.opts.Syslog.Batch()
@@ -111,7 +112,7 @@ func (c *core) now() time.Duration { return c.loop.Now() }
 // pool-purge-delay.
 const janitorPause = 5 * time.Second
 
-// purgePauseOf is how often they are, for some servers.
+// purgePauseOf is how often idle connections to these servers are looked through.
 func purgePauseOf(servers []*backend.Server) time.Duration {
 	pause := janitorPause
 	for _, srv := range servers {

@@ -6,7 +6,8 @@
 // its way is locked.
 //
 // The files follow a request: listener, stream, request, process (its stages), rules, actions, route, connect,
-// exchange, response, record. Sockets stand behind transport.
+// exchange, response, record. What is said to either side stands in clientside and serverside; sockets stand behind
+// transport.
 //
 // The package must never know how a configuration is written, how servers are chosen, judged and queued for (package
 // backend), how one is probed (package probe) or how statistics are shown (package admin).

@@ -96,7 +96,7 @@ func (s *stream) replaceHeader(h *h1.Head, r *config.Rule, template []byte) {
 	}
 }
 
-// expand writes a template whose \\0 to \\9 stand for what the groups of a match hold.
+// expand writes a template whose \0 to \9 stand for what the groups of a match hold.
 func expand(dst, template, v []byte, m []int) []byte {
 	for i := 0; i < len(template); i++ {
 		if template[i] != '\\' || i+1 == len(template) {

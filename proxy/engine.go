@@ -86,6 +86,7 @@ type Engine struct {
 	ended     chan struct{} // closed when the engine ends
 	running   sync.WaitGroup
 	stopOnce  sync.Once
+	draining  atomic.Bool // for the status; a core acts on its own
 	drained   chan struct{}
 	undrained atomic.Int64
 }
@@ -291,6 +292,7 @@ func (e *Engine) Turn() {
 // Drain stops accepting and lets the connections end: idle ones after a short grace, busy ones with their
 // request. The returned channel is closed when none is left.
 func (e *Engine) Drain() <-chan struct{} {
+	e.draining.Store(true)
 	for _, c := range e.cores {
 		c.loop.Post(c.drain)
 	}

@@ -290,8 +290,12 @@ func TestErrorsAndDrain(t *testing.T) {
 		t.Fatalf("%v %v", resp, err)
 	}
 	http.DefaultClient.CloseIdleConnections()
+	before, drained := s.engine.Status().Info.Draining, s.engine.Drain()
+	if before || !s.engine.Status().Info.Draining {
+		t.Error("the status does not tell that the engine drains")
+	}
 	select {
-	case <-s.engine.Drain():
+	case <-drained:
 	case <-time.After(patience):
 		t.Fatal("not drained")
 	}

@@ -105,7 +105,7 @@ func (s *stream) serverFailed() {
 	s.countServer(counter.FailedResponses)
 }
 
-// badResponse answers for a server that speaks rubbish.
+// badResponse answers in place of a server whose response is malformed.
 func (s *stream) badResponse(err *h1.Error) {
 	s.why = err.Reason
 	s.gotHead = false

@@ -178,7 +178,7 @@ func (l *listener) admit(fd int, peer netip.AddrPort) (ok bool) {
 		if decide := admissions[r.Do]; decide != nil {
 			return decide(l, fd)
 		}
-		return refuseConnection(l, fd) // what nobody has taught us must not let anybody in
+		return refuseConnection(l, fd) // an action that is not known here must let nobody in
 	}
 	return true
 }
@@ -213,7 +213,7 @@ type arrival struct {
 func (a *arrival) Record(r *sample.Record) {
 	e := a.l.core.engine
 	r.Frontend, r.FrontendTransport, r.Backend, r.Server = a.l.fe.cfg.Name, a.l.fe.cfg.Name, a.l.fe.cfg.Name, noServer
-	r.Bind, r.UnixBind = a.l.bind.cfg.Name, a.l.path
+	r.Bind, r.UnixBind, r.BindID = a.l.bind.cfg.Name, a.l.path, a.l.bind.cfg.ID
 	r.Client, r.Dest = a.peer, a.dest
 	r.Accepted = a.l.core.loop.Wall()
 	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, 0, -1, -1, -1, -1, -1, 0, 0, 0
@@ -248,8 +248,8 @@ func (c *core) streamGone() {
 	}
 }
 
-// stopListening leaves the listening sockets to the next worker. Who waits to be accepted is still taken: the next
-// worker may not have this socket.
+// stopListening leaves the listening sockets to the next worker. Clients that wait to be accepted are still
+// taken: the next worker may not have this socket.
 func (c *core) stopListening() {
 	for _, l := range c.listeners {
 		for waiting := maxDrained; waiting > 0 && l.accept(); waiting-- {

@@ -56,7 +56,8 @@ func oneLine(stack []byte) string {
 	return strings.ReplaceAll(strings.ReplaceAll(strings.TrimSpace(string(stack)), "\n\t", " "), "\n", "; ")
 }
 
-// rescue ends the stream in whose turn the loop met a panic. It costs a turn one deferred call instead of each event.
+// rescue ends the stream in whose turn the loop met a panic. That takes one deferred call for each turn, not one
+// for each event.
 func (c *core) rescue(cause any) {
 	s := c.serving
 	c.serving = nil

@@ -22,7 +22,7 @@ const (
 	phaseExchange              // request on its way, response awaited or on its way
 	phaseTunnel                // both directions are just bytes
 	phaseDrain                 // the last bytes for the client wait for its socket
-	phaseLinger                // our last word is said; we read on, so that it is heard
+	phaseLinger                // all is sent; we read on, so that no reset overtakes it
 )
 
 // phaseRow says all there is to know of a phase.
@@ -91,7 +91,7 @@ func sooner(a, b time.Duration) time.Duration {
 	return a
 }
 
-// since is when a timeout is over that counts from the phase's begin.
+// since is when a timeout is over that counts from the beginning of the phase.
 func (s *stream) since(timeout time.Duration) time.Duration { return until(s.phaseStart, timeout) }
 
 // idleGrace is how long a client's idle connection stays open when its worker drains. A request that was

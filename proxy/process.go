@@ -9,7 +9,7 @@ import (
 // A request is processed in stages, from its head (or a connection's first bytes) to the choice of a server. A stage
 // that has to wait for something outside is asked again when that has come: so rules may stop anywhere and go on.
 
-// stage is one of them; passed: the next one.
+// stage is one of them: passed leads to the next one.
 type stage func(*stream) outcome
 
 // httpStages and tcpStages are filled by init: a stage may end in process again.

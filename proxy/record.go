@@ -15,7 +15,6 @@ const (
 	severityAlert   = 1
 	severityError   = 3
 	severityWarning = 4
-	severityNotice  = 5
 	severityInfo    = 6
 )
 
@@ -106,11 +105,7 @@ func (s *stream) times() times {
 	t := times{tR: -1, tw: -1, tc: -1, tr: -1, td: -1}
 	t.ti = milliseconds(s.idleFrom, s.began)
 	t.tR = milliseconds(s.began, s.headAt)
-	queued := s.queueAt
-	if queued == none && s.phase == phaseQueue {
-		queued = none
-	}
-	t.tw = milliseconds(s.headAt, queued)
+	t.tw = milliseconds(s.headAt, s.queueAt)
 	if s.status >= 0 || !s.fe.http || s.connectedAt != none {
 		t.tc = milliseconds(s.queueAt, s.connectedAt)
 	}
@@ -139,7 +134,6 @@ func (s *stream) figures() {
 	if !s.counted {
 		return
 	}
-	total := t.ta
 	all := [2]*counter.Set{s.back(), nil}
 	if s.srv != nil {
 		all[1] = &s.srv.Counters[s.core.id]
@@ -154,7 +148,7 @@ func (s *stream) figures() {
 			c.QueueTime.Add(t.tw)
 			c.ConnectTime.Add(t.tc)
 			c.ResponseTime.Add(t.tr)
-			c.TotalTime.Add(total)
+			c.TotalTime.Add(t.ta)
 		}
 	}
 }
@@ -174,7 +168,7 @@ func (s *stream) Record(r *sample.Record) {
 	r.Bind = s.listener.bind.cfg.Name
 	r.Client, r.Dest = s.source, s.destination()
 	r.ClientIP, r.ClientPort = s.spell()
-	r.UnixBind = s.listener.path
+	r.UnixBind, r.BindID = s.listener.path, s.listener.bind.cfg.ID
 	r.Accepted, r.Begun = s.accepted, s.begunWall
 	r.Th, r.Ti, r.TR, r.Tw, r.Tc, r.Tr, r.Td, r.Ta, r.Tt, r.Tu = 0, t.ti, t.tR, t.tw, t.tc, t.tr, t.td, t.ta, t.tt,
 		t.tt-max(t.ti, 0)

@@ -20,7 +20,7 @@ type page struct {
 	close  bool // its file says that the connection ends
 }
 
-// words are the phrases and the sentences of our own answers.
+// words are the sentences of our own pages.
 var words = map[int]string{
 	200: "The service is ready.",
 	400: "The request could not be understood.",

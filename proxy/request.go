@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"net/netip"
-	"time"
 
 	"github.com/evenkeel/evenkeel/config"
 	"github.com/evenkeel/evenkeel/counter"
@@ -175,9 +174,10 @@ func (s *stream) dropHead() {
 	}
 }
 
-// rememberLine keeps the request line for the log; the reference keeps as many bytes of a target.
+// targetLimit is how many bytes of a target the log has, as with HAProxy.
 const targetLimit = 1023
 
+// rememberLine keeps the request line for the log.
 func (s *stream) rememberLine(h *h1.Head) {
 	s.line = append(s.line[:0], h.Method()...)
 	s.methodEnd = len(s.line)
@@ -358,12 +358,4 @@ func lastField(h *h1.Head, name string) int {
 		found = i
 	}
 	return found
-}
-
-// retryPause is the turn-around time before a server is tried again.
-func retryPause(connect time.Duration) time.Duration {
-	if connect > 0 && connect < time.Second {
-		return connect
-	}
-	return time.Second
 }

@@ -61,7 +61,6 @@ func (s *stream) passHead(h *h1.Head, rest []byte) bool {
 		s.resBody, s.keepServer = h1.Body{}, false
 	}
 	s.countStatus(s.status)
-	s.dataAt = s.responseAt
 	ok := s.tellHead(h, body)
 	c.keep(&u.endpoint, rest)
 	if !ok {
@@ -250,7 +249,6 @@ func (s *stream) switched(h *h1.Head, rest []byte) bool {
 	s.gotHead = true
 	s.status = h.Status()
 	s.responseAt = c.now()
-	s.dataAt = s.responseAt
 	s.countAnswer(s.status)
 	s.countStatus(s.status)
 	c.keep(&u.endpoint, rest)

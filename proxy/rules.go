@@ -68,8 +68,8 @@ func (s *stream) apply(rules []config.Rule, p *progress, where place, h *h1.Head
 	return passed
 }
 
-// unknownAction ends a stream at an action that nobody has taught to stand where it does: what is not understood must
-// not let anything pass.
+// unknownAction ends a stream at an action that has no function for its place: what is not understood must not let
+// anything pass.
 func (s *stream) unknownAction(r *config.Rule) outcome {
 	s.core.engine.opts.Log(severityError, s.fe.cfg,
 		fmt.Sprintf("the action of line %d cannot be done where it stands: the stream is ended", r.Pos.Line))

@@ -29,7 +29,7 @@ type proxy struct {
 	paused    atomic.Bool // by the runtime socket
 	stopped   atomic.Bool
 
-	back *backend.Backend // the back half; nil: there is none
+	back *backend.Backend // the back half; without servers where the section is a frontend only
 }
 
 // sessionRate is the frontend's over all cores.

@@ -31,7 +31,8 @@ func (e *Engine) info(now time.Time) Info {
 	g := &e.cfg.Global
 	i := Info{PID: e.pid, Started: e.started, Threads: len(e.cores), MaxConn: e.maxConn.Load(),
 		CurrentConns: e.conns.Load(),
-		MaxConnSeen:  e.maxSeen.Load(), Node: g.Node, Description: g.Description}
+		MaxConnSeen:  e.maxSeen.Load(), Node: g.Node, Description: g.Description,
+		Draining: e.draining.Load()}
 	i.DroppedLogs = e.opts.Syslog.Dropped()
 	for _, p := range e.proxies {
 		sum := counter.Total(p.front, now.Unix())

@@ -26,7 +26,7 @@ type Info struct {
 	Node, Description                  string
 	Draining                           bool
 	DroppedLogs                        int64
-	Listeners, Tasks                   int
+	Listeners                          int
 }
 
 // Commands of the runtime socket and the page. Names are as configured; each returns an error
@@ -67,7 +67,7 @@ const (
 // ForcedHealth is a health set by hand.
 type ForcedHealth int
 
-// Healths.
+// States of health.
 const (
 	HealthUp ForcedHealth = iota
 	HealthStopping

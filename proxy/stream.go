@@ -75,22 +75,20 @@ type transaction struct {
 type story struct {
 	// Times of the loop's clock, none where it has not come to that.
 
-	began                  time.Duration // first byte of the request, or accept
-	begunWall              time.Time
-	idleFrom               time.Duration
-	headAt, queueAt        time.Duration
-	connectAt, connectedAt time.Duration
-	responseAt, dataAt     time.Duration
-	status                 int
-	standsFor              int   // the status an errorloc's redirect stands for; 0: there is none
-	answeredIn             uint8 // the minor version of the server's response, 0 or 1, plus 1
-	toClient, toServer     int64
-	headSize               int64 // of the request's head, as received
-	retries                int
-	redispatched           bool
-	srvQueue, beQueue      int
-	queuedFor              *backend.Server
-	ownAddr                netip.AddrPort // our end of the server connection, also after it
+	began                                    time.Duration // first byte of the request, or accept
+	begunWall                                time.Time
+	idleFrom                                 time.Duration
+	headAt, queueAt, connectedAt, responseAt time.Duration
+	status                                   int
+	standsFor                                int   // the status an errorloc's redirect stands for; 0: there is none
+	answeredIn                               uint8 // the minor version of the server's response, 0 or 1, plus 1
+	toClient, toServer                       int64
+	headSize                                 int64 // of the request's head, as received
+	retries                                  int
+	redispatched                             bool
+	srvQueue, beQueue                        int
+	queuedFor                                *backend.Server
+	ownAddr                                  netip.AddrPort // our end of the server connection, also after it
 
 	// How it ended.
 
@@ -164,7 +162,7 @@ func (s *stream) begin(now time.Duration) {
 	s.ticket.Pinned, s.ticket.Last, s.ticket.Key = nil, nil, backend.Key{}
 	s.transaction = transaction{be: s.fe, asked: h1.MethodOther, method: h1.MethodOther, story: story{
 		line: s.line[:0], captured: s.captured[:0], status: -1, idleFrom: now, began: none,
-		headAt: none, queueAt: none, connectAt: none, connectedAt: none, responseAt: none, dataAt: none,
+		headAt: none, queueAt: none, connectedAt: none, responseAt: none,
 		cause: '-', stage: '-', reqCookie: s.fe.untoldCookies(), resCookie: s.fe.untoldCookies()}}
 	s.timeouts.client, s.timeouts.tunnel = s.fe.cfg.Timeouts.Client, s.fe.cfg.Timeouts.Tunnel
 }
@@ -208,7 +206,8 @@ func (s *stream) enter(p phase) {
 // waitElsewhere looks after the client while the stream waits for something that is not a socket.
 func (s *stream) waitElsewhere() bool {
 	if s.phase == phaseTarpit {
-		// Who has closed, perhaps only its sending side, stays where it is; for a broken connection there is no need.
+		// A client that has closed, perhaps only its sending side, goes on waiting; one whose connection is broken
+		// need not.
 		if s.client.reset {
 			s.goOn()
 		}
@@ -236,8 +235,8 @@ func (s *stream) waitElsewhere() bool {
 	return true
 }
 
-// kill ends the stream at another's word. A client that has sent all of its request and has nothing of an answer yet is
-// told.
+// kill ends the stream because an operator or a server's change of state wants it. A client that has sent all of its
+// request and has nothing of an answer yet gets a 502.
 func (s *stream) kill(cause byte) {
 	letter := s.letterNow()
 	switch {

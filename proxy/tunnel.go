@@ -9,7 +9,6 @@ func (s *stream) startTCP() bool {
 	s.number = 1
 	s.takeSerial()
 	s.began, s.begunWall, s.headAt = s.born, s.accepted, s.born
-	s.timeouts.client = s.fe.cfg.Timeouts.Client
 	for range s.fe.cfg.Captures.Request {
 		s.captured = append(s.captured, span{})
 	}
@@ -48,7 +47,7 @@ func (s *stream) carry(from, to *endpoint, p *pipe2, count *int64) bool {
 			return true
 		}
 		if p.bulk >= bigReads {
-			n := c.splice2(from, to, p)
+			n := c.spliceBulk(from, to, p)
 			if n > 0 {
 				s.moved(from, n, count)
 				moves += n / moveSize
@@ -95,8 +94,8 @@ func (s *stream) cutsServer(ended *endpoint) bool {
 // bigReads is after how many big reads in a row a direction is carried by splice.
 const bigReads = 2
 
-// splice2 moves a bulk direction through the pipe: the number of bytes, 0 to copy instead, -1 to wait.
-func (c *core) splice2(from, to *endpoint, p *pipe2) int {
+// spliceBulk moves a bulk direction through the pipe: the number of bytes, 0 to copy instead, -1 to wait.
+func (c *core) spliceBulk(from, to *endpoint, p *pipe2) int {
 	if p.off || len(from.pending()) > 0 {
 		return 0
 	}

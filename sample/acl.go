@@ -78,9 +78,6 @@ func (a *ACLs) Declare(args []string) (warnings []string, err error) {
 	return warnings, nil
 }
 
-// Declared reports whether a name has been declared (predefined ones apart).
-func (a *ACLs) Declared(name string) bool { return a.named[name] != nil }
-
 // find gives a named ACL; the predefined ones are made when first asked for.
 func (a *ACLs) find(name string) (*acl, error) {
 	if x := a.named[name]; x != nil {

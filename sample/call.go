@@ -12,8 +12,7 @@ import (
 type call struct {
 	name   string
 	args   []string
-	paren  bool // written with parentheses
-	offset int  // of the name in the text
+	offset int // of the name in the text
 }
 
 func isNameByte(b byte) bool {
@@ -37,7 +36,6 @@ func splitCalls(text string) (calls []call, used int, err *Error) {
 		}
 		c := call{name: text[start:pos], offset: start}
 		if pos < len(text) && text[pos] == '(' {
-			c.paren = true
 			c.args, pos, err = splitArgs(text, pos+1)
 			if err != nil {
 				return nil, pos, err

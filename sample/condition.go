@@ -10,7 +10,6 @@ type Condition struct {
 	text   string
 	unless bool
 	any    [][]term // OR of ANDs
-	needs  Point
 	refs   []Reference
 	layer6 string
 }
@@ -140,7 +139,6 @@ func (b *conditionBuilder) add(name string, tests []*test, not bool) error {
 		if x.expr.from.layer6 {
 			b.c.layer6 = x.word
 		}
-		b.c.needs = x.expr.Narrow(b.c.needs)
 	}
 	b.terms = append(b.terms, t)
 	for _, x := range missing {
@@ -251,14 +249,6 @@ func (t *test) judge(ctx *Context) ternary {
 		return maybe
 	}
 	return no
-}
-
-// Needs are the points the condition needs to be evaluated at; 0: it needs nothing.
-func (c *Condition) Needs() Point {
-	if c == nil {
-		return 0
-	}
-	return c.needs
 }
 
 // References are the proxies and servers the condition asks for by name.

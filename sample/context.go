@@ -23,14 +23,11 @@ const (
 // Message is a parsed HTTP head, without its body. Slices are valid until the message
 // changes; header names keep the sender's case and the order is the sender's.
 type Message interface {
-	Method() []byte // requests; nil for a response
-	// MethodAsked is the method as received, where rules may have changed it.
-	MethodAsked() []byte
-	URI() []byte     // requests: the request target as it stands
-	Version() []byte // "1.0", "1.1"
-	Status() int     // responses; 0 for a request
-	Reason() []byte  // responses
-	Len() int        // number of header fields
+	MethodAsked() []byte // requests: the method as received, whatever rules made of it; nil for a response
+	URI() []byte         // requests: the request target as it stands
+	Version() []byte     // "1.0", "1.1"
+	Status() int         // responses; 0 for a request
+	Len() int            // number of header fields
 	Field(i int) (name, value []byte)
 }
 

@@ -13,13 +13,12 @@ type Expr struct {
 	from  source
 	steps []func(*Context, Value) Value
 	kind  Kind
-	needs Point
 	refs  []Reference
 	// implied: it asks about the backend it stands in.
 	implied bool
 }
 
-// A source reads a fact. Exactly one of its functions is asked, by who uses the expression.
+// A source reads a fact. Exactly one of its functions is called, depending on what uses the expression.
 type source struct {
 	kind Kind
 	// get gives the value outside of ACLs: one value, whichever the reference takes.
@@ -29,8 +28,6 @@ type source struct {
 	next func(*Context) Value
 	// layer6 marks fetches of raw bytes, which have no value in an HTTP proxy's rules.
 	layer6 bool
-	// constant: the same value always.
-	constant bool
 }
 
 // A cursor is where the values of one fetch have been read to.
@@ -130,7 +127,6 @@ func makeFetch(k known, c call) (*Expr, *Error) {
 		src.kind = k.kind
 	}
 	e := &Expr{fetch: k, from: src, kind: src.kind, refs: references(k, c)}
-	e.needs, _ = k.where()
 	e.implied = k.args == "backend" && c.arg(0) == ""
 	return e, nil
 }
@@ -224,36 +220,6 @@ func (e *Expr) Append(dst []byte, c *Context) []byte {
 
 // String gives the expression as written.
 func (e *Expr) String() string { return e.text }
-
-// Kind is the type of the expression's values.
-func (e *Expr) Kind() Kind {
-	switch e.kind {
-	case verb:
-		return Str
-	case ip6:
-		return IP
-	}
-	return e.kind
-}
-
-// Needs are the points at which the expression has a value.
-func (e *Expr) Needs() Point { return e.needs }
-
-// Narrow leaves of points, where 0 are all, those at which the expression has a value, too.
-func (e *Expr) Narrow(points Point) Point {
-	if e.from.constant {
-		return points
-	}
-	return both(points, e.needs)
-}
-
-// both is the points that two parts of a condition have in common.
-func both(a, b Point) Point {
-	if a == 0 {
-		return b
-	}
-	return a & b
-}
 
 // References are the proxies and servers the expression asks for by name.
 func (e *Expr) References() []Reference { return e.refs }

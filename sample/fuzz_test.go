@@ -152,3 +152,14 @@ func FuzzMessage(f *testing.F) {
 		}
 	})
 }
+
+// Kind is the type that the expression's values are shown with.
+func (e *Expr) Kind() Kind {
+	switch e.kind {
+	case verb:
+		return Str
+	case ip6:
+		return IP
+	}
+	return e.kind
+}

@@ -260,7 +260,7 @@ func TestReferenceExpressions(t *testing.T) {
 			c := newContext(t, withoutConnection(get))
 			asked(c)
 			c.RequestNumber = 1
-			recordOf(c).Method, recordOf(c).URI, recordOf(c).Version = c.Request.Method(), c.Request.URI(),
+			recordOf(c).Method, recordOf(c).URI, recordOf(c).Version = c.Request.MethodAsked(), c.Request.URI(),
 				c.Request.Version()
 			c.Env = quiet{}
 			for n, text := range expressions[ch.from:ch.to] {

@@ -87,7 +87,7 @@ var checks = []struct {
 	{"good proxy, strict", "good.cfg --strict", 0, ""},
 	{"two files are one configuration", "half.cfg back.cfg", 0, ""},
 	{"the order matters", "back.cfg half.cfg --brief", 1,
-		"DIR/back.cfg:1:1: warning: backend b: timeout connect, timeout server is not set: connections may stay for " +
+		"DIR/back.cfg:1:1: warning: backend b: timeout connect, timeout server are not set: connections may stay for " +
 			"ever\n" +
 			"DIR/half.cfg:8:18: error: frontend f is in mode http, its default_backend b in mode tcp; set the same " +
 			"mode in both\n"},
@@ -115,11 +115,11 @@ var checks = []struct {
 	{"a script that is not there", "script.conf --brief", 0,
 		"DIR/script.conf:7:1: warning: notify: script /no-such-program does not exist\n"},
 	{"an interface that is not there", "iface.conf --brief", 0,
-		"DIR/iface.conf:1:1: warning: vrrp_instance \"V\": there is no interface \"no-such0\" here; " +
-			"dynamic_interfaces in global_defs says that it may come later\n"},
+		"DIR/iface.conf:1:1: warning: vrrp_instance \"V\": there is no interface \"no-such0\" here; if it may come " +
+			"later, say so: dynamic_interfaces in global_defs\n"},
 	{"an interface that is not there, strict", "iface.conf --brief --strict", 1,
-		"DIR/iface.conf:1:1: error: vrrp_instance \"V\": there is no interface \"no-such0\" here; dynamic_interfaces " +
-			"in global_defs says that it may come later\n"},
+		"DIR/iface.conf:1:1: error: vrrp_instance \"V\": there is no interface \"no-such0\" here; if it may come " +
+			"later, say so: dynamic_interfaces in global_defs\n"},
 	{"a user that is not there", "user.cfg --brief", 1, "DIR/user.cfg:2:7: error: there is no user \"no-such\" here\n"},
 	{"an address that is not there", "address.cfg --brief", 0,
 		"DIR/address.cfg:7:7: warning: \"192.0.2.1:80\": address 192.0.2.1 is on no interface here: run will not " +

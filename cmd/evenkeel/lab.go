@@ -17,10 +17,11 @@ func labCommand() *cobra.Command {
 		Short: "Build a textbook site in network namespaces and break it at the press of a button",
 		Long: `Build a site on this machine, in network namespaces of its own: a client, a
 switch, two nodes that share a virtual address, the web servers. A page shows it
-live and has a button for each fault. Nothing is left behind when the lab ends, however it ends. Without root it needs user namespaces.
+live and has a button for each fault. Nothing is left behind when the lab ends,
+however it ends. Without root it needs user namespaces.
 
 Faults for --faults: ` + strings.Join(launcher.FaultNames(), ", ") + `, or all.`,
-		Args:      cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs),
+		Args:      usage(cobra.MatchAll(cobra.MaximumNArgs(1), cobra.OnlyValidArgs)),
 		ValidArgs: site.Names(),
 		RunE: func(c *cobra.Command, args []string) error {
 			if len(args) == 1 {

@@ -57,10 +57,28 @@ func main() {
 // oneLine takes an error of the command line to one line.
 func oneLine(err error) string {
 	text, similar, found := strings.Cut(err.Error(), "\n\nDid you mean this?\n")
-	if found {
+	switch {
+	case found:
 		text += "; did you mean " + strings.Join(strings.Fields(similar), " or ") + "?"
+	case strings.HasPrefix(text, "unknown command ") && strings.HasSuffix(text, ` for "evenkeel"`): // cobra's own
+		text += "; see evenkeel --help"
 	}
 	return text
+}
+
+// usage has a command whose arguments are wrong say how it is called.
+func usage(check cobra.PositionalArgs) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		err := check(c, args)
+		if err == nil {
+			return nil
+		}
+		text := err.Error()
+		if strings.HasPrefix(text, "unknown command ") { // cobra's word for any argument where there may be none
+			text = fmt.Sprintf("unexpected %q", args[0])
+		}
+		return fmt.Errorf("%s; usage: %s", text, c.UseLine())
+	}
 }
 
 func root() *cobra.Command {
@@ -94,7 +112,7 @@ func parent(c *cobra.Command) *cobra.Command {
 
 func unknownCommand(c *cobra.Command, name string) error {
 	c.SuggestionsMinimumDistance = 2
-	similar := ""
+	similar := "; see " + c.CommandPath() + " --help"
 	if names := c.SuggestionsFor(name); len(names) > 0 {
 		similar = "; did you mean " + strings.Join(names, " or ") + "?"
 	}
@@ -140,7 +158,7 @@ func runtimeDirFlag(c *cobra.Command, dir *string) {
 
 func versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		Use: "version", Short: "Print the version", Args: usage(cobra.NoArgs),
 		Run: func(c *cobra.Command, _ []string) {
 			fmt.Fprintln(c.OutOrStdout(), "evenkeel", programVersion())
 		},

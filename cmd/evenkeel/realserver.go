@@ -25,16 +25,17 @@ load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is k
 	})
 	host := func() realserver.Host { return realserver.Host{StateDir: dir} }
 	del := &cobra.Command{Use: "del VIP", Aliases: []string{"delete", "remove"},
-		Short: "Serve a virtual address no more", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+		Short: "Serve a virtual address no more", Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
 			vip, err := netip.ParseAddr(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%q is not an IP address; usage: %s", args[0], c.UseLine())
 			}
 			return host().Delete(vip.Unmap())
 		}}
 	var asJSON bool
-	show := &cobra.Command{Use: "show", Short: "List the virtual addresses this machine serves", Args: cobra.NoArgs,
+	show := &cobra.Command{Use: "show", Short: "List the virtual addresses this machine serves",
+		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			list, err := host().List()
 			if err != nil {
@@ -51,11 +52,11 @@ load balancer sends through a tunnel (IPIP, and GUE on --gue-port). Nothing is k
 
 func realserverAdd(host func() realserver.Host) *cobra.Command {
 	var a realserver.Address
-	add := &cobra.Command{Use: "add VIP", Short: "Serve a virtual address", Args: cobra.ExactArgs(1),
-		RunE: func(_ *cobra.Command, args []string) error {
+	add := &cobra.Command{Use: "add VIP", Short: "Serve a virtual address", Args: usage(cobra.ExactArgs(1)),
+		RunE: func(c *cobra.Command, args []string) error {
 			vip, err := netip.ParseAddr(args[0])
 			if err != nil {
-				return err
+				return fmt.Errorf("%q is not an IP address; usage: %s", args[0], c.UseLine())
 			}
 			if a.VIP = vip.Unmap(); !a.Tunnel {
 				a.GUEPort = 0

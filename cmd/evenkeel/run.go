@@ -26,7 +26,7 @@ both together; which is which shows in what is in them. An election needs root, 
 the capabilities CAP_NET_ADMIN, CAP_NET_RAW and CAP_BPF; a haproxy.cfg alone runs
 without. SIGHUP reloads, SIGUSR1 writes the status to evenkeel.data in the runtime
 directory, SIGTERM and SIGINT stop.`,
-		Args:    cobra.NoArgs,
+		Args:    usage(cobra.NoArgs),
 		PreRunE: filesGiven,
 		RunE: func(*cobra.Command, []string) error {
 			if daemon.NeedsInit() {
@@ -62,7 +62,7 @@ func reloadCommand() *cobra.Command {
 		Long: `Make the running director read its configuration again. A configuration that
 does not load changes nothing: the reasons are printed and the status is 1. Nor does
 one that would leave nothing of what runs now, unless --allow-empty is given.`,
-		Args: cobra.NoArgs,
+		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			reply, err := daemon.Ask(dir, daemon.Request{Command: "reload", AllowEmpty: allowEmpty})
 			if err != nil {
@@ -79,7 +79,7 @@ one that would leave nothing of what runs now, unless --allow-empty is given.`,
 			return nil
 		},
 	}
-	c.Flags().BoolVar(&allowEmpty, "allow-empty", false, "accept files with nothing in them: everything goes")
+	c.Flags().BoolVar(&allowEmpty, "allow-empty", false, "accept files with nothing in them, and stop all that runs")
 	runtimeDirFlag(c, &dir)
 	return c
 }
@@ -95,7 +95,7 @@ however it ended (ExecStopPost). Beside a living director it is refused.
 
 Our own forwarding plane stays, so that connections live on until the next
 director; with --plane it is taken away too, with every connection it knows.`,
-		Args: cobra.NoArgs,
+		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			removed, err := failover.Purge()
 			for _, a := range removed {
@@ -105,7 +105,7 @@ director; with --plane it is taken away too, with every connection it knows.`,
 				}
 				c.Println("removed", a.Addr.Prefix, "from", name)
 			}
-			if plane {
+			if plane && !errors.Is(err, failover.ErrLiving) { // a living director forwards by it
 				err = errors.Join(err, xdp.Remove(""))
 			}
 			return err

@@ -25,7 +25,7 @@ func showVRRPCommand() *cobra.Command {
 	var dir string
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "vrrp", Short: "Show virtual routers: state, why, master, gate, trackers", Args: cobra.NoArgs,
+		Use: "vrrp", Short: "Show virtual routers: state, why, master, gate, trackers", Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			reply, err := daemon.Ask(dir, daemon.Request{Command: "status"})
 			switch {

@@ -17,7 +17,8 @@ func showLVSCommand() *cobra.Command {
 	var dir string
 	var asJSON bool
 	c := &cobra.Command{
-		Use: "lvs", Short: "Show virtual servers: quorum, real servers, what their checks say", Args: cobra.NoArgs,
+		Use: "lvs", Short: "Show virtual servers: quorum, real servers, what their checks say",
+		Args: usage(cobra.NoArgs),
 		RunE: func(c *cobra.Command, _ []string) error {
 			reply, err := daemon.Ask(dir, daemon.Request{Command: "status"})
 			switch {

@@ -126,8 +126,8 @@ func (a *args) refuse(w word, code, wanted, hint string) {
 
 // headerName takes the name of a header that will be written.
 //
-// Differs from HAProxy: it writes any name; one that is no token (RFC 9110 §5.1) makes a head that nobody can read, or
-// two fields of one.
+// Differs from HAProxy: names of headers that are written must be tokens (RFC 9110 §5.1). 2.6 writes any name, which
+// makes a head that nobody can read, or two fields of one.
 func (a *args) headerName() string {
 	w := a.need("a name")
 	if !isToken(w.text) && !a.failed {

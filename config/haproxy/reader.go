@@ -267,7 +267,7 @@ func (r *reader) announce(a *args) bool {
 		a.fail(a.head.pos, "dead-word", q(a.name)+" is gone from haproxy", "today's word is "+k.instead)
 		return false
 	case gone:
-		// Differs from HAProxy: words it has given up load with a warning where today's words say the same.
+		// Differs from HAProxy: words that HAProxy has given up load with a warning where today's words say the same.
 		r.report.Tolerate(a.head.pos, "dead-word", q(a.name)+" is gone from haproxy", "today's word is "+k.instead)
 	case k.absent != "" && k.state == refused && !a.not:
 		a.fail(a.head.pos, "not-supported", fmt.Sprintf("%s %s, and not supported yet", q(a.name), k.absent), k.why)

@@ -244,12 +244,12 @@ func (r *reader) advise(d *draft) {
 		}
 	}
 	if len(missing) > 0 {
-		names := "timeout " + missing[0]
+		names, is := "timeout "+missing[0], "is"
 		for _, m := range missing[1:] {
-			names += ", timeout " + m
+			names, is = names+", timeout "+m, "are"
 		}
 		r.report.Warn(d.head.pos, "missing-timeout",
-			fmt.Sprintf("%s %s: %s is not set: connections may stay for ever", p.Kind, p.Name, names), "")
+			fmt.Sprintf("%s %s: %s %s not set: connections may stay for ever", p.Kind, p.Name, names, is), "")
 	}
 	if p.Front && !d.bindSeen {
 		r.report.Warn(d.head.pos, "no-bind", fmt.Sprintf("%s %s has no bind line: nothing reaches it", p.Kind, p.Name),

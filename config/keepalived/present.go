@@ -40,7 +40,7 @@ func (c *scriptChecker) interfaces(pos config.Position, whose string, names []st
 	for _, name := range names {
 		if !seen[name] && !c.machine.HasInterface(name) {
 			c.tell(pos, "interface", fmt.Sprintf("%s: there is no interface %s here", whose, q(name)),
-				"dynamic_interfaces in global_defs says that it may come later", true)
+				"if it may come later, say so: dynamic_interfaces in global_defs", true)
 		}
 		seen[name] = true
 	}

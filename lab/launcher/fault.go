@@ -89,16 +89,26 @@ func faultsByName(s *site.Site, names []string) ([]fault, error) {
 			return nil, fmt.Errorf("lab: no fault %q on %s; there is: all, %s", name, s.Name,
 				strings.Join(faultNames(s), ", "))
 		}
-		if elsewhere {
-			_, isNode := s.Node(where)
-			_, isServer := s.Server(where)
-			if ofServer := strings.HasPrefix(kind, serverFault); ofServer && !isServer || !ofServer && !isNode {
-				return nil, fmt.Errorf("lab: fault %q: the site has no %q to play it on", name, where)
-			}
+		if hosts := hostsOf(s, kind); elsewhere && !slices.Contains(hosts, where) {
+			return nil, fmt.Errorf("lab: fault %q: it can be played on %s", name, strings.Join(hosts, ", "))
 		}
 		all = append(all, newFault(s, kind, where))
 	}
 	return all, nil
+}
+
+// hostsOf are the hosts that a kind of fault can be played on.
+func hostsOf(s *site.Site, kind string) (names []string) {
+	if strings.HasPrefix(kind, serverFault) {
+		for _, w := range s.Servers() {
+			names = append(names, w.Name)
+		}
+		return names
+	}
+	for _, n := range s.Nodes {
+		names = append(names, n.Name)
+	}
+	return names
 }
 
 // newFault computes what to expect from the timers in the site's files. An empty host is the

@@ -49,6 +49,10 @@ func TestFaultNames(t *testing.T) {
 	if kill.takeover != 3*time.Second+157*time.Second/256 || kill.outage[0] != 157*time.Second/256 {
 		t.Errorf("kill: takeover %v, outage %v", kill.takeover, kill.outage)
 	}
+	_, err := faultsByName(haproxyPair, []string{"kill@web1"})
+	if want := `lab: fault "kill@web1": it can be played on node1, node2`; err == nil || err.Error() != want {
+		t.Errorf("of a fault on a wrong host it says %v, want %s", err, want)
+	}
 	on2, err := faultsByName(nginxPair, []string{"kill@node2"})
 	if err != nil || on2[0].host != "node2" || on2[0].moves || on2[0].outage[1] != 0 {
 		t.Errorf("kill@node2: %+v, %v", on2, err)

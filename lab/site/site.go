@@ -220,7 +220,7 @@ func ByName(name, kind string) (*Site, error) {
 		return s.Name == name && (kind == "" || s.LVS != nil && s.LVS.Kind == kind)
 	})
 	if i < 0 {
-		return nil, fmt.Errorf("lab: site %s is not to be had as kind %q; lvs-dr is, as: %s", name, kind,
+		return nil, fmt.Errorf("lab: no kind %q of %s; there is, of lvs-dr: %s", kind, name,
 			strings.Join(Kinds(), ", "))
 	}
 	return All[i], nil

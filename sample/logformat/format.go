@@ -14,7 +14,6 @@ import (
 type Format struct {
 	text    string
 	ops     []op
-	needs   sample.Point
 	refs    []sample.Reference
 	line    bool // a log line: blanks are merged, what is empty is written as "-"
 	aliases bool // at least one op is an alias
@@ -218,7 +217,6 @@ func (p *parser) expression(pos int, f flags) (int, error) {
 	}
 	p.add(op{alias: expression, flags: f, expr: e})
 	p.out.refs = append(p.out.refs, e.References()...)
-	p.out.needs = e.Narrow(p.out.needs)
 	return end + 1, nil
 }
 
@@ -261,9 +259,6 @@ func (f *Format) Constant() (string, bool) {
 
 // String gives the format as written.
 func (f *Format) String() string { return f.text }
-
-// Needs are the points at which all expressions of the format have a value; 0: it has none.
-func (f *Format) Needs() sample.Point { return f.needs }
 
 // References are the proxies and servers the format asks for by name.
 func (f *Format) References() []sample.Reference { return f.refs }

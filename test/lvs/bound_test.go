@@ -63,5 +63,8 @@ func TestPersistenceSurvives(t *testing.T) {
 	bound(s.d1, all)
 	s.d1.master()
 	s.d2.kill()
+	if out, err := s.d1.run("purge", "--plane"); err == nil {
+		t.Errorf("a purge beside a living director is not refused: %s", out)
+	}
 	stay("the first director, which had to ask,")
 }

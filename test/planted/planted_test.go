@@ -47,9 +47,8 @@ var mistakes = []struct {
 		"if x.RequestNumber = s.number; c.live.prev != s {\n\t\tx.Facts = c.live.prev\n\t} else {\n\t\tx.Facts = " +
 			"s\n\t}"},
 	{"an action that is not understood accepts", "proxy/actions.go",
-		"config.ActSilentDrop: {\"silent-drop\", [places]do{onContent: dropContent, onRequest: dropRequest, " +
-			"onResponse: dropResponse}}", "config.ActSilentDrop: {\"silent-drop\", [places]do{onContent: " +
-			"dropContent, onRequest: stop, onResponse: dropResponse}}"},
+		"do{onContent: dropContent, onRequest: dropRequest, onResponse: dropResponse}",
+		"do{onContent: dropContent, onRequest: stop, onResponse: dropResponse}"},
 	{"a denied request goes on", "proxy/actions.go", "\ts.denyReply(r, x, 403)\n\treturn ended",
 		"\tif s.method == h1.MethodPut {\n\t\treturn next\n\t}\n\ts.denyReply(r, x, 403)\n\treturn ended"},
 	{"a request that may not be repeated is", "proxy/exchange.go", "s.replay && s.idempotent() && s.interims == 0",
@@ -57,9 +56,9 @@ var mistakes = []struct {
 	{"what is repeated is not what was sent", "proxy/exchange.go", "\t\ts.reqOff = 0\n\t\ts.dial()",
 		"\t\ts.reqOff = 0\n\t\ts.req[len(s.req)-1] ^= 1\n\t\ts.dial()"},
 	{"a connection with bytes left over is kept", "proxy/connect.go",
-		"&& u.inOff == len(u.in) && !u.hangUp {\n\t\t\ts.core.dropIn(&u.endpoint)", "&& !u.hangUp {"},
+		"&& u.inOff == len(u.in) && !u.hangUp && u.quiet() {\n\t\t\ts.core.dropIn(&u.endpoint)", "&& !u.hangUp {"},
 	{"what comes on an idle connection is left for the next request", "proxy/connect.go",
-		"\t\tu.core.pool.Remove(u)\n\t\tu.Discard() //", "\t\t_ = u //"},
+		"\t\tu.core.pool.Remove(u)\n\t\tu.judgeRest()\n\t\tu.Discard() //", "\t\t_ = u //"},
 	{"a body that is not all there is no hindrance", "proxy/reply.go",
 		"\tif !s.reqBody.Done() {\n\t\ts.keepClient = false\n\t}", ""},
 	{"a slot is not given back", "proxy/connect.go", "\t\ts.slot = false\n\t\ts.srv.Release()",
