@@ -255,19 +255,19 @@ func (n *Node) refused(now Time, from ID, a Answer, e []Effect) []Effect {
 
 // count looks whether there is a majority, and until when.
 func (n *Node) count(now Time, e []Effect) []Effect {
-	until := n.majorityUntil()
+	until, raised := n.majorityUntil(), n.raised()
 	switch {
 	case until <= now:
 		return e
 	case n.state == Holding && now >= n.until:
 		return n.lose(now, e) // too late: it has run out
-	case until <= n.until && !n.raised():
+	case until <= n.until && !raised:
 		return e
 	}
-	if n.state == Holding && n.raised() {
+	if raised {
 		n.epoch = n.asking
 	}
-	n.state, n.until, n.failed = Holding, max(until, n.until), 0
+	n.state, n.until, n.failed = Holding, until, 0
 	return append(e, Effect{Kind: Hold, Epoch: n.epoch, Until: until})
 }
 
@@ -295,8 +295,8 @@ func (n *Node) majorityUntil() Time {
 	return sent.Add(n.p.Hold())
 }
 
-// fail ends a campaign without a majority. Who has lost waits, the higher its number and the more often the longer, so
-// that two do not meet for ever.
+// fail ends a campaign without a majority. Who has lost waits, each node in another rhythm, so that two do not meet for
+// ever.
 func (n *Node) fail(now Time, e []Effect) []Effect {
 	e = n.letGo(now, e)
 	n.failed = min(n.failed+1, 8)

@@ -8,9 +8,8 @@ import (
 )
 
 // What a stream tells its client, in HTTP/1: an interim response, a head, a body, the end of one, or that there is
-// none.
-// Nothing else of this package writes to a client, knows where a body ends on its way there, or what a Connection field
-// says; in a tunnel there are only bytes. These functions are what a client of another protocol needs of its own.
+// none. Nothing else of this package writes to a client, knows where a body ends on its way there, or what a Connection
+// field says; in a tunnel there are only bytes. These functions are what a client of another protocol needs of its own.
 
 // understood is the method that the client waits for an answer to: a request that was not understood has none.
 func (s *stream) understood() h1.MethodID {

@@ -51,7 +51,7 @@ func (s *stream) countServer(e counter.Event) {
 // countRequest counts a request that has come, even if it was none that could be understood.
 func (s *stream) countRequest() {
 	s.count(counter.Requests)
-	s.fe.front[s.core.id].RequestRate.Add(s.core.loop.Wall().Unix())
+	s.front().RequestRate.Add(s.core.loop.Wall().Unix())
 }
 
 func (s *stream) countClientAbort() {

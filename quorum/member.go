@@ -9,7 +9,7 @@ import (
 )
 
 // Time is nanoseconds of this machine's clock that never stops or jumps (CLOCK_BOOTTIME).
-type Time int64
+type Time = lease.Time
 
 // Never is the deadline where there is none.
 const Never = Time(1<<63 - 1)
@@ -100,8 +100,7 @@ type remote struct {
 	votes     []heartbeat.Vote // for the next message
 	disagrees map[uint32]bool
 	told      map[string]bool // reasons
-	groups    map[uint32]heartbeat.Group
-	page      int // of our groups, the first of the next message
+	page      int             // of our groups, the first of the next message
 }
 
 // Member is one node of a cluster.
@@ -133,7 +132,7 @@ func NewMember(now Time, p Params) (*Member, error) {
 		}
 		peer := heartbeat.NewPeer(uint8(p.Me), uint8(i), p.Boot, n.Lines, p.Timeout, 2*p.Timeout)
 		m.remotes = append(m.remotes, &remote{Node: n, peer: peer, due: now, disagrees: map[uint32]bool{},
-			told: map[string]bool{}, groups: map[uint32]heartbeat.Group{}})
+			told: map[string]bool{}})
 	}
 	return m, nil
 }
@@ -144,7 +143,7 @@ func (m *Member) AddGroup(now Time, p Group) error {
 	if err := votes.Validate(); err != nil {
 		return fmt.Errorf("%s: %w", p.Name, err)
 	}
-	g := &group{p: p, id: heartbeat.Hash(p.Name), node: lease.NewNode(lease.Time(now), votes, m.p.Epoch)}
+	g := &group{p: p, id: heartbeat.Hash(p.Name), node: lease.NewNode(now, votes, m.p.Epoch)}
 	if other := m.byID[g.id]; other != nil {
 		return fmt.Errorf("%s and %s have the same number: give one another name", p.Name, other.p.Name)
 	}
@@ -171,14 +170,14 @@ func (m *Member) group(name string) *group { return m.byID[heartbeat.Hash(name)]
 func (m *Member) Want(now Time, name string, e []Effect) []Effect {
 	g := m.group(name)
 	g.wants, g.askedFor = true, 0
-	return m.after(now, g, g.node.Want(lease.Time(now), true, m.leases[:0]), e)
+	return m.after(now, g, g.node.Want(now, true, m.leases[:0]), e)
 }
 
 // Free gives a group up: nothing is held any more.
 func (m *Member) Free(now Time, name string, e []Effect) []Effect {
 	g := m.group(name)
 	g.wants = false
-	return m.after(now, g, g.node.Release(lease.Time(now), m.leases[:0]), e)
+	return m.after(now, g, g.node.Release(now, m.leases[:0]), e)
 }
 
 // Tell notes what other members shall hear of a group: its state and priority here.
@@ -207,7 +206,7 @@ func (m *Member) Deadline() Time {
 	}
 	for _, g := range m.groups {
 		if at, ok := g.node.Deadline(); ok {
-			d = min(d, Time(at))
+			d = min(d, at)
 		}
 	}
 	return d
@@ -223,15 +222,10 @@ func (m *Member) Tick(now Time, e []Effect) []Effect {
 	}
 	alone := !m.Alive()
 	for _, g := range m.groups {
-		e = m.after(now, g, g.node.Alone(lease.Time(now), alone, m.leases[:0]), e)
+		e = m.after(now, g, g.node.Alone(now, alone, m.leases[:0]), e)
 		m.askHolder(now, g)
 	}
-	for i, r := range m.remotes {
-		if r != nil && (now >= r.due || len(r.votes) > 0) {
-			e = m.send(now, i, e)
-		}
-	}
-	return e
+	return m.flush(now, e)
 }
 
 // lines reports what has become of the lines to a node.
@@ -271,7 +265,7 @@ func (m *Member) after(now Time, g *group, leases []lease.Effect, e []Effect) []
 			m.vote(int(l.Voter), heartbeat.Vote{Kind: heartbeat.VoteRelease, Group: g.id, Epoch: l.Epoch})
 			urgent = true
 		case lease.Hold:
-			e = append(e, Effect{Kind: Hold, Group: g.p.Name, Until: Time(l.Until), Epoch: l.Epoch})
+			e = append(e, Effect{Kind: Hold, Group: g.p.Name, Until: l.Until, Epoch: l.Epoch})
 		case lease.Lost:
 			e = append(e, Effect{Kind: Lost, Group: g.p.Name, Epoch: l.Epoch})
 		case lease.Failed:
@@ -296,10 +290,10 @@ func (m *Member) vote(to int, v heartbeat.Vote) {
 	}
 }
 
-// flush sends what is urgent.
+// flush sends what is due, and votes at once.
 func (m *Member) flush(now Time, e []Effect) []Effect {
 	for i, r := range m.remotes {
-		if r != nil && len(r.votes) > 0 {
+		if r != nil && (now >= r.due || len(r.votes) > 0) {
 			e = m.send(now, i, e)
 		}
 	}
@@ -379,7 +373,6 @@ func (m *Member) hear(now Time, node int, in *heartbeat.Message, e []Effect) []E
 		if g == nil {
 			continue
 		}
-		r.groups[told.ID] = told
 		if !r.Arbiter {
 			g.node.Learn(told.Epoch)
 		}
@@ -399,21 +392,21 @@ func (m *Member) hear(now Time, node int, in *heartbeat.Message, e []Effect) []E
 }
 
 func (m *Member) hearVote(now Time, node int, g *group, v heartbeat.Vote, e []Effect) []Effect {
-	from, at := lease.ID(node), lease.Time(now)
+	from := lease.ID(node)
 	switch v.Kind {
 	case heartbeat.VoteAsk:
 		if m.remotes[node].Arbiter || v.Length > int64(2*g.p.Promise) {
 			return e
 		}
-		answer := g.node.Asked(at, lease.Ask{From: from, Epoch: v.Epoch, Sent: lease.Time(v.Sent),
+		answer := g.node.Asked(now, lease.Ask{From: from, Epoch: v.Epoch, Sent: lease.Time(v.Sent),
 			Promise: time.Duration(v.Length)})
 		m.vote(node, reply(g.id, answer))
 	case heartbeat.VoteGranted, heartbeat.VoteRefused:
 		answer := lease.Answer{Granted: v.Kind == heartbeat.VoteGranted, Epoch: v.Epoch, Sent: lease.Time(v.Sent),
 			Holder: lease.ID(v.Holder), Left: time.Duration(v.Length)}
-		e = m.after(now, g, g.node.Answered(at, from, answer, m.leases[:0]), e)
+		e = m.after(now, g, g.node.Answered(now, from, answer, m.leases[:0]), e)
 	case heartbeat.VoteRelease:
-		e = m.after(now, g, g.node.Released(at, from, v.Epoch, m.leases[:0]), e)
+		e = m.after(now, g, g.node.Released(now, from, v.Epoch, m.leases[:0]), e)
 	case heartbeat.VoteHandOver:
 		if state, _, _ := g.node.State(); state == lease.Holding && v.Length > int64(g.priority) && v.Length <= 255 {
 			e = append(e, Effect{Kind: HandOver, Node: node, Group: g.p.Name, Priority: uint8(v.Length)})

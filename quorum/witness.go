@@ -105,7 +105,7 @@ func (w *Witness) vote(now Time, c *cluster, from lease.ID, v heartbeat.Vote) {
 		if len(c.votes) >= maxClusterGroups {
 			return
 		}
-		fresh := lease.NewVoter(lease.Time(now), time.Duration(max(w.silent-now, 0)), w.epoch)
+		fresh := lease.NewVoter(now, time.Duration(max(w.silent-now, 0)), w.epoch)
 		voter = &fresh
 		c.votes[v.Group] = voter
 	}
@@ -114,13 +114,13 @@ func (w *Witness) vote(now Time, c *cluster, from lease.ID, v heartbeat.Vote) {
 		if v.Length > int64(maxPromise) {
 			return
 		}
-		a := voter.Ask(lease.Time(now),
+		a := voter.Ask(now,
 			lease.Ask{From: from, Epoch: v.Epoch, Sent: lease.Time(v.Sent), Promise: time.Duration(v.Length)})
 		if a.Granted {
 			w.epoch = max(w.epoch, v.Epoch)
 		}
 		w.sent.Votes = append(w.sent.Votes, reply(v.Group, a))
 	case heartbeat.VoteRelease:
-		voter.Release(lease.Time(now), from, v.Epoch)
+		voter.Release(now, from, v.Epoch)
 	}
 }

@@ -235,6 +235,16 @@ func (m *instance) toBackup(now Time, c Change, e []Effect) []Effect {
 	return e
 }
 
+// stepDown lets go and enters BACKUP, the sync group along with it. resign is as in leave.
+func (m *instance) stepDown(now Time, resign bool, c Change, e []Effect) []Effect {
+	e = m.letGo(now, resign, e)
+	e = m.toBackup(now, c, e)
+	if m.group != nil {
+		e = m.group.pullDown(now, m, e)
+	}
+	return e
+}
+
 func (m *instance) setFaults(now Time, f Faults, e []Effect) []Effect {
 	f |= m.faults & faultsOfGroup
 	if f == m.faults {

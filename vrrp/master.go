@@ -105,12 +105,7 @@ func (m *instance) loseLease(now Time, e []Effect) []Effect {
 	if m.p.Votes && !m.hasVotes(now) {
 		cause = CauseVotes
 	}
-	e = m.letGo(now, false, e)
-	e = m.toBackup(now, Change{Cause: cause, Late: late}, e)
-	if m.group != nil {
-		e = m.group.pullDown(now, m, e)
-	}
-	return e
+	return m.stepDown(now, false, Change{Cause: cause, Late: late}, e)
 }
 
 func (m *instance) advertFailed(now Time, e []Effect) []Effect {
@@ -245,12 +240,7 @@ func (m *instance) addressLost(now Time, e []Effect) []Effect {
 	}
 	m.losses++
 	if m.losses > lossLimit {
-		e = m.letGo(now, true, e)
-		e = m.toBackup(now, Change{Cause: CauseAddressLost}, e)
-		if m.group != nil {
-			e = m.group.pullDown(now, m, e)
-		}
-		return e
+		return m.stepDown(now, true, Change{Cause: CauseAddressLost}, e)
 	}
 	return append(e,
 		Effect{ID: m.id, Kind: RestoreAddresses},

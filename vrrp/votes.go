@@ -26,6 +26,9 @@ func (m *instance) vote(e []Effect) []Effect {
 
 // stopVoting ends the question when a member of the sync group follows somebody after all, or may not take part.
 func (m *instance) stopVoting(now Time, e []Effect) []Effect {
+	if !m.p.Votes {
+		return e // every advert that a backup accepts comes by here
+	}
 	for _, o := range m.together() {
 		if o.voting {
 			e = o.freeVotes(e)
@@ -81,12 +84,7 @@ func (m *instance) loseVotes(now Time, e []Effect) []Effect {
 	if m.state != Master && m.state != Claiming {
 		return e
 	}
-	e = m.letGo(now, false, e)
-	e = m.toBackup(now, Change{Cause: CauseVotes}, e)
-	if m.group != nil {
-		e = m.group.pullDown(now, m, e)
-	}
-	return e
+	return m.stepDown(now, false, Change{Cause: CauseVotes}, e)
 }
 
 // handOver gives a living master's addresses to a peer that asked for them. It waits as for any master that resigned.
@@ -94,10 +92,5 @@ func (m *instance) handOver(now Time, e []Effect) []Effect {
 	if m.state != Master {
 		return e
 	}
-	e = m.letGo(now, true, e)
-	e = m.toBackup(now, Change{Cause: CauseHandOver}, e)
-	if m.group != nil {
-		e = m.group.pullDown(now, m, e)
-	}
-	return e
+	return m.stepDown(now, true, Change{Cause: CauseHandOver}, e)
 }
