@@ -126,7 +126,9 @@ var globalWords = []keyword{
 		set: (*builder).setAllFailures},
 
 	// Virtual servers.
-	{word: "lvs_sync_daemon", args: []arg{rest("INTERFACE [inst] INSTANCE, id, maxlen, port, ttl NUMBER, group ADDRESS")}, help: "tell the peer of connections; with INSTANCE, by its state", set: (*builder).setSyncDaemon},
+	{word: "lvs_sync_daemon",
+		args: []arg{rest("INTERFACE [inst] INSTANCE, id, maxlen, port, ttl NUMBER, group ADDRESS")},
+		help: "tell the peer of connections; with INSTANCE, by its state", set: (*builder).setSyncDaemon},
 	{word: "lvs_timeouts", args: []arg{rest("tcp, tcpfin, udp SECONDS")}, def: "900, 120, 300",
 		help: "how long silent connections are remembered", set: (*builder).setTimeouts},
 	{word: "lvs_flush", args: []arg{alone()}, def: "off", help: "empty the table at the start",
