@@ -55,8 +55,7 @@ func (p *pipe2) acquire(c *core) bool {
 		c.pipes = c.pipes[:n-1]
 		return true
 	}
-	if c.engine.pipes.Add(1) > int64(c.engine.opts.MaxPipes) {
-		c.engine.pipes.Add(-1)
+	if !c.engine.reservePipe() {
 		return false
 	}
 	r, w, errno := sock.Pipe()
@@ -67,6 +66,20 @@ func (p *pipe2) acquire(c *core) bool {
 	}
 	p.pipe = &pipe{r: r, w: w, size: sock.PipeSize(w, pipeWanted)}
 	return true
+}
+
+// reservePipe counts one more pipe, unless there are as many as there may be: the count is never more than that, not for
+// a moment either.
+func (e *Engine) reservePipe() bool {
+	for {
+		n := e.pipes.Load()
+		if n >= int64(e.opts.MaxPipes) {
+			return false
+		}
+		if e.pipes.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
 }
 
 // spliceState is why no more was moved.
