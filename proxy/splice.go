@@ -68,8 +68,8 @@ func (p *pipe2) acquire(c *core) bool {
 	return true
 }
 
-// reservePipe counts one more pipe, unless there are as many as there may be: the count is never more than that, not for
-// a moment either.
+// reservePipe counts one more pipe, unless there are as many as there may be: the count is never more than that, not
+// for a moment either.
 func (e *Engine) reservePipe() bool {
 	for {
 		n := e.pipes.Load()
